@@ -1,0 +1,122 @@
+/**
+ * Who may import what (docs/architecture.md). Every library has one row: the libraries and packages it may reach.
+ * `node:` modules are everybody's, except where a row says otherwise.
+ */
+const LIBRARIES = {
+  contract: { libraries: [], packages: ['zod'] },
+  core: { libraries: ['contract'], packages: ['zod'] },
+  trail: { libraries: ['contract'], packages: ['zod'] },
+  custody: { libraries: ['core', 'contract'], packages: ['zod', 'pkcs11js', 'msgpackr'] },
+  grants: { libraries: ['core', 'contract'], packages: ['zod', 'casbin'] },
+  http: {
+    libraries: ['core', 'contract'],
+    packages: ['zod', 'fastify', 'passport', 'passport-custom', 'rate-limiter-flexible', 'reflect-metadata', 'rxjs', '@nestjs/'],
+  },
+  persistence: { libraries: ['core', 'contract', 'trail'], packages: ['zod', 'typeorm', 'pg', 'reflect-metadata'] },
+  runtime: { libraries: ['core', 'contract'], packages: ['zod', 'pino'] },
+  sdk: { libraries: ['contract', 'trail'], packages: ['zod', '@aws-crypto/'] },
+};
+
+const TESTS = '(\\.(spec|int-spec|story)\\.ts$|^libs/testing/|^libs/.+/test/|/test-[^/]+\\.ts$|^test/)';
+const oneOf = (names) => `(${names.map((name) => name.replaceAll('/', '\\/').replaceAll('.', '\\.')).join('|')})`;
+/** A package is matched by its folder; a name that ends in `/` stands for a whole scope. */
+const packageFolder = (name) => `node_modules/${name.endsWith('/') ? name : `(@types/)?${name}/`}`;
+
+/** Between libraries: everything that is not in the row is forbidden. */
+const libraryRules = Object.entries(LIBRARIES).map(([name, { libraries }]) => ({
+  name: `libs-${name}-imports-only-${libraries.join('-') || 'nothing'}`,
+  severity: 'error',
+  from: { path: `^libs/${name}/`, pathNot: TESTS },
+  to: { path: '^(libs|apps|migrations|test)/', pathNot: `^libs/${oneOf([name, ...libraries])}/` },
+}));
+
+/** From libraries to packages: likewise. */
+const packageRules = Object.entries(LIBRARIES).map(([name, { packages }]) => ({
+  name: `libs-${name}-uses-only-its-packages`,
+  severity: 'error',
+  from: { path: `^libs/${name}/`, pathNot: TESTS },
+  to: { path: 'node_modules/', pathNot: packages.map(packageFolder) },
+}));
+
+/** A package that only one place may know. */
+const onlyFrom = (packages, place, why) => ({
+  name: `only-${place.replaceAll('/', '-')}-uses-${packages[0]}`,
+  comment: why,
+  severity: 'error',
+  from: { pathNot: [`^${place}/`, TESTS] },
+  to: { path: packages.map(packageFolder) },
+});
+
+export default {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'no-undeclared-packages',
+      severity: 'error',
+      from: { path: '^(apps|libs|migrations)/', pathNot: TESTS },
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
+    },
+    {
+      name: 'no-development-packages-in-the-product',
+      severity: 'error',
+      from: { path: '^(apps|libs|migrations)/', pathNot: TESTS },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'], pathNot: 'node_modules/@types/' },
+    },
+    ...libraryRules,
+    ...packageRules,
+    onlyFrom(['pkcs11js'], 'libs/custody/pkcs11', 'The only place that knows CKA_ and CKM_.'),
+    onlyFrom(['casbin'], 'libs/grants', 'Casbin stays behind the GrantPolicy port.'),
+    {
+      ...onlyFrom(['typeorm', 'pg'], '(libs/persistence|migrations)', 'The only place that knows SQL.'),
+      name: 'only-persistence-uses-typeorm',
+    },
+    onlyFrom(['passport', 'passport-custom'], 'libs/http', 'Authentication has one home.'),
+    onlyFrom(['bullmq'], 'apps/worker', 'Queues are only triggers.'),
+    {
+      name: 'pkcs11-only-in-the-custodian',
+      severity: 'error',
+      from: { path: '^(apps|libs|migrations)/', pathNot: ['^apps/custodian/', '^libs/custody/pkcs11/', TESTS] },
+      to: { path: '^libs/custody/pkcs11/' },
+    },
+    {
+      name: 'no-app-imports-another-app',
+      severity: 'error',
+      from: { path: '^apps/([^/]+)/', pathNot: TESTS },
+      to: { path: '^apps/', pathNot: '^apps/$1/' },
+    },
+    {
+      name: 'auditor-reaches-neither-custody-nor-grants',
+      comment: 'The plane that auditors talk to can neither use a key nor change a rule.',
+      severity: 'error',
+      from: { path: '^apps/auditor/', pathNot: TESTS },
+      to: { path: '^libs/(custody|grants)/' },
+    },
+    {
+      name: 'auditor-does-not-reach-custody-through-others',
+      severity: 'error',
+      from: { path: '^apps/auditor/', pathNot: TESTS },
+      to: { path: '^libs/(custody|grants)/', reachable: true },
+    },
+    {
+      name: 'custodian-knows-no-database-and-no-http',
+      severity: 'error',
+      from: { path: '^apps/custodian/', pathNot: TESTS },
+      to: { path: '^libs/(persistence|http|grants|sdk)/' },
+    },
+    {
+      name: 'nobody-imports-tests',
+      severity: 'error',
+      from: { path: '^(apps|libs|migrations)/', pathNot: TESTS },
+      to: { path: TESTS },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^dist/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['source', 'import', 'types', 'node', 'default'] },
+    cache: false,
+  },
+};

@@ -1,0 +1,37 @@
+import type { AuditOperation } from '#contract';
+import { auditHandlers, Credentials, noChanges, noGrants, Pipeline, Snapshots, systemClock } from '#core';
+import { createPlane, readPepper, untilThere } from '#http';
+import { openAuditorStore } from '#persistence';
+import { createLogger, drainOnSignal, Health, loadConfig, required, serverTls } from '#runtime';
+import { writeBundle } from '#trail';
+import { controllers, title } from './controllers.js';
+
+/** The auditor: tenants' auditors read their logs. It has no way to any key, and none to a rule. */
+const config = loadConfig('auditor');
+const log = createLogger('auditor', { level: config.logLevel });
+const pepper = readPepper(required(config.pepperFile, 'KEYWARD_PEPPER_FILE'));
+
+const onConnectionError = (code: string) => log.warn({ code }, 'a database connection ended');
+const url = required(config.databaseUrl, 'KEYWARD_DATABASE_URL');
+const store = await untilThere(log, 'database', () => openAuditorStore({ url, applicationName: 'keyward auditor', onConnectionError }));
+
+const health = new Health();
+health.register('database', () => store.ping());
+
+const { rules, trail, auditReads } = store;
+const credentials = new Credentials(rules, pepper, systemClock);
+const parts = { snapshots: new Snapshots(rules, noGrants), credentials, trail, changes: noChanges, clock: systemClock };
+const pipeline = new Pipeline<AuditOperation>(parts, auditHandlers({ reads: auditReads, writeBundle }));
+
+const app = await createPlane({ title, controllers, pipeline, credentials, health, log, tls: serverTls(config.tls) });
+drainOnSignal({
+  logger: log,
+  exitWithParent: config.exitWithParent,
+  steps: [
+    { name: 'readiness', run: () => health.startDraining() },
+    { name: 'http', run: () => app.close() },
+    { name: 'database', run: () => store.close() },
+  ],
+});
+await app.listen(config.listen);
+log.info(config.listen, 'ready');

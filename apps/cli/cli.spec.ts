@@ -1,0 +1,319 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { buffer, text } from 'node:stream/consumers';
+import type { Config } from '#runtime';
+import { bundleOf, LOG_VKEY, sampleLog } from '../../libs/trail/test/sample-log.js';
+import { exitCodeOf } from './exit-codes.js';
+import { runCli } from './program.js';
+import { fields, table } from './terminal.js';
+
+const API_KEY = `kw_acme_01m852602rfg9ttm5sf4d3fhxa_${'S'.repeat(43)}`;
+const CREDENTIAL = 'crd_01m852602rfg9ttm5sf4d3fhxa';
+const KEY = 'key_01m85261sbeczshm68xjhpjemj';
+const VERSION = 'kver_01m85261sbfn6axk0ndyz850np';
+const TIME = '2026-03-01T12:00:00.000Z';
+
+/** What one call sent. */
+interface Asked {
+  readonly method: string | undefined;
+  readonly path: string | undefined;
+  readonly authorization: string | undefined;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+type Answer = { readonly status: number; readonly body?: object };
+
+const folder = mkdtempSync(join(tmpdir(), 'keyward-cli-'));
+let server: Server;
+let asked: Asked[];
+let answers: Answer[];
+
+beforeAll(async () => {
+  server = createServer((request, response) => void serve(request, response));
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+  writeFileSync(file('admin.json'), JSON.stringify(profile()), { mode: 0o600 });
+  writeFileSync(file('first.json'), JSON.stringify({ ...planes(), operator: { apiKey: API_KEY, expiresAt: TIME } }), { mode: 0o600 });
+});
+afterAll(async () => {
+  await new Promise((closed) => server.close(closed));
+  rmSync(folder, { recursive: true });
+});
+beforeEach(() => {
+  asked = [];
+  answers = [];
+});
+
+const file = (name: string) => join(folder, name);
+const url = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+const planes = () => ({ keyPlane: url(), dataPlane: url(), auditor: url() });
+const profile = () => ({
+  ...planes(),
+  tenant: 'acme',
+  principal: 'anna',
+  role: 'admin',
+  credentialId: CREDENTIAL,
+  apiKey: API_KEY,
+  expiresAt: TIME,
+  vkey: LOG_VKEY,
+});
+
+async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { method, url: path, headers } = request;
+  asked.push({ method, path, headers, authorization: headers.authorization, body: (await buffer(request)).toString() });
+  const { status, body } = answers.shift() ?? { status: 200, body: {} };
+  response.writeHead(status, { 'content-type': 'application/json', 'x-request-id': 'req_1', 'keyward-record': '7' });
+  response.end(body === undefined ? undefined : JSON.stringify(body));
+}
+
+const problem = (status: number, code: string) => ({
+  status,
+  body: { type: `urn:keyward:problem:${code}`, title: 'No.', status, code, requestId: 'req_1', retryable: false },
+});
+
+const config: Config = {
+  process: 'cli',
+  listen: { host: '127.0.0.1', port: 0 },
+  tls: { mode: 'none' },
+  databaseUrl: undefined,
+  socketDir: undefined,
+  pepperFile: undefined,
+  dataDir: undefined,
+  credentialsFile: undefined,
+  platformHost: 'keyward.local',
+  logLevel: 'info',
+  exitWithParent: false,
+};
+
+async function keyward(line: string[], { stdin = '', as = 'admin.json' }: { stdin?: string | Buffer; as?: string | undefined } = {}) {
+  const terminal = { in: Readable.from([Buffer.from(stdin)]), out: new PassThrough(), talk: new PassThrough() };
+  const exit = await runCli(line, terminal, () => ({ ...config, credentialsFile: file(as) }));
+  terminal.out.end();
+  terminal.talk.end();
+  return { exit, out: await text(terminal.out), talk: await text(terminal.talk) };
+}
+
+const key = {
+  keyId: KEY,
+  state: 'Enabled',
+  keySpec: 'AES_256',
+  keyUsage: 'ENCRYPT_DECRYPT',
+  origin: 'KEYWARD',
+  protectionLevel: 'SOFTWARE_TOKEN',
+};
+const described = { ...key, description: '', aliases: ['alias/invoices'], primaryVersion: VERSION, createdAt: TIME };
+
+describe('what a command sends', () => {
+  it('is the operation, with the credential of the file and its tenant', async () => {
+    answers = [{ status: 201, body: described }];
+    expect(await keyward(['key', 'create', '--alias', 'alias/invoices'])).toMatchObject({ exit: 0 });
+    expect(asked[0]).toMatchObject({ method: 'POST', path: '/v1/tenants/acme/keys', authorization: `Bearer ${API_KEY}` });
+    expect(JSON.parse(asked[0]!.body)).toEqual({ description: '', alias: 'alias/invoices' });
+  });
+
+  it.each([
+    [['stop', 'everything', '--reason', 'why'], { target: { scope: 'everything' }, reason: 'why' }],
+    [['stop', 'service', 'billing'], { target: { scope: 'service', service: 'billing' }, reason: '' }],
+    [['stop', 'key', KEY], { target: { scope: 'key', keyId: KEY }, reason: '' }],
+    [['stop', 'context', 'a=b=c'], { target: { scope: 'context', name: 'a', value: 'b=c' }, reason: '' }],
+  ])('%j', async (line, body) => {
+    answers = [{ status: 201, body: { stopId: 'stop_01m85264czew8raw9vwxx0dkkp', ...body, stoppedBy: 'anna', stoppedAt: TIME } }];
+    expect((await keyward(line)).exit).toBe(0);
+    expect(JSON.parse(asked[0]!.body)).toEqual(body);
+  });
+
+  it('publishes a policy over the one in force', async () => {
+    const document = { schema: 'keyward.policy/1', roles: {}, grants: [], guardrails: [] };
+    const inForce = { version: 3, digest: 'd', author: 'anna', publishedAt: TIME, document };
+    answers = [
+      { status: 200, body: inForce },
+      { status: 200, body: { ...inForce, version: 4 } },
+    ];
+    expect((await keyward(['policy', 'put', '-'], { stdin: JSON.stringify(document) })).exit).toBe(0);
+    expect(asked[1]!.headers['if-match']).toBe('"3"');
+    answers = [problem(404, 'not-found'), { status: 200, body: inForce }];
+    expect((await keyward(['policy', 'put', '-'], { stdin: JSON.stringify(document) })).exit).toBe(0);
+    expect(asked[3]!.headers['if-none-match']).toBe('*');
+  });
+
+  it('takes the encryption context pair by pair', async () => {
+    answers = [{ status: 200, body: { keyId: KEY, keyVersionId: VERSION, ciphertext: 'AAAA' } }];
+    const line = ['encrypt', '--key', 'alias/invoices', '--context', 'purpose=invoice', '--context', 'a=b=c'];
+    expect(await keyward(line, { stdin: 'x' })).toMatchObject({ exit: 0, out: 'AAAA\n' });
+    expect(JSON.parse(asked[0]!.body)).toEqual({
+      keyId: 'alias/invoices',
+      plaintext: 'eA==',
+      encryptionContext: { purpose: 'invoice', a: 'b=c' },
+    });
+  });
+});
+
+describe('credentials', () => {
+  it('are written for their owner alone, and never printed', async () => {
+    const issued = { credentialId: CREDENTIAL, principal: 'otto', role: 'auditor', apiKey: 'kw_acme_topsecret', expiresAt: TIME };
+    for (const [form, out] of [
+      [['--json'], 'a.json'],
+      [[], 'b.json'],
+    ] as const) {
+      answers = [{ status: 201, body: issued }];
+      const said = await keyward(['credential', 'issue', '--principal', 'otto', '--role', 'auditor', '--out', file(out), ...form]);
+      expect(said.exit).toBe(0);
+      expect(said.out + said.talk).not.toContain('topsecret');
+      expect(statSync(file(out)).mode & 0o777).toBe(0o600);
+      expect(JSON.parse(readFileSync(file(out), 'utf8'))).toMatchObject({
+        ...planes(),
+        tenant: 'acme',
+        apiKey: 'kw_acme_topsecret',
+        vkey: LOG_VKEY,
+      });
+    }
+  });
+
+  it('are not asked for when they could not be saved', async () => {
+    expect((await keyward(['credential', 'issue', '--service', 'billing', '--out', file('admin.json')])).exit).toBe(2);
+    expect(asked).toEqual([]);
+  });
+
+  it('of an admin come from the enrolment code on stdin', async () => {
+    const enrolled = {
+      tenant: 'acme',
+      principal: 'anna',
+      credentialId: CREDENTIAL,
+      apiKey: 'kw_acme_fresh',
+      expiresAt: TIME,
+      vkey: LOG_VKEY,
+    };
+    answers = [{ status: 201, body: enrolled }];
+    const said = await keyward(['enrol', 'acme', '--admin', 'anna', '--out', file('anna.json'), '--key-plane', url()], {
+      stdin: 'kw_acme_code\n',
+      as: 'nothing',
+    });
+    expect(said).toMatchObject({ exit: 0 });
+    expect(said.out).not.toContain('kw_acme_fresh');
+    expect(asked[0]!.authorization).toBe('Bearer kw_acme_code');
+    expect(JSON.parse(readFileSync(file('anna.json'), 'utf8'))).toMatchObject({ apiKey: 'kw_acme_fresh', role: 'admin', vkey: LOG_VKEY });
+  });
+
+  it('that others can read are refused', async () => {
+    writeFileSync(file('open.json'), JSON.stringify(profile()), { mode: 0o644 });
+    expect(await keyward(['key', 'list'], { as: 'open.json' })).toMatchObject({
+      exit: 2,
+      talk: expect.stringContaining('chmod 600') as string,
+    });
+    expect(asked).toEqual([]);
+  });
+});
+
+describe('exit codes', () => {
+  it.each([
+    ['unauthenticated', 401, 3],
+    ['not-granted', 403, 3],
+    ['stopped', 403, 3],
+    ['not-found', 404, 4],
+    ['already-exists', 409, 4],
+    ['precondition-failed', 412, 4],
+    ['key-disabled', 409, 4],
+    ['invalid-request', 400, 2],
+    ['internal', 500, 5],
+  ])('%s is told by its code', async (code, status, exit) => {
+    answers = [problem(status, code)];
+    expect(await keyward(['key', 'create'])).toMatchObject({
+      exit,
+      out: '',
+      talk: expect.stringContaining(`${code}, request req_1, record 7`) as string,
+    });
+  });
+
+  it.each([
+    [[]],
+    [['nonsense']],
+    [['key', 'describe']],
+    [['key', 'create', '--colour', 'red']],
+    [['stop', 'context', 'novalue']],
+    [['records', 'list', '--limit', '-1']],
+    [['records', 'list', '--outcome', 'maybe']],
+    [['tenant', 'onboard', 'acme']],
+    [['encrypt', '--key', 'k', '--context', 'a=1', '--context', 'a=2']],
+    [['credential', 'issue', '--out', 'x']],
+    [['verify', '/nowhere.tar']],
+    [['policy', 'put', '/nowhere.json']],
+    [['decrypt']],
+  ])('%j is a mistake of the caller', async (line) => {
+    expect((await keyward(line, { stdin: '*' })).exit).toBe(2);
+    expect(asked).toEqual([]);
+  });
+
+  it('asks which tenant when the credential is of the platform', async () => {
+    expect(await keyward(['key', 'list'], { as: 'first.json' })).toMatchObject({
+      exit: 2,
+      talk: expect.stringContaining('--tenant') as string,
+    });
+  });
+
+  it('is 5 when nobody answers', async () => {
+    writeFileSync(file('gone.json'), JSON.stringify({ ...profile(), keyPlane: 'http://127.0.0.1:9' }), { mode: 0o600 });
+    expect((await keyward(['key', 'create'], { as: 'gone.json' })).exit).toBe(5);
+  });
+
+  it('is 1 for a defect', () => expect(exitCodeOf(new TypeError('oops'))).toBe(1));
+
+  it.each([[['--help']], [['stop', '--help']], [['credential', 'issue', '--help']]])('%j is help, on stdout', async (line) => {
+    const said = await keyward(line);
+    expect(said).toMatchObject({ exit: 0, talk: '' });
+    expect(said.out).toContain('Example');
+  });
+});
+
+describe('verify', () => {
+  const bundle = async (name: string, change: (log: ReturnType<typeof sampleLog>) => void = () => undefined) => {
+    const log = sampleLog(300);
+    change(log);
+    writeFileSync(file(name), await bundleOf(log));
+    return file(name);
+  };
+
+  it('needs no server and no credential', async () => {
+    const said = await keyward(['verify', await bundle('good.tar'), '--vkey', LOG_VKEY], { as: 'nothing' });
+    expect(said).toMatchObject({ exit: 0, out: expect.stringContaining('OK: 300 records') as string });
+    expect(said.out).toContain('the key that you pinned');
+    expect(asked).toEqual([]);
+  });
+
+  it('says when nothing was pinned', async () => {
+    expect((await keyward(['verify', await bundle('unpinned.tar')], { as: 'nothing' })).out).toContain(
+      'who made the bundle could have chosen it',
+    );
+  });
+
+  it('names the record that was changed and exits with 6', async () => {
+    const path = await bundle('forged.tar', (log) => (log.entries[271]!.bytes[60]! ^= 1));
+    const said = await keyward(['verify', path, '--vkey', LOG_VKEY], { as: 'nothing' });
+    expect(said).toMatchObject({ exit: 6, out: expect.stringContaining('first bad record: 271') as string });
+    expect(JSON.parse((await keyward(['verify', path, '--json'], { as: 'nothing' })).out)).toMatchObject({
+      status: 'failed',
+      code: 'record-changed',
+      index: 271,
+    });
+  });
+
+  it('refuses a pinned key that is none', async () => {
+    expect((await keyward(['verify', await bundle('key.tar'), '--vkey', 'nonsense'], { as: 'nothing' })).exit).toBe(2);
+  });
+});
+
+describe('what is printed', () => {
+  it('keeps data on stdout and talk on stderr', async () => {
+    answers = [{ status: 200, body: { items: [described] } }];
+    const said = await keyward(['key', 'list', '--json']);
+    expect(JSON.parse(said.out)).toMatchObject({ items: [{ keyId: KEY }] });
+    expect(said.talk).toBe('');
+  });
+
+  it('cannot move the cursor', () => {
+    expect(table(['A'], [['x\u001b[2J\ny']])).toBe('A\nx�[2J�y');
+    expect(fields({ a: '\r', b: undefined, c: { d: '\u009b' } })).toBe('a  �\nc  {"d":"�"}');
+  });
+});

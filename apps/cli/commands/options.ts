@@ -1,0 +1,46 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { UsageError } from '../exit-codes.js';
+
+/** A whole number from `min` on, for option parsers. */
+export const wholeNumber =
+  (min: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (!/^\d{1,15}$/.test(text) || value < min) throw new InvalidArgumentError(`It must be a whole number from ${min} on.`);
+    return value;
+  };
+
+/** `name=value`; the value may hold `=` as well. */
+export function pair(text: string): readonly [name: string, value: string] {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('It must be name=value.');
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** `--context name=value`, as often as there are pairs; the same name twice is refused. */
+export const contextOption = () =>
+  new Option('--context <name=value>', 'a pair of the encryption context; may be repeated').default({}).argParser(addPair);
+
+function addPair(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
+  const [name, value] = pair(text);
+  if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`${name} is given twice.`);
+  // Not by assignment: `__proto__` would vanish instead of being refused by the server.
+  return Object.fromEntries([...Object.entries(before), [name, value]]);
+}
+
+/** `--limit` and `--cursor` of every list. */
+export const paged = (command: Command): Command =>
+  command.option('--limit <n>', 'how many at most', wholeNumber(1)).option('--cursor <text>', 'go on where a list ended');
+
+export interface PageOptions {
+  readonly limit?: number;
+  readonly cursor?: string;
+}
+
+/** Bytes written as base64, with or without line breaks. @throws UsageError */
+export function fromBase64(text: string): Buffer {
+  const compact = text.replaceAll(/\s/g, '');
+  const bytes = Buffer.from(compact, 'base64');
+  if (compact === '' || bytes.toString('base64') !== compact) throw new UsageError('The input is not base64.');
+  return bytes;
+}

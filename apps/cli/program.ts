@@ -1,0 +1,82 @@
+import { Command, CommanderError } from 'commander';
+import type { Config } from '#runtime';
+import { KeywardError } from '#sdk';
+import { auditCommands } from './commands/audit.js';
+import { CommandEnded } from './commands/command-ended.js';
+import { credentialCommands } from './commands/credential.js';
+import { cryptoCommands } from './commands/crypto.js';
+import { enrolCommand } from './commands/enrol.js';
+import { fileCommands } from './commands/file.js';
+import { keyCommands } from './commands/key.js';
+import { policyCommands } from './commands/policy.js';
+import { serviceCommands } from './commands/service.js';
+import { stopCommands } from './commands/stop.js';
+import { tenantCommands } from './commands/tenant.js';
+import { verifyCommand } from './commands/verify.js';
+import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.js';
+import { type OpenSession, Session } from './session.js';
+import { printable, type Terminal } from './terminal.js';
+
+const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[] = [
+  tenantCommands,
+  enrolCommand,
+  serviceCommands,
+  credentialCommands,
+  keyCommands,
+  policyCommands,
+  stopCommands,
+  cryptoCommands,
+  fileCommands,
+  auditCommands,
+  verifyCommand,
+];
+
+const AFTER_HELP = `
+Credentials come from a file that only you may read, never from the command line.
+Exit codes: 0 ok, 2 usage, 3 denied, 4 conflict or not found, 5 unavailable, 6 verification failed.
+
+Examples:
+  keyward tenant onboard acme --name 'Acme Ltd'        as operator; prints the one-use enrolment code
+  keyward enrol acme --admin anna --out anna.json      reads the code from stdin
+  keyward key create --alias alias/invoices --credentials anna.json
+  keyward records list --outcome refused --credentials auditor.json
+`;
+
+/** Runs one command line (without node and script). Answers its exit code; never throws. */
+export async function runCli(argv: readonly string[], terminal: Terminal, config: () => Config): Promise<ExitCode> {
+  const program = keyward(terminal, (command) => new Session(command, terminal, config()));
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return EXIT.ok;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage; // it has said so itself
+    if (error instanceof CommandEnded) return error.exitCode;
+    terminal.talk.write(`keyward: ${told(error)}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+function keyward(terminal: Terminal, open: OpenSession): Command {
+  const program = new Command('keyward')
+    .description('Custody of keys: tenants, keys, grants, stops and the trail that tells of all of them.')
+    .option('--json', 'answer as JSON on stdout')
+    .option('--credentials <file>', 'the credential to use (default: $KEYWARD_CREDENTIALS_FILE, else the one of `npm start`)')
+    .option('--tenant <name>', 'the tenant (default: the one of the credential)')
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => terminal.out.write(text), writeErr: (text) => terminal.talk.write(text) })
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError('(add --help for what there is)')
+    .addHelpText('after', AFTER_HELP);
+  for (const add of COMMAND_GROUPS) add(program, open);
+  return program;
+}
+
+/** What a person may read of an error: ours in full, of an unexpected one only its message. */
+function told(error: unknown): string {
+  if (!(error instanceof Error)) return 'something went wrong.';
+  if (!(error instanceof KeywardError)) return printable(error.message);
+  const wrongFields = error.fields.map(({ field, message }) => `\n  ${printable(field)}: ${printable(message)}`);
+  const record = error.record === undefined ? '' : `, record ${error.record}`;
+  const request = error.requestId === undefined ? '' : ` (${error.code}, request ${printable(error.requestId)}${record})`;
+  return `${printable(error.message)}${request}${wrongFields.join('')}`;
+}

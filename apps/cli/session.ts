@@ -1,0 +1,80 @@
+import type { Command } from 'commander';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type Config, defaultDataDir } from '#runtime';
+import { KeywardAdmin, KeywardClient } from '#sdk';
+import { type Credentials, readCredentials } from './credentials-file.js';
+import { UsageError } from './exit-codes.js';
+import { fields, type Terminal } from './terminal.js';
+
+const globalOptions = z.object({ json: z.boolean().optional(), credentials: z.string().optional(), tenant: z.string().optional() });
+
+/** What one command has at hand: its credential, the clients that use it, and the way to answer. */
+export class Session {
+  readonly #options: z.infer<typeof globalOptions>;
+  #read: Credentials | undefined;
+
+  constructor(
+    command: Command,
+    readonly terminal: Terminal,
+    private readonly config: Config,
+  ) {
+    this.#options = globalOptions.parse(command.optsWithGlobals());
+  }
+
+  /** --credentials, else KEYWARD_CREDENTIALS_FILE, else what `npm start` wrote. */
+  get credentials(): Credentials {
+    const file =
+      this.#options.credentials ?? this.config.credentialsFile ?? join(this.config.dataDir ?? defaultDataDir(), 'credentials.json');
+    return (this.#read ??= readCredentials(file));
+  }
+
+  /** The log key of a profile that was named on the command line: nothing is pinned by accident. */
+  get pinnedVkey(): string | undefined {
+    return this.#options.credentials === undefined ? undefined : this.credentials.vkey;
+  }
+
+  get admin(): KeywardAdmin {
+    return this.adminWith(this.credentials.apiKey);
+  }
+
+  /** The same planes with another credential: the enrolment code. */
+  adminWith(apiKey: string, { keyPlane, auditor }: Pick<Credentials, 'keyPlane' | 'auditor'> = this.credentials): KeywardAdmin {
+    return new KeywardAdmin({ apiKey, ...(keyPlane !== undefined && { keyPlane }), ...(auditor !== undefined && { auditor }) });
+  }
+
+  client(): KeywardClient {
+    const { apiKey, dataPlane } = this.credentials;
+    return new KeywardClient({ apiKey, ...(dataPlane !== undefined && { url: dataPlane }) });
+  }
+
+  /** --tenant, else the tenant of the credential; a service's or operator's own tenant is no customer. */
+  get tenant(): string {
+    if (this.#options.tenant !== undefined) return this.#options.tenant;
+    if (this.credentials.tenant === 'platform') throw new UsageError('Which tenant? Add --tenant NAME.');
+    return this.credentials.tenant;
+  }
+
+  /** Prints an answer: with --json as one JSON value, else as `text` or field by field. */
+  answer(value: object, text: string = fields(value)): void {
+    this.print(this.#options.json === true ? JSON.stringify(value) : text);
+  }
+
+  /** True with --json. */
+  get json(): boolean {
+    return this.#options.json === true;
+  }
+
+  /** A line of data, on stdout. */
+  print(text: string): void {
+    this.terminal.out.write(`${text}\n`);
+  }
+
+  /** A line for the person, on stderr. */
+  say(text: string): void {
+    this.terminal.talk.write(`${text}\n`);
+  }
+}
+
+/** Opens the session of the command that runs. */
+export type OpenSession = (command: Command) => Session;

@@ -1,0 +1,55 @@
+import { join } from 'node:path';
+import { PLANES } from '#custody/socket';
+import type { Plane } from '#custody/socket';
+import { z } from 'zod';
+
+const path = z.string().min(1);
+const milliseconds = z.coerce.number().int().positive();
+
+const environment = z.object({
+  KEYWARD_SOCKET_DIR: path,
+  KEYWARD_HSM_MODULE: path.startsWith('/', 'must be an absolute path'),
+  KEYWARD_HSM_TOKEN: z.string().min(1).max(32),
+  KEYWARD_HSM_PIN_FILE: path,
+  KEYWARD_HSM_SO_PIN_FILE: path.optional(),
+  KEYWARD_HSM_HARDWARE: z.enum(['true', 'false']).default('false'),
+  KEYWARD_CUSTODIAN_STATE_DIR: path,
+  KEYWARD_CUSTODIAN_CACHED_KEYS: z.coerce.number().int().min(1).max(100_000).default(8000),
+  KEYWARD_CUSTODIAN_CACHED_FOR_MS: milliseconds.default(3_600_000),
+  KEYWARD_CUSTODIAN_HANG_MS: milliseconds.default(5000),
+  KEYWARD_EXIT_WITH_PARENT: z.enum(['0', '1']).default('0'),
+  KEYWARD_CUSTODIAN_RECYCLE_AT: z.coerce.number().int().positive().default(1_000_000),
+});
+
+export type CustodianConfig = ReturnType<typeof custodianConfig>;
+
+/**
+ * The custodian's settings; SOFTHSM2_CONF is read by the module itself.
+ * @throws Error naming each setting that is missing or wrong, without its value.
+ */
+export function custodianConfig(env: NodeJS.ProcessEnv = process.env) {
+  const parsed = environment.safeParse(env);
+  if (!parsed.success) throw new Error(parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
+  const settings = parsed.data;
+  return {
+    hsm: {
+      module: settings.KEYWARD_HSM_MODULE,
+      tokenLabel: settings.KEYWARD_HSM_TOKEN,
+      pinFile: settings.KEYWARD_HSM_PIN_FILE,
+      declaredHardware: settings.KEYWARD_HSM_HARDWARE === 'true',
+      cachedKeys: settings.KEYWARD_CUSTODIAN_CACHED_KEYS,
+      cachedForMs: settings.KEYWARD_CUSTODIAN_CACHED_FOR_MS,
+    },
+    soPinFile: settings.KEYWARD_HSM_SO_PIN_FILE,
+    socketDirectory: settings.KEYWARD_SOCKET_DIR,
+    stateDirectory: settings.KEYWARD_CUSTODIAN_STATE_DIR,
+    hangMs: settings.KEYWARD_CUSTODIAN_HANG_MS,
+    /** End when the starter is gone: set by the embedded platform. */
+    exitWithParent: settings.KEYWARD_EXIT_WITH_PARENT === '1',
+    recycleAt: settings.KEYWARD_CUSTODIAN_RECYCLE_AT,
+  };
+}
+
+/** One directory a plane, so that its permissions can let in one plane's user alone. */
+export const socketPath = (directory: string, plane: Plane) => join(directory, plane, `${plane}.sock`);
+export const planes = Object.keys(PLANES) as Plane[];

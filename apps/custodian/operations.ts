@@ -1,0 +1,91 @@
+import { tenantId } from '#contract';
+import { CustodyUnavailable, DecryptFailed, KeyBindingBroken } from '#core';
+import type { Hsm } from '#custody/pkcs11';
+import { CheckpointRefused, CODE, decodeDraft, encodeRow, OPERATION, PLANES, RowOnWire } from '#custody/socket';
+import type { CustodyOperation, Handler, Plane } from '#custody/socket';
+import { bytesAt, integerAt, textAt } from './arguments.js';
+
+const MAX_ROW_BYTES = 8192;
+const MAX_AAD_BYTES = 16_384;
+const MAX_PLAINTEXT_BYTES = 6144;
+const MAX_DATA_KEY_BYTES = 1024;
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+const LOG_ID = /^[A-Za-z0-9_-]{1,64}$/;
+const ORIGIN = /^[^\s+]{1,200}$/u;
+const DECIMAL = /^(0|[1-9]\d{0,18})$/;
+
+type Operations = Record<CustodyOperation, (hsm: Hsm, tenant: string, args: readonly unknown[]) => unknown>;
+
+/** What each operation takes from the wire, does, and answers. Secrets last. */
+const OPERATIONS: Operations = {
+  ping: (hsm) => hsm.ping(),
+  capabilities: (hsm) => hsm.use((custody) => custody.capabilities()),
+
+  createTenantRoot: (hsm, tenant) => hsm.use((custody) => custody.createTenantRoot(tenantId.parse(tenant))),
+
+  createLogKey: (hsm, tenant) => [hsm.use((custody) => custody.createLogKey(tenantId.parse(tenant))).publicKey],
+
+  createKeyVersion: (hsm, tenant, args) => {
+    const draft = decodeDraft(bytesAt(args, 0, 1, MAX_ROW_BYTES));
+    if (draft.tenant !== tenant) throw new RangeError("The draft is another tenant's.");
+    return [encodeRow(hsm.use((custody) => custody.createKeyVersion(draft)))];
+  },
+
+  encrypt: (hsm, tenant, args) => {
+    const [row, aad] = keyAndAad(tenant, args);
+    const plaintext = bytesAt(args, 2, 1, MAX_PLAINTEXT_BYTES);
+    const { iv, ciphertext } = hsm.use((custody) => custody.encrypt(row, aad, plaintext));
+    return [iv, ciphertext];
+  },
+
+  decrypt: (hsm, tenant, args) => {
+    const [row, aad] = keyAndAad(tenant, args);
+    const sealed = {
+      iv: bytesAt(args, 2, IV_BYTES, IV_BYTES),
+      ciphertext: bytesAt(args, 3, TAG_BYTES + 1, MAX_PLAINTEXT_BYTES + TAG_BYTES),
+    };
+    return [hsm.use((custody) => custody.decrypt(row, aad, sealed))];
+  },
+
+  generateDataKey: (hsm, tenant, args) => {
+    const [row, aad] = keyAndAad(tenant, args);
+    const length = integerAt(args, 2, 1, MAX_DATA_KEY_BYTES);
+    const { iv, ciphertext, plaintext } = hsm.use((custody) => custody.generateDataKey(row, aad, length));
+    return [iv, ciphertext, plaintext];
+  },
+
+  generateDataKeyWithoutPlaintext: (hsm, tenant, args) => {
+    const [row, aad] = keyAndAad(tenant, args);
+    const length = integerAt(args, 2, 1, MAX_DATA_KEY_BYTES);
+    const { iv, ciphertext } = hsm.use((custody) => custody.generateDataKeyWithoutPlaintext(row, aad, length));
+    return [iv, ciphertext];
+  },
+
+  signCheckpoint: (hsm, tenant, args) => {
+    const log = { logId: textAt(args, 0, LOG_ID), origin: textAt(args, 1, ORIGIN) };
+    const size = BigInt(textAt(args, 2, DECIMAL));
+    const root = Uint8Array.from(bytesAt(args, 3, 32, 32));
+    return hsm.signCheckpoint(tenantId.parse(tenant), log, size, root);
+  },
+};
+
+/** The operations that a plane's socket accepts, by their number on the wire. */
+export function operationsOf(plane: Plane, hsm: Hsm): ReadonlyMap<number, Handler> {
+  return new Map(
+    PLANES[plane].map((name) => [OPERATION[name], (tenant: string, args: readonly unknown[]) => OPERATIONS[name](hsm, tenant, args)]),
+  );
+}
+
+/** An error as the plane learns it: its kind, nothing of its text. */
+export function codeOf(error: unknown): number {
+  if (error instanceof CustodyUnavailable) return CODE.unavailable;
+  if (error instanceof DecryptFailed) return CODE.decryptFailed;
+  if (error instanceof KeyBindingBroken) return CODE.keyBindingBroken;
+  if (error instanceof CheckpointRefused) return CODE.checkpointRefused;
+  return CODE.malformed;
+}
+
+function keyAndAad(tenant: string, args: readonly unknown[]): readonly [RowOnWire, Buffer] {
+  return [new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES)), bytesAt(args, 1, 1, MAX_AAD_BYTES)];
+}

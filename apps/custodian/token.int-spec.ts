@@ -1,0 +1,96 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { TestCustodian, TestToken } from './test-bed.js';
+
+/** Runs code beside an open token, in a process of its own: SoftHSM reads its configuration from the real environment. */
+function onToken(token: TestToken, code: string): unknown {
+  const library = join(process.cwd(), 'dist/libs/custody/pkcs11');
+  const script = `
+    import { readFileSync } from 'node:fs';
+    import { Cryptoki } from '${library}/cryptoki.js';
+    import { OpenToken } from '${library}/open-token.js';
+    import { sweep } from '${library}/sweeper.js';
+    import { rootTemplate, named, rootLabel, VERSION_IN_USE } from '${library}/key-templates.js';
+    import { TokenCustody } from '${library}/token-custody.js';
+    const cryptoki = new Cryptoki(process.env.KEYWARD_HSM_MODULE);
+    cryptoki.initialise();
+    const token = OpenToken.open(cryptoki, process.env.KEYWARD_HSM_TOKEN, readFileSync(process.env.KEYWARD_HSM_PIN_FILE, 'utf8').trim());
+    const refusal = (attempt) => { try { attempt(); return 'allowed'; } catch (error) { return error.reason ?? error.message; } };
+    const main = async () => { ${code} };
+    process.stdout.write(JSON.stringify(await main()));`;
+  return JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', script], { env: token.env, encoding: 'utf8' }));
+}
+
+describe('a token', () => {
+  let token: TestToken;
+  beforeAll(async () => {
+    token = new TestToken();
+    const custodian = await TestCustodian.started(token);
+    await custodian.stop();
+  });
+  afterAll(() => token?.remove());
+
+  it('loses only half-made objects to the sweeper', () => {
+    const report = onToken(
+      token,
+      `
+      const { id, ...halfMade } = rootTemplate('keyward/root/half-made');
+      cryptoki.generateKey(token.holder, 'aes', halfMade);
+      const { label, ...nameless } = halfMade;
+      cryptoki.generateKey(token.holder, 'aes', nameless);
+      cryptoki.generateKey(token.holder, 'aes', { ...nameless, label: 'of another application' });
+      cryptoki.generateKey(token.holder, 'aes', rootTemplate('keyward/root/without-a-row'));
+      return [await sweep(token), await sweep(token)];`,
+    );
+    // Complete: the binding key, the canary's root, and the root that no row names.
+    expect(report).toEqual([
+      { destroyed: 2, complete: 3, foreign: 1 },
+      { destroyed: 0, complete: 3, foreign: 1 },
+    ]);
+  });
+
+  it('does not accept a readable key as a root, whatever its name', () => {
+    const reason = onToken(
+      token,
+      `
+      const { modifiable, ...weak } = { ...rootTemplate(rootLabel('mallory')), sensitive: false, extractable: true };
+      cryptoki.generateKey(token.holder, 'aes', weak);
+      const custody = new TokenCustody(token, 'SOFTWARE_TOKEN', { cachedKeys: 10, cachedForMs: 1000 });
+      return refusal(() => custody.createKeyVersion({ tenant: 'mallory' }));`,
+    );
+    expect(reason).toMatch(/^custody: a root has sensitive = false/);
+  });
+
+  it("does not let a root's use be changed, or its bytes leave", () => {
+    const refusals = onToken(
+      token,
+      `
+      const [root] = token.find(named(rootLabel('without-a-row')));
+      const [iv, aad] = [Buffer.alloc(12), Buffer.from('aad')];
+      return [
+        refusal(() => cryptoki.attribute(token.holder, root, 'value')),
+        refusal(() => cryptoki.wrap(token.holder, root, root)),
+        refusal(() => token.operate((session) => cryptoki.seal(session, root, iv, aad, aad))),
+      ];`,
+    );
+    expect(refusals).toEqual([
+      expect.stringContaining('SENSITIVE'),
+      expect.stringContaining('UNEXTRACTABLE'),
+      expect.stringMatching(/CKR_/),
+    ]);
+  });
+
+  it('goes on after an operation that failed between Init and result', () => {
+    const lengths = onToken(
+      token,
+      `
+      const { id, ...template } = { ...VERSION_IN_USE, valueLen: 32, id: undefined };
+      const key = cryptoki.generateKey(token.holder, 'aes', template);
+      const [iv, aad] = [Buffer.alloc(12), Buffer.from('aad')];
+      const seal = () => token.operate((session) => Buffer.from(cryptoki.seal(session, key, iv, aad, Buffer.from('x'))));
+      const garbage = () => token.operate((session) => cryptoki.open(session, key, iv, aad, Buffer.alloc(40)));
+      return [seal().length, refusal(garbage), refusal(garbage), seal().length];`,
+    );
+    expect(lengths).toEqual([17, expect.stringMatching(/C_Decrypt: CKR_/), expect.stringMatching(/C_Decrypt: CKR_/), 17]);
+  });
+});

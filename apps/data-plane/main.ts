@@ -1,0 +1,51 @@
+import { join } from 'node:path';
+import { SocketCustody } from '#custody/socket';
+import { Credentials, dataHandlers, noChanges, Snapshots, systemClock } from '#core';
+import { CasbinGrants, readModel } from '#grants';
+import { createPlane, readPepper, untilThere } from '#http';
+import { openDataPlaneStore } from '#persistence';
+import { checkoutPath, createLogger, drainOnSignal, Health, loadConfig, required, serverTls } from '#runtime';
+import { controllers, title } from './controllers.js';
+import { CountedPipeline } from './counted-pipeline.js';
+
+/** The data-plane: the ISV's services put granted keys to work. */
+const config = loadConfig('data-plane');
+const log = createLogger('data-plane', { level: config.logLevel });
+const pepper = readPepper(required(config.pepperFile, 'KEYWARD_PEPPER_FILE'));
+
+const calls = { inFlight: 0 };
+const settings = {
+  url: required(config.databaseUrl, 'KEYWARD_DATABASE_URL'),
+  applicationName: 'keyward data-plane',
+  onConnectionError: (code: string) => log.warn({ code }, 'a database connection ended'),
+  operationsInFlight: () => calls.inFlight,
+};
+const store = await untilThere(log, 'database', () => openDataPlaneStore(settings));
+const custody = new SocketCustody({ socketPath: join(required(config.socketDir, 'KEYWARD_SOCKET_DIR'), 'data', 'data.sock') });
+await untilThere(log, 'custody', () => custody.connect());
+
+const health = new Health();
+health.register('database', () => store.ping());
+health.register('custody', () => custody.ping());
+
+const { rules, trail } = store;
+const grants = new CasbinGrants(readModel(checkoutPath('policies', 'model.conf')), (err, tenant) =>
+  log.error({ err, tenant }, 'a rule failed closed'),
+);
+const credentials = new Credentials(rules, pepper, systemClock);
+const parts = { snapshots: new Snapshots(rules, grants), credentials, trail, changes: noChanges, clock: systemClock };
+const pipeline = new CountedPipeline(parts, dataHandlers(custody), calls);
+
+const app = await createPlane({ title, controllers, pipeline, uses: pipeline, credentials, health, log, tls: serverTls(config.tls) });
+drainOnSignal({
+  logger: log,
+  exitWithParent: config.exitWithParent,
+  steps: [
+    { name: 'readiness', run: () => health.startDraining() },
+    { name: 'http', run: () => app.close() },
+    { name: 'custody', run: () => custody.close() },
+    { name: 'database', run: () => store.close() },
+  ],
+});
+await app.listen(config.listen);
+log.info(config.listen, 'ready');

@@ -1,0 +1,78 @@
+import { type KeyObject, randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { SocketCustody } from '#custody/socket';
+import { type IssuedCredential, PLATFORM, principalName, type RecordBody } from '#contract';
+import { bootstrapPermit, issueCredential, newLogId, newRecordId, newRequestId, systemClock, vkeyOf } from '#core';
+import { readPepper, untilThere } from '#http';
+import { type KeyPlaneStore, openKeyPlaneStore } from '#persistence';
+import { type Config, createLogger, loadConfig, required } from '#runtime';
+import { CredentialsFile } from './credentials-file.js';
+
+const OPERATOR = principalName.parse('operator');
+const OPERATOR_DAYS = 366;
+
+/** Makes the platform's own tenant, its log and its first operator; may be repeated, also by several at once. */
+async function bootstrap(config: Config): Promise<void> {
+  const credentials = new CredentialsFile(required(config.credentialsFile, 'KEYWARD_CREDENTIALS_FILE'));
+  const pepper = readPepper(required(config.pepperFile, 'KEYWARD_PEPPER_FILE'));
+  const url = required(config.databaseUrl, 'KEYWARD_DATABASE_URL');
+  const log = createLogger('bootstrap', { level: config.logLevel });
+  const store = await untilThere(log, 'database', () => openKeyPlaneStore({ url, applicationName: 'keyward bootstrap' }));
+  try {
+    if ((await store.rules.rules(PLATFORM)) === undefined) await makePlatform(config, store, pepper, credentials);
+    // Also when it was an earlier run that committed, and then crashed.
+    await credentials.settle(async (id) => (await store.rules.credential(PLATFORM, id)) !== undefined);
+  } finally {
+    await store.close();
+  }
+  process.stdout.write(`${credentials.path}\n`);
+}
+
+async function makePlatform(config: Config, store: KeyPlaneStore, pepper: KeyObject, credentials: CredentialsFile): Promise<void> {
+  const now = systemClock.now().getTime();
+  const log = await newLog(config, now);
+  const { answer: operator, row: operatorCredential } = issueCredential(
+    pepper,
+    { tenant: PLATFORM, principal: OPERATOR, role: 'operator', days: OPERATOR_DAYS },
+    now,
+  );
+  credentials.writeAside(operator.credentialId, credentialsText(config, operator));
+  const record = firstRecord(log, operator, now);
+  const platform = { log, contextSalt: randomBytes(32), createdAt: new Date(now), operatorCredential, record };
+  // Somebody else was first: what was written aside opens nothing.
+  if (!(await store.bootstrap.bootstrapPlatform(platform))) credentials.discard(operator.credentialId);
+}
+
+async function newLog(config: Config, now: number): Promise<{ logId: string; origin: string; vkey: string }> {
+  const custody = new SocketCustody({ socketPath: join(required(config.socketDir, 'KEYWARD_SOCKET_DIR'), 'key', 'key.sock') });
+  const log = createLogger('bootstrap', { level: config.logLevel });
+  try {
+    await untilThere(log, 'custody', () => custody.connect());
+    const logId = newLogId(now);
+    const origin = `${config.platformHost}/audit/${logId}`;
+    const { publicKey } = await custody.createLogKey(bootstrapPermit(), logId);
+    return { logId, origin, vkey: vkeyOf(origin, publicKey) };
+  } finally {
+    await custody.close();
+  }
+}
+
+/** What the CLI reads. Of the planes only this one's address is known here. */
+function credentialsText({ listen, tls }: Config, { apiKey, expiresAt }: IssuedCredential): string {
+  const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
+  const keyPlane = `${tls.mode === 'none' ? 'http' : 'https'}://${host}:${listen.port}`;
+  return `${JSON.stringify({ keyPlane, operator: { apiKey, expiresAt } }, null, 2)}\n`;
+}
+
+/** Record 0 of the platform's log: it names the first operator and the key that signs the log. */
+function firstRecord({ logId, vkey }: { logId: string; vkey: string }, { credentialId }: IssuedCredential, now: number): RecordBody {
+  return {
+    ...{ v: 1, id: newRecordId(now), log: logId, time: new Date(now).toISOString(), durationUs: 0, phase: 'single' },
+    ...{ op: 'IssueCredential', category: 'management', rw: 'write', outcome: 'succeeded' },
+    actor: { type: 'operator', tenant: PLATFORM, principal: OPERATOR, credentialId },
+    change: { principal: OPERATOR, role: 'operator', credentialId, vkey },
+    request: { requestId: newRequestId(now) },
+  };
+}
+
+await bootstrap(loadConfig('key-plane'));

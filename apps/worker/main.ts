@@ -1,0 +1,46 @@
+import { join } from 'node:path';
+import { SocketCustody } from '#custody/socket';
+import { createHealthServer, untilThere } from '#http';
+import { openWorkerStore } from '#persistence';
+import { createLogger, drainOnSignal, Health, loadConfig, required, serverTls } from '#runtime';
+import { CheckpointRounds } from './checkpoint-signer.js';
+import { repeat } from './loop.js';
+
+/** The worker: what nobody asks for and everybody relies on. For now, the checkpoints. */
+const config = loadConfig('worker');
+const log = createLogger('worker', { level: config.logLevel });
+
+const onConnectionError = (code: string) => log.warn({ code }, 'a database connection ended');
+const url = required(config.databaseUrl, 'KEYWARD_DATABASE_URL');
+const store = await untilThere(log, 'database', () => openWorkerStore({ url, applicationName: 'keyward worker', onConnectionError }));
+const custody = new SocketCustody({ socketPath: join(required(config.socketDir, 'KEYWARD_SOCKET_DIR'), 'worker', 'worker.sock') });
+await untilThere(log, 'custody', () => custody.connect());
+
+const health = new Health();
+health.register('database', () => store.ping());
+health.register('custody', () => custody.ping());
+
+const stop = new AbortController();
+const rounds = new CheckpointRounds(store.checkpoints, custody, log);
+const app = await createHealthServer({ title: 'Keyward worker', health, log, tls: serverTls(config.tls) });
+await app.listen(config.listen);
+log.info(config.listen, 'ready');
+const loop = repeat(() => rounds.round(), log, stop.signal);
+
+drainOnSignal({
+  logger: log,
+  exitWithParent: config.exitWithParent,
+  steps: [
+    { name: 'readiness', run: () => health.startDraining() },
+    {
+      name: 'rounds',
+      run: () => {
+        stop.abort();
+        return loop;
+      },
+    },
+    { name: 'http', run: () => app.close() },
+    { name: 'custody', run: () => custody.close() },
+    { name: 'database', run: () => store.close() },
+  ],
+});

@@ -1,0 +1,32 @@
+/** Tests run as CommonJS: jest needs an experimental flag of Node's to load ES modules, so what is one is compiled to CommonJS. */
+export default {
+  rootDir: import.meta.dirname,
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/{apps,libs,migrations,test}/**/*.{spec,int-spec,story}.ts'],
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.keyward/'],
+  extensionsToTreatAsEsm: [],
+  transform: {
+    '^.+\\.(ts|js)$': [
+      '@swc/jest',
+      {
+        swcrc: false,
+        module: { type: 'commonjs' },
+        jsc: {
+          parser: { syntax: 'typescript', decorators: true },
+          transform: { legacyDecorator: true, decoratorMetadata: true },
+          target: 'es2024',
+          keepClassNames: true,
+        },
+      },
+    ],
+  },
+  // The packages that tests import and that exist as ES modules only.
+  transformIgnorePatterns: ['/node_modules/(?!(@nestjs|commander)/)'],
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+    '^#(contract|core|custody/pkcs11|custody/socket|grants|trail|persistence|http|runtime|sdk|testing)$': '<rootDir>/libs/$1/index.ts',
+  },
+  testTimeout: 60_000,
+  // Stories start whole platforms and measure time: more at once would measure each other.
+  maxWorkers: 2,
+};

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+
+/** Crockford's base 32 in lower case: 26 characters carry the 128 bits of a UUIDv7 (RFC 9562). */
+const uuid26 = '[0-7][0-9a-hjkmnp-tv-z]{25}';
+
+/** An id: its prefix, `_`, and those 26 characters. */
+export const prefixedId = (prefix: string) => z.string().regex(new RegExp(`^${prefix}_${uuid26}$`), `must be ${prefix}_ and 26 characters`);
+
+/** Chosen at onboarding, immutable, never used again for another tenant. */
+export const tenantId = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{1,30}$/, 'must be 2 to 31 of a-z, 0-9 and -, starting with a letter')
+  .brand<'TenantId'>();
+export type TenantId = z.infer<typeof tenantId>;
+
+/** The ISV itself: owner of operators, services and their credentials. */
+export const PLATFORM = 'platform' as TenantId;
+
+export const keyId = prefixedId('key').brand<'KeyId'>();
+export type KeyId = z.infer<typeof keyId>;
+
+export const keyVersionId = prefixedId('kver').brand<'KeyVersionId'>();
+export type KeyVersionId = z.infer<typeof keyVersionId>;
+
+export const credentialId = prefixedId('crd').brand<'CredentialId'>();
+export type CredentialId = z.infer<typeof credentialId>;
+
+export const stopId = prefixedId('stop').brand<'StopId'>();
+export type StopId = z.infer<typeof stopId>;
+
+/** `alias/` and 1–255 of letters, digits, `_`, `-`, `/`; the clouds' own prefixes are reserved. */
+export const alias = z
+  .string()
+  .regex(/^alias\/[A-Za-z0-9_/-]{1,255}$/, 'must be alias/ and 1 to 255 of letters, digits, _, - and /')
+  .refine((name) => !/^alias\/(acs|aws)/.test(name), 'alias/acs… and alias/aws… are reserved')
+  .brand<'Alias'>();
+export type Alias = z.infer<typeof alias>;
+
+/** A key as a body names it: its id or one of its aliases. */
+export const keyReference = z.union([keyId, alias], { error: 'must be a key id or alias/name' });
+export type KeyReference = z.infer<typeof keyReference>;
+
+/** A person, a service or a job: what a credential speaks for. */
+export const principalName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._@-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9, ., _, @ and -')
+  .brand<'PrincipalName'>();
+export type PrincipalName = z.infer<typeof principalName>;
+
+export const serviceName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9 and -, starting with a letter')
+  .brand<'ServiceName'>();
+export type ServiceName = z.infer<typeof serviceName>;

@@ -1,0 +1,36 @@
+/** Every operation's name: the same in records, policies, OpenAPI and metrics. Their rows: core/operation-table.ts. */
+export const DATA_OPERATIONS = ['Encrypt', 'Decrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext'] as const;
+export type DataOperation = (typeof DATA_OPERATIONS)[number];
+
+export const KEY_OPERATIONS = [
+  'OnboardTenant',
+  'ListTenants',
+  'RegisterService',
+  'ListServices',
+  'IssueServiceCredential',
+  'ListServiceCredentials',
+  'RevokeServiceCredential',
+  'Enrol',
+  'IssueCredential',
+  'ListCredentials',
+  'RevokeCredential',
+  'CreateKey',
+  'DescribeKey',
+  'ListKeys',
+  'EnableKey',
+  'DisableKey',
+  'CreateAlias',
+  'PutPolicy',
+  'GetPolicy',
+  'Stop',
+  'Lift',
+  'ListStops',
+] as const;
+export type KeyOperation = (typeof KEY_OPERATIONS)[number];
+
+export const AUDIT_OPERATIONS = ['ListRecords', 'GetCheckpoint', 'GetBundle'] as const;
+export type AuditOperation = (typeof AUDIT_OPERATIONS)[number];
+
+/** All of them, in one list. */
+export const OPERATION_NAMES = [...DATA_OPERATIONS, ...KEY_OPERATIONS, ...AUDIT_OPERATIONS] as const;
+export type OperationName = DataOperation | KeyOperation | AuditOperation;

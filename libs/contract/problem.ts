@@ -1,0 +1,44 @@
+import { z } from 'zod';
+
+/** Stable codes; core/errors.ts maps each to its status. */
+export const problemCode = z.enum([
+  'invalid-request',
+  'unauthenticated',
+  'not-granted',
+  'not-allowed',
+  'stopped',
+  'not-found',
+  'already-exists',
+  'precondition-failed',
+  'precondition-required',
+  'decrypt-failed',
+  'key-disabled',
+  'key-pending-deletion',
+  'key-pending-import',
+  'key-destroyed',
+  'state-unchangeable',
+  'too-many-requests',
+  'payload-too-large',
+  'unsupported-media-type',
+  'unavailable',
+  'internal',
+]);
+export type ProblemCode = z.infer<typeof problemCode>;
+
+/** An error on the wire: application/problem+json (RFC 9457). */
+export const problem = z
+  .object({
+    type: z.string().meta({ description: 'A name for the kind of problem: urn:keyward:problem:<code>' }),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().optional(),
+    code: problemCode,
+    requestId: z.string(),
+    retryable: z.boolean(),
+    errors: z
+      .array(z.object({ field: z.string(), message: z.string() }))
+      .optional()
+      .meta({ description: 'One entry a field that was refused' }),
+  })
+  .meta({ id: 'Problem' });
+export type Problem = z.infer<typeof problem>;

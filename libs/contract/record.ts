@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import { MAX_CONTEXT_PAIRS } from './encryption-context.js';
+import { alias, credentialId, keyId, keyVersionId, prefixedId, stopId, tenantId } from './identifiers.js';
+import { keyState } from './key-operations.js';
+import { OPERATION_NAMES } from './operations.js';
+import { role } from './principal.js';
+import { problemCode } from './problem.js';
+import { line } from './text.js';
+
+export const MAX_REASON_CHARACTERS = 200;
+
+const MAX_CHANGED_FIELDS = 32;
+
+const count = z.int().min(0);
+
+export const logId = prefixedId('log');
+
+/**
+ * Record schema v1 as a plane appends it. A log is verified as a whole, so a record that does not fit would spoil it for good:
+ * unknown fields are refused, a new field means a new `v`.
+ */
+export const recordBody = z.strictObject({
+  v: z.literal(1),
+  id: prefixedId('rec'),
+  log: logId,
+  time: z.iso.datetime({ precision: 3 }).meta({ description: "start of the request by the plane's clock" }),
+  durationUs: count,
+  phase: z.literal('single'),
+  op: z.enum(OPERATION_NAMES),
+  category: z.enum(['management', 'use', 'audit']),
+  rw: z.enum(['read', 'write']),
+  outcome: z.enum(['succeeded', 'refused', 'failed']),
+  error: z.strictObject({ code: problemCode, reason: line(MAX_REASON_CHARACTERS) }).optional(),
+  key: z
+    .strictObject({ id: keyId, versionId: keyVersionId.optional(), state: keyState.optional(), aliasUsed: alias.optional() })
+    .optional(),
+  crypto: z
+    .strictObject({
+      context: z
+        .array(z.string().regex(/^[A-Za-z0-9_-]{22,43}$/))
+        .max(MAX_CONTEXT_PAIRS)
+        .optional()
+        .meta({ description: 'one salted HMAC a pair of the encryption context, base64url' }),
+      plaintextSize: line(32).optional().meta({ description: 'a bucket, never the exact length' }),
+    })
+    .optional(),
+  actor: z.strictObject({ type: role, tenant: tenantId, principal: line(128), credentialId }),
+  authz: z
+    .strictObject({
+      decision: z.enum(['allow', 'deny']),
+      policyVersion: count.optional(),
+      ruleId: line(128).optional(),
+      stopId: stopId.optional(),
+    })
+    .optional(),
+  change: z
+    .record(z.string().regex(/^[a-z][A-Za-z0-9]{0,63}$/), z.union([line(2048), z.number(), z.boolean(), z.null()]))
+    .refine((fields) => Object.keys(fields).length <= MAX_CHANGED_FIELDS, `must name at most ${MAX_CHANGED_FIELDS} fields`)
+    .optional(),
+  request: z.strictObject({ requestId: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) }),
+  discarded: count.optional().meta({ description: 'results that the HSM made and a stale rule threw away before this one' }),
+  count: z.int().min(1).optional().meta({ description: 'identical refusals that share this record' }),
+});
+/** What a plane hands to the trail; ids need no brand here, `parseRecord` gives them one. */
+export type RecordBody = z.input<typeof recordBody>;
+
+/** A record as the database stores it: it splices these three in front, and nobody else may. */
+export const trailRecord = z
+  .strictObject({
+    seq: count.meta({ description: 'place in the log, from 0: the index of the leaf' }),
+    recordedAt: z.iso.datetime({ precision: 6 }).meta({ description: "the database's clock, never going back" }),
+    writer: z
+      .string()
+      .regex(/^[a-z][a-z0-9_]{0,62}$/)
+      .meta({ description: 'the database role that appended it' }),
+    ...recordBody.shape,
+  })
+  .meta({ id: 'TrailRecord' });
+export type TrailRecord = z.infer<typeof trailRecord>;

@@ -1,0 +1,83 @@
+import type { DataOperation, EncryptRequest, GenerateDataKeyRequest } from '#contract';
+import { type CiphertextKind, frameCiphertext, parseCiphertext } from '../ciphertext.js';
+import { decideUse, type Wish } from '../decide.js';
+import { contextOf } from '../encryption-context.js';
+import { asFailure } from '../errors.js';
+import type { Handlers, Step } from '../pipeline.js';
+import type { Custody, Sealed } from '../ports/custody.js';
+import { sizeBucket } from '../record.js';
+import type { SnapshotKey, UsableVersion } from '../snapshot.js';
+
+type Allowed<Operation extends DataOperation> = Extract<Awaited<ReturnType<typeof decideUse>>, { allowed: true }> & {
+  readonly permit: ReturnType<Step<Operation>['permit']>;
+};
+
+/** The four calls of the ISV's backends. Each says what it wants, is decided, and only then receives a permit. */
+export function dataHandlers(custody: Custody): Handlers<DataOperation> {
+  return {
+    Encrypt: (step) =>
+      using(step, wishToSeal(step.input, sizeBucket(step.input.plaintext.length)), 'direct', async ({ permit, key, version }) => {
+        const sealed = await custody.encrypt(permit, version, step.input.plaintext);
+        return { answer: { ...used(key, version), ciphertext: framed(version.headers.direct, sealed) } };
+      }),
+
+    Decrypt: (step) => {
+      const { kind, versionId, iv, sealed } = parseCiphertext(step.input.ciphertext);
+      const wish = {
+        lookup: { versionId },
+        context: contextOf(step.input.encryptionContext),
+        assertedKey: step.input.keyId,
+        size: sizeBucket(sealed.length - 16),
+      };
+      return using(step, wish, kind, async ({ permit, key, version }) => {
+        const plaintext = await custody.decrypt(permit, version, { iv, ciphertext: sealed });
+        return { answer: { ...used(key, version), plaintext }, secret: plaintext };
+      });
+    },
+
+    GenerateDataKey: (step) =>
+      using(step, wishToSeal(step.input), 'dataKey', async ({ permit, key, version }) => {
+        const made = await custody.generateDataKey(permit, version, lengthOf(step.input));
+        return {
+          answer: { ...used(key, version), ciphertext: framed(version.headers.dataKey, made), plaintext: made.plaintext },
+          secret: made.plaintext,
+        };
+      }),
+
+    GenerateDataKeyWithoutPlaintext: (step) =>
+      using(step, wishToSeal(step.input), 'dataKey', async ({ permit, key, version }) => {
+        const made = await custody.generateDataKeyWithoutPlaintext(permit, version, lengthOf(step.input));
+        return { answer: { ...used(key, version), ciphertext: framed(version.headers.dataKey, made) } };
+      }),
+  };
+}
+
+/** Decide, then work: a failure after the decision keeps what the decision says about the key, for the record. */
+async function using<Operation extends DataOperation, Answer>(
+  step: Step<Operation>,
+  wish: Wish,
+  kind: CiphertextKind,
+  work: (allowed: Allowed<Operation>) => Promise<{ answer: Answer; secret?: Uint8Array }>,
+) {
+  const decision = await decideUse(step.operation, step.principal, wish, step.snapshot, step.now);
+  const { details, validUntil } = decision;
+  if (!decision.allowed) return { error: decision.error, details, validUntil };
+  const { versionId, headers } = decision.version;
+  const aad = Buffer.concat([headers[kind], step.snapshot.context(wish.context).bound]);
+  const permit = step.permit({ versionId, aad });
+  try {
+    return { ...(await work({ ...decision, permit })), details, validUntil };
+  } catch (error) {
+    return { error: asFailure(error), details, validUntil };
+  }
+}
+
+const wishToSeal = (input: EncryptRequest | GenerateDataKeyRequest, size?: string): Wish => ({
+  lookup: { reference: input.keyId },
+  context: contextOf(input.encryptionContext),
+  size,
+});
+
+const lengthOf = (input: GenerateDataKeyRequest): number => input.numberOfBytes ?? (input.keySpec === 'AES_128' ? 16 : 32);
+const framed = (header: Uint8Array, sealed: Sealed): Uint8Array => frameCiphertext(header, sealed.iv, sealed.ciphertext);
+const used = (key: SnapshotKey, version: UsableVersion) => ({ keyId: key.keyId, keyVersionId: version.versionId });

@@ -1,0 +1,69 @@
+import type { KeyState, OperationName, Role } from '#contract';
+
+export type Plane = 'data' | 'key' | 'audit';
+/** `use` puts a tenant's key to work, `change` alters state in one transaction with its record, `read` answers what is stored. */
+export type Effect = 'use' | 'change' | 'read';
+/**
+ * Rate limits are counted per credential and class. `stop` has room of its own, so that one can stop when everything else is too much;
+ * only who may make the call has it, for all others it counts as `manage`.
+ */
+export type RateClass = 'use' | 'manage' | 'read' | 'stop';
+
+export interface OperationRow {
+  readonly plane: Plane;
+  readonly effect: Effect;
+  /** Roles that may call at all; a service's calls are decided by the tenant's grants on top. */
+  readonly callers: readonly Role[];
+  /** Key states in which it may run; empty: the state does not matter. */
+  readonly keyStates: readonly KeyState[];
+  readonly rateClass: RateClass;
+  /** In the record, besides who, when and what: context digests, sizes, what changed. */
+  readonly records: readonly ('context' | 'size' | 'change')[];
+}
+
+const row = (
+  plane: Plane,
+  effect: Effect,
+  callers: readonly Role[],
+  keyStates: readonly KeyState[],
+  rateClass: RateClass,
+  records: OperationRow['records'],
+): OperationRow => ({ plane, effect, callers, keyStates, rateClass, records });
+
+const NONE: readonly KeyState[] = [];
+
+// biome-ignore format: an aligned table is read column by column
+export const OPERATIONS = {
+  //                                       plane    effect    callers                states                  rate      records
+  Encrypt:                         row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['context', 'size']),
+  Decrypt:                         row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['context', 'size']),
+  GenerateDataKey:                 row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['context', 'size']),
+  GenerateDataKeyWithoutPlaintext: row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['context', 'size']),
+
+  OnboardTenant:                   row('key',   'change', ['operator'],          NONE,                   'manage', ['change']),
+  ListTenants:                     row('key',   'read',   ['operator'],          NONE,                   'read',   []),
+  RegisterService:                 row('key',   'change', ['operator'],          NONE,                   'manage', ['change']),
+  ListServices:                    row('key',   'read',   ['operator'],          NONE,                   'read',   []),
+  IssueServiceCredential:          row('key',   'change', ['operator'],          NONE,                   'manage', ['change']),
+  ListServiceCredentials:          row('key',   'read',   ['operator'],          NONE,                   'read',   []),
+  RevokeServiceCredential:         row('key',   'change', ['operator'],          NONE,                   'stop',   ['change']),
+  Enrol:                           row('key',   'change', ['enrolment'],         NONE,                   'manage', ['change']),
+  IssueCredential:                 row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  ListCredentials:                 row('key',   'read',   ['admin'],             NONE,                   'read',   []),
+  RevokeCredential:                row('key',   'change', ['admin'],             NONE,                   'stop',   ['change']),
+  CreateKey:                       row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  DescribeKey:                     row('key',   'read',   ['admin'],             NONE,                   'read',   []),
+  ListKeys:                        row('key',   'read',   ['admin'],             NONE,                   'read',   []),
+  EnableKey:                       row('key',   'change', ['admin'],             ['Enabled', 'Disabled'], 'manage', ['change']),
+  DisableKey:                      row('key',   'change', ['admin'],             ['Enabled', 'Disabled'], 'stop',   ['change']),
+  CreateAlias:                     row('key',   'change', ['admin'],             ['Enabled', 'Disabled', 'PendingImport'], 'manage', ['change']),
+  PutPolicy:                       row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  GetPolicy:                       row('key',   'read',   ['admin'],             NONE,                   'read',   []),
+  Stop:                            row('key',   'change', ['admin'],             NONE,                   'stop',   ['change']),
+  Lift:                            row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  ListStops:                       row('key',   'read',   ['admin'],             NONE,                   'read',   []),
+
+  ListRecords:                     row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
+  GetCheckpoint:                   row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
+  GetBundle:                       row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
+} as const satisfies Record<OperationName, OperationRow>;

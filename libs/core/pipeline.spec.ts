@@ -1,0 +1,272 @@
+import { createSecretKey, randomBytes } from 'node:crypto';
+import type { Alias, CredentialId, KeyVersionId, RecordBody, TenantId } from '#contract';
+import {
+  type Appended,
+  type Call,
+  Credentials,
+  type Custody,
+  dataHandlers,
+  type GrantDecision,
+  KeywardError,
+  newKeyId,
+  newKeyVersionId,
+  type Permit,
+  Pipeline,
+  type Principal,
+  Snapshots,
+  type StoredKey,
+  type TenantRules,
+  TrailUnavailable,
+  type WrappedKeyVersion,
+} from '#core';
+
+const ACME = 'acme' as TenantId;
+const NOW = Date.UTC(2026, 0, 1);
+const clock = { now: () => new Date(NOW) };
+const keyId = newKeyId(NOW);
+const versionId = newKeyVersionId(NOW);
+const GRANTED: GrantDecision = { grant: 'invoices', guardrail: undefined, stop: undefined, validUntil: undefined };
+
+const version: WrappedKeyVersion = {
+  tenant: ACME,
+  keyId,
+  versionId,
+  spec: 'AES_256',
+  usage: 'ENCRYPT_DECRYPT',
+  origin: 'KEYWARD',
+  protectionLevel: 'SOFTWARE_TOKEN',
+  logId: 'log_x',
+  blob: new Uint8Array(40),
+  mac: new Uint8Array(32),
+};
+const enabled: StoredKey = {
+  keyId,
+  state: 'Enabled',
+  description: '',
+  createdAt: clock.now(),
+  aliases: ['alias/invoices' as Alias],
+  tags: {},
+  primaryVersion: versionId,
+  versions: [version],
+};
+
+/** One tenant, one service, one key; everything around the pipeline answers as it is told, and remembers. */
+function aWorld(
+  given: {
+    verdicts?: (Appended['verdict'] | 'down')[];
+    decisions?: GrantDecision[];
+    key?: StoredKey;
+    movedAfterRules?: boolean;
+    revoked?: boolean;
+  } = {},
+) {
+  const records: RecordBody[] = [];
+  const results: Uint8Array[] = [];
+  const permits: Permit[] = [];
+  const verdicts = [...(given.verdicts ?? [])];
+  const decisions = [...(given.decisions ?? [])];
+  let loads = 0;
+  const epochOf = (tenant: TenantId) => (tenant !== ACME ? 'p1' : given.movedAfterRules && loads === 1 ? 'e0' : 'e1');
+
+  const rules = {
+    rules: async (tenant: TenantId): Promise<TenantRules | undefined> => {
+      if (tenant === ACME) loads++;
+      if (tenant !== ACME && tenant !== 'platform') return undefined;
+      return {
+        tenant,
+        state: 'Active',
+        epochs: { tenant: epochOf(tenant), platform: 'p1' },
+        log: { logId: `log_${tenant}`, origin: '', vkey: '' },
+        contextSalt: new Uint8Array(32),
+        policy: undefined,
+        stops: [],
+        suspendedServices: [],
+      };
+    },
+    key: async (_: TenantId, lookup: { reference: string } | { versionId: KeyVersionId }) => {
+      const known = 'reference' in lookup ? ['alias/invoices', keyId].includes(lookup.reference) : lookup.versionId === versionId;
+      return { epoch: 'e1', key: known ? (given.key ?? enabled) : undefined };
+    },
+    credential: async (tenant: TenantId, credentialId: CredentialId) => ({
+      epoch: 'p1',
+      credential: {
+        tenant,
+        credentialId,
+        principal: 'billing',
+        role: 'service' as const,
+        mac: new Uint8Array(32),
+        expiresAt: new Date(NOW + 1000),
+        revokedAt: given.revoked ? clock.now() : undefined,
+      },
+    }),
+  };
+  const append = async ({ body }: { body: RecordBody }): Promise<Appended> => {
+    const verdict = verdicts.shift() ?? 'durable';
+    if (verdict === 'down') throw new TrailUnavailable('down');
+    if (verdict !== 'durable') return { verdict };
+    records.push(body);
+    return { verdict, seq: BigInt(records.length - 1) };
+  };
+  const custody = {
+    generateDataKey: async (permit: Permit) => {
+      permits.push(permit);
+      const plaintext = randomBytes(32);
+      results.push(plaintext);
+      return { plaintext, iv: new Uint8Array(12), ciphertext: new Uint8Array(48) };
+    },
+  } as unknown as Custody;
+
+  const credentials = new Credentials(rules, createSecretKey(randomBytes(32)), clock);
+  const snapshots = new Snapshots(rules, { compile: () => ({ decide: () => decisions.shift() ?? GRANTED }) });
+  const parts = { snapshots, credentials, trail: { append }, changes: { commit: append }, clock };
+  const pipeline = new Pipeline(parts, dataHandlers(custody));
+  const billing: Principal = {
+    role: 'service',
+    tenant: 'platform' as TenantId,
+    name: 'billing',
+    credentialId: 'crd_1' as CredentialId,
+    expiresAt: new Date(NOW + 1000),
+    epoch: given.revoked ? 'p0' : 'p1',
+  };
+  const call = (over: Partial<Call> = {}): Call => ({ principal: billing, tenant: ACME, requestId: 'req_1', startedAt: NOW, ...over });
+  const generate = (over: Partial<Call> = {}, reference: string = 'alias/invoices') =>
+    pipeline.run('GenerateDataKey', call(over), { keyId: reference as Alias, encryptionContext: { purpose: 'invoice' } });
+  return { pipeline, generate, call, billing, records, results, permits, loads: () => loads };
+}
+
+const refusal = async (work: Promise<unknown>): Promise<KeywardError> => {
+  const outcome = await work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (!(outcome instanceof KeywardError)) throw new Error('It was not refused.', { cause: outcome });
+  return outcome;
+};
+const allZero = (bytes: Uint8Array | undefined) => bytes?.every((byte) => byte === 0);
+
+describe('the pipeline', () => {
+  it('answers a granted call after its record, with its place in the log', async () => {
+    const world = aWorld();
+    const { answer, seq } = await world.generate();
+    expect(seq).toBe(0n);
+    expect(allZero(answer.plaintext)).toBe(false);
+    expect(world.records).toMatchObject([
+      {
+        op: 'GenerateDataKey',
+        outcome: 'succeeded',
+        log: 'log_acme',
+        authz: { decision: 'allow', ruleId: 'invoices' },
+        key: { id: keyId, versionId, aliasUsed: 'alias/invoices' },
+      },
+    ]);
+  });
+
+  it('binds tenant, key version and context into the permit that custody receives', async () => {
+    const world = aWorld();
+    await world.generate();
+    expect(world.permits).toMatchObject([{ operation: 'GenerateDataKey', tenant: ACME, versionId }]);
+    expect(Buffer.from(world.permits[0]!.aad!).toString('latin1')).toContain('\x00\x04acme\x00\x07purpose\x00\x07invoice');
+  });
+
+  it('withholds and wipes the result when the trail cannot record it', async () => {
+    const world = aWorld({ verdicts: ['down'] });
+    expect(await refusal(world.generate())).toBeInstanceOf(TrailUnavailable);
+    expect(allZero(world.results[0])).toBe(true);
+  });
+
+  it('decides again under the new rules when a stop came first, and the result of the old ones is gone', async () => {
+    const stopped = { ...GRANTED, stop: 'stop_1' as GrantDecision['stop'] };
+    const world = aWorld({ verdicts: ['stale'], decisions: [GRANTED, stopped] });
+    const error = await refusal(world.generate());
+    expect(error).toMatchObject({ code: 'stopped', record: 0n });
+    expect(allZero(world.results[0])).toBe(true);
+    expect(world.records).toMatchObject([
+      { outcome: 'refused', error: { code: 'stopped' }, discarded: 1, authz: { decision: 'deny', stopId: 'stop_1' } },
+    ]);
+  });
+
+  it('decides a stale refusal again too: a lift leaves none behind', async () => {
+    const stopped = { ...GRANTED, stop: 'stop_1' as GrantDecision['stop'] };
+    const world = aWorld({ verdicts: ['stale'], decisions: [stopped, GRANTED] });
+    await expect(world.generate()).resolves.toMatchObject({ seq: 0n });
+  });
+
+  it('gives up with a retryable 503 when the rules change twice under it', async () => {
+    const world = aWorld({ verdicts: ['stale', 'expired'] });
+    expect(await refusal(world.generate())).toMatchObject({ code: 'unavailable', reason: 'trail: stale twice' });
+    expect(world.results).toHaveLength(2);
+    expect(world.results.every(allZero)).toBe(true);
+  });
+
+  it('starts over when the key was read under another epoch than the rules', async () => {
+    const world = aWorld({ movedAfterRules: true });
+    await world.generate();
+    expect(world.loads()).toBe(2);
+    expect(world.permits).toHaveLength(1);
+  });
+
+  it.each<[string, GrantDecision, string, string]>([
+    ['no grant', { ...GRANTED, grant: undefined }, 'not-granted', 'no-grant'],
+    ['a guardrail, which a stranger must not learn of', { ...GRANTED, guardrail: 'eu-only' }, 'not-granted', 'guardrail'],
+    [
+      'a stop, but no grant: no more than any stranger hears',
+      { ...GRANTED, grant: undefined, stop: 'stop_1' as GrantDecision['stop'] },
+      'not-granted',
+      'no-grant',
+    ],
+    ['a stop of what is granted', { ...GRANTED, stop: 'stop_1' as GrantDecision['stop'] }, 'stopped', 'stopped'],
+  ])('refuses and records: %s', async (_, decision, code, reason) => {
+    const world = aWorld({ decisions: [decision] });
+    expect(await refusal(world.generate())).toMatchObject({ code, record: 0n });
+    expect(world.records).toMatchObject([{ outcome: 'refused', error: { code, reason } }]);
+    expect(world.permits).toHaveLength(0);
+  });
+
+  it('tells of a disabled key only whom a grant would allow', async () => {
+    const key: StoredKey = { ...enabled, state: 'Disabled' };
+    expect(await refusal(aWorld({ key }).generate())).toMatchObject({ code: 'key-disabled' });
+    expect(await refusal(aWorld({ key, decisions: [{ ...GRANTED, grant: undefined }] }).generate())).toMatchObject({ code: 'not-granted' });
+  });
+
+  it('makes an unknown key, an unknown tenant and a missing grant look the same to a service', async () => {
+    const seen = await Promise.all([
+      refusal(aWorld().generate({}, newKeyId(NOW))),
+      refusal(aWorld().generate({ tenant: 'nobody' as TenantId })),
+      refusal(aWorld({ decisions: [{ ...GRANTED, grant: undefined }] }).generate()),
+    ]);
+    expect(new Set(seen.map(({ code, message, fields }) => JSON.stringify({ code, message, fields }))).size).toBe(1);
+  });
+
+  it("records a call to an unknown tenant in the platform's log", async () => {
+    const world = aWorld();
+    await refusal(world.generate({ tenant: 'nobody' as TenantId }));
+    expect(world.records).toMatchObject([{ log: 'log_platform', error: { reason: 'unknown-tenant' } }]);
+  });
+
+  it('refuses a role that may not call, in its own log', async () => {
+    const world = aWorld();
+    const auditor: Principal = { ...world.billing, role: 'auditor', tenant: ACME, epoch: 'e1' };
+    expect(await refusal(world.generate({ principal: auditor }))).toMatchObject({ code: 'not-allowed' });
+    expect(world.records).toMatchObject([{ log: 'log_acme', error: { code: 'not-allowed', reason: 'role-auditor' } }]);
+  });
+
+  it('asks again for a credential that was read under another epoch, and refuses a revoked one', async () => {
+    const world = aWorld({ revoked: true });
+    expect(await refusal(world.generate())).toMatchObject({ code: 'unauthenticated', reason: 'revoked' });
+    expect(world.records).toHaveLength(0);
+  });
+
+  it('records input that the edge refused', async () => {
+    const world = aWorld();
+    const invalid = new KeywardError('invalid-request', '', { fields: [{ field: 'plaintext', message: 'must be base64' }] });
+    expect(await refusal(world.pipeline.refuse('Encrypt', world.call(), invalid))).toMatchObject({ record: 0n });
+    expect(world.records).toMatchObject([{ op: 'Encrypt', outcome: 'refused', error: { code: 'invalid-request' } }]);
+  });
+
+  it('never puts the context itself into a record', async () => {
+    const world = aWorld();
+    await world.generate();
+    expect(JSON.stringify(world.records)).not.toContain('invoice"');
+    expect(world.records[0]?.crypto?.context).toHaveLength(1);
+  });
+});

@@ -1,0 +1,236 @@
+import { type OperationName, PLATFORM, type RecordBody, type TenantId } from '#contract';
+import type { Call } from './call.js';
+import type { Credentials } from './credentials.js';
+import { refusalByRole } from './decide.js';
+import { asFailure, KeywardError, TrailUnavailable } from './errors.js';
+import type { AnswerOf, InputOf } from './operation-shapes.js';
+import { OPERATIONS } from './operation-table.js';
+import { Permit, type PermitTerms } from './permit.js';
+import type { Clock } from './ports/clock.js';
+import type { Appended, Changes, Trail, TrailEntry } from './ports/trail.js';
+import type { Writes } from './ports/writes.js';
+import type { Principal } from './principal.js';
+import { type Ending, type RecordDetails, recordBody } from './record.js';
+import { Snapshot, type Snapshots, StaleSnapshot } from './snapshot.js';
+
+/** A second stale verdict means a very busy admin: the caller may come back. */
+const ATTEMPTS = 2;
+
+/** What a handler works with, after the caller was found to have the right role, in the right tenant. */
+export interface Step<Operation extends OperationName> {
+  readonly operation: Operation;
+  readonly call: Call;
+  readonly principal: Principal;
+  readonly input: InputOf<Operation>;
+  readonly snapshot: Snapshot;
+  readonly now: number;
+  /** A permit for this operation: in the call's tenant (onboarding: the new one), on this key version and AAD. For after the decision only. */
+  permit(terms?: Partial<Pick<PermitTerms, 'tenant' | 'versionId' | 'aad'>>): Permit<Operation>;
+}
+
+/** What a handler has done, or is about to do, before anything of it is recorded or released. */
+export interface Prepared<Answer> {
+  readonly answer: Answer;
+  readonly details: RecordDetails;
+  readonly validUntil?: number | undefined;
+  /** Bytes that must not outlive the call unless they are answered. */
+  readonly secret?: Uint8Array | undefined;
+  /** A change's writes: they share the record's transaction. */
+  readonly apply?: ((writes: Writes) => Promise<void>) | undefined;
+}
+
+/** A refusal that knows more for the record than its error says. */
+export interface Declined {
+  readonly error: KeywardError;
+  readonly details: RecordDetails;
+  readonly validUntil?: number | undefined;
+}
+
+export type Handler<Operation extends OperationName> = (step: Step<Operation>) => Promise<Done<Operation>>;
+export type Handlers<Names extends OperationName> = { readonly [Name in Names]: Handler<Name> };
+
+export interface Answered<Operation extends OperationName> {
+  readonly answer: AnswerOf<Operation>;
+  /** The record's place in its log. */
+  readonly seq: bigint;
+  /** To be wiped when the response has finished. */
+  readonly secret: Uint8Array | undefined;
+}
+
+type Done<Operation extends OperationName> = Prepared<AnswerOf<Operation>> | Declined;
+
+export interface PipelineParts {
+  readonly snapshots: Snapshots;
+  readonly credentials: Credentials;
+  readonly trail: Trail;
+  readonly changes: Changes;
+  readonly clock: Clock;
+}
+
+/** Where one attempt takes place: whose rules, whose log, and the caller as of these rules. */
+interface Scene {
+  readonly target: Snapshot | undefined;
+  readonly log: Snapshot;
+  readonly principal: Principal;
+}
+
+/**
+ * The one way to every key: snapshot → decide → permit → perform → append → answer. A result leaves only when its record is durable
+ * under the rules that allowed it; if these changed meanwhile it is wiped, and the call is decided again, once.
+ */
+export class Pipeline<Names extends OperationName> {
+  constructor(
+    private readonly parts: PipelineParts,
+    private readonly handlers: Handlers<Names>,
+  ) {}
+
+  /** @throws KeywardError, recorded (its `record` says where) unless it is `unauthenticated` or `unavailable` */
+  async run<Operation extends Names>(operation: Operation, call: Call, input: InputOf<Operation>): Promise<Answered<Operation>> {
+    return await this.#settle(operation, call, (scene) => this.#perform(operation, call, input, scene));
+  }
+
+  /** Records what the edge refused before `run`, input that is not valid, and throws it. @throws TrailUnavailable */
+  async refuse(operation: Names, call: Call, error: KeywardError): Promise<never> {
+    await this.#settle(operation, { ...call, refusedAtEdge: true }, () => Promise.resolve({ error, details: {} }));
+    throw error;
+  }
+
+  async #settle<Operation extends Names>(
+    operation: Operation,
+    call: Call,
+    work: (scene: Scene) => Promise<Done<Operation>>,
+  ): Promise<Answered<Operation>> {
+    let discarded = 0;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      let scene: Scene | undefined;
+      try {
+        scene = await this.#scene(operation, call);
+        const done = await work(scene);
+        const { verdict, error } = await this.#record(operation, call, scene, done, discarded);
+        if (verdict.verdict === 'durable') return this.#release(done, error, verdict.seq);
+        wipe(done);
+        if ('answer' in done) discarded++;
+      } catch (error) {
+        if (!(error instanceof StaleSnapshot)) throw error;
+      }
+      this.#forget(scene);
+    }
+    throw new TrailUnavailable('stale twice');
+  }
+
+  async #scene(operation: Names, call: Call): Promise<Scene> {
+    const { snapshots, credentials } = this.parts;
+    const { principal, tenant } = call;
+    const row = OPERATIONS[operation];
+    // People's calls are rare, and what they have just changed must count: read the rules anew, for those who may make the call.
+    if (row.effect !== 'use' && refusalByRole(row, principal, call) === undefined) snapshots.forget(tenant);
+    const target = await snapshots.of(tenant);
+    const logTenant = logOf(operation, call, target);
+    const log = logTenant === tenant ? target : await snapshots.of(logTenant);
+    if (log === undefined) throw new TrailUnavailable('no log');
+    const epoch = await this.#homeEpoch(principal.tenant, log);
+    const confirmed = await credentials.confirm(principal, epoch);
+    if (confirmed.epoch !== epoch) {
+      this.#forget({ target, log, principal });
+      throw new StaleSnapshot();
+    }
+    return { target, log, principal: confirmed };
+  }
+
+  /** The present epoch of the tenant to whom the caller belongs. */
+  async #homeEpoch(home: TenantId, log: Snapshot): Promise<string> {
+    const { epochs, tenant } = log.rules;
+    if (home === PLATFORM) return epochs.platform;
+    if (home === tenant) return epochs.tenant;
+    const snapshot = await this.parts.snapshots.of(home);
+    if (snapshot === undefined) throw new KeywardError('unauthenticated', '', { reason: 'unknown-tenant' });
+    return snapshot.rules.epochs.tenant;
+  }
+
+  async #perform<Operation extends Names>(
+    operation: Operation,
+    call: Call,
+    input: InputOf<Operation>,
+    scene: Scene,
+  ): Promise<Done<Operation>> {
+    const { principal } = scene;
+    const wrongRole = refusalByRole(OPERATIONS[operation], principal, call);
+    if (wrongRole !== undefined) return { error: wrongRole, details: {} };
+    // To a service, a tenant that does not exist is one without keys, in every respect.
+    const snapshot = scene.target ?? Snapshot.ofNobody(call.tenant);
+    const permit: Step<Operation>['permit'] = (terms = {}) => new Permit({ operation, tenant: call.tenant, ...terms });
+    try {
+      return await this.handlers[operation]({ operation, call, principal, input, snapshot, now: this.parts.clock.now().getTime(), permit });
+    } catch (error) {
+      if (error instanceof StaleSnapshot) throw error;
+      return { error: asFailure(error), details: {} };
+    }
+  }
+
+  /** The fence: the record becomes durable under the epochs of the scene, or not at all. */
+  async #record(
+    operation: Names,
+    call: Call,
+    scene: Scene,
+    done: Prepared<unknown> | Declined,
+    discarded: number,
+  ): Promise<{ verdict: Appended; error: KeywardError | undefined }> {
+    const entry = (ending: Omit<Ending, 'discarded'>): TrailEntry =>
+      this.#entry(operation, call, scene, { ...ending, discarded }, done.validUntil);
+    const { trail, changes } = this.parts;
+    try {
+      if ('error' in done) return { verdict: await trail.append(entry(done)), error: done.error };
+      const success = entry({ error: undefined, details: done.details });
+      if (done.apply === undefined) return { verdict: await trail.append(success), error: undefined };
+      return { verdict: await this.#change(changes, scene, success, done.apply), error: undefined };
+    } catch (error) {
+      wipe(done);
+      // The writes themselves said no (it exists already, …): that is the call's outcome, and it is recorded.
+      if (!(error instanceof KeywardError) || error.code === 'unavailable' || 'error' in done) throw error;
+      return { verdict: await trail.append(entry({ error, details: done.details })), error };
+    }
+  }
+
+  #change(changes: Changes, { principal }: Scene, entry: TrailEntry, apply: (writes: Writes) => Promise<void>): Promise<Appended> {
+    const { tenant, credentialId } = principal;
+    return changes.commit({ ...entry, credential: { tenant, credentialId }, apply });
+  }
+
+  #entry(operation: Names, call: Call, { log, principal }: Scene, ending: Ending, validUntil: number | undefined): TrailEntry {
+    const { tenant, epochs } = log.rules;
+    const until = Math.min(validUntil ?? Number.POSITIVE_INFINITY, principal.expiresAt.getTime());
+    const body: RecordBody = recordBody(operation, call, principal, log.rules.log.logId, ending, this.parts.clock.now().getTime());
+    return { tenant, epochs, validUntil: new Date(until), body };
+  }
+
+  #release<Operation extends Names>(done: Done<Operation>, error: KeywardError | undefined, seq: bigint): Answered<Operation> {
+    if (error !== undefined) {
+      error.record = seq;
+      throw error;
+    }
+    if ('error' in done) throw done.error;
+    return { answer: done.answer, seq, secret: done.secret };
+  }
+
+  #forget(scene: Scene | undefined): void {
+    if (scene?.target !== undefined) this.parts.snapshots.discard(scene.target);
+    if (scene !== undefined) this.parts.snapshots.discard(scene.log);
+  }
+}
+
+/**
+ * Whose log: a service's call belongs to the tenant it asked for, everybody else's to their own. A tenant's log begins with its
+ * admin's enrolment, so what is refused before that goes to the platform's.
+ */
+function logOf(operation: OperationName, { principal, tenant, refusedAtEdge }: Call, target: Snapshot | undefined): TenantId {
+  if (principal.role === 'service') return target?.rules.state === 'Active' ? tenant : PLATFORM;
+  if (principal.role === 'enrolment') return operation === 'Enrol' && principal.tenant === tenant && !refusedAtEdge ? tenant : PLATFORM;
+  return principal.tenant;
+}
+
+function wipe(done: Prepared<unknown> | Declined): void {
+  if ('secret' in done) done.secret?.fill(0);
+}
+
+/** Root creation is one of the five system operations (DESIGN, promise 1): the platform's own log key, before any operator exists. */
+export const bootstrapPermit = (): Permit<'OnboardTenant'> => new Permit({ operation: 'OnboardTenant', tenant: PLATFORM });

@@ -1,0 +1,90 @@
+import type { KeyId, KeyVersionId, TenantId } from '#contract';
+import type { Permit } from '../permit.js';
+
+export const KEY_SPECS = ['AES_256'] as const;
+export type KeySpec = (typeof KEY_SPECS)[number];
+export type KeyUsage = 'ENCRYPT_DECRYPT';
+export type KeyOrigin = 'KEYWARD';
+/** Told truthfully: HSM only for declared hardware, SOFTWARE_TOKEN for SoftHSM, SOFTWARE where the custodian computes. */
+export type ProtectionLevel = 'HSM' | 'SOFTWARE_TOKEN' | 'SOFTWARE';
+
+/** What a version's binding MAC covers; the row in PostgreSQL, as it travels to the custodian with each call. */
+export interface WrappedKeyVersion {
+  readonly tenant: TenantId;
+  readonly keyId: KeyId;
+  readonly versionId: KeyVersionId;
+  readonly spec: KeySpec;
+  readonly usage: KeyUsage;
+  readonly origin: KeyOrigin;
+  readonly protectionLevel: ProtectionLevel;
+  /** The tenant's log: ties the key to the trail that records it. */
+  readonly logId: string;
+  /** The key, wrapped under the tenant root (AES-KW, RFC 3394): 40 bytes for AES-256. */
+  readonly blob: Uint8Array;
+  /** HMAC-SHA-256 under the HSM's binding key over everything above, length-prefixed. */
+  readonly mac: Uint8Array;
+}
+
+/** A version before it has bytes: what createKeyVersion is told to make. */
+export type KeyVersionDraft = Omit<WrappedKeyVersion, 'protectionLevel' | 'blob' | 'mac'>;
+
+/** AES-256-GCM: 12-byte IV chosen in the HSM's custodian, 16-byte tag. */
+export interface Sealed {
+  readonly iv: Uint8Array;
+  /** ciphertext ‖ tag */
+  readonly ciphertext: Uint8Array;
+}
+
+/** The caller owns `plaintext` and wipes it. */
+export interface GeneratedDataKey extends Sealed {
+  readonly plaintext: Uint8Array;
+}
+
+export interface LogKey {
+  /** Ed25519 public key, 32 bytes (RFC 8032). */
+  readonly publicKey: Uint8Array;
+}
+
+export interface CustodyCapabilities {
+  readonly module: string;
+  readonly protectionLevel: ProtectionLevel;
+  readonly specs: readonly KeySpec[];
+}
+
+/**
+ * Where CMKs live, as the planes see it. The additional authenticated data of every cryptographic call is the permit's own
+ * (`permit.aad`), so that what was decided and what the HSM binds cannot differ.
+ * Errors: CustodyUnavailable (retryable), DecryptFailed, KeyBindingBroken, PermitMisused.
+ */
+export interface Custody {
+  createTenantRoot(permit: Permit<'OnboardTenant'>): Promise<void>;
+  /** The tenant's, found or created by label, so that onboarding may be repeated after a crash. */
+  createLogKey(permit: Permit<'OnboardTenant'>, logId: string): Promise<LogKey>;
+  createKeyVersion(permit: Permit<'CreateKey'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion>;
+  encrypt(permit: Permit<'Encrypt'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed>;
+  decrypt(permit: Permit<'Decrypt'>, version: WrappedKeyVersion, sealed: Sealed): Promise<Uint8Array>;
+  generateDataKey(permit: Permit<'GenerateDataKey'>, version: WrappedKeyVersion, length: number): Promise<GeneratedDataKey>;
+  generateDataKeyWithoutPlaintext(
+    permit: Permit<'GenerateDataKeyWithoutPlaintext'>,
+    version: WrappedKeyVersion,
+    length: number,
+  ): Promise<Sealed>;
+  capabilities(): Promise<CustodyCapabilities>;
+  /** Resolves while the custodian's own heartbeat (token information and a canary unwrap, each second) succeeds. */
+  ping(): Promise<void>;
+}
+
+/** A system operation, without a permit: it touches the tenant's log key only. */
+export interface CheckpointSigner {
+  /**
+   * Composes the signed note (C2SP signed-note, tlog-checkpoint) of a tree itself, so that nobody can have other text signed.
+   * Refuses a tree that is smaller than, or not equal at the same size to, the last one it signed for this log (its own fsynced file).
+   * `root` is 32 bytes; the answer is the note's text.
+   */
+  signCheckpoint(
+    tenant: TenantId,
+    log: { readonly logId: string; readonly origin: string },
+    size: bigint,
+    root: Uint8Array,
+  ): Promise<string>;
+}

@@ -1,0 +1,41 @@
+import type { CredentialId, RecordBody, TenantId } from '#contract';
+import type { Epochs } from './rules.js';
+import type { Writes } from './writes.js';
+
+export interface TrailEntry {
+  /** Whose log. */
+  readonly tenant: TenantId;
+  /** Decided under these: the log's tenant's and the platform's. */
+  readonly epochs: Epochs;
+  /** The record is refused once the database's clock is past this. */
+  readonly validUntil: Date | undefined;
+  readonly body: RecordBody;
+}
+
+/** `stale`: a rule changed since; `expired`: `validUntil` is past. Neither left a record: decide again. */
+export type Appended =
+  | { readonly verdict: 'durable'; readonly seq: bigint }
+  | { readonly verdict: 'stale' }
+  | { readonly verdict: 'expired' };
+
+export interface Trail {
+  /**
+   * Resolves once the record is durable, or was refused by the fence.
+   * @throws TrailUnavailable when it is not, or not known to be, durable; the record may then exist without an answer.
+   */
+  append(entry: TrailEntry): Promise<Appended>;
+}
+
+export interface Change extends TrailEntry {
+  /** Re-read in the same transaction: one that is revoked meanwhile changes nothing. */
+  readonly credential: { readonly tenant: TenantId; readonly credentialId: CredentialId };
+  readonly apply: (writes: Writes) => Promise<void>;
+}
+
+export interface Changes {
+  /**
+   * State and record in one transaction, whose last statement is the append; `apply` must not wait for anything but its writes.
+   * @throws KeywardError as the writes do (already-exists, …), TrailUnavailable as `append` does.
+   */
+  commit(change: Change): Promise<Appended>;
+}

@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto';
+
+const ED25519 = 0x01;
+/** A key name holds neither spaces nor '+' (C2SP signed-note); control characters would let an origin carry lines of its own. */
+const ORIGIN = /^[^\s+\p{C}]{1,200}$/u;
+
+/**
+ * The text under a checkpoint's signature (C2SP tlog-checkpoint): origin, decimal size, base64 root, each with a newline.
+ * `root` is 32 bytes.
+ * @throws RangeError when an argument could not stand in a checkpoint.
+ */
+export function checkpointBody(origin: string, size: bigint, root: Uint8Array): string {
+  if (!ORIGIN.test(origin)) throw new RangeError('An origin has 1 to 200 characters without spaces and "+".');
+  if (size < 0n || size >= 1n << 63n) throw new RangeError('A tree has 0 to 2^63 - 1 records.');
+  if (root.length !== 32) throw new RangeError('A root is 32 bytes.');
+  return `${origin}\n${size}\n${Buffer.from(root).toString('base64')}\n`;
+}
+
+/**
+ * A signed note (C2SP signed-note) with one Ed25519 signature: body, blank line, `— name base64(key id ‖ signature)`.
+ * `publicKey` is 32 bytes, `signature` 64; the key's name is the origin.
+ */
+export function signedNote(origin: string, body: string, publicKey: Uint8Array, signature: Uint8Array): string {
+  const signed = Buffer.concat([noteKeyId(origin, publicKey), signature]);
+  return `${body}\n— ${origin} ${signed.toString('base64')}\n`;
+}
+
+/** First 4 bytes of SHA-256(name ‖ '\n' ‖ 01 ‖ public key) (C2SP signed-note). */
+export function noteKeyId(name: string, publicKey: Uint8Array): Uint8Array {
+  const typed = Buffer.concat([Buffer.from(`${name}\n`), Uint8Array.of(ED25519), publicKey]);
+  return createHash('sha256').update(typed).digest().subarray(0, 4);
+}

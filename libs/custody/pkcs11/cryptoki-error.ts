@@ -1,0 +1,29 @@
+/** A PKCS#11 call did not return CKR_OK. Carries names and numbers only, never arguments. */
+export class CryptokiError extends Error {
+  /** CK_RV. Vendors' own codes are told by number only. */
+  readonly code: number;
+
+  constructor(method: string, code: number, name: string) {
+    super(`${method}: ${name} (0x${code.toString(16)})`);
+    this.name = 'CryptokiError';
+    this.code = code;
+  }
+}
+
+/** Runs one call of the binding and gives its error our type. TypeErrors of the binding are bugs here and pass. */
+export function checked<T>(method: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'number') throw error;
+    throw new CryptokiError(method, error.code, error.message.split(':')[0] ?? 'CKR');
+  }
+}
+
+/** What modules answer to a wrong tag, AAD or length; SoftHSM 2.6 says CKR_GENERAL_ERROR, which alone proves nothing. */
+export const CIPHERTEXT_CODES: ReadonlySet<number> = new Set([0x05, 0x20, 0x21, 0x40, 0x41]);
+
+/** CKR_PIN_INCORRECT, _INVALID, _LEN_RANGE, _EXPIRED, _LOCKED, CKR_USER_PIN_NOT_INITIALIZED. */
+export const PIN_CODES: ReadonlySet<number> = new Set([0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0x102]);
+
+export const CKR_TOKEN_NOT_PRESENT = 0xe0;

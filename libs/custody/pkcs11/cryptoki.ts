@@ -1,0 +1,218 @@
+import { isAbsolute } from 'node:path';
+import pkcs11js from 'pkcs11js';
+import { checked } from './cryptoki-error.js';
+import { attributeNumber, CKM_EC_EDWARDS_KEY_PAIR_GEN, CKM_EDDSA, nativeTemplate } from './template.js';
+import type { AttributeName, Template } from './template.js';
+
+declare const kind: unique symbol;
+type Handle<Kind extends string> = Buffer & { readonly [kind]: Kind };
+export type Slot = Handle<'slot'>;
+export type Session = Handle<'session'>;
+/** Valid in the process and the initialisation (epoch) that made it, nowhere else: never stored, never sent. */
+export type KeyHandle = Handle<'key'>;
+
+export interface TokenState {
+  readonly label: string;
+  readonly initialised: boolean;
+  readonly userPinSet: boolean;
+  readonly pinLocked: boolean;
+  readonly pinFinalTry: boolean;
+  readonly pinCountLow: boolean;
+}
+
+export const IV_BYTES = 12;
+export const TAG_BYTES = 16;
+/** 6144 for a caller's plaintext. */
+export const MAX_PLAINTEXT_BYTES = 6144;
+const MAX_AAD_BYTES = 16_384;
+/** Missing in the binding's types. */
+const CKF_HW_SLOT = 0x04;
+const ED25519_PARAMS = Buffer.from('06032b6570', 'hex');
+
+/**
+ * The PKCS#11 calls that Keyward makes, and no others. pkcs11js aborts the whole process on malformed input (wrong types,
+ * undefined values), so everything is checked here before it gets there. Synchronous: the callback forms of 2.1 do not hold
+ * their input against the collector. Throws CryptokiError for CK_RVs, TypeError and RangeError for our own mistakes.
+ */
+export class Cryptoki {
+  readonly #module = new pkcs11js.PKCS11();
+  readonly #sealed = Buffer.alloc(MAX_PLAINTEXT_BYTES + TAG_BYTES);
+
+  /** Loads a module by absolute path; call initialise before anything else. */
+  constructor(path: string) {
+    if (!isAbsolute(path) || path.includes('\0')) throw new TypeError('A PKCS#11 module is named by an absolute path.');
+    this.#module.load(path);
+  }
+
+  /** Always with CKF_OS_LOCKING_OK: without it modules crash as soon as a second thread exists, and Node has several. */
+  initialise(): void {
+    checked('C_Initialize', () => this.#module.C_Initialize({ flags: pkcs11js.CKF_OS_LOCKING_OK }));
+  }
+
+  /** Ends every session and object of this process. */
+  finalise(): void {
+    checked('C_Finalize', () => this.#module.C_Finalize());
+  }
+
+  /** Manufacturer, description and version, as the module tells them. */
+  describe(): string {
+    const { manufacturerID, libraryDescription, libraryVersion } = checked('C_GetInfo', () => this.#module.C_GetInfo());
+    return `${manufacturerID.trim()} ${libraryDescription.trim()} ${libraryVersion.major}.${libraryVersion.minor}`;
+  }
+
+  slots(): readonly Slot[] {
+    return checked('C_GetSlotList', () => this.#module.C_GetSlotList(true)) as unknown as Slot[];
+  }
+
+  isHardware(slot: Slot): boolean {
+    return hasFlag(checked('C_GetSlotInfo', () => this.#module.C_GetSlotInfo(slot)).flags, CKF_HW_SLOT);
+  }
+
+  tokenState(slot: Slot): TokenState {
+    const { label, flags } = checked('C_GetTokenInfo', () => this.#module.C_GetTokenInfo(slot));
+    return {
+      label: label.trimEnd(),
+      initialised: hasFlag(flags, pkcs11js.CKF_TOKEN_INITIALIZED),
+      userPinSet: hasFlag(flags, pkcs11js.CKF_USER_PIN_INITIALIZED),
+      pinLocked: hasFlag(flags, pkcs11js.CKF_USER_PIN_LOCKED),
+      pinFinalTry: hasFlag(flags, pkcs11js.CKF_USER_PIN_FINAL_TRY),
+      pinCountLow: hasFlag(flags, pkcs11js.CKF_USER_PIN_COUNT_LOW),
+    };
+  }
+
+  initToken(slot: Slot, soPin: string, label: string): void {
+    if (!/^[\x21-\x7e]{1,32}$/.test(label)) throw new RangeError('A token label is 1 to 32 printable characters.');
+    // The module reads 32 bytes, padded by blanks; the binding does not pad.
+    const padded = label.padEnd(32);
+    checked('C_InitToken', () => this.#module.C_InitToken(slot, pinOf(soPin), padded));
+  }
+
+  initPin(session: Session, pin: string): void {
+    checked('C_InitPIN', () => this.#module.C_InitPIN(session, pinOf(pin)));
+  }
+
+  openSession(slot: Slot, access: 'read' | 'read-write'): Session {
+    const flags = pkcs11js.CKF_SERIAL_SESSION | (access === 'read-write' ? pkcs11js.CKF_RW_SESSION : 0);
+    return checked('C_OpenSession', () => this.#module.C_OpenSession(slot, flags)) as unknown as Session;
+  }
+
+  closeSession(session: Session): void {
+    checked('C_CloseSession', () => this.#module.C_CloseSession(session));
+  }
+
+  login(session: Session, user: 'user' | 'so', pin: string): void {
+    const type = user === 'user' ? pkcs11js.CKU_USER : pkcs11js.CKU_SO;
+    checked('C_Login', () => this.#module.C_Login(session, type, pinOf(pin)));
+  }
+
+  /** Up to `limit` objects that carry every attribute of the template. Slow on large tokens: never on a hot path. */
+  find(session: Session, template: Template, limit: number): readonly KeyHandle[] {
+    const native = nativeTemplate(template);
+    checked('C_FindObjectsInit', () => this.#module.C_FindObjectsInit(session, native));
+    try {
+      return checked('C_FindObjects', () => this.#module.C_FindObjects(session, limit)) as unknown as KeyHandle[];
+    } finally {
+      checked('C_FindObjectsFinal', () => this.#module.C_FindObjectsFinal(session));
+    }
+  }
+
+  /** An attribute's bytes; a flag is one byte. */
+  attribute(session: Session, object: KeyHandle, name: AttributeName): Buffer {
+    const asked = [{ type: attributeNumber(name) }];
+    const value = checked('C_GetAttributeValue', () => this.#module.C_GetAttributeValue(session, object, asked))[0]?.value;
+    if (!Buffer.isBuffer(value)) throw new TypeError('The module answered without a value.');
+    return value;
+  }
+
+  generateKey(session: Session, type: 'aes' | 'generic', template: Template): KeyHandle {
+    const mechanism = type === 'aes' ? pkcs11js.CKM_AES_KEY_GEN : pkcs11js.CKM_GENERIC_SECRET_KEY_GEN;
+    const native = nativeTemplate(template);
+    return checked('C_GenerateKey', () => this.#module.C_GenerateKey(session, { mechanism }, native)) as KeyHandle;
+  }
+
+  generateEd25519(session: Session, publicTemplate: Template, privateTemplate: Template): { publicKey: KeyHandle; privateKey: KeyHandle } {
+    const [open, secret] = [nativeTemplate({ ...publicTemplate, ecParams: ED25519_PARAMS }), nativeTemplate(privateTemplate)];
+    const mechanism = { mechanism: CKM_EC_EDWARDS_KEY_PAIR_GEN };
+    const pair = checked('C_GenerateKeyPair', () => this.#module.C_GenerateKeyPair(session, mechanism, open, secret));
+    return { publicKey: pair.publicKey as KeyHandle, privateKey: pair.privateKey as KeyHandle };
+  }
+
+  destroy(session: Session, object: KeyHandle): void {
+    checked('C_DestroyObject', () => this.#module.C_DestroyObject(session, object));
+  }
+
+  /** AES-KW (RFC 3394). */
+  wrap(session: Session, root: KeyHandle, key: KeyHandle): Buffer {
+    const mechanism = { mechanism: pkcs11js.CKM_AES_KEY_WRAP };
+    return Buffer.from(checked('C_WrapKey', () => this.#module.C_WrapKey(session, mechanism, root, key, Buffer.alloc(64))));
+  }
+
+  unwrap(session: Session, root: KeyHandle, blob: Buffer, template: Template): KeyHandle {
+    const native = nativeTemplate(template);
+    if (!Buffer.isBuffer(blob) || blob.length === 0) throw new TypeError('A wrapped key is bytes.');
+    const mechanism = { mechanism: pkcs11js.CKM_AES_KEY_WRAP };
+    return checked('C_UnwrapKey', () => this.#module.C_UnwrapKey(session, mechanism, root, blob, native)) as KeyHandle;
+  }
+
+  /** AES-256-GCM. The answer, ciphertext ‖ tag, is a view that the next call overwrites. */
+  seal(session: Session, key: KeyHandle, iv: Buffer, aad: Buffer, plaintext: Buffer): Buffer {
+    if (!inRange(plaintext, 1, MAX_PLAINTEXT_BYTES)) throw new RangeError('A plaintext has 1 to 6144 bytes.');
+    const mechanism = gcm(iv, aad);
+    checked('C_EncryptInit', () => this.#module.C_EncryptInit(session, mechanism, key));
+    const sealed = checked('C_Encrypt', () => this.#module.C_Encrypt(session, plaintext, this.#sealed));
+    if (sealed.length !== plaintext.length + TAG_BYTES) throw new TypeError('The module answered a ciphertext of the wrong length.');
+    return sealed;
+  }
+
+  /** AES-256-GCM; the answer is a buffer of its own, the caller wipes it. */
+  open(session: Session, key: KeyHandle, iv: Buffer, aad: Buffer, sealed: Buffer): Buffer {
+    if (!inRange(sealed, TAG_BYTES + 1, MAX_PLAINTEXT_BYTES + TAG_BYTES)) throw new RangeError('A ciphertext has 17 to 6160 bytes.');
+    const mechanism = gcm(iv, aad);
+    checked('C_DecryptInit', () => this.#module.C_DecryptInit(session, mechanism, key));
+    // As long as the input: modules want room for the tag too.
+    const room = Buffer.alloc(sealed.length);
+    return checked('C_Decrypt', () => this.#module.C_Decrypt(session, sealed, room));
+  }
+
+  /** HMAC-SHA-256, 32 bytes. */
+  mac(session: Session, key: KeyHandle, message: Buffer): Buffer {
+    return this.#sign(session, pkcs11js.CKM_SHA256_HMAC, key, message, 32);
+  }
+
+  /** Ed25519 (RFC 8032), 64 bytes. */
+  signEd25519(session: Session, key: KeyHandle, message: Buffer): Buffer {
+    return this.#sign(session, CKM_EDDSA, key, message, 64);
+  }
+
+  /** Fills the buffer from the token's generator. */
+  random(session: Session, into: Buffer): void {
+    if (!inRange(into, 1, 65_536)) throw new RangeError('1 to 65536 random bytes at a time.');
+    checked('C_GenerateRandom', () => this.#module.C_GenerateRandom(session, into));
+  }
+
+  #sign(session: Session, mechanism: number, key: KeyHandle, message: Buffer, length: number): Buffer {
+    if (!inRange(message, 1, 65_536)) throw new RangeError('A message has 1 to 65536 bytes.');
+    checked('C_SignInit', () => this.#module.C_SignInit(session, { mechanism }, key));
+    const signature = checked('C_Sign', () => this.#module.C_Sign(session, message, Buffer.alloc(length)));
+    if (signature.length !== length) throw new TypeError('The module answered a signature of the wrong length.');
+    return signature;
+  }
+}
+
+/** Only ever this: 96-bit IV, 128-bit tag. SoftHSM takes tagBits 0 and then leaves the tag away; without AAD it answers wrongly. */
+function gcm(iv: Buffer, aad: Buffer) {
+  if (!inRange(iv, IV_BYTES, IV_BYTES)) throw new RangeError('An IV has 12 bytes.');
+  if (!inRange(aad, 1, MAX_AAD_BYTES)) throw new RangeError('The AAD has 1 to 16384 bytes.');
+  return {
+    mechanism: pkcs11js.CKM_AES_GCM,
+    parameter: { type: pkcs11js.CK_PARAMS_AES_GCM_v240, iv, ivBits: 96, aad, tagBits: 128 },
+  };
+}
+
+const inRange = (bytes: Buffer, min: number, max: number) => Buffer.isBuffer(bytes) && bytes.length >= min && bytes.length <= max;
+const hasFlag = (flags: number, flag: number) => (flags & flag) !== 0;
+
+function pinOf(pin: string): string {
+  if (typeof pin !== 'string' || pin.length === 0) throw new TypeError('A PIN is a text.');
+  return pin;
+}

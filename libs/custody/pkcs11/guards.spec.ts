@@ -1,0 +1,68 @@
+import { HandleCache } from './handle-cache.js';
+import { NEWBORN_VERSION, rootTemplate, VERSION_IN_USE } from './key-templates.js';
+import { nativeTemplate } from './template.js';
+import type { Template } from './template.js';
+import { Cryptoki } from './cryptoki.js';
+import type { KeyHandle } from './cryptoki.js';
+
+/** Each of these would abort the process inside the binding. */
+const MALFORMED: Record<string, object> = {
+  'an unknown attribute': { nonsense: true },
+  'an inherited name': { constructor: true },
+  'an undefined value': { label: undefined },
+  'a bigint': { valueLen: 32n },
+  'a fraction': { valueLen: 0.5 },
+  'a text for a flag': { token: 'true' },
+  'bytes that are no Buffer': { id: new Uint8Array(16) },
+  'no bytes': { id: Buffer.alloc(0) },
+};
+
+describe('templates', () => {
+  it.each(Object.entries(MALFORMED))('with %s do not reach the binding', (_what, template) => {
+    expect(() => nativeTemplate(template as Template)).toThrow(TypeError);
+  });
+
+  it('of roots let them wrap and nothing else', () => {
+    const { wrap, unwrap, encrypt, decrypt, sign, extractable, sensitive, modifiable } = rootTemplate('keyward/root/acme');
+    expect({ wrap, unwrap, encrypt, decrypt, sign }).toEqual({ wrap: true, unwrap: true, encrypt: false, decrypt: false, sign: false });
+    expect({ extractable, sensitive, modifiable }).toEqual({ extractable: false, sensitive: true, modifiable: false });
+  });
+
+  it('of key versions make them extractable at birth only', () => {
+    expect([NEWBORN_VERSION.extractable, VERSION_IN_USE.extractable]).toEqual([true, false]);
+    expect([NEWBORN_VERSION.token, VERSION_IN_USE.token]).toEqual([false, false]);
+    expect([NEWBORN_VERSION.sensitive, VERSION_IN_USE.sensitive]).toEqual([true, true]);
+  });
+});
+
+describe('a module', () => {
+  it.each(['libsofthsm2.so', '', '/a\0b'])('is not loaded by %j', (path) => {
+    expect(() => new Cryptoki(path)).toThrow(TypeError);
+  });
+});
+
+describe('the cache of handles', () => {
+  const handle = (name: string) => Buffer.from(name) as KeyHandle;
+  const aCache = () => {
+    const destroyed: string[] = [];
+    return { destroyed, cache: new HandleCache(2, 1000, (key) => destroyed.push(key.toString())) };
+  };
+
+  it('destroys the least recently used', () => {
+    const { cache, destroyed } = aCache();
+    cache.add('a', handle('A'), 0);
+    cache.add('b', handle('B'), 0);
+    cache.get('a', 1);
+    cache.add('c', handle('C'), 2);
+    expect(destroyed).toEqual(['B']);
+    expect([cache.get('a', 3)?.toString(), cache.get('b', 3)]).toEqual(['A', undefined]);
+  });
+
+  it('destroys what is too old, however often it is used', () => {
+    const { cache, destroyed } = aCache();
+    cache.add('a', handle('A'), 0);
+    expect(cache.get('a', 1000)?.toString()).toBe('A');
+    expect(cache.get('a', 1001)).toBeUndefined();
+    expect(destroyed).toEqual(['A']);
+  });
+});

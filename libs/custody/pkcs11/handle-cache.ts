@@ -1,0 +1,39 @@
+import type { KeyHandle } from './cryptoki.js';
+
+interface Entry {
+  readonly handle: KeyHandle;
+  readonly unwrappedAt: number;
+}
+
+/** Unwrapped keys by their row, least recently used first. About 9 KB of SoftHSM memory each. */
+export class HandleCache {
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(
+    private readonly capacity: number,
+    private readonly maxAgeMs: number,
+    private readonly destroy: (handle: KeyHandle) => void,
+  ) {}
+
+  get(identity: string, now: number): KeyHandle | undefined {
+    const entry = this.#entries.get(identity);
+    if (entry === undefined) return undefined;
+    this.#entries.delete(identity);
+    if (now - entry.unwrappedAt > this.maxAgeMs) {
+      this.destroy(entry.handle);
+      return undefined;
+    }
+    this.#entries.set(identity, entry);
+    return entry.handle;
+  }
+
+  add(identity: string, handle: KeyHandle, now: number): void {
+    this.#entries.set(identity, { handle, unwrappedAt: now });
+    if (this.#entries.size <= this.capacity) return;
+    for (const [oldest, entry] of this.#entries) {
+      this.#entries.delete(oldest);
+      this.destroy(entry.handle);
+      return;
+    }
+  }
+}

@@ -1,0 +1,163 @@
+import { CustodyUnavailable } from '#core';
+import type { ProtectionLevel } from '#core';
+import { checkpointBody, signedNote } from '../checkpoint-note.js';
+import { Cryptoki } from './cryptoki.js';
+import { CryptokiError } from './cryptoki-error.js';
+import { OpenToken } from './open-token.js';
+import { PinRefused, readPin } from './pin.js';
+import { SelfTestFailed, selfTest } from './self-test.js';
+import type { SignedCheckpoints } from './signed-checkpoints.js';
+import { sweep } from './sweeper.js';
+import type { SweepReport } from './sweeper.js';
+import { TokenCustody } from './token-custody.js';
+import type { CustodyLimits } from './token-custody.js';
+
+export interface HsmOptions extends CustodyLimits {
+  /** Absolute path of the vendor's PKCS#11 module. */
+  readonly module: string;
+  readonly tokenLabel: string;
+  readonly pinFile: string;
+  /** The operator says that the module is hardware; believed only if the slot says so too. */
+  readonly declaredHardware: boolean;
+}
+
+/** What the owner of an Hsm hears of; no event carries a secret. */
+export interface HsmEvents {
+  connected(report: SweepReport & { readonly protectionLevel: ProtectionLevel; readonly epoch: number }): void;
+  lost(cause: Error): void;
+  /** The PIN was refused, or the module is unsafe: end the process, for good. */
+  fatal(cause: Error): void;
+}
+
+const HEARTBEAT_MS = 1000;
+const MAX_BACK_OFF_MS = 30_000;
+
+/** The HSM over its ups and downs: rejects while it is gone, and makes everything anew when it is back. */
+export class Hsm {
+  readonly #cryptoki: Cryptoki;
+  readonly #pin: string;
+  #initialised = false;
+  #open: { readonly custody: TokenCustody; readonly token: OpenToken } | undefined;
+  #epoch = 0;
+  #backOffMs = HEARTBEAT_MS;
+  #timer: NodeJS.Timeout | undefined;
+  #destroyedBefore = 0;
+
+  /** @throws PinRefused when the PIN file is unusable, Error when the module cannot be loaded. */
+  constructor(
+    private readonly options: HsmOptions,
+    private readonly signed: SignedCheckpoints,
+    private readonly events: HsmEvents,
+  ) {
+    this.#pin = readPin(options.pinFile);
+    this.#cryptoki = new Cryptoki(options.module);
+  }
+
+  /** Connects, and from then on looks every second whether the HSM still works. */
+  async start(): Promise<void> {
+    await this.#beat();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#drop();
+  }
+
+  /** Session objects destroyed since the process began. */
+  get destroyed(): number {
+    return this.#destroyedBefore + (this.#open?.token.destroyed ?? 0);
+  }
+
+  /**
+   * Does something on the token. @throws CustodyUnavailable when it is gone or fails; what fails is then looked at at once,
+   * because a single call's error code does not tell a lost HSM from a bad argument.
+   */
+  use<T>(work: (custody: TokenCustody) => T): T {
+    if (this.#open === undefined) throw new CustodyUnavailable('the HSM is not connected');
+    try {
+      return work(this.#open.custody);
+    } catch (error) {
+      if (!(error instanceof CryptokiError)) throw error;
+      this.#beatSoon(0);
+      throw new CustodyUnavailable(error.message, error);
+    }
+  }
+
+  /**
+   * What the last heartbeat found, without another one: everybody's readiness probe ends here, and a canary a call would let
+   * whoever may probe keep the HSM busy. @throws CustodyUnavailable
+   */
+  ping(): void {
+    this.use(() => undefined);
+  }
+
+  /**
+   * Composes, claims on disk, then signs: in this order, so that no signature leaves that the next start would not know. A log
+   * without a key claims nothing.
+   */
+  async signCheckpoint(
+    tenant: string,
+    log: { readonly logId: string; readonly origin: string },
+    size: bigint,
+    root: Uint8Array,
+  ): Promise<string> {
+    const body = checkpointBody(log.origin, size, root);
+    const publicKey = this.use((custody) => custody.logKey(tenant));
+    await this.signed.claim(`${tenant}/${log.logId}`, log.origin, size, root);
+    const signature = this.use((custody) => custody.signLog(tenant, body));
+    return signedNote(log.origin, body, publicKey, signature);
+  }
+
+  async #beat(): Promise<void> {
+    try {
+      if (this.#open === undefined) await this.#connect();
+      else this.#open.custody.heartbeat();
+      this.#backOffMs = HEARTBEAT_MS;
+      this.#beatSoon(HEARTBEAT_MS);
+    } catch (error) {
+      this.#lost(error instanceof Error ? error : new Error('unknown', { cause: error }));
+    }
+  }
+
+  #beatSoon(delayMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#beat(), delayMs);
+  }
+
+  async #connect(): Promise<void> {
+    this.#cryptoki.initialise();
+    this.#initialised = true;
+    const token = OpenToken.open(this.#cryptoki, this.options.tokenLabel, this.#pin);
+    const hardware = this.options.declaredHardware && this.#cryptoki.isHardware(token.slot);
+    const protectionLevel = hardware ? 'HSM' : 'SOFTWARE_TOKEN';
+    const custody = new TokenCustody(token, protectionLevel, this.options);
+    selfTest(token);
+    const report = await sweep(token);
+    custody.heartbeat();
+    this.#epoch += 1;
+    this.#open = { custody, token };
+    this.events.connected({ ...report, protectionLevel, epoch: this.#epoch });
+  }
+
+  #lost(cause: Error): void {
+    this.#drop();
+    if (cause instanceof PinRefused || cause instanceof SelfTestFailed) return this.events.fatal(cause);
+    this.events.lost(cause);
+    this.#beatSoon(this.#backOffMs);
+    this.#backOffMs = Math.min(2 * this.#backOffMs, MAX_BACK_OFF_MS);
+  }
+
+  /** After a loss SoftHSM stays broken until C_Finalize, even when the token is back. */
+  #drop(): void {
+    this.#destroyedBefore = this.destroyed;
+    this.#open = undefined;
+    if (!this.#initialised) return;
+    this.#initialised = false;
+    try {
+      this.#cryptoki.finalise();
+    } catch (error) {
+      // A lost device may not even end well; the next C_Initialize tells.
+      if (!(error instanceof CryptokiError)) throw error;
+    }
+  }
+}

@@ -1,0 +1,10 @@
+export { CryptokiError } from './cryptoki-error.js';
+export { Hsm } from './hsm.js';
+export type { HsmEvents, HsmOptions } from './hsm.js';
+export { initialiseToken } from './initialise-token.js';
+export type { NewTokenOptions } from './initialise-token.js';
+export { PinRefused } from './pin.js';
+export { SelfTestFailed } from './self-test.js';
+export { SignedCheckpoints } from './signed-checkpoints.js';
+export type { SweepReport } from './sweeper.js';
+export type { CustodyLimits, TokenCustody } from './token-custody.js';

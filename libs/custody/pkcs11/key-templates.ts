@@ -1,0 +1,69 @@
+import { createHash } from 'node:crypto';
+import pkcs11js from 'pkcs11js';
+import { KEY_TYPE, mechanismList, OBJECT_CLASS } from './template.js';
+import type { Template } from './template.js';
+
+/** Every token object of Keyward has a label that starts so. */
+export const LABEL_PREFIX = 'keyward/';
+export const rootLabel = (tenant: string) => `${LABEL_PREFIX}root/${tenant}`;
+export const logKeyLabel = (tenant: string) => `${LABEL_PREFIX}log/${tenant}`;
+export const BINDING_KEY_LABEL = `${LABEL_PREFIX}binding-key`;
+export const CANARY_ROOT_LABEL = `${LABEL_PREFIX}canary-root`;
+
+/** Label and CKA_ID together: an object that a crash left half made has no CKA_ID, and is never found. */
+export const named = (label: string): Template => ({ label, id: createHash('sha256').update(label).digest().subarray(0, 16) });
+
+const NEVER_LEAVES = { private: true, sensitive: true, extractable: false } as const;
+const NO_USE = { encrypt: false, decrypt: false, wrap: false, unwrap: false, sign: false, verify: false } as const;
+const AES_SECRET = { class: OBJECT_CLASS.secret, keyType: KEY_TYPE.aes } as const;
+
+/** Wraps and unwraps by AES-KW, and nothing else; decided at creation, because it is not modifiable later. */
+export const rootTemplate = (label: string): Template => ({
+  ...AES_SECRET,
+  ...NEVER_LEAVES,
+  ...NO_USE,
+  ...named(label),
+  token: true,
+  modifiable: false,
+  valueLen: 32,
+  wrap: true,
+  unwrap: true,
+  allowedMechanisms: mechanismList(pkcs11js.CKM_AES_KEY_WRAP, pkcs11js.CKM_AES_KEY_WRAP_PAD),
+});
+
+/** A CMK version at birth: extractable, only so that its root can wrap it; destroyed right after that. */
+export const NEWBORN_VERSION: Template = {
+  ...AES_SECRET,
+  ...NEVER_LEAVES,
+  ...NO_USE,
+  token: false,
+  extractable: true,
+  valueLen: 32,
+  encrypt: true,
+};
+
+/** A CMK version in use. No CKA_VALUE_LEN: SoftHSM refuses it when unwrapping. */
+export const VERSION_IN_USE: Template = { ...AES_SECRET, ...NEVER_LEAVES, ...NO_USE, token: false, encrypt: true, decrypt: true };
+
+export const BINDING_KEY: Template = {
+  ...{ class: OBJECT_CLASS.secret, keyType: KEY_TYPE.generic },
+  ...NEVER_LEAVES,
+  ...NO_USE,
+  ...named(BINDING_KEY_LABEL),
+  token: true,
+  modifiable: false,
+  valueLen: 32,
+  sign: true,
+  verify: true,
+};
+
+export const logPublicKey = (label: string): Template => ({
+  ...{ class: OBJECT_CLASS.public, keyType: KEY_TYPE.edwards, token: true, private: false, verify: true },
+  ...named(label),
+});
+
+export const logPrivateKey = (label: string): Template => ({
+  ...{ class: OBJECT_CLASS.private, keyType: KEY_TYPE.edwards, token: true, sign: true },
+  ...NEVER_LEAVES,
+  ...named(label),
+});

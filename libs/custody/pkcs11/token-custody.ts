@@ -1,0 +1,131 @@
+import { CustodyUnavailable, DecryptFailed, KEY_SPECS } from '#core';
+import type { CustodyCapabilities, GeneratedDataKey, KeyVersionDraft, LogKey, ProtectionLevel, Sealed, WrappedKeyVersion } from '#core';
+import type { PresentedVersion } from '../presented-version.js';
+import { Canary } from './canary.js';
+import { IV_BYTES } from './cryptoki.js';
+import { CIPHERTEXT_CODES, CryptokiError } from './cryptoki-error.js';
+import { KeyVersions } from './key-versions.js';
+import { LogKeys } from './log-keys.js';
+import type { OpenToken } from './open-token.js';
+import { RandomPool } from './random-pool.js';
+import { TenantRoots } from './tenant-roots.js';
+
+export interface CustodyLimits {
+  /** Unwrapped keys held at once. */
+  readonly cachedKeys: number;
+  /** The longest that an unwrapped key is used without checking its row again. */
+  readonly cachedForMs: number;
+}
+
+export const MAX_DATA_KEY_BYTES = 1024;
+
+/** Custody on one open token: synchronous, and gone with its epoch. Buffers that it answers belong to the caller, who wipes them. */
+export class TokenCustody {
+  readonly #roots: TenantRoots;
+  readonly #logKeys: LogKeys;
+  readonly #versions: KeyVersions;
+  readonly #random: RandomPool;
+  readonly #canary: Canary;
+
+  constructor(
+    private readonly token: OpenToken,
+    private readonly protectionLevel: ProtectionLevel,
+    limits: CustodyLimits,
+  ) {
+    this.#roots = new TenantRoots(token);
+    this.#logKeys = new LogKeys(token);
+    this.#versions = new KeyVersions(token, this.#roots, protectionLevel, limits);
+    this.#random = new RandomPool(token);
+    this.#canary = new Canary(token);
+  }
+
+  createTenantRoot(tenant: string): void {
+    this.#roots.ensure(tenant);
+  }
+
+  createLogKey(tenant: string): LogKey {
+    return { publicKey: Uint8Array.from(this.#logKeys.ensure(tenant).publicKey) };
+  }
+
+  createKeyVersion(draft: KeyVersionDraft): WrappedKeyVersion {
+    return this.#versions.create(draft);
+  }
+
+  /** `plaintext` is 1 to 6144 bytes, `aad` at least one. */
+  encrypt(version: PresentedVersion, aad: Buffer, plaintext: Buffer): Sealed {
+    const key = this.#versions.handleOf(version);
+    const iv = this.#random.take(IV_BYTES);
+    const { cryptoki } = this.token;
+    return { iv, ciphertext: this.token.operate((session) => Buffer.from(cryptoki.seal(session, key, iv, aad, plaintext))) };
+  }
+
+  /** @throws DecryptFailed when the ciphertext is not one of this key under this AAD. */
+  decrypt(version: PresentedVersion, aad: Buffer, sealed: { iv: Buffer; ciphertext: Buffer }): Buffer {
+    const key = this.#versions.handleOf(version);
+    try {
+      return this.token.operate((session) => this.token.cryptoki.open(session, key, sealed.iv, aad, sealed.ciphertext));
+    } catch (error) {
+      if (error instanceof CryptokiError) throw this.#judge(error);
+      throw error;
+    }
+  }
+
+  /** `length` is 1 to 1024 bytes, from the HSM's generator. */
+  generateDataKey(version: PresentedVersion, aad: Buffer, length: number): GeneratedDataKey {
+    const key = this.#versions.handleOf(version);
+    const plaintext = this.#random.take(dataKeyLength(length));
+    const { cryptoki } = this.token;
+    try {
+      const iv = this.#random.take(IV_BYTES);
+      return { plaintext, iv, ciphertext: this.token.operate((session) => Buffer.from(cryptoki.seal(session, key, iv, aad, plaintext))) };
+    } catch (error) {
+      plaintext.fill(0);
+      throw error;
+    }
+  }
+
+  generateDataKeyWithoutPlaintext(version: PresentedVersion, aad: Buffer, length: number): Sealed {
+    const { plaintext, iv, ciphertext } = this.generateDataKey(version, aad, length);
+    plaintext.fill(0);
+    return { iv, ciphertext };
+  }
+
+  capabilities(): CustodyCapabilities {
+    return { module: this.token.cryptoki.describe(), protectionLevel: this.protectionLevel, specs: KEY_SPECS };
+  }
+
+  /** @throws CryptokiError or CustodyUnavailable when the HSM does not do its work. */
+  heartbeat(): void {
+    this.#canary.sing();
+  }
+
+  /** The 32 public bytes of the key that signs the tenant's log. @throws CustodyUnavailable when there is none. */
+  logKey(tenant: string): Uint8Array {
+    return this.#logKeys.of(tenant).publicKey;
+  }
+
+  /** The Ed25519 signature over a checkpoint's body. */
+  signLog(tenant: string, body: string): Uint8Array {
+    const { privateKey } = this.#logKeys.of(tenant);
+    return this.token.operate((session) => this.token.cryptoki.signEd25519(session, privateKey, Buffer.from(body)));
+  }
+
+  /**
+   * Whether a ciphertext was bad or the HSM is. Its code does not say (SoftHSM: CKR_GENERAL_ERROR for both), so the canary does:
+   * otherwise a caller's garbage would look like a lost HSM, or a lost HSM like destroyed customer data.
+   */
+  #judge(error: CryptokiError): Error {
+    if (!CIPHERTEXT_CODES.has(error.code)) return error;
+    try {
+      this.#canary.decrypt();
+    } catch (cause) {
+      return new CustodyUnavailable('the HSM fails', cause);
+    }
+    return new DecryptFailed('wrong-tag-or-context');
+  }
+}
+
+function dataKeyLength(length: number): number {
+  if (!Number.isSafeInteger(length) || length < 1 || length > MAX_DATA_KEY_BYTES) throw new RangeError('A data key has 1 to 1024 bytes.');
+  return length;
+}

@@ -1,0 +1,50 @@
+import { KEY_SPECS } from '#core';
+import type { CustodyCapabilities, GeneratedDataKey, KeyVersionDraft, LogKey, Sealed, WrappedKeyVersion } from '#core';
+import { z } from 'zod';
+import { decodeRow } from './key-version-row.js';
+
+/** Answers of the custodian, copied out of their frame, which is wiped right after. Checked by hand where thousands come a second. */
+
+const capabilities = z.object({
+  module: z.string(),
+  protectionLevel: z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']),
+  specs: z.array(z.enum(KEY_SPECS)),
+});
+
+export const readNothing = (): void => undefined;
+export const readCapabilities = (result: unknown): CustodyCapabilities => capabilities.parse(result);
+export const readNote = (result: unknown): string => z.string().min(1).parse(result);
+export const readBytes = (result: unknown): Uint8Array => copyOf(first(result)[0]);
+export const readLogKey = (result: unknown): LogKey => ({ publicKey: copyOf(first(result)[0]) });
+
+export function readSealed(result: unknown): Sealed {
+  const [iv, ciphertext] = first(result);
+  return { iv: copyOf(iv), ciphertext: copyOf(ciphertext) };
+}
+
+export function readGeneratedDataKey(result: unknown): GeneratedDataKey {
+  const [iv, ciphertext, plaintext] = first(result);
+  return { iv: copyOf(iv), ciphertext: copyOf(ciphertext), plaintext: copyOf(plaintext) };
+}
+
+/** A new version must be the one that was asked for. */
+export const readVersionOf =
+  (draft: KeyVersionDraft) =>
+  (result: unknown): WrappedKeyVersion => {
+    const version = decodeRow(bytesOf(first(result)[0]));
+    if (version.tenant !== draft.tenant || version.versionId !== draft.versionId)
+      throw new TypeError('Another key version than asked for.');
+    return version;
+  };
+
+function first(result: unknown): readonly unknown[] {
+  if (!Array.isArray(result)) throw new TypeError('Not an answer.');
+  return result;
+}
+
+const copyOf = (value: unknown): Uint8Array => Buffer.from(bytesOf(value));
+
+function bytesOf(value: unknown): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw new TypeError('Not bytes.');
+  return value;
+}

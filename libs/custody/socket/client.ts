@@ -1,0 +1,190 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { OperationName, TenantId } from '#contract';
+import { CustodyUnavailable, PermitMisused } from '#core';
+import type {
+  CheckpointSigner,
+  Custody,
+  CustodyCapabilities,
+  GeneratedDataKey,
+  KeyVersionDraft,
+  LogKey,
+  Permit,
+  Sealed,
+  WrappedKeyVersion,
+} from '#core';
+import {
+  readBytes,
+  readCapabilities,
+  readGeneratedDataKey,
+  readLogKey,
+  readNote,
+  readNothing,
+  readSealed,
+  readVersionOf,
+} from './answers.js';
+import { Connection } from './connection.js';
+import type { Call } from './connection.js';
+import { encodeDraft, encodeRow } from './key-version-row.js';
+import { OPERATION } from './wire.js';
+
+export interface SocketCustodyOptions {
+  readonly socketPath: string;
+  /** For a call that uses a key; making one may take five times as long. Default 2000. */
+  readonly timeoutMs?: number;
+}
+
+const TIMEOUT_MS = 2000;
+/** A restarting custodian is back in about that time; longer waits would only fill the plane's queue. */
+const WAIT_FOR_CONNECTION_MS = 250;
+const BACK_OFF_MS = { first: 10, longest: 1000 } as const;
+
+/**
+ * Custody through the custodian's socket. Every call spends its permit for exactly what it sends. Reconnects by itself;
+ * meanwhile calls fail with CustodyUnavailable, at the latest after 250 ms.
+ */
+export class SocketCustody implements Custody, CheckpointSigner {
+  readonly #timeoutMs: number;
+  #connection: Connection | undefined;
+  #connecting: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(private readonly options: SocketCustodyOptions) {
+    this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+  }
+
+  /** Resolves when connected; goes on trying in the background when it rejects. @throws CustodyUnavailable after the call time-out. */
+  async connect(): Promise<void> {
+    await this.#connected(this.#timeoutMs);
+  }
+
+  /** Rejects what is in flight, and every later call. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#connection?.close('closed by this process');
+    await this.#connecting;
+  }
+
+  async createTenantRoot(permit: Permit<'OnboardTenant'>): Promise<void> {
+    permit.spend({ operation: 'OnboardTenant', tenant: permit.tenant, versionId: undefined });
+    return this.#call(OPERATION.createTenantRoot, permit.tenant, [], readNothing, '', 5 * this.#timeoutMs);
+  }
+
+  async createLogKey(permit: Permit<'OnboardTenant'>, logId: string): Promise<LogKey> {
+    permit.spend({ operation: 'OnboardTenant', tenant: permit.tenant, versionId: undefined });
+    return this.#call(OPERATION.createLogKey, permit.tenant, [], readLogKey, logId, 5 * this.#timeoutMs);
+  }
+
+  async createKeyVersion(permit: Permit<'CreateKey'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion> {
+    // A permit to create may leave the version open, which does not exist yet; if it names one, it is this one.
+    permit.spend({ operation: 'CreateKey', tenant: draft.tenant, versionId: permit.versionId && draft.versionId });
+    return this.#call(OPERATION.createKeyVersion, draft.tenant, [encodeDraft(draft)], readVersionOf(draft), draft.versionId);
+  }
+
+  async encrypt(permit: Permit<'Encrypt'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed> {
+    const aad = spend(permit, 'Encrypt', version);
+    return this.#call(OPERATION.encrypt, version.tenant, [encodeRow(version), aad, plaintext], readSealed, version.versionId);
+  }
+
+  async decrypt(permit: Permit<'Decrypt'>, version: WrappedKeyVersion, sealed: Sealed): Promise<Uint8Array> {
+    const aad = spend(permit, 'Decrypt', version);
+    const args = [encodeRow(version), aad, sealed.iv, sealed.ciphertext];
+    return this.#call(OPERATION.decrypt, version.tenant, args, readBytes, version.versionId);
+  }
+
+  async generateDataKey(permit: Permit<'GenerateDataKey'>, version: WrappedKeyVersion, length: number): Promise<GeneratedDataKey> {
+    const aad = spend(permit, 'GenerateDataKey', version);
+    return this.#call(
+      OPERATION.generateDataKey,
+      version.tenant,
+      [encodeRow(version), aad, length],
+      readGeneratedDataKey,
+      version.versionId,
+    );
+  }
+
+  async generateDataKeyWithoutPlaintext(
+    permit: Permit<'GenerateDataKeyWithoutPlaintext'>,
+    version: WrappedKeyVersion,
+    length: number,
+  ): Promise<Sealed> {
+    const aad = spend(permit, 'GenerateDataKeyWithoutPlaintext', version);
+    const args = [encodeRow(version), aad, length];
+    return this.#call(OPERATION.generateDataKeyWithoutPlaintext, version.tenant, args, readSealed, version.versionId);
+  }
+
+  async capabilities(): Promise<CustodyCapabilities> {
+    return this.#call(OPERATION.capabilities, '', [], readCapabilities);
+  }
+
+  async ping(): Promise<void> {
+    return this.#call(OPERATION.ping, '', [], readNothing);
+  }
+
+  async signCheckpoint(
+    tenant: TenantId,
+    log: { readonly logId: string; readonly origin: string },
+    size: bigint,
+    root: Uint8Array,
+  ): Promise<string> {
+    return this.#call(OPERATION.signCheckpoint, tenant, [log.logId, log.origin, size.toString(), root], readNote, log.logId);
+  }
+
+  #call<Answer>(
+    operation: number,
+    tenant: string,
+    args: readonly unknown[],
+    read: (result: unknown) => Answer,
+    subject = '',
+    timeoutMs = this.#timeoutMs,
+  ): Promise<Answer> {
+    const call: Call<Answer> = { operation, tenant, args, read, subject, timeoutMs };
+    return this.#connection?.call(call) ?? this.#callLater(call);
+  }
+
+  async #callLater<Answer>(call: Call<Answer>): Promise<Answer> {
+    const connection = await this.#connected(WAIT_FOR_CONNECTION_MS);
+    return connection.call(call);
+  }
+
+  async #connected(patienceMs: number): Promise<Connection> {
+    if (this.#closed) throw new CustodyUnavailable('closed by this process');
+    if (this.#connection === undefined) await Promise.race([this.#reconnect(), sleep(patienceMs, undefined, { ref: false })]);
+    if (this.#connection === undefined) throw new CustodyUnavailable('there is no connection to the custodian');
+    return this.#connection;
+  }
+
+  #reconnect(): Promise<void> {
+    this.#connecting ??= this.#tryUntilConnected().finally(() => {
+      this.#connecting = undefined;
+    });
+    return this.#connecting;
+  }
+
+  async #tryUntilConnected(): Promise<void> {
+    for (
+      let backOff: number = BACK_OFF_MS.first;
+      !this.#closed && this.#connection === undefined;
+      backOff = Math.min(2 * backOff, BACK_OFF_MS.longest)
+    ) {
+      try {
+        this.#connection = await Connection.to(this.options.socketPath, () => this.#lost());
+      } catch {
+        // Nobody listens yet; whoever waits is told so by #connected.
+        await sleep(backOff, undefined, { ref: false });
+      }
+    }
+    if (this.#closed) this.#connection?.close('closed by this process');
+  }
+
+  #lost(): void {
+    this.#connection = undefined;
+    if (!this.#closed) void this.#reconnect();
+  }
+}
+
+/** Spends a permit for this key version, and answers the additional data that was decided on. */
+function spend<Operation extends OperationName>(permit: Permit<Operation>, operation: Operation, version: WrappedKeyVersion): Uint8Array {
+  permit.spend({ operation, tenant: version.tenant, versionId: version.versionId });
+  if (permit.aad === undefined || permit.aad.length === 0) throw new PermitMisused(`A permit for ${operation} without additional data.`);
+  return permit.aad;
+}

@@ -1,0 +1,159 @@
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { CustodyUnavailable, DecryptFailed, KeyBindingBroken, KeywardError, PermitMisused } from '#core';
+import { CheckpointRefused } from '../checkpoint-refused.js';
+import { FrameReader } from './frames.js';
+import { Outbox } from './outbox.js';
+import { CODE, messages } from './wire.js';
+
+/** One call that waits for its reply. */
+export interface Call<Answer> {
+  readonly operation: number;
+  readonly tenant: string;
+  readonly args: readonly unknown[];
+  /** Copies an answer out of the frame, which is wiped afterwards. @throws when it is not what was asked for. */
+  readonly read: (result: unknown) => Answer;
+  readonly timeoutMs: number;
+  /** The key version concerned, for the error's text. */
+  readonly subject: string;
+}
+
+interface Pending {
+  readonly subject: string;
+  readonly deadline: number;
+  settle(result: unknown): void;
+  reject(error: Error): void;
+}
+
+const RECEIVE_BYTES = 65_536;
+const SWEEP_MS = 50;
+/** Far more than an HSM answers within a call's time: whoever comes later is told at once instead of waiting in vain. */
+const MAX_PENDING = 4096;
+
+/**
+ * One connection to a custodian. Ids count up and are never used again on it; a reply that nobody asked for, a frame that does
+ * not parse or a call that takes too long closes it: mixed-up replies would give one tenant another's data key.
+ */
+export class Connection {
+  readonly #socket: Socket;
+  readonly #outbox: Outbox;
+  readonly #pending = new Map<number, Pending>();
+  readonly #sweep: NodeJS.Timeout;
+  #lastId = 0;
+  #flushing = false;
+  #open = true;
+
+  private constructor(
+    socket: Socket,
+    private readonly onClose: () => void,
+  ) {
+    this.#socket = socket;
+    this.#outbox = new Outbox(socket);
+    this.#sweep = setInterval(() => this.#closeIfLate(), SWEEP_MS).unref();
+    socket.on('error', () => this.close('the connection failed'));
+    socket.on('close', () => this.close('the custodian closed the connection'));
+  }
+
+  /** Resolves when connected. `onClose` is called once, at its end. @throws Error of the system when nobody listens. */
+  static to(socketPath: string, onClose: () => void): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      const buffer = Buffer.alloc(RECEIVE_BYTES);
+      const reader = new FrameReader((frame) => connection?.receive(frame));
+      // One receive buffer of our own: it holds data keys, and is wiped after each read.
+      const receive = (size: number) => connection?.take(reader, buffer.subarray(0, size)) ?? true;
+      const socket = connect({ path: socketPath, onread: { buffer, callback: receive } });
+      let connection: Connection | undefined;
+      socket.once('error', reject);
+      socket.once('connect', () => {
+        socket.off('error', reject);
+        connection = new Connection(socket, onClose);
+        resolve(connection);
+      });
+    });
+  }
+
+  /** @throws CustodyUnavailable, or what the reply's code means. */
+  call<Answer>(call: Call<Answer>): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (!this.#open) return reject(new CustodyUnavailable('the connection is closed'));
+      if (this.#pending.size >= MAX_PENDING) return reject(new CustodyUnavailable('too many calls wait for the custodian'));
+      const id = ++this.#lastId;
+      this.#outbox.push(messages.pack([id, call.operation, call.tenant, call.args]));
+      this.#pending.set(id, {
+        subject: call.subject,
+        deadline: performance.now() + call.timeoutMs,
+        settle: (result) => resolve(call.read(result)),
+        reject,
+      });
+      if (this.#flushing) return;
+      this.#flushing = true;
+      setImmediate(this.#flush);
+    });
+  }
+
+  /** Closes and rejects whatever is in flight: nobody knows whether it was done. */
+  close(reason: string): void {
+    if (!this.#open) return;
+    this.#open = false;
+    clearInterval(this.#sweep);
+    this.#socket.destroy();
+    for (const pending of this.#pending.values()) pending.reject(new CustodyUnavailable(reason));
+    this.#pending.clear();
+    this.onClose();
+  }
+
+  /** The calls of one turn of the event loop go out in one write. */
+  readonly #flush = (): void => {
+    this.#flushing = false;
+    if (this.#open) this.#outbox.flush();
+  };
+
+  private take(reader: FrameReader, bytes: Buffer): boolean {
+    try {
+      reader.push(bytes);
+    } catch {
+      // Whatever it was, the stream cannot be trusted from here on.
+      this.close('the custodian sent something that is not a reply');
+    }
+    return this.#open;
+  }
+
+  private receive(frame: Buffer): void {
+    const reply: unknown = messages.unpack(frame);
+    if (!Array.isArray(reply)) throw new TypeError('Not a reply.');
+    const parts: readonly unknown[] = reply;
+    const [id, code, result] = parts;
+    const pending = typeof id === 'number' ? this.#pending.get(id) : undefined;
+    if (typeof id !== 'number' || pending === undefined) throw new TypeError('A reply that nobody asked for.');
+    if (code === CODE.ok) pending.settle(result);
+    else pending.reject(errorOf(code, pending.subject));
+    this.#pending.delete(id);
+  }
+
+  /** Late may be this process: replies that came while its event loop stood still are read before the immediates run. */
+  #closeIfLate(): void {
+    const now = performance.now();
+    if (this.#isLate(now)) setImmediate(() => this.#isLate(now) && this.close('the custodian took too long'));
+  }
+
+  #isLate(now: number): boolean {
+    return this.#pending.values().some(({ deadline }) => deadline < now);
+  }
+}
+
+function errorOf(code: unknown, subject: string): KeywardError {
+  switch (code) {
+    case CODE.unavailable:
+      return new CustodyUnavailable('the HSM is not available');
+    case CODE.decryptFailed:
+      return new DecryptFailed('wrong-tag-or-context');
+    case CODE.keyBindingBroken:
+      return new KeyBindingBroken(subject);
+    case CODE.notAllowed:
+      return new PermitMisused('This socket does not accept the operation.');
+    case CODE.checkpointRefused:
+      return new CheckpointRefused(subject);
+    default:
+      return new KeywardError('internal', '', { reason: 'custody: the custodian could not read the request' });
+  }
+}

@@ -1,0 +1,11 @@
+export { CheckpointRefused } from '../checkpoint-refused.js';
+export { bindingMessage } from '../binding-message.js';
+export { checkpointBody, noteKeyId, signedNote } from '../checkpoint-note.js';
+export type { PresentedVersion } from '../presented-version.js';
+export { SocketCustody } from './client.js';
+export type { SocketCustodyOptions } from './client.js';
+export { decodeDraft, encodeRow, RowOnWire } from './key-version-row.js';
+export { PlaneSocket } from './server.js';
+export type { Handler, PlaneSocketOptions } from './server.js';
+export { CODE, OPERATION, PLANES } from './wire.js';
+export type { CustodyOperation, Plane } from './wire.js';

@@ -1,0 +1,69 @@
+import { keyId, keyVersionId, tenantId } from '#contract';
+import { KEY_SPECS, KeyBindingBroken } from '#core';
+import type { KeyVersionDraft, WrappedKeyVersion } from '#core';
+import { z } from 'zod';
+import type { PresentedVersion } from '../presented-version.js';
+import { messages } from './wire.js';
+
+const bytes = (min: number, max: number) => z.instanceof(Uint8Array).refine((value) => value.length >= min && value.length <= max);
+const name = z.string().min(1).max(200);
+const DRAFT = [tenantId, keyId, keyVersionId, z.enum(KEY_SPECS), z.literal('ENCRYPT_DECRYPT'), z.literal('KEYWARD'), name] as const;
+const draftTuple = z.tuple([...DRAFT]);
+const rowTuple = z.tuple([...DRAFT, z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']), bytes(16, 4096), bytes(32, 32)]);
+
+const draftFields = ({ tenant, keyId, versionId, spec, usage, origin, logId }: KeyVersionDraft) => [
+  tenant,
+  keyId,
+  versionId,
+  spec,
+  usage,
+  origin,
+  logId,
+];
+
+export const encodeDraft = (draft: KeyVersionDraft): Uint8Array => Uint8Array.from(messages.pack(draftFields(draft)));
+export const decodeDraft = (encoded: Uint8Array): KeyVersionDraft => draftOf(draftTuple.parse(messages.unpack(encoded)));
+
+function draftOf([tenant, keyId, versionId, spec, usage, origin, logId]: z.infer<typeof draftTuple>): KeyVersionDraft {
+  return { tenant, keyId, versionId, spec, usage, origin, logId };
+}
+
+const encoded = new WeakMap<WrappedKeyVersion, Buffer>();
+
+/** A row's bytes on the wire, remembered with the object: planes use one row for thousands of calls. */
+export function encodeRow(version: WrappedKeyVersion): Buffer {
+  const known = encoded.get(version);
+  if (known !== undefined) return known;
+  const { protectionLevel, blob, mac } = version;
+  const row = Buffer.from(messages.pack([...draftFields(version), protectionLevel, blob, mac]));
+  encoded.set(version, row);
+  return row;
+}
+
+/** @throws KeyBindingBroken when the bytes are no row that a custodian ever made. */
+export function decodeRow(row: Uint8Array): WrappedKeyVersion {
+  const parsed = rowTuple.safeParse(messages.unpack(row));
+  if (!parsed.success) throw new KeyBindingBroken('of an unreadable row');
+  const [tenant, keyId, versionId, spec, usage, origin, logId, protectionLevel, blob, mac] = parsed.data;
+  const draft = draftOf([tenant, keyId, versionId, spec, usage, origin, logId]);
+  return { ...draft, protectionLevel, blob: Uint8Array.from(blob), mac: Uint8Array.from(mac) };
+}
+
+/** A row as it came over the wire: decoded only when its key is not in use yet. */
+export class RowOnWire implements PresentedVersion {
+  readonly identity: string;
+
+  constructor(
+    private readonly tenant: string,
+    private readonly encoded: Buffer,
+  ) {
+    this.identity = `${tenant}\n${encoded.toString('latin1')}`;
+  }
+
+  /** @throws RangeError when the row is another tenant's than the call. */
+  row(): WrappedKeyVersion {
+    const version = decodeRow(this.encoded);
+    if (version.tenant !== this.tenant) throw new RangeError("The row is another tenant's.");
+    return version;
+  }
+}

@@ -1,0 +1,45 @@
+import { Packr } from 'msgpackr';
+
+/**
+ * The frame protocol between planes and custodian: u32 length (big-endian) ‖ MessagePack. A request is `[id, op, tenant, args]`,
+ * its reply `[id, 0, result]` or `[id, code]`. Frames are at most 64 KiB. Secrets come last in args and results, so that an
+ * encoder that grows its buffer has not copied them yet.
+ */
+export const MAX_FRAME_BYTES = 65_536;
+
+/** Numbers on the wire: never given to another operation. */
+export const OPERATION = {
+  ping: 1,
+  capabilities: 2,
+  createTenantRoot: 3,
+  createLogKey: 4,
+  createKeyVersion: 5,
+  encrypt: 6,
+  decrypt: 7,
+  generateDataKey: 8,
+  generateDataKeyWithoutPlaintext: 9,
+  signCheckpoint: 10,
+} as const;
+export type CustodyOperation = keyof typeof OPERATION;
+
+/** What each plane's socket accepts. Whoever takes over one plane gets these, and not the others'. */
+export const PLANES = {
+  key: ['createTenantRoot', 'createLogKey', 'createKeyVersion', 'capabilities', 'ping'],
+  data: ['encrypt', 'decrypt', 'generateDataKey', 'generateDataKeyWithoutPlaintext', 'ping'],
+  worker: ['signCheckpoint', 'ping'],
+} as const satisfies Record<string, readonly CustodyOperation[]>;
+export type Plane = keyof typeof PLANES;
+
+/** Refusals on the wire. */
+export const CODE = {
+  ok: 0,
+  unavailable: 1,
+  decryptFailed: 2,
+  keyBindingBroken: 3,
+  notAllowed: 4,
+  malformed: 5,
+  checkpointRefused: 6,
+} as const;
+
+/** A frame's content: plain arrays, no records, no extensions written. Decoded bytes are views of the frame. */
+export const messages = new Packr({ useRecords: false });

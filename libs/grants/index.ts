@@ -1,0 +1,2 @@
+export { CasbinGrants } from './casbin-grants.js';
+export { readModel } from './model.js';

@@ -1,0 +1,91 @@
+import { Readable } from 'node:stream';
+import {
+  aliasAnswer,
+  checkpointAnswer,
+  ciphertextAnswer,
+  credentialSummary,
+  dataKeyAnswer,
+  enrolAnswer,
+  issuedCredential,
+  keyDescription,
+  onboardTenantAnswer,
+  type OperationName,
+  page,
+  plaintextAnswer,
+  policyAnswer,
+  recordsAnswer,
+  serviceSummary,
+  stopAnswer,
+  tenantSummary,
+} from '#contract';
+import type { AnswerOf } from '#core';
+import type { z } from 'zod';
+import { ciphertextBody, dataKeyBody, plaintextBody } from './answer-body.js';
+
+/** How one operation's answer looks on the wire. */
+export interface AnswerForm<Answer> {
+  readonly status: 200 | 201 | 204;
+  /** Media type; undefined for an answer without a body. */
+  readonly type: string | undefined;
+  /** One line for the OpenAPI document. */
+  readonly summary: string;
+  readonly schema: z.ZodType | undefined;
+  readonly body: (answer: Answer) => Buffer | Readable;
+  /** For conditional requests: the answer's version. */
+  readonly version?: (answer: Answer) => number;
+}
+
+const JSON_TYPE = 'application/json';
+const NOTHING = Buffer.alloc(0);
+const json = (answer: unknown): Buffer => Buffer.from(JSON.stringify(answer));
+
+/** Written by hand into bytes that can be wiped. */
+const bytes = <Answer>(summary: string, schema: z.ZodType, body: (answer: Answer) => Buffer): AnswerForm<Answer> => ({
+  status: 200,
+  type: JSON_TYPE,
+  summary,
+  schema,
+  body,
+});
+const read = (summary: string, schema: z.ZodType): AnswerForm<unknown> => ({ status: 200, type: JSON_TYPE, summary, schema, body: json });
+const created = (summary: string, schema: z.ZodType): AnswerForm<unknown> => ({ ...read(summary, schema), status: 201 });
+const gone = (summary: string): AnswerForm<unknown> => ({ status: 204, type: undefined, summary, schema: undefined, body: () => NOTHING });
+const versioned = (summary: string): AnswerForm<AnswerOf<'GetPolicy'>> => ({
+  ...read(summary, policyAnswer),
+  version: (answer) => answer.version,
+});
+
+// biome-ignore format: an aligned table is read column by column
+export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Name>> } = {
+  Encrypt:                         bytes('Encrypts 1 to 6144 bytes with a key that the tenant granted.', ciphertextAnswer, ciphertextBody),
+  Decrypt:                         bytes('Decrypts what Encrypt or GenerateDataKey answered, under the same encryption context.', plaintextAnswer, plaintextBody),
+  GenerateDataKey:                 bytes('Makes a data key: in plain text for use now, and encrypted to be stored.', dataKeyAnswer, dataKeyBody),
+  GenerateDataKeyWithoutPlaintext: bytes('Makes a data key for later use: encrypted only.', ciphertextAnswer, ciphertextBody),
+
+  OnboardTenant:           created('Makes a tenant, its root and its log; answers the one-use enrolment code for its admin.', onboardTenantAnswer),
+  ListTenants:             read('Lists tenants.', page('TenantPage', tenantSummary)),
+  RegisterService:         created('Registers a service of the ISV; it may use no key until a tenant grants one.', serviceSummary),
+  ListServices:            read('Lists services.', page('ServicePage', serviceSummary)),
+  IssueServiceCredential:  created('Issues an API key to a service.', issuedCredential),
+  ListServiceCredentials:  read("Lists a service's credentials.", page('CredentialPage', credentialSummary)),
+  RevokeServiceCredential: gone("Revokes a service's credential."),
+  Enrol:                   created("Turns the enrolment code into the tenant's first admin.", enrolAnswer),
+  IssueCredential:         created('Issues an API key to an admin or auditor.', issuedCredential),
+  ListCredentials:         read("Lists the credentials of the tenant's people.", page('CredentialPage', credentialSummary)),
+  RevokeCredential:        gone('Revokes a credential.'),
+  CreateKey:               created('Makes a key inside the HSM.', keyDescription),
+  DescribeKey:             read('Describes a key.', keyDescription),
+  ListKeys:                read('Lists keys.', page('KeyPage', keyDescription)),
+  EnableKey:               read('Enables a key.', keyDescription),
+  DisableKey:              read('Disables a key: nothing can be done with it until it is enabled.', keyDescription),
+  CreateAlias:             created('Names a key.', aliasAnswer),
+  PutPolicy:               versioned('Publishes the policy: which service may use which key for what.'),
+  GetPolicy:               versioned('Answers the published policy.'),
+  Stop:                    created('Stops a use of keys at once: when this returns, nothing is accepted under the old rule.', stopAnswer),
+  Lift:                    gone('Lifts a stop.'),
+  ListStops:               read('Lists stops, lifted ones too.', page('StopPage', stopAnswer)),
+
+  ListRecords:   read("Lists records of the tenant's log.", recordsAnswer),
+  GetCheckpoint: { status: 200, type: 'text/plain; charset=utf-8', summary: 'Answers the newest signed checkpoint.', schema: checkpointAnswer, body: (note) => Buffer.from(note) },
+  GetBundle:     { status: 200, type: 'application/x-tar', summary: 'Streams everything that an offline verification needs.', schema: undefined, body: (tar) => Readable.from(tar, { objectMode: false }) },
+};

@@ -1,0 +1,115 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { OperationName } from '#contract';
+import {
+  type Call,
+  type Clock,
+  KeywardError,
+  newRequestId,
+  OPERATIONS,
+  parseApiKey,
+  type Principal,
+  type RateClass,
+  refusalByRole,
+} from '#core';
+import { type Authentication, bearerKey, unauthenticated } from './authentication.js';
+import { callOf } from './edge-call.js';
+import { keywardError } from './edge-errors.js';
+import type { EdgeLog } from './edge-log.js';
+import { sendProblem } from './problem.js';
+import type { RateLimits } from './rate-limits.js';
+import './request.js';
+
+type Done = () => void;
+
+/**
+ * What every request passes before its body is parsed: who is calling, and not too often. It runs after routing and decides by the
+ * route that was found, never by the path's text, so no spelling of a path (`//`, `%61`, absolute form) leads around it;
+ * whatever is not declared public, unknown routes included, needs a credential.
+ */
+export class Edge {
+  #closing = false;
+
+  constructor(
+    private readonly authentication: Authentication,
+    private readonly limits: RateLimits,
+    private readonly clock: Clock,
+    private readonly log: EdgeLog,
+  ) {}
+
+  install(instance: FastifyInstance): void {
+    instance.decorateRequest('operation', null);
+    instance.decorateRequest('call', null);
+    instance.addHook('preClose', async () => void (this.#closing = true));
+    instance.addHook('onRequest', (request, reply, done) => this.#enter(request, reply, done));
+  }
+
+  /** The router's own refusals (a malformed path) happen before any hook: they need a credential too. */
+  async refuseUnrouted(error: Error, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    markAnswer(reply);
+    const apiKey = bearerKey(request.headers.authorization);
+    const principal = this.#known(apiKey) ?? (await this.#identify(apiKey, request.ip).catch(keywardError));
+    sendProblem(reply, principal instanceof KeywardError ? principal : keywardError(error));
+  }
+
+  newRequestId(): string {
+    return newRequestId(this.clock.now().getTime());
+  }
+
+  #enter(request: FastifyRequest, reply: FastifyReply, done: Done): void {
+    markAnswer(reply);
+    if (this.#closing) return void sendProblem(reply, new KeywardError('unavailable'));
+    const { config } = request.routeOptions;
+    if (config.public !== undefined) return done();
+    request.operation = config.operation ?? null;
+    // What is thrown here, by `done` too, has nobody else to catch it: it would end the process.
+    this.#admit(request)
+      .then((wait) => (wait === undefined ? done() : void sendProblem(reply, new KeywardError('too-many-requests'), wait)))
+      .catch((error: unknown) => this.#refuse(request, reply, keywardError(error)));
+  }
+
+  /** Seconds to wait, or undefined for a caller who is known and not too quick. */
+  async #admit(request: FastifyRequest): Promise<number | undefined> {
+    const startedAt = this.clock.now().getTime();
+    const apiKey = bearerKey(request.headers.authorization);
+    const principal = this.#known(apiKey) ?? (await this.#identify(apiKey, request.ip));
+    const { operation } = request;
+    request.call = callOf(request, principal, startedAt);
+    // An unknown route, told to callers we know only: its handler answers 404.
+    return operation === null ? undefined : await this.limits.wait(rateClassOf(operation, request.call), principal.credentialId);
+  }
+
+  #known(apiKey: string | undefined): Principal | undefined {
+    return apiKey === undefined ? undefined : this.authentication.cached(apiKey);
+  }
+
+  async #identify(apiKey: string | undefined, ip: string): Promise<Principal> {
+    const claimed = apiKey === undefined ? undefined : parseApiKey(apiKey)?.credentialId;
+    // No look-up, so nothing to count.
+    if (apiKey === undefined || claimed === undefined) throw unauthenticated('no API key');
+    const wait = await this.limits.waitAfterFailures(ip, claimed);
+    if (wait !== undefined) throw new KeywardError('too-many-requests', '', { reason: 'failed authentications' });
+    try {
+      return await this.authentication.authenticate(apiKey);
+    } catch (error) {
+      if (keywardError(error).code === 'unauthenticated') await this.limits.failed(ip, claimed);
+      throw error;
+    }
+  }
+
+  #refuse(request: FastifyRequest, reply: FastifyReply, error: KeywardError): void {
+    this.log.failed(error, request.id);
+    if (!reply.sent) sendProblem(reply, error);
+  }
+}
+
+/** Only who may make this very stop has the room of stops; for all others it is a change like any other. */
+function rateClassOf(operation: OperationName, call: Call): RateClass {
+  const row = OPERATIONS[operation];
+  return row.rateClass !== 'stop' || refusalByRole(row, call.principal, call) === undefined ? row.rateClass : 'manage';
+}
+
+/** On every answer, whatever becomes of it: our id, and that nobody may keep it. */
+function markAnswer(reply: FastifyReply): void {
+  reply.header('x-request-id', reply.request.id);
+  reply.header('cache-control', 'no-store');
+}

@@ -1,0 +1,14 @@
+export { describePlane } from './describe-plane.js';
+export { Calling } from './edge-call.js';
+export { ANSWER_DEADLINE_MS } from './answer-writer.js';
+export type { Log } from './edge-log.js';
+export { createHealthServer } from './health-server.js';
+export { openApiOf } from './openapi.js';
+export { Operation, type OperationOptions, Public } from './operation.js';
+export { readPepper } from './pepper.js';
+export { createPlane, type PlaneParts } from './plane.js';
+export { Conditional, Replaces } from './precondition.js';
+export type { ReadinessSource } from './public-routes.js';
+export { RATE_LIMITS, RateLimits } from './rate-limits.js';
+export { routesOf, type Route } from './route-inventory.js';
+export { untilThere } from './until-there.js';

@@ -1,0 +1,81 @@
+import type { DynamicModule, Provider, Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { ServerOptions } from 'node:https';
+import type { DataOperation } from '#contract';
+import { type Clock, KeywardError, Pipeline, systemClock } from '#core';
+import { AnswerWriter } from './answer-writer.js';
+import { Authentication, type KnownCredentials } from './authentication.js';
+import { Edge } from './edge.js';
+import { EdgeLog, type Log } from './edge-log.js';
+import { acceptJsonOnly } from './json-body.js';
+import { openApiOf } from './openapi.js';
+import { serveHotRoutes } from './hot-routes.js';
+import { sendProblem } from './problem.js';
+import { ProblemFilter, type Recorder } from './problem-filter.js';
+import { PlaneAdapter } from './plane-adapter.js';
+import { OPENAPI_DOCUMENT, PublicRoutes, READINESS, type ReadinessSource } from './public-routes.js';
+import { RateLimits } from './rate-limits.js';
+import { keepInventory } from './route-inventory.js';
+import { SchemaPipe } from './validation.js';
+
+export interface PlaneParts {
+  /** Title of its OpenAPI document. */
+  readonly title: string;
+  readonly controllers: readonly Type[];
+  /** Provided to the controllers as `Pipeline`. */
+  readonly pipeline: Recorder;
+  /** The same, where the plane has the hot routes of hot-routes.ts. */
+  readonly uses?: Pick<Pipeline<DataOperation>, 'run'>;
+  readonly credentials: KnownCredentials;
+  readonly health: ReadinessSource;
+  readonly log: Log;
+  readonly tls?: ServerOptions | undefined;
+  readonly clock?: Clock;
+  readonly limits?: RateLimits;
+}
+
+/**
+ * A plane, ready to listen: Nest on Fastify with the edge around it. Every request passes, in this order: who calls, how often,
+ * the body, its schema, the controller, the pipeline, the answer's writer.
+ * @throws Error when a route has neither an operation nor `@Public`
+ */
+export async function createPlane(parts: PlaneParts): Promise<NestFastifyApplication> {
+  const { clock = systemClock, limits = new RateLimits(), pipeline } = parts;
+  const log = new EdgeLog(parts.log);
+  const edge = new Edge(new Authentication(parts.credentials), limits, clock, log);
+  const filter = new ProblemFilter(pipeline, log);
+  const writer = new AnswerWriter(clock);
+  const adapter = new PlaneAdapter(edge, writer, parts.tls);
+  const fastify = adapter.getInstance();
+  keepInventory(fastify);
+  if (parts.uses !== undefined) serveHotRoutes(fastify, parts.uses, writer);
+  acceptJsonOnly(fastify);
+  edge.install(fastify);
+  fastify.setErrorHandler((error, request, reply) => filter.answer(error, request, reply));
+  fastify.setNotFoundHandler((_request, reply) => sendProblem(reply, new KeywardError('not-found')));
+
+  let document: Buffer | undefined;
+  const providers: Provider[] = [
+    { provide: Pipeline, useValue: pipeline },
+    { provide: READINESS, useValue: parts.health },
+    { provide: OPENAPI_DOCUMENT, useValue: () => (document ??= Buffer.from(JSON.stringify(openApiOf(app, parts.title)))) },
+  ];
+  const app = await NestFactory.create<NestFastifyApplication>(moduleOf(parts.controllers, providers), adapter, {
+    logger: false,
+    abortOnError: false,
+    bodyParser: false,
+    forceCloseConnections: false,
+  });
+  app.useGlobalFilters(filter);
+  app.useGlobalPipes(new SchemaPipe());
+  return app;
+}
+
+class PlaneModule {}
+
+const moduleOf = (controllers: readonly Type[], providers: Provider[]): DynamicModule => ({
+  module: PlaneModule,
+  controllers: [PublicRoutes, ...controllers],
+  providers,
+});

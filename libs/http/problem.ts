@@ -1,0 +1,34 @@
+import type { FastifyReply } from 'fastify';
+import type { Problem } from '#contract';
+import { type KeywardError, PROBLEMS } from '#core';
+
+export const PROBLEM_TYPE = 'application/problem+json';
+const RETRY_AFTER_SECONDS = 1;
+
+/** The wire form (RFC 9457). The reason stays inside: it is the record's. */
+export function problemOf(error: KeywardError, requestId: string): Problem {
+  const { code, message, fields } = error;
+  const { status, title, retryable } = PROBLEMS[code];
+  const detail = code === 'internal' || message === '' ? {} : { detail: message };
+  return {
+    type: `urn:keyward:problem:${code}`,
+    title,
+    status,
+    ...detail,
+    code,
+    requestId,
+    retryable,
+    ...(fields.length > 0 && { errors: [...fields] }),
+  };
+}
+
+/** Writes a problem; `waitSeconds` says when a caller who has to wait may come back. */
+export function sendProblem(reply: FastifyReply, error: KeywardError, waitSeconds: number = RETRY_AFTER_SECONDS): FastifyReply {
+  const { status, retryable } = PROBLEMS[error.code];
+  if (status === 401) reply.header('www-authenticate', 'Bearer');
+  if (retryable) reply.header('retry-after', String(waitSeconds));
+  if (error.record !== undefined) reply.header('keyward-record', String(error.record));
+  const body = Buffer.from(JSON.stringify(problemOf(error, reply.request.id)));
+  // As bytes: a serializer would append a charset, which this media type does not have.
+  return reply.code(status).header('content-type', PROBLEM_TYPE).send(body);
+}

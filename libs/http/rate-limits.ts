@@ -1,0 +1,63 @@
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import type { CredentialId } from '#contract';
+import type { RateClass } from '#core';
+
+/**
+ * Calls that a credential may make within so many seconds. Far above what one plane can serve of `use`: this stops loops, it is no quota.
+ * `stop` has room of its own, so that one can stop when everything else is too much; it is not endless, because one tenant's flood of
+ * stops would occupy the connections that another tenant's stop needs.
+ */
+export const RATE_LIMITS = {
+  use: { points: 100_000, duration: 1 },
+  manage: { points: 3000, duration: 10 },
+  read: { points: 6000, duration: 10 },
+  stop: { points: 100, duration: 10 },
+} as const satisfies Limits;
+
+/** Failed authentications of one address with one credential: a proxy's address is that of all its clients, and one must not lock out the others. */
+export const FAILURE_LIMIT = { points: 100, duration: 10 } as const;
+
+type Limits = { readonly [Name in RateClass]: { readonly points: number; readonly duration: number } };
+
+/** Tells whether a caller must wait: seconds, or undefined when it may go on. */
+export class RateLimits {
+  readonly #classes: Readonly<Record<RateClass, RateLimiterMemory>>;
+  readonly #failures = new RateLimiterMemory(FAILURE_LIMIT);
+
+  constructor({ use, manage, read, stop }: Limits = RATE_LIMITS) {
+    this.#classes = {
+      use: new RateLimiterMemory(use),
+      manage: new RateLimiterMemory(manage),
+      read: new RateLimiterMemory(read),
+      stop: new RateLimiterMemory(stop),
+    };
+  }
+
+  /** Counts one call. */
+  async wait(rateClass: RateClass, credentialId: CredentialId): Promise<number | undefined> {
+    return await consume(this.#classes[rateClass], credentialId);
+  }
+
+  /** Counts one failed authentication of this address as that credential. */
+  async failed(address: string, claimed: CredentialId): Promise<void> {
+    await consume(this.#failures, `${address} ${claimed}`);
+  }
+
+  /** Asked before a credential is looked up in the database. */
+  async waitAfterFailures(address: string, claimed: CredentialId): Promise<number | undefined> {
+    const spent = await this.#failures.get(`${address} ${claimed}`);
+    return spent !== null && spent.consumedPoints > FAILURE_LIMIT.points ? seconds(spent) : undefined;
+  }
+}
+
+async function consume(limiter: RateLimiterMemory, key: string): Promise<number | undefined> {
+  try {
+    await limiter.consume(key);
+    return undefined;
+  } catch (refusal) {
+    if (!(refusal instanceof RateLimiterRes)) throw refusal;
+    return seconds(refusal);
+  }
+}
+
+const seconds = ({ msBeforeNext }: RateLimiterRes): number => Math.max(1, Math.ceil(msBeforeNext / 1000));

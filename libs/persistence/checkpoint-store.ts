@@ -1,0 +1,71 @@
+import type pg from 'pg';
+import { z } from 'zod';
+import { type TenantId, tenantId } from '#contract';
+import type { Checkpoints, LogToSign } from '#core';
+import { reading } from './database-error.js';
+
+const LEAF_BYTES = 32;
+/** Any number that no other part of the platform locks. */
+const LEADER_LOCK = 7740;
+
+const logRow = z.object({
+  tenant_id: tenantId,
+  log_id: z.string(),
+  origin: z.string(),
+  size: z.coerce.bigint(),
+  signed_size: z.coerce.bigint(),
+});
+
+/** The integrator's reads and writes; its role may call these functions and nothing else. */
+export class DatabaseCheckpoints implements Checkpoints {
+  constructor(private readonly pool: pg.Pool) {}
+
+  async logsToSign(): Promise<readonly LogToSign[]> {
+    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.logs_to_sign()'));
+    return z
+      .array(logRow)
+      .parse(rows)
+      .map((row) => ({ tenant: row.tenant_id, logId: row.log_id, origin: row.origin, size: row.size, signedSize: row.signed_size }));
+  }
+
+  /** @throws KeywardError unavailable also when a record in the range is missing */
+  async leafHashes(tenant: TenantId, from: bigint, to: bigint): Promise<readonly Uint8Array[]> {
+    return await reading(async () => {
+      const { rows } = await this.pool.query<{ leaves: Buffer | null }>('SELECT keyward.leaf_hashes_of($1, $2, $3) AS leaves', [
+        tenant,
+        from,
+        to,
+      ]);
+      const leaves = rows[0]?.leaves ?? Buffer.alloc(0);
+      if (leaves.length !== Number(to - from) * LEAF_BYTES) throw new Error('Records are missing, or the range is too long.');
+      return Array.from({ length: Number(to - from) }, (_, index) => leaves.subarray(index * LEAF_BYTES, (index + 1) * LEAF_BYTES));
+    });
+  }
+
+  async save(
+    tenant: TenantId,
+    { size, root, note }: { readonly size: bigint; readonly root: Uint8Array; readonly note: string },
+  ): Promise<void> {
+    await reading(() => this.pool.query('SELECT keyward.save_checkpoint($1, $2, $3, $4)', [tenant, size, Buffer.from(root), note]));
+  }
+
+  /** The lead is a lock of one session: it ends with the work, or with the connection. */
+  async asLeader(work: () => Promise<void>): Promise<boolean> {
+    const client = await reading(() => this.pool.connect());
+    let unlocked = false;
+    try {
+      const { rows } = await reading(() => client.query<{ leads: boolean }>('SELECT pg_try_advisory_lock($1) AS leads', [LEADER_LOCK]));
+      if (rows[0]?.leads !== true) {
+        unlocked = true;
+        return false;
+      }
+      await work();
+      await reading(() => client.query('SELECT pg_advisory_unlock($1)', [LEADER_LOCK]));
+      unlocked = true;
+      return true;
+    } finally {
+      // A connection that may still hold the lock is closed, which lets it go.
+      client.release(!unlocked);
+    }
+  }
+}

@@ -1,0 +1,119 @@
+import { epochsOf, TestDatabase } from './test-database.js';
+
+/** Changes by SQL alone, whoever makes them: each must move the tenant's epoch, or a cached yes would outlive it. */
+const MOVING: readonly (readonly [table: string, change: string])[] = [
+  ['tenant', `UPDATE keyward.tenant SET state = 'Pending' WHERE tenant_id = 'acme'`],
+  ['log', `UPDATE keyward.log SET vkey = 'other' WHERE tenant_id = 'acme'`],
+  ['credential', `UPDATE keyward.credential SET revoked_at = now() WHERE tenant_id = 'acme'`],
+  ['credential', `DELETE FROM keyward.credential WHERE tenant_id = 'acme'`],
+  ['cmk', `UPDATE keyward.cmk SET state = 'Disabled' WHERE tenant_id = 'acme'`],
+  ['cmk', `UPDATE keyward.cmk SET tags = '{"a":"b"}' WHERE tenant_id = 'acme'`],
+  ['cmk', `UPDATE keyward.cmk SET primary_version = 'v2' WHERE tenant_id = 'acme'`],
+  ['key_version', `UPDATE keyward.key_version SET blob = 'y' WHERE tenant_id = 'acme'`],
+  ['alias', `INSERT INTO keyward.alias VALUES ('acme', 'alias/two', 'k1')`],
+  ['alias', `UPDATE keyward.alias SET alias = 'alias/three' WHERE alias = 'alias/two'`],
+  ['alias', `DELETE FROM keyward.alias WHERE alias = 'alias/three'`],
+  ['policy_version', `INSERT INTO keyward.policy_version VALUES ('acme', 1, 'd', 'a', now(), '{}')`],
+  ['policy_version', `UPDATE keyward.policy_version SET document = '{"x":1}' WHERE tenant_id = 'acme'`],
+  ['policy_version', `DELETE FROM keyward.policy_version WHERE tenant_id = 'acme'`],
+  ['stop', `INSERT INTO keyward.stop VALUES ('acme', 's1', '{}', '', 'a', now())`],
+  ['stop', `UPDATE keyward.stop SET lifted_at = now() WHERE tenant_id = 'acme'`],
+  ['stop', `DELETE FROM keyward.stop WHERE tenant_id = 'acme'`],
+  ['key_version', `DELETE FROM keyward.key_version WHERE tenant_id = 'acme'`],
+  ['cmk', `DELETE FROM keyward.cmk WHERE tenant_id = 'acme'`],
+];
+
+const MOVING_THE_PLATFORM: readonly string[] = [
+  `UPDATE keyward.service SET suspended = true WHERE service = 'billing'`,
+  `INSERT INTO keyward.service VALUES ('platform', 'born-suspended', '', now(), true)`,
+  `DELETE FROM keyward.service WHERE service = 'billing'`,
+  `UPDATE keyward.credential SET revoked_at = now() WHERE tenant_id = 'platform'`,
+];
+
+const STILL: readonly string[] = [
+  `INSERT INTO keyward.cmk VALUES ('acme', 'k9', 'Enabled', '', '{}', 'v9', now())`,
+  `INSERT INTO keyward.key_version VALUES ('acme', 'v9', 'k9', 's', 'u', 'o', 'p', 'l', 'x', 'x')`,
+  `INSERT INTO keyward.credential VALUES ('acme', 'crd_9', 'p', 'admin', decode(repeat('00', 32), 'hex'), now(), now())`,
+  `INSERT INTO keyward.service VALUES ('platform', 'reports', '', now(), false)`,
+];
+
+describe('epochs', () => {
+  let database: TestDatabase;
+
+  beforeAll(async () => {
+    database = await TestDatabase.start();
+    await database.addTenants('platform', 'acme', 'globex');
+    await database.as('superuser', (client) =>
+      client.query(`INSERT INTO keyward.cmk VALUES ('acme', 'k1', 'Enabled', '', '{}', 'v1', now());
+        INSERT INTO keyward.key_version VALUES ('acme', 'v1', 'k1', 's', 'u', 'o', 'p', 'l', 'x', 'x');
+        INSERT INTO keyward.service VALUES ('platform', 'billing', '', now(), false)`),
+    );
+  });
+  afterAll(() => database.stop());
+
+  const all = () =>
+    database.as('superuser', async (client) => ({ acme: await epochsOf(client, 'acme'), globex: await epochsOf(client, 'globex') }));
+  const run = (sql: string) => database.as('superuser', (client) => client.query(sql));
+
+  it.each(MOVING)('move with %s: %s', async (_, change) => {
+    const before = await all();
+    expect((await run(change)).rowCount).toBeGreaterThan(0);
+    const after = await all();
+    expect(after.acme.tenant).not.toBe(before.acme.tenant);
+    expect(after.globex).toEqual(before.globex);
+  });
+
+  it.each(MOVING_THE_PLATFORM)('of the platform move with %s', async (change) => {
+    const before = await all();
+    expect((await run(change)).rowCount).toBeGreaterThan(0);
+    const after = await all();
+    expect(after.acme.platform).not.toBe(before.acme.platform);
+    expect(after.acme.tenant).toBe(before.acme.tenant);
+  });
+
+  it.each(STILL)('stay with %s', async (change) => {
+    const before = await all();
+    await run(change);
+    expect(await all()).toEqual(before);
+  });
+
+  it('are watched on every table that rules_of, key_of and credential_of read', async () => {
+    const { rows } = await run(`
+      SELECT c.relname, EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgfoid = 'keyward.move_epoch'::regproc AND t.tgdeferrable AND t.tginitdeferred AND t.tgenabled = 'O') AS watched
+      FROM pg_class c WHERE c.relnamespace = 'keyward'::regnamespace AND c.relkind = 'r' AND c.relname <> 'tenant_head'
+        AND EXISTS (SELECT FROM pg_proc p WHERE p.oid IN ('keyward.rules_of'::regproc, 'keyward.key_of'::regproc, 'keyward.credential_of'::regproc) AND p.prosrc ~ ('keyward\\.' || c.relname || '\\M'))`);
+    expect(rows).toHaveLength(9);
+    expect(rows.filter(({ watched }) => !watched)).toEqual([]);
+  });
+
+  it('cannot be passed by emptying a table that decisions rest on', async () => {
+    const tables = ['tenant_head', ...new Set([...MOVING.map(([table]) => table), 'service'])];
+    expect(tables).toHaveLength(10);
+    for (const table of tables) await expect(run(`TRUNCATE keyward.${table} CASCADE`)).rejects.toMatchObject({ code: 'KW005' });
+    // Not only because the cascade comes to one that refuses.
+    const { rows } = await run(`SELECT relname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid WHERE tgname = 'never_emptied'`);
+    expect(rows.map(({ relname }) => relname).sort()).toEqual([...tables, 'trail_record'].sort());
+  });
+
+  it('lock the head only when the transaction ends', async () => {
+    const [slow, other] = [await database.session('superuser'), await database.session('superuser')];
+    await slow.query(`BEGIN; UPDATE keyward.tenant SET display_name = 'new' WHERE tenant_id = 'acme'`);
+    expect((await other.query(`SELECT FROM keyward.tenant_head WHERE tenant_id = 'acme' FOR UPDATE SKIP LOCKED`)).rowCount).toBe(1);
+    await slow.query('COMMIT');
+    await Promise.all([slow.end(), other.end()]);
+  });
+
+  it('of the platform wait for appends under way, and hold back later ones', async () => {
+    const [appending, changing] = [await database.session('superuser'), await database.session('superuser')];
+    await appending.query('BEGIN; SELECT pg_advisory_xact_lock_shared(7710)');
+    let changed = false;
+    const change = changing.query(`UPDATE keyward.service SET suspended = NOT suspended`).then(() => {
+      changed = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(changed).toBe(false);
+    await appending.query('COMMIT');
+    await change;
+    await Promise.all([appending.end(), changing.end()]);
+  });
+});

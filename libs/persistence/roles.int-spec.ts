@@ -1,0 +1,237 @@
+import type pg from 'pg';
+import { AUDIT_OPERATIONS, DATA_OPERATIONS, KEY_OPERATIONS } from '#contract';
+import { aRecord, epochsOf, type Role, TestDatabase, type TestTenant } from './test-database.js';
+
+const APPEND = 'SELECT keyward.trail_append($1, $2, $3, $4, $5, $6) AS answers';
+const state = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => 'allowed',
+    (error: { code: string }) => error.code,
+  );
+
+describe('what each role can and cannot do', () => {
+  let database: TestDatabase;
+  let acme: TestTenant;
+
+  beforeAll(async () => {
+    database = await TestDatabase.start();
+    acme = (await database.addTenants('platform', 'acme', 'globex')).get('acme')!;
+  });
+  afterAll(() => database.stop());
+
+  async function append(client: pg.Client, ...bodies: readonly (string | Buffer)[]): Promise<number[]> {
+    const epochs = await database.as('superuser', (superuser) => epochsOf(superuser, 'acme'));
+    const batch = bodies.map((body) => Buffer.from(body as string));
+    const each = <Item>(item: Item) => batch.map(() => item);
+    const lengths = batch.map(({ length }) => length);
+    const { rows } = await client.query<{ answers: string[] }>(APPEND, [
+      Buffer.concat(batch),
+      lengths,
+      each('acme'),
+      each(epochs.tenant),
+      each(epochs.platform),
+      each(null),
+    ]);
+    return rows[0]!.answers.map(Number);
+  }
+  const good = () => JSON.stringify(aRecord(acme, 'Encrypt'));
+
+  it('lets each role execute exactly its functions', async () => {
+    const { rows } = await database.as('superuser', (client) =>
+      client.query<{ name: string; roles: string }>(`
+        SELECT p.proname AS name, coalesce(string_agg(replace(r.rolname, 'keyward_', ''), ' ' ORDER BY r.rolname), '') AS roles
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        LEFT JOIN pg_roles r ON r.rolname IN ('keyward_key_plane', 'keyward_data_plane', 'keyward_auditor', 'keyward_worker') AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
+        WHERE n.nspname = 'keyward' GROUP BY 1 ORDER BY 1`),
+    );
+    expect(Object.fromEntries(rows.map(({ name, roles }) => [name, roles]))).toEqual({
+      bootstrap_platform: 'key_plane',
+      credential_of: 'auditor data_plane key_plane',
+      json_or_null: '',
+      key_of: 'data_plane key_plane',
+      leaf_hashes_of: 'worker',
+      logs_to_sign: 'worker',
+      move_epoch: '',
+      onboard_tenant: 'key_plane',
+      refuse_change: '',
+      rules_of: 'auditor data_plane key_plane',
+      save_checkpoint: 'worker',
+      trail_append: 'auditor data_plane key_plane',
+      trail_commit: 'key_plane',
+    });
+  });
+
+  it('fixes the search path of every function, and has every one that crosses tenants owned by keyward_functions', async () => {
+    const { rows } = await database.as('superuser', (client) =>
+      client.query<{ proname: string; proconfig: string[]; owner: string }>(
+        `SELECT proname, proconfig, pg_get_userbyid(proowner) AS owner FROM pg_proc WHERE pronamespace = 'keyward'::regnamespace AND (prosecdef OR proconfig IS NULL)`,
+      ),
+    );
+    expect(
+      rows.every(({ proconfig, owner }) => proconfig.includes('search_path=pg_catalog, pg_temp') && owner === 'keyward_functions'),
+    ).toBe(true);
+  });
+
+  it('gives tables to the key plane and the auditor only, and the right to change records to nobody', async () => {
+    const { rows } = await database.as('superuser', (client) =>
+      client.query<{ role: string; rights: string }>(`
+        SELECT replace(grantee, 'keyward_', '') AS role, string_agg(table_name || ' ' || lower(privilege_type), ', ' ORDER BY table_name, privilege_type) AS rights
+        FROM information_schema.role_table_grants WHERE table_schema = 'keyward' AND grantee NOT IN ('keyward_owner', 'keyward_functions') GROUP BY 1 ORDER BY 1`),
+    );
+    expect(Object.fromEntries(rows.map(({ role, rights }) => [role, rights]))).toEqual({
+      auditor: 'log select, schema_migration select, trail_checkpoint select, trail_record select',
+      data_plane: 'schema_migration select',
+      key_plane:
+        'alias insert, alias select, cmk insert, cmk select, credential insert, credential select, key_version insert, key_version select, policy_version insert, policy_version select, schema_migration select, service insert, service select, stop insert, stop select, tenant select',
+      worker: 'schema_migration select',
+    });
+  });
+
+  it('forces row-level security on every table with a tenant, and puts the tenant first in every primary key', async () => {
+    const { rows } = await database.as('superuser', (client) =>
+      client.query(`
+        SELECT c.relname, c.relrowsecurity AND c.relforcerowsecurity AS forced,
+          (SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] WHERE i.indrelid = c.oid AND i.indisprimary) AS first
+        FROM pg_class c WHERE c.relnamespace = 'keyward'::regnamespace AND c.relkind = 'r' AND c.relname NOT IN ('schema_migration', 'plane_operation')`),
+    );
+    expect(rows.length).toBeGreaterThan(11);
+    expect(rows.filter(({ forced, first }) => !forced || first !== 'tenant_id')).toEqual([]);
+  });
+
+  it('has no role that bypasses row-level security or inherits', async () => {
+    const { rows } = await database.as('superuser', (client) =>
+      client.query(
+        `SELECT rolname FROM pg_roles WHERE rolname LIKE 'keyward%' AND (rolbypassrls OR rolsuper OR rolinherit OR rolcreaterole OR rolcreatedb)`,
+      ),
+    );
+    expect(rows).toEqual([]);
+  });
+
+  it('shows no row without a tenant, only the tenant’s with one, and refuses to write another’s', async () => {
+    await database.as('keyward_key_plane', async (client) => {
+      expect((await client.query('SELECT FROM keyward.credential')).rowCount).toBe(0);
+      await client.query(`BEGIN; SELECT set_config('app.tenant_id', 'acme', true)`);
+      expect((await client.query('SELECT tenant_id FROM keyward.credential')).rows).toEqual([{ tenant_id: 'acme' }]);
+      const foreign = client.query(`INSERT INTO keyward.policy_version VALUES ('globex', 1, '', '', now(), '{}')`);
+      expect(await state(foreign)).toBe('42501');
+      await client.query('ROLLBACK');
+      expect((await client.query('SELECT FROM keyward.credential')).rowCount).toBe(0);
+    });
+  });
+
+  it.each(['keyward_key_plane', 'keyward_data_plane', 'keyward_auditor', 'keyward_worker'] satisfies Role[])(
+    'lets %s neither change records nor make tables',
+    async (role) => {
+      await database.as(role, async (client) => {
+        const refused = [
+          'UPDATE keyward.trail_record SET seq = 0',
+          'DELETE FROM keyward.trail_record',
+          'TRUNCATE keyward.trail_record',
+          `INSERT INTO keyward.trail_record VALUES ('acme', 99, '', '', now(), '', '')`,
+          'UPDATE keyward.tenant_head SET epoch = epoch',
+          'CREATE TEMPORARY TABLE tenant_head ()',
+          'CREATE TABLE keyward.mine ()',
+          'CREATE TABLE public.mine ()',
+          'SET ROLE keyward_functions',
+          'SET ROLE keyward_owner',
+        ];
+        for (const sql of refused) expect([sql, await state(client.query(sql))]).toEqual([sql, '42501']);
+      });
+    },
+  );
+
+  it('has records that not even their owner changes', async () => {
+    await database.as('keyward_data_plane', (client) => append(client, good()));
+    for (const role of ['keyward_owner', 'superuser'] as const) {
+      await database.as(role, async (client) => {
+        await client.query(`SET app.tenant_id = 'acme'`);
+        for (const sql of [
+          'UPDATE keyward.trail_record SET seq = seq',
+          'DELETE FROM keyward.trail_record',
+          'TRUNCATE keyward.trail_record',
+        ])
+          expect([sql, await state(client.query(sql))]).toEqual([sql, 'KW005']);
+      });
+    }
+  });
+
+  it('is not led astray by a search path or a temporary table', async () => {
+    await database.as('superuser', (client) => client.query('GRANT TEMPORARY ON DATABASE keyward TO keyward_data_plane'));
+    await database.as('keyward_data_plane', async (client) => {
+      await client.query(`CREATE TEMPORARY TABLE tenant_head (tenant_id text, size bigint, epoch uuid, last_at timestamptz);
+        INSERT INTO tenant_head VALUES ('acme', 1000, '00000000-0000-4000-8000-000000000000', now()); SET search_path = pg_temp, keyward`);
+      const body = Buffer.from(good());
+      const forged = ['00000000-0000-4000-8000-000000000000'];
+      const { rows } = await client.query<{ answers: string[] }>(APPEND, [body, [body.length], ['acme'], forged, forged, [null]]);
+      expect(rows[0]?.answers).toEqual(['-1']);
+    });
+    await database.as('superuser', (client) => client.query('REVOKE TEMPORARY ON DATABASE keyward FROM keyward_data_plane'));
+  });
+
+  it('knows the operations of each plane as the contract lists them', async () => {
+    const { rows } = await database.as('superuser', (client) =>
+      client.query<{ role: string; ops: string[] }>('SELECT role, array_agg(op) AS ops FROM keyward.plane_operation GROUP BY role'),
+    );
+    const ofRole = (role: Role) => new Set(rows.find((row) => row.role === role)?.ops);
+    expect(ofRole('keyward_data_plane')).toEqual(new Set(DATA_OPERATIONS));
+    expect(ofRole('keyward_key_plane')).toEqual(new Set(KEY_OPERATIONS));
+    expect(ofRole('keyward_auditor')).toEqual(new Set(AUDIT_OPERATIONS));
+  });
+
+  const poisons: readonly (readonly [string, (good: string) => string | Buffer])[] = [
+    ['U+0000', (body) => body.replace('billing', 'bil\\u0000ling')],
+    ['a lone surrogate', (body) => body.replace('billing', 'bil\\ud800ling')],
+    ['a number beyond numbers', (body) => body.replace('812', '1e400000')],
+    ['deep nesting', (body) => `${body.slice(0, -1)},"x":${'['.repeat(3900)}${']'.repeat(3900)}}`],
+    ['bytes that are not UTF-8', (body) => Buffer.concat([Buffer.from(body.slice(0, -2)), Buffer.from([0xff, 0xfe])])],
+    ['no JSON', () => '{"op":'],
+    ['an array', () => '["op"]'],
+    ['an empty object', () => '{}'],
+    ['a seq of its own', (body) => `${body.slice(0, -1)},"seq":3}`],
+    ['an escaped seq of its own', (body) => `${body.slice(0, -1)},"s\\u0065q":3}`],
+    ['a writer of its own', (body) => body.replace('{', '{"writer":"keyward_key_plane",')],
+    ['a recordedAt of its own', (body) => body.replace('{', '{"recordedAt":"2020",')],
+    ['space before it', (body) => ` ${body}`],
+    ['a second op', (body) => `${body.slice(0, -1)},"op":"PutPolicy"}`],
+    ['no op', (body) => body.replace('"op"', '"no"')],
+    ['no outcome', (body) => body.replace('"outcome"', '"no"')],
+    ['an outcome that is no text', (body) => body.replace('"succeeded"', 'null')],
+    ['too many bytes', (body) => `${body.slice(0, -1)},"x":"${'x'.repeat(8000)}"}`],
+    ["another tenant's log", (body) => body.replace(acme.logId, 'log_01jd00000000000000000000aa')],
+  ];
+  it.each(poisons)('refuses a record with %s, alone, and takes those beside it', async (_, poison) => {
+    await database.as('keyward_data_plane', async (client) => {
+      const [first, poisoned, last] = await append(client, good(), poison(good()), good());
+      expect(poisoned).toBe(-3);
+      expect(last).toBe(first! + 1);
+    });
+  });
+
+  it('takes escapes that JSON needs', async () => {
+    const [seq] = await database.as('keyward_data_plane', (client) => append(client, good().replace('billing', 'b\\"i\\\\u0000 é 漢')));
+    expect(seq).toBeGreaterThanOrEqual(0);
+  });
+
+  it.each(['off', 'local', 'remote_write'])('appends nothing under synchronous_commit = %s', async (setting) => {
+    await database.as('keyward_data_plane', async (client) => {
+      await client.query(`SET synchronous_commit = ${setting}`);
+      expect(await state(append(client, good()))).toBe('KW004');
+    });
+  });
+
+  it('keeps operators from making a tenant out of the platform, or anything but an enrolment code', async () => {
+    await database.as('keyward_key_plane', async (client) => {
+      const onboard = (tenant: string, role: string) =>
+        state(
+          client.query(
+            `SELECT keyward.onboard_tenant($1, 'x', 'Pending', decode(repeat('00', 32), 'hex'), now(), 'l', 'o', 'v', 'crd', 'p', $2, decode(repeat('00', 32), 'hex'), now())`,
+            [tenant, role],
+          ),
+        );
+      expect(await onboard('platform', 'enrolment')).toBe('42501');
+      expect(await onboard('new-tenant', 'admin')).toBe('42501');
+      expect(await onboard('acme', 'enrolment')).toBe('23505');
+      expect(await onboard('new-tenant', 'enrolment')).toBe('allowed');
+    });
+  });
+});

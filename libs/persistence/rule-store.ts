@@ -1,0 +1,51 @@
+import type pg from 'pg';
+import type { z } from 'zod';
+import type { CredentialId, TenantId } from '#contract';
+import { KeywardError, type KeyLookup, type RuleStore, type StoredCredential, type StoredKey, type TenantRules } from '#core';
+import { reading } from './database-error.js';
+import { credentialRow, keyRow, rulesRow } from './rule-rows.js';
+
+/** Reads for decisions, one statement each, on a small pool of their own with a time limit. */
+export class DatabaseRules implements RuleStore {
+  constructor(private readonly pool: pg.Pool) {}
+
+  async rules(tenant: TenantId): Promise<TenantRules | undefined> {
+    const row = await this.one('rules_of', rulesRow, [tenant]);
+    if (row === undefined) return undefined;
+    const { epoch, platformEpoch, policy, ...rules } = row;
+    return { ...rules, epochs: { tenant: epoch, platform: platformEpoch }, policy: policy ?? undefined };
+  }
+
+  /** @throws KeywardError not-found when there is no such tenant */
+  async key(tenant: TenantId, lookup: KeyLookup): Promise<{ readonly epoch: string; readonly key: StoredKey | undefined }> {
+    const [reference, versionId] = 'reference' in lookup ? [lookup.reference, null] : [null, lookup.versionId];
+    const row = await this.one('key_of', keyRow, [tenant, reference, versionId]);
+    if (row === undefined) throw new KeywardError('not-found', '', { reason: 'unknown-tenant' });
+    if (row.key === null) return { epoch: row.epoch, key: undefined };
+    const { keyId } = row.key;
+    return { epoch: row.epoch, key: { ...row.key, versions: row.key.versions.map((version) => ({ ...version, tenant, keyId })) } };
+  }
+
+  async credential(
+    tenant: TenantId,
+    id: CredentialId,
+  ): Promise<{ readonly epoch: string; readonly credential: StoredCredential } | undefined> {
+    const row = await this.one('credential_of', credentialRow, [tenant, id]);
+    return row && { epoch: row.epoch, credential: { ...row.credential, revokedAt: row.credential.revokedAt ?? undefined } };
+  }
+
+  private async one<Schema extends z.ZodType>(
+    name: string,
+    schema: Schema,
+    values: readonly (string | null)[],
+  ): Promise<z.infer<Schema> | undefined> {
+    const text = `SELECT keyward.${name}(${values.map((_, index) => `$${index + 1}`).join(', ')}) AS answer`;
+    const { rows } = await reading(() => this.pool.query<{ answer: unknown }>({ name, text, values: [...values] }));
+    const answer = rows[0]?.answer ?? undefined;
+    if (answer === undefined) return undefined;
+    const parsed = schema.safeParse(answer);
+    // The issues would quote the row.
+    if (!parsed.success) throw new KeywardError('unavailable', '', { reason: `database: ${name} answered an unknown shape` });
+    return parsed.data;
+  }
+}

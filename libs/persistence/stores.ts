@@ -1,0 +1,110 @@
+import type pg from 'pg';
+import type { AuditReads, Changes, Checkpoints, Reads, RuleStore, Trail } from '#core';
+import { Appender, type AppenderOptions } from './appender.js';
+import { DatabaseAuditReads } from './audit-reads.js';
+import { PlatformBootstrap } from './bootstrap.js';
+import { TransactionalChanges } from './changes.js';
+import { DatabaseCheckpoints } from './checkpoint-store.js';
+import { type DatabaseSettings, openReadPool } from './connection.js';
+import { openDatabase } from './database.js';
+import { reading } from './database-error.js';
+import { DatabaseReads } from './lists.js';
+import { DatabaseRules } from './rule-store.js';
+import { checkStartup, type Startup } from './startup.js';
+
+/** Connections of each pool: the database's work a call is short, and waiting in a pool is cheaper than a busy database. */
+const POOL = { rules: 4, changes: 4, lists: 4, worker: 3 } as const;
+
+/** What every process has of its database. */
+interface Store {
+  readonly startup: Startup;
+  /** Answers when the database does. @throws KeywardError unavailable */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface DeciderStore extends Store {
+  readonly rules: RuleStore;
+  readonly trail: Trail;
+}
+
+export interface KeyPlaneStore extends DeciderStore {
+  readonly changes: Changes;
+  readonly reads: Reads;
+  readonly bootstrap: PlatformBootstrap;
+}
+export type DataPlaneStore = DeciderStore;
+export interface AuditorStore extends DeciderStore {
+  readonly auditReads: AuditReads;
+}
+export interface WorkerStore extends Store {
+  readonly checkpoints: Checkpoints;
+}
+
+/** The key plane's database. @throws KeywardError unavailable when it is not there or not fit (startup.ts) */
+export async function openKeyPlaneStore(settings: AppenderOptions): Promise<KeyPlaneStore> {
+  const { pool, startup } = await fitPool(settings, POOL.rules);
+  const [changes, lists] = await reading(() => Promise.all([openDatabase(settings, POOL.changes), openDatabase(settings, POOL.lists)]));
+  const trail = new Appender(settings);
+  return {
+    ...{ startup, trail, rules: new DatabaseRules(pool), changes: new TransactionalChanges(changes) },
+    ...{ reads: new DatabaseReads(lists), bootstrap: new PlatformBootstrap(changes) },
+    ping: () => bothAnswer(pool, trail),
+    close: () => closed(trail.close(), pool.end(), changes.destroy(), lists.destroy()),
+  };
+}
+
+/** The data plane's database: functions only, no table. @throws KeywardError unavailable */
+export async function openDataPlaneStore(settings: AppenderOptions): Promise<DataPlaneStore> {
+  const { pool, startup } = await fitPool(settings, POOL.rules);
+  const trail = new Appender(settings);
+  return {
+    startup,
+    trail,
+    rules: new DatabaseRules(pool),
+    ping: () => bothAnswer(pool, trail),
+    close: () => closed(trail.close(), pool.end()),
+  };
+}
+
+/** The auditor's database: it reads the trail, and records that it did. @throws KeywardError unavailable */
+export async function openAuditorStore(settings: AppenderOptions): Promise<AuditorStore> {
+  const { pool, startup } = await fitPool(settings, POOL.rules);
+  const lists = await reading(() => openDatabase(settings, POOL.lists));
+  const trail = new Appender(settings);
+  return {
+    ...{ startup, trail, rules: new DatabaseRules(pool), auditReads: new DatabaseAuditReads(lists) },
+    ping: () => bothAnswer(pool, trail),
+    close: () => closed(trail.close(), pool.end(), lists.destroy()),
+  };
+}
+
+/** The worker's database: checkpoints. @throws KeywardError unavailable */
+export async function openWorkerStore(settings: DatabaseSettings): Promise<WorkerStore> {
+  const { pool, startup } = await fitPool(settings, POOL.worker);
+  return { startup, checkpoints: new DatabaseCheckpoints(pool), ping: () => ping(pool), close: () => closed(pool.end()) };
+}
+
+/** A plane is ready when it can read rules and append records: the appender has a connection of its own. */
+async function bothAnswer(pool: pg.Pool, trail: Appender): Promise<void> {
+  trail.mustBeConnected();
+  await ping(pool);
+}
+
+async function fitPool(settings: DatabaseSettings, size: number): Promise<{ pool: pg.Pool; startup: Startup }> {
+  const pool = openReadPool(settings, size);
+  try {
+    return { pool, startup: await checkStartup(pool) };
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+}
+
+async function ping(pool: pg.Pool): Promise<void> {
+  await reading(() => pool.query('SELECT 1'));
+}
+
+async function closed(...endings: readonly Promise<void>[]): Promise<void> {
+  await Promise.all(endings);
+}

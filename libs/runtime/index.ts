@@ -1,0 +1,25 @@
+export {
+  ConfigurationError,
+  type Config,
+  inheritedEnvironment,
+  isLoopback,
+  type ListenAddress,
+  loadConfig,
+  loadProvisioningConfig,
+  type ProvisioningConfig,
+  type ProcessName,
+  required,
+  type TlsMode,
+} from './config.js';
+export { Health, type Probe, type Readiness } from './health.js';
+export { createLogger, describeError, type Logger } from './logging.js';
+export { builtProgram, checkoutPath, checkoutRoot } from './paths.js';
+export { type DrainStep, drainOnSignal, type ShutdownOptions } from './shutdown.js';
+export { serverTls, type ServerTls } from './tls.js';
+export { cacheDir, type DataDir, defaultDataDir, demoDataDir, openDataDir, removeDataDir } from './embedded/data-dir.js';
+export { freePort } from './embedded/free-port.js';
+export { type Platform, type PlatformOptions, startPlatform } from './embedded/platform.js';
+export { EmbeddedPostgres } from './embedded/postgres.js';
+export { type DatabaseRole, DATABASE_ROLES } from './embedded/process-plans.js';
+export { type HsmSettings, prepareSoftHsm, softHsmModule } from './embedded/softhsm.js';
+export { EXIT_DO_NOT_RESTART, SupervisedProcess } from './embedded/supervised-process.js';

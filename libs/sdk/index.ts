@@ -1,0 +1,25 @@
+export { DEFAULT_AUDITOR, DEFAULT_KEY_PLANE, KeywardAdmin, type KeywardAdminOptions } from './admin-client.js';
+export type { Provenance, Told } from './answers.js';
+export {
+  type Ciphertext,
+  type DataKey,
+  type DataKeyCall,
+  type DecryptCall,
+  DEFAULT_DATA_PLANE,
+  type EncryptCall,
+  KeywardClient,
+  type KeywardClientOptions,
+  type Plaintext,
+} from './client.js';
+export {
+  type CacheLimits,
+  DEFAULT_CACHE_LIMITS,
+  DEFAULT_FRAME_BYTES,
+  Envelope,
+  type EnvelopeOptions,
+  type OpenScope,
+  type SealScope,
+} from './envelope.js';
+export * from './errors.js';
+export { type DataKeySource, KEYWARD_PROVIDER, KeywardKeyring, type KeyringScope } from './keyring.js';
+export { DEFAULT_PATIENCE, type Patience } from './retries.js';

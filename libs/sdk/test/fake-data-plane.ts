@@ -1,0 +1,143 @@
+import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { z } from 'zod';
+import type { ProblemCode } from '#contract';
+
+export const KEY_ID = 'key_01jb000000e008000000000000';
+export const VERSION_ID = 'kver_01jb000000e008000000000000';
+
+/** Every field of the four requests; whatever else is sent is kept for the test to see. */
+const askedBody = z.looseObject({
+  ciphertext: z.string().default(''),
+  plaintext: z.string().default(''),
+  encryptionContext: z.record(z.string(), z.string()).default({}),
+  keySpec: z.string().optional(),
+  numberOfBytes: z.number().optional(),
+});
+
+export interface Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly tenant: string;
+  readonly operation: string;
+  readonly authorization: string | undefined;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: z.infer<typeof askedBody>;
+}
+
+/** Answers instead of the fake's own work; `undefined` lets it work. */
+export type Script = (asked: Asked, response: ServerResponse) => undefined | 'answered';
+
+/** The data plane's four routes over node:crypto: one key a tenant, AES-256-GCM, tenant and context bound. */
+export class FakeDataPlane {
+  readonly asked: Asked[] = [];
+  /** Changes a data key just before it is answered. */
+  spoilDataKey: (key: Buffer) => Buffer = (key) => key;
+  script: Script = () => undefined;
+  readonly #keys = new Map<string, ReturnType<typeof createSecretKey>>();
+  readonly #server: Server;
+  #record = 0;
+
+  private constructor() {
+    this.#server = createServer((request, response) => void this.#handle(request, response));
+  }
+
+  static async start(): Promise<FakeDataPlane> {
+    const fake = new FakeDataPlane();
+    await new Promise<void>((ready) => fake.#server.listen(0, '127.0.0.1', ready));
+    return fake;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  count(operation: string, tenant?: string): number {
+    return this.asked.filter((call) => call.operation === operation && (tenant === undefined || call.tenant === tenant)).length;
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((closed) => this.#server.close(closed));
+  }
+
+  problem(
+    response: ServerResponse,
+    code: ProblemCode,
+    status: number,
+    more: { retryable?: boolean; headers?: Record<string, string> } = {},
+  ): 'answered' {
+    const { retryable = false, headers = {} } = more;
+    response.writeHead(status, {
+      'content-type': 'application/problem+json',
+      'x-request-id': 'req_x',
+      'keyward-record': String(++this.#record),
+      ...headers,
+    });
+    response.end(
+      JSON.stringify({ type: `urn:keyward:problem:${code}`, title: `Title of ${code}.`, status, code, requestId: 'req_x', retryable }),
+    );
+    return 'answered';
+  }
+
+  json(response: ServerResponse, body: object): 'answered' {
+    response.writeHead(200, { 'content-type': 'application/json', 'x-request-id': 'req_x', 'keyward-record': String(++this.#record) });
+    response.end(JSON.stringify(body));
+    return 'answered';
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const text = Buffer.concat(await request.toArray()).toString();
+    const path = request.url ?? '';
+    const [, , , tenant = '', ...operation] = path.split('/');
+    const { method = '', headers } = request;
+    const body = askedBody.parse(JSON.parse(text || '{}'));
+    const asked: Asked = { method, path, tenant, operation: operation.join('/'), authorization: headers.authorization, headers, body };
+    this.asked.push(asked);
+    if (this.script(asked, response) === undefined) this.#work(asked, response);
+  }
+
+  #work({ tenant, operation, body }: Asked, response: ServerResponse): void {
+    const used = { keyId: KEY_ID, keyVersionId: VERSION_ID };
+    const aad = contextBytes(tenant, body.encryptionContext);
+    if (operation === 'decrypt') {
+      try {
+        this.json(response, {
+          ...used,
+          plaintext: this.spoilDataKey(this.#open(tenant, Buffer.from(body.ciphertext, 'base64'), aad)).toString('base64'),
+        });
+      } catch {
+        this.problem(response, 'decrypt-failed', 400);
+      }
+    } else if (operation === 'encrypt') {
+      this.json(response, { ...used, ciphertext: this.#seal(tenant, Buffer.from(body.plaintext, 'base64'), aad).toString('base64') });
+    } else {
+      const key = this.spoilDataKey(randomBytes(body.numberOfBytes ?? (body.keySpec === 'AES_128' ? 16 : 32)));
+      const ciphertext = this.#seal(tenant, key, aad).toString('base64');
+      this.json(response, operation === 'data-keys' ? { ...used, ciphertext, plaintext: key.toString('base64') } : { ...used, ciphertext });
+    }
+  }
+
+  #keyOf(tenant: string) {
+    const key = this.#keys.get(tenant) ?? createSecretKey(randomBytes(32));
+    this.#keys.set(tenant, key);
+    return key;
+  }
+
+  #seal(tenant: string, plaintext: Buffer, aad: Buffer): Buffer {
+    const iv = randomBytes(12);
+    const cipher = createCipheriv('aes-256-gcm', this.#keyOf(tenant), iv).setAAD(aad);
+    return Buffer.concat([Buffer.from('KW'), iv, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
+  }
+
+  #open(tenant: string, ciphertext: Buffer, aad: Buffer): Buffer {
+    const decipher = createDecipheriv('aes-256-gcm', this.#keyOf(tenant), ciphertext.subarray(2, 14))
+      .setAAD(aad)
+      .setAuthTag(ciphertext.subarray(-16));
+    return Buffer.concat([decipher.update(ciphertext.subarray(14, -16)), decipher.final()]);
+  }
+}
+
+const contextBytes = (tenant: string, context: Record<string, string>) =>
+  Buffer.from(JSON.stringify([tenant, Object.entries(context).sort()]));

@@ -1,0 +1,273 @@
+import { createPublicKey, verify } from 'node:crypto';
+import type { OperationName, TenantId } from '#contract';
+import { CustodyUnavailable, DecryptFailed, KeyBindingBroken, newKeyId, newKeyVersionId, newLogId, Permit, PermitMisused } from '#core';
+import type { CheckpointSigner, Custody, KeyVersionDraft, WrappedKeyVersion } from '#core';
+
+/** An implementation of the port under test; the three may be one object. */
+export interface CustodyUnderTest {
+  readonly key: Custody;
+  readonly data: Custody;
+  readonly signer: CheckpointSigner;
+  stop(): Promise<void>;
+}
+
+const ACME = 'acme' as TenantId;
+const GLOBEX = 'globex' as TenantId;
+const AAD = Buffer.from('purpose=invoice');
+const PLAINTEXT = Buffer.from('IBAN DE02 1203 0000 0000 2020 51');
+
+/** What custody-contract's users may want for tests of their own: a permit as the pipeline would mint it. */
+export function permitFor<Operation extends OperationName>(
+  operation: Operation,
+  version: WrappedKeyVersion,
+  aad: Uint8Array = AAD,
+): Permit<Operation> {
+  return new Permit({ operation, tenant: version.tenant, versionId: version.versionId, aad });
+}
+
+/** A draft of a key version of a tenant, with fresh ids. */
+export function aDraft(tenant: TenantId = ACME): KeyVersionDraft {
+  const now = Date.now();
+  const ids = { keyId: newKeyId(now), versionId: newKeyVersionId(now), logId: newLogId(now) };
+  return { tenant, ...ids, spec: 'AES_256', usage: 'ENCRYPT_DECRYPT', origin: 'KEYWARD' };
+}
+
+/** Onboards the tenant if need be, and makes a version of a new key for it. */
+export async function aVersion(custody: Custody, tenant: TenantId = ACME): Promise<WrappedKeyVersion> {
+  await custody.createTenantRoot(new Permit({ operation: 'OnboardTenant', tenant }));
+  const draft = aDraft(tenant);
+  return custody.createKeyVersion(new Permit({ operation: 'CreateKey', tenant, versionId: draft.versionId }), draft);
+}
+
+/** The port's behaviour, as facts that every implementation has to show. `make` is called once. */
+export function custodyContract(name: string, make: () => Promise<CustodyUnderTest>): void {
+  describe(`custody: ${name}`, () => {
+    let under: CustodyUnderTest;
+    let version: WrappedKeyVersion;
+    const seal = (of = version, aad: Uint8Array = AAD) => under.data.encrypt(permitFor('Encrypt', of, aad), of, PLAINTEXT);
+
+    beforeAll(async () => {
+      under = await make();
+      version = await aVersion(under.key);
+    });
+    afterAll(() => under?.stop());
+
+    it('opens what it sealed', async () => {
+      const opened = await under.data.decrypt(permitFor('Decrypt', version), version, await seal());
+      expect(Buffer.from(opened)).toEqual(PLAINTEXT);
+    });
+
+    it('seals with a 12-byte IV that is new each time, and a 16-byte tag', async () => {
+      const [one, other] = [await seal(), await seal()];
+      expect([one.iv.length, one.ciphertext.length]).toEqual([12, PLAINTEXT.length + 16]);
+      expect(Buffer.from(one.iv)).not.toEqual(Buffer.from(other.iv));
+    });
+
+    it.each([1, 6144])('seals %i bytes', async (length) => {
+      const sealed = await under.data.encrypt(permitFor('Encrypt', version), version, Buffer.alloc(length, 7));
+      const opened = await under.data.decrypt(permitFor('Decrypt', version), version, sealed);
+      expect(Buffer.from(opened)).toEqual(Buffer.alloc(length, 7));
+    });
+
+    it.each([0, 6145])('does not seal %i bytes', async (length) => {
+      await expect(under.data.encrypt(permitFor('Encrypt', version), version, Buffer.alloc(length))).rejects.toThrow();
+      await expect(seal()).resolves.toBeDefined();
+    });
+
+    it('does not open under another AAD', async () => {
+      const sealed = await seal();
+      const attempt = under.data.decrypt(permitFor('Decrypt', version, Buffer.from('purpose=marketing')), version, sealed);
+      await expect(attempt).rejects.toThrow(DecryptFailed);
+    });
+
+    it.each(['first byte', 'tag', 'iv'])('does not open with a changed %s, and goes on working', async (where) => {
+      const { iv, ciphertext } = await seal();
+      const changed = { iv: Buffer.from(iv), ciphertext: Buffer.from(ciphertext) };
+      const part = where === 'iv' ? changed.iv : changed.ciphertext;
+      part.writeUInt8(part.readUInt8(where === 'tag' ? part.length - 1 : 0) ^ 1, where === 'tag' ? part.length - 1 : 0);
+      await expect(under.data.decrypt(permitFor('Decrypt', version), version, changed)).rejects.toThrow(DecryptFailed);
+      await expect(under.data.decrypt(permitFor('Decrypt', version), version, { iv, ciphertext })).resolves.toBeDefined();
+    });
+
+    it.each([1, 16, 32, 1024])('generates a data key of %i bytes that its EDK opens to', async (length) => {
+      const { plaintext, iv, ciphertext } = await under.data.generateDataKey(permitFor('GenerateDataKey', version), version, length);
+      const opened = await under.data.decrypt(permitFor('Decrypt', version), version, { iv, ciphertext });
+      expect(plaintext.length).toBe(length);
+      expect(Buffer.from(opened)).toEqual(Buffer.from(plaintext));
+      expect(length > 1 && plaintext.every((byte) => byte === 0)).toBe(false);
+    });
+
+    it('generates a data key that nobody sees yet', async () => {
+      const permit = permitFor('GenerateDataKeyWithoutPlaintext', version);
+      const sealed = await under.data.generateDataKeyWithoutPlaintext(permit, version, 32);
+      expect(Object.keys(sealed).sort()).toEqual(['ciphertext', 'iv']);
+      const opened = await under.data.decrypt(permitFor('Decrypt', version), version, sealed);
+      expect(opened.length).toBe(32);
+      expect(opened.every((byte) => byte === 0)).toBe(false);
+    });
+
+    it.each([0, 1025, 1.5, Number.NaN])('does not generate a data key of %d bytes', async (length) => {
+      await expect(under.data.generateDataKey(permitFor('GenerateDataKey', version), version, length)).rejects.toThrow();
+    });
+
+    describe.each([
+      ['before its key is in use', false],
+      ['while its key is in use', true],
+    ])('an edited row, %s', (_when, used) => {
+      const edits: Record<string, (row: WrappedKeyVersion) => Partial<WrappedKeyVersion>> = {
+        tenant: () => ({ tenant: GLOBEX }),
+        keyId: () => ({ keyId: newKeyId(1) }),
+        versionId: () => ({ versionId: newKeyVersionId(1) }),
+        // What only SQL can write: no value of these types.
+        spec: () => ({ spec: 'SM4' as never }),
+        usage: () => ({ usage: 'SIGN_VERIFY' as never }),
+        origin: () => ({ origin: 'EXTERNAL' as never }),
+        protectionLevel: (row) => ({ protectionLevel: row.protectionLevel === 'HSM' ? 'SOFTWARE_TOKEN' : 'HSM' }),
+        logId: () => ({ logId: newLogId(1) }),
+        blob: (row) => ({ blob: row.blob.map((byte, at) => (at === 0 ? byte ^ 1 : byte)) }),
+        'the length of blob': (row) => ({ blob: row.blob.subarray(8) }),
+        mac: (row) => ({ mac: row.mac.map((byte, at) => (at === 31 ? byte ^ 1 : byte)) }),
+      };
+
+      it.each(Object.entries(edits))('is refused: %s', async (_field, edit) => {
+        await aVersion(under.key, GLOBEX);
+        const fresh = await aVersion(under.key);
+        if (used) await seal(fresh);
+        await expect(seal({ ...fresh, ...edit(fresh) })).rejects.toThrow(KeyBindingBroken);
+      });
+    });
+
+    it("does not open a tenant's key with another tenant's blob", async () => {
+      const foreign = await aVersion(under.key, GLOBEX);
+      await expect(seal({ ...version, blob: foreign.blob })).rejects.toThrow(KeyBindingBroken);
+    });
+
+    it('makes no key for a tenant without a root', async () => {
+      const draft = aDraft('nobody' as TenantId);
+      const permit = new Permit({ operation: 'CreateKey', tenant: draft.tenant, versionId: draft.versionId });
+      await expect(under.key.createKeyVersion(permit, draft)).rejects.toThrow(CustodyUnavailable);
+    });
+
+    it('keeps the root when it is asked for again', async () => {
+      const sealed = await seal();
+      await under.key.createTenantRoot(new Permit({ operation: 'OnboardTenant', tenant: ACME }));
+      const again = await aVersion(under.key);
+      await expect(seal(again)).resolves.toBeDefined();
+      await expect(under.data.decrypt(permitFor('Decrypt', version), version, sealed)).resolves.toBeDefined();
+    });
+
+    it('takes a permit once', async () => {
+      const permit = permitFor('Encrypt', version);
+      await under.data.encrypt(permit, version, PLAINTEXT);
+      await expect(under.data.encrypt(permit, version, PLAINTEXT)).rejects.toThrow(PermitMisused);
+    });
+
+    it('takes a permit only for its own key version', async () => {
+      const other = await aVersion(under.key);
+      await expect(under.data.encrypt(permitFor('Encrypt', other), version, PLAINTEXT)).rejects.toThrow(PermitMisused);
+    });
+
+    it('makes a key version under a permit that names it or none, not another', async () => {
+      const draft = aDraft();
+      const make = (versionId?: KeyVersionDraft['versionId']) =>
+        under.key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId }), draft);
+      await expect(make(newKeyVersionId(1))).rejects.toThrow(PermitMisused);
+      await expect(make()).resolves.toMatchObject(draft);
+      await expect(make(draft.versionId)).resolves.toMatchObject(draft);
+    });
+
+    it('takes no permit without AAD', async () => {
+      await expect(under.data.encrypt(permitFor('Encrypt', version, new Uint8Array()), version, PLAINTEXT)).rejects.toThrow(PermitMisused);
+    });
+
+    it('tells its protection level in the row and in its capabilities', async () => {
+      const { protectionLevel, specs } = await under.key.capabilities();
+      expect(version.protectionLevel).toBe(protectionLevel);
+      expect(specs).toContain('AES_256');
+    });
+
+    it('answers a ping', async () => {
+      await expect(under.key.ping()).resolves.toBeUndefined();
+      await expect(under.data.ping()).resolves.toBeUndefined();
+    });
+
+    describe('checkpoints', () => {
+      const root = (byte: number) => Buffer.alloc(32, byte);
+      const aLog = async (tenant = ACME) => {
+        const logId = newLogId(Date.now());
+        const { publicKey } = await under.key.createLogKey(new Permit({ operation: 'OnboardTenant', tenant }), logId);
+        return { log: { logId, origin: `keyward.example/${logId}` }, publicKey };
+      };
+
+      it('answers the same key at each attempt to onboard a tenant, and another to another tenant', async () => {
+        const [first, again, other] = [await aLog(), await aLog(), await aLog('globex' as TenantId)];
+        expect(Buffer.from(again.publicKey)).toEqual(Buffer.from(first.publicKey));
+        expect(Buffer.from(other.publicKey)).not.toEqual(Buffer.from(first.publicKey));
+        expect(first.publicKey.length).toBe(32);
+      });
+
+      it('signs the log of the attempt that succeeded', async () => {
+        await aLog();
+        const { log } = await aLog();
+        await expect(under.signer.signCheckpoint(ACME, log, 1n, root(1))).resolves.toContain('\n1\n');
+      });
+
+      it("refuses another log under this one's name, which the same key would sign", async () => {
+        const [{ log }, other] = [await aLog(), await aLog()];
+        await under.signer.signCheckpoint(ACME, log, 5n, root(5));
+        const attempt = under.signer.signCheckpoint(ACME, { ...other.log, origin: log.origin }, 5n, root(6));
+        await expect(attempt).rejects.toMatchObject({ reason: expect.stringContaining('checkpoint-refused') });
+      });
+
+      it('does not remember what it could not sign for want of a key', async () => {
+        const tenant = 'late-comer' as TenantId;
+        const log = { logId: newLogId(Date.now()), origin: 'keyward.example/late-comer' };
+        await expect(under.signer.signCheckpoint(tenant, log, 9n, root(9))).rejects.toThrow(CustodyUnavailable);
+        await aLog(tenant);
+        await expect(under.signer.signCheckpoint(tenant, log, 1n, root(1))).resolves.toContain('\n1\n');
+      });
+
+      it("signs a checkpoint that verifies under the log's key", async () => {
+        const { log, publicKey } = await aLog();
+        const note = await under.signer.signCheckpoint(ACME, log, 5n, root(5));
+        const { body, name, signature } = takeApart(note);
+        expect(body).toBe(`${log.origin}\n5\n${root(5).toString('base64')}\n`);
+        expect(name).toBe(log.origin);
+        expect(verify(null, Buffer.from(body), ed25519(publicKey), signature)).toBe(true);
+      });
+
+      it('signs a grown tree, and the same one again', async () => {
+        const { log } = await aLog();
+        await under.signer.signCheckpoint(ACME, log, 5n, root(5));
+        await expect(under.signer.signCheckpoint(ACME, log, 5n, root(5))).resolves.toContain('\n5\n');
+        await expect(under.signer.signCheckpoint(ACME, log, 6n, root(6))).resolves.toContain('\n6\n');
+      });
+
+      it.each([
+        ['a smaller tree', 4n, 4, undefined],
+        ['another root at the same size', 5n, 9, undefined],
+        ['another origin', 6n, 6, 'keyward.example/globex'],
+      ])('refuses %s', async (_what, size, byte, origin) => {
+        const { log } = await aLog();
+        await under.signer.signCheckpoint(ACME, log, 5n, root(5));
+        const attempt = under.signer.signCheckpoint(ACME, { ...log, origin: origin ?? log.origin }, size, root(byte));
+        await expect(attempt).rejects.toMatchObject({ code: 'internal', reason: expect.stringContaining('checkpoint-refused') });
+      });
+
+      it('refuses an origin that would add lines to the note', async () => {
+        const { log } = await aLog();
+        await expect(under.signer.signCheckpoint(ACME, { ...log, origin: 'a\n9\n' }, 1n, root(1))).rejects.toThrow();
+      });
+    });
+  });
+}
+
+function takeApart(note: string): { readonly body: string; readonly name: string; readonly signature: Uint8Array } {
+  const [body = '', signatures = ''] = note.split('\n\n');
+  const [dash, name = '', base64 = ''] = signatures.trimEnd().split(' ');
+  expect(dash).toBe('—');
+  return { body: `${body}\n`, name, signature: Buffer.from(base64, 'base64').subarray(4) };
+}
+
+const SPKI_ED25519 = Buffer.from('302a300506032b6570032100', 'hex');
+const ed25519 = (raw: Uint8Array) => createPublicKey({ key: Buffer.concat([SPKI_ED25519, raw]), format: 'der', type: 'spki' });

@@ -1,0 +1,179 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  generateKeyPairSync,
+  randomBytes,
+  sign,
+  timingSafeEqual,
+} from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import type { OperationName, TenantId } from '#contract';
+import { CustodyUnavailable, DecryptFailed, KEY_SPECS, KeyBindingBroken, PermitMisused } from '#core';
+import type {
+  CheckpointSigner,
+  Custody,
+  CustodyCapabilities,
+  GeneratedDataKey,
+  KeyVersionDraft,
+  LogKey,
+  Permit,
+  Sealed,
+  WrappedKeyVersion,
+} from '#core';
+import { bindingMessage, checkpointBody, CheckpointRefused, signedNote } from '#custody/socket';
+
+const KW_IV = Buffer.alloc(8, 0xa6);
+const TAG_BYTES = 16;
+
+/** Custody in memory, true to the port (custody-contract.ts runs against both). For tests that need no HSM. */
+export class FakeCustody implements Custody, CheckpointSigner {
+  /** While true every call fails, as when the HSM is lost. */
+  down = false;
+  /** The names of the calls that reached the HSM. */
+  readonly calls: string[] = [];
+  /** The plaintext that was answered last: to see whether it was wiped. */
+  lastPlaintext: Uint8Array | undefined;
+  readonly #roots = new Map<string, KeyObject>();
+  readonly #logKeys = new Map<string, { readonly publicKey: KeyObject; readonly privateKey: KeyObject }>();
+  readonly #signed = new Map<string, { readonly size: bigint; readonly root: string; readonly origin: string }>();
+  readonly #bindingKey = createSecretKey(randomBytes(32));
+
+  async createTenantRoot(permit: Permit<'OnboardTenant'>): Promise<void> {
+    permit.spend({ operation: 'OnboardTenant', tenant: permit.tenant, versionId: undefined });
+    this.#reach('createTenantRoot');
+    if (!this.#roots.has(permit.tenant)) this.#roots.set(permit.tenant, createSecretKey(randomBytes(32)));
+  }
+
+  async createLogKey(permit: Permit<'OnboardTenant'>): Promise<LogKey> {
+    permit.spend({ operation: 'OnboardTenant', tenant: permit.tenant, versionId: undefined });
+    this.#reach('createLogKey');
+    const pair = this.#logKeys.get(permit.tenant) ?? generateKeyPairSync('ed25519');
+    this.#logKeys.set(permit.tenant, pair);
+    return { publicKey: rawPublicKey(pair.publicKey) };
+  }
+
+  async createKeyVersion(permit: Permit<'CreateKey'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion> {
+    permit.spend({ operation: 'CreateKey', tenant: draft.tenant, versionId: permit.versionId && draft.versionId });
+    this.#reach('createKeyVersion');
+    const wrap = createCipheriv('id-aes256-wrap', this.#rootOf(draft.tenant), KW_IV);
+    const version = { ...draft, protectionLevel: 'SOFTWARE' as const, blob: Buffer.concat([wrap.update(randomBytes(32)), wrap.final()]) };
+    return { ...version, mac: this.#mac(version) };
+  }
+
+  async encrypt(permit: Permit<'Encrypt'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed> {
+    const aad = spend(permit, 'Encrypt', version);
+    this.#reach('encrypt');
+    requireLength(plaintext.length, 6144);
+    return this.#seal(version, aad, plaintext);
+  }
+
+  async decrypt(permit: Permit<'Decrypt'>, version: WrappedKeyVersion, sealed: Sealed): Promise<Uint8Array> {
+    const aad = spend(permit, 'Decrypt', version);
+    this.#reach('decrypt');
+    const decipher = createDecipheriv('aes-256-gcm', this.#keyOf(version), sealed.iv);
+    decipher.setAAD(aad).setAuthTag(sealed.ciphertext.subarray(-TAG_BYTES));
+    const opened = decipher.update(sealed.ciphertext.subarray(0, -TAG_BYTES));
+    try {
+      decipher.final();
+    } catch {
+      throw new DecryptFailed('wrong-tag-or-context');
+    }
+    return this.#remember(opened);
+  }
+
+  async generateDataKey(permit: Permit<'GenerateDataKey'>, version: WrappedKeyVersion, length: number): Promise<GeneratedDataKey> {
+    const aad = spend(permit, 'GenerateDataKey', version);
+    this.#reach('generateDataKey');
+    requireLength(length, 1024);
+    const plaintext = randomBytes(length);
+    return { plaintext: this.#remember(plaintext), ...this.#seal(version, aad, plaintext) };
+  }
+
+  async generateDataKeyWithoutPlaintext(
+    permit: Permit<'GenerateDataKeyWithoutPlaintext'>,
+    version: WrappedKeyVersion,
+    length: number,
+  ): Promise<Sealed> {
+    const aad = spend(permit, 'GenerateDataKeyWithoutPlaintext', version);
+    this.#reach('generateDataKeyWithoutPlaintext');
+    requireLength(length, 1024);
+    return this.#seal(version, aad, randomBytes(length));
+  }
+
+  async capabilities(): Promise<CustodyCapabilities> {
+    return { module: 'fake', protectionLevel: 'SOFTWARE', specs: KEY_SPECS };
+  }
+
+  async ping(): Promise<void> {
+    if (this.down) throw new CustodyUnavailable('down');
+  }
+
+  async signCheckpoint(
+    tenant: TenantId,
+    log: { readonly logId: string; readonly origin: string },
+    size: bigint,
+    root: Uint8Array,
+  ): Promise<string> {
+    this.#reach('signCheckpoint');
+    const body = checkpointBody(log.origin, size, root);
+    const pair = this.#logKeys.get(tenant);
+    if (pair === undefined) throw new CustodyUnavailable('the tenant has no log key on this token');
+    this.#claim(`${tenant}/${log.logId}`, { size, root: Buffer.from(root).toString('hex'), origin: log.origin });
+    return signedNote(log.origin, body, rawPublicKey(pair.publicKey), sign(null, Buffer.from(body), pair.privateKey));
+  }
+
+  #claim(name: string, next: { size: bigint; root: string; origin: string }): void {
+    const known = this.#signed.get(name);
+    const forks =
+      known && (next.size < known.size || next.origin !== known.origin || (next.size === known.size && next.root !== known.root));
+    const taken = known === undefined && this.#signed.values().some(({ origin }) => origin === next.origin);
+    if (forks || taken) throw new CheckpointRefused('a fork');
+    this.#signed.set(name, next);
+  }
+
+  #reach(call: string): void {
+    if (this.down) throw new CustodyUnavailable('down');
+    this.calls.push(call);
+  }
+
+  #remember<Bytes extends Uint8Array>(plaintext: Bytes): Bytes {
+    this.lastPlaintext = plaintext;
+    return plaintext;
+  }
+
+  #seal(version: WrappedKeyVersion, aad: Uint8Array, plaintext: Uint8Array): Sealed {
+    const iv = randomBytes(12);
+    const cipher = createCipheriv('aes-256-gcm', this.#keyOf(version), iv).setAAD(aad);
+    return { iv, ciphertext: Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]) };
+  }
+
+  #keyOf(version: WrappedKeyVersion): KeyObject {
+    if (version.mac.length !== 32 || !timingSafeEqual(version.mac, this.#mac(version))) throw new KeyBindingBroken(version.versionId);
+    const unwrap = createDecipheriv('id-aes256-wrap', this.#rootOf(version.tenant), KW_IV);
+    return createSecretKey(Buffer.concat([unwrap.update(version.blob), unwrap.final()]));
+  }
+
+  #rootOf(tenant: string): KeyObject {
+    const root = this.#roots.get(tenant);
+    if (root === undefined) throw new CustodyUnavailable('the tenant has no root on this token');
+    return root;
+  }
+
+  #mac(version: Omit<WrappedKeyVersion, 'mac'>): Buffer {
+    return createHmac('sha256', this.#bindingKey).update(bindingMessage(version)).digest();
+  }
+}
+
+function spend<Operation extends OperationName>(permit: Permit<Operation>, operation: Operation, version: WrappedKeyVersion): Uint8Array {
+  permit.spend({ operation, tenant: version.tenant, versionId: version.versionId });
+  if (permit.aad === undefined || permit.aad.length === 0) throw new PermitMisused(`A permit for ${operation} without additional data.`);
+  return permit.aad;
+}
+
+function requireLength(length: number, max: number): void {
+  if (!Number.isSafeInteger(length) || length < 1 || length > max) throw new RangeError(`1 to ${max} bytes.`);
+}
+
+const rawPublicKey = (key: KeyObject): Uint8Array => key.export({ type: 'spki', format: 'der' }).subarray(-32);

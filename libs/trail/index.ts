@@ -1,0 +1,25 @@
+export { type ByteSource, ByteReader } from './byte-reader.js';
+export { type Checkpoint, CheckpointRefused, formatCheckpointBody, logIdOf, parseCheckpoint, type TreeHead } from './checkpoint.js';
+export { encodeRecord, type EncodingProblem, MAX_BODY_BYTES, MAX_RECORD_BYTES, RecordUnencodable } from './encode-record.js';
+export { appendLeaf, decodeFrontier, emptyTree, encodeFrontier, type Frontier, rootOf } from './frontier.js';
+export { parseRecord, type RecordProblem, RecordRefused } from './parse-record.js';
+export { consistencyProof, inclusionProof, treeRoot } from './proofs.js';
+export { type Bundle, BundleRefused, type BundleTile, readBundle } from './read-bundle.js';
+export {
+  composeNote,
+  MAX_SIGNATURES,
+  type Note,
+  type NoteProblem,
+  NoteRefused,
+  type NoteSignature,
+  parseNote,
+  verifyNote,
+} from './signed-note.js';
+export { type RecordPosition, spliceRecord } from './splice-record.js';
+export { decodeEntries, decodeHashes, encodeEntries, MAX_ENTRY_BYTES, TILE_WIDTH, tilePath } from './tiles.js';
+export { EMPTY_ROOT, HASH_BYTES, leafHash, nodeHash } from './tree-hash.js';
+export { keyId, parseVkey, type VerifierKey, VerifierKeyRefused, vkey } from './verifier-key.js';
+export type { FailedReport, VerificationFailure, VerificationReport, VerifiedReport } from './verify/report.js';
+export { verifyBundle } from './verify-bundle.js';
+export { verifyConsistency, verifyInclusion } from './verify-proofs.js';
+export { type BundleEntry, type BundleSource, writeBundle } from './write-bundle.js';

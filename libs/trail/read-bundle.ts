@@ -1,0 +1,95 @@
+import type { ByteReader } from './byte-reader.js';
+import { fromUtf8 } from './octets.js';
+import { readTar, type TarFile } from './tar.js';
+import { decodeEntries, decodeHashes, TILE_WIDTH, tilePath } from './tiles.js';
+
+/** Up to 256 records with their stored leaf hashes, as many of the one as of the other. */
+export interface BundleTile {
+  readonly entries: readonly Uint8Array[];
+  readonly hashes: readonly Uint8Array[];
+}
+
+export interface Bundle {
+  /** Unverified. */
+  readonly checkpoint: string;
+  /** Unverified verifier keys, as they claim to be the log's. */
+  readonly vkeys: readonly string[];
+  /** From record 0 on; to be read once. @throws BundleRefused */
+  readonly tiles: AsyncIterable<BundleTile>;
+}
+
+export class BundleRefused extends Error {
+  constructor(
+    readonly code: 'malformed-bundle' | 'wrong-tile-width',
+    detail: string,
+    cause?: unknown,
+  ) {
+    super(detail, { cause });
+    this.name = 'BundleRefused';
+  }
+}
+
+/**
+ * Opens what `writeBundle` wrote: these files in this order and no others. Reads the first two; the tiles are read as they are asked
+ * for, one in memory at a time. Verifies nothing. @throws BundleRefused
+ */
+export async function readBundle(reader: ByteReader): Promise<Bundle> {
+  const files = readTar(reader);
+  const checkpoint = textOf(await nextFile(files), 'checkpoint');
+  const keys = textOf(await nextFile(files), 'vkey');
+  if (!keys.endsWith('\n')) throw malformed('Its vkey file does not end in a newline.');
+  return { checkpoint, vkeys: keys.slice(0, -1).split('\n'), tiles: readTiles(files) };
+}
+
+async function* readTiles(files: AsyncGenerator<TarFile>): AsyncGenerator<BundleTile> {
+  let width = TILE_WIDTH;
+  for (let index = 0; ; index++) {
+    const file = await nextFile(files);
+    if (file === undefined) return;
+    if (width < TILE_WIDTH) throw new BundleRefused('wrong-tile-width', 'A tile follows one that is not full.');
+    const entries = decode(decodeEntries, file);
+    const hashFile = await nextFile(files);
+    const hashes = decode(decodeHashes, hashFile);
+    width = entries.length;
+    requirePath(file, 'entries', index, width);
+    requirePath(hashFile, '0', index, hashes.length);
+    if (hashes.length !== width) throw new BundleRefused('wrong-tile-width', `Tile ${index} has not as many hashes as records.`);
+    yield { entries, hashes };
+  }
+}
+
+function requirePath(file: TarFile | undefined, kind: '0' | 'entries', index: number, width: number): void {
+  const full = tilePath(kind, index, TILE_WIDTH);
+  if (file?.path !== full && !file?.path.startsWith(`${full}.p/`)) throw malformed(`It has another file where ${full} should be.`);
+  if (width < 1 || width > TILE_WIDTH || file.path !== tilePath(kind, index, width))
+    throw new BundleRefused('wrong-tile-width', `${file.path} does not have as many as its name says.`);
+}
+
+async function nextFile(files: AsyncGenerator<TarFile>): Promise<TarFile | undefined> {
+  try {
+    const next = await files.next();
+    return next.done === true ? undefined : next.value;
+  } catch (cause) {
+    throw cause instanceof RangeError ? malformed(cause.message, cause) : cause;
+  }
+}
+
+function textOf(file: TarFile | undefined, path: string): string {
+  if (file?.path !== path) throw malformed(`It has no ${path} where one should be.`);
+  try {
+    return fromUtf8(file.bytes);
+  } catch (cause) {
+    throw malformed(`Its ${path} is not UTF-8.`, cause);
+  }
+}
+
+function decode(read: (tile: Uint8Array) => Uint8Array[], file: TarFile | undefined): Uint8Array[] {
+  if (file === undefined) throw malformed('A tile of hashes is missing.');
+  try {
+    return read(file.bytes);
+  } catch (cause) {
+    throw malformed(cause instanceof RangeError ? cause.message : 'A tile is unreadable.', cause);
+  }
+}
+
+const malformed = (detail: string, cause?: unknown) => new BundleRefused('malformed-bundle', detail, cause);

@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { hex, utf8 } from './octets.js';
+import { sha256 } from './sha256.js';
+
+describe('sha256', () => {
+  // FIPS 180-4's examples.
+  it.each([
+    ['', 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'],
+    ['abc', 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'],
+    ['abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq', '248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1'],
+    ['a'.repeat(1_000_000), 'cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0'],
+  ])('hashes the published examples', (text, want) => {
+    expect(hex(sha256(utf8(text)))).toBe(want);
+  });
+
+  it('agrees with another implementation at every length around a block', () => {
+    for (let length = 0; length <= 260; length++) {
+      const bytes = new Uint8Array(length).fill(length);
+      expect(hex(sha256(bytes))).toBe(createHash('sha256').update(bytes).digest('hex'));
+    }
+  });
+
+  it('agrees with another implementation on any parts', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 40_000, size: 'max' }), { maxLength: 4 }), (parts) => {
+        expect(hex(sha256(...parts))).toBe(createHash('sha256').update(Buffer.concat(parts)).digest('hex'));
+      }),
+      { numRuns: 60 },
+    );
+  });
+});

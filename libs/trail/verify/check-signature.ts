@@ -1,0 +1,28 @@
+import { type Checkpoint, logIdOf, parseCheckpoint } from '../checkpoint.js';
+import type { Bundle } from '../read-bundle.js';
+import { verifyNote } from '../signed-note.js';
+import { parseVkey, type VerifierKey } from '../verifier-key.js';
+import { VerificationFailed } from './report.js';
+
+export interface SignedHead {
+  readonly checkpoint: Checkpoint;
+  readonly logId: string;
+  readonly pinned: boolean;
+}
+
+/**
+ * The log's own key must have signed the checkpoint. Attacker: the ISV, who can put any key and any signature into a bundle;
+ * only a key that the auditor pinned earlier stops that.
+ */
+export async function checkSignature(bundle: Bundle, pinned: VerifierKey | undefined): Promise<SignedHead> {
+  const checkpoint = parseCheckpoint(bundle.checkpoint);
+  const logId = logIdOf(checkpoint.origin);
+  // The bundle's own keys must be readable even when they are not needed.
+  const offered = bundle.vkeys.map(parseVkey);
+  // A key of another name signs another log, however genuine it is.
+  const known = (pinned ? [pinned] : offered).filter((key) => key.name === checkpoint.origin);
+  if (known.length === 0)
+    throw new VerificationFailed('foreign-origin', `The checkpoint is of ${checkpoint.origin}, the key is of another log.`);
+  await verifyNote(checkpoint.note, known);
+  return { checkpoint, logId, pinned: pinned !== undefined };
+}

@@ -1,0 +1,47 @@
+import { appendLeaf, emptyTree, rootOf } from '../frontier.js';
+import { equalBytes } from '../octets.js';
+import type { Bundle } from '../read-bundle.js';
+import { leafHash } from '../tree-hash.js';
+import { checkRecord } from './check-record.js';
+import type { RecordFault } from './report.js';
+
+export interface Recomputed {
+  readonly count: number;
+  /** Over the records' bytes. */
+  readonly root: Uint8Array;
+  /** Over the stored leaf hashes, which nothing vouches for yet. */
+  readonly storedRoot: Uint8Array;
+  /** The first record whose stored hash is not that of its bytes. */
+  readonly firstDifference: number | undefined;
+  /** The first record that is wrong in itself. */
+  readonly firstFault: RecordFault | undefined;
+  readonly firstAt: string | undefined;
+  readonly lastAt: string | undefined;
+}
+
+/**
+ * One pass over ALL records. Nothing is taken from a tile unchecked: verifiers that trusted tiles accepted a forged record together
+ * with a forged tile (CVE-2026-56865).
+ */
+export async function recomputeRoot(tiles: Bundle['tiles'], logId: string): Promise<Recomputed> {
+  let [tree, stored] = [emptyTree(), emptyTree()];
+  let firstDifference: number | undefined;
+  let firstFault: RecordFault | undefined;
+  let firstAt: string | undefined;
+  let lastAt: string | undefined;
+  for await (const { entries, hashes } of tiles) {
+    for (const [i, bytes] of entries.entries()) {
+      const index = tree.size;
+      const storedHash = hashes[i]!;
+      const hash = leafHash(bytes);
+      if (!equalBytes(hash, storedHash)) firstDifference ??= index;
+      tree = appendLeaf(tree, hash);
+      // While nothing differs both trees are one and the same.
+      stored = firstDifference === undefined ? tree : appendLeaf(stored, storedHash);
+      const checked = checkRecord(bytes, { index, logId, after: lastAt ?? '' });
+      if ('code' in checked) firstFault ??= checked;
+      else [firstAt, lastAt] = [firstAt ?? checked.recordedAt, checked.recordedAt];
+    }
+  }
+  return { count: tree.size, root: rootOf(tree), storedRoot: rootOf(stored), firstDifference, firstFault, firstAt, lastAt };
+}

@@ -1,0 +1,66 @@
+import type { NoteProblem } from '../signed-note.js';
+
+/** Why a bundle does not stand. A table for whoever prints it; each is raised by one step. */
+export type VerificationFailure =
+  // read
+  | 'malformed-bundle'
+  | 'wrong-tile-width'
+  // check the signature
+  | NoteProblem
+  | 'malformed-checkpoint'
+  | 'malformed-vkey'
+  | 'foreign-origin'
+  // compare what was recomputed with what was signed
+  | 'missing-records'
+  | 'extra-records'
+  | 'record-changed'
+  | 'root-mismatch'
+  | 'stored-hash-changed'
+  // check each record: the log itself was signed over something that may not be
+  | RecordFaultCode;
+
+export type RecordFaultCode = 'malformed-record' | 'record-out-of-place' | 'foreign-record' | 'time-went-back';
+
+/** The first record that is wrong in itself. */
+export interface RecordFault {
+  readonly code: RecordFaultCode;
+  readonly index: number;
+  /** What it says itself, if it can be read. */
+  readonly seq?: number;
+  readonly message: string;
+}
+
+export interface VerifiedReport {
+  readonly status: 'verified';
+  readonly origin: string;
+  readonly size: number;
+  /** Base64, as in the checkpoint. */
+  readonly root: string;
+  /** RFC 3339; absent in an empty log. */
+  readonly firstAt?: string;
+  readonly lastAt?: string;
+  /** false: the key came from the bundle itself, so the ISV could have signed anything with it. */
+  readonly pinned: boolean;
+}
+
+export interface FailedReport {
+  readonly status: 'failed';
+  readonly code: VerificationFailure;
+  /** Place of the first bad record, from 0. Absent when it cannot be named. */
+  readonly index?: number;
+  readonly seq?: number;
+  /** One English sentence or two. */
+  readonly message: string;
+}
+
+export type VerificationReport = VerifiedReport | FailedReport;
+
+/** Ends a verification; never leaves `verifyBundle`. */
+export class VerificationFailed extends Error {
+  readonly report: FailedReport;
+  constructor(code: VerificationFailure, message: string, place: { readonly index?: number; readonly seq?: number } = {}) {
+    super(message);
+    this.name = 'VerificationFailed';
+    this.report = { status: 'failed', code, ...place, message };
+  }
+}

@@ -1,0 +1,43 @@
+import { concat, utf8 } from './octets.js';
+import { tarEnd, tarFile } from './tar.js';
+import { encodeEntries, TILE_WIDTH, tilePath } from './tiles.js';
+
+/** A record as the database holds it: its exact bytes, and the leaf hash (32 bytes) stored beside them. */
+export interface BundleEntry {
+  readonly bytes: Uint8Array;
+  readonly leafHash: Uint8Array;
+}
+
+export interface BundleSource {
+  /** A signed note. */
+  readonly checkpoint: string;
+  /** Verifier keys of the log. */
+  readonly vkeys: readonly string[];
+  /** From record 0 on, in order. */
+  readonly entries: AsyncIterable<BundleEntry>;
+}
+
+/**
+ * A log as a tar of `checkpoint`, `vkey` (one key a line) and, for each 256 records, `tile/entries/<N>` and `tile/0/<N>`
+ * (C2SP tlog-tiles). The hashes are the stored ones, not computed ones: beside the signed root they show which record was changed.
+ * Checks nothing, holds at most 256 records at a time. @throws RangeError for a record over 65,535 bytes
+ */
+export async function* writeBundle({ checkpoint, vkeys, entries }: BundleSource): AsyncGenerator<Uint8Array> {
+  yield tarFile({ path: 'checkpoint', bytes: utf8(checkpoint) });
+  yield tarFile({ path: 'vkey', bytes: utf8(vkeys.map((key) => `${key}\n`).join('')) });
+  let index = 0;
+  let tile: BundleEntry[] = [];
+  for await (const entry of entries) {
+    tile.push(entry);
+    if (tile.length < TILE_WIDTH) continue;
+    yield* tileFiles(index++, tile);
+    tile = [];
+  }
+  if (tile.length > 0) yield* tileFiles(index, tile);
+  yield tarEnd();
+}
+
+function* tileFiles(index: number, tile: readonly BundleEntry[]): Generator<Uint8Array> {
+  yield tarFile({ path: tilePath('entries', index, tile.length), bytes: encodeEntries(tile.map(({ bytes }) => bytes)) });
+  yield tarFile({ path: tilePath('0', index, tile.length), bytes: concat(...tile.map(({ leafHash }) => leafHash)) });
+}

@@ -1,0 +1,164 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { mayExecute, ownedByFunctions } from './row-security.js';
+
+const APPEND = 'trail_append(bytea, integer[], text[], uuid[], uuid[], timestamptz[])';
+
+/** Which plane's role may append records of which operation (contract/operations.ts; a test compares them). */
+const PLANE_OPERATIONS = {
+  keyward_data_plane: ['Encrypt', 'Decrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext'],
+  keyward_key_plane: [
+    ...[
+      'OnboardTenant',
+      'ListTenants',
+      'RegisterService',
+      'ListServices',
+      'IssueServiceCredential',
+      'ListServiceCredentials',
+      'RevokeServiceCredential',
+    ],
+    ...[
+      'Enrol',
+      'IssueCredential',
+      'ListCredentials',
+      'RevokeCredential',
+      'CreateKey',
+      'DescribeKey',
+      'ListKeys',
+      'EnableKey',
+      'DisableKey',
+    ],
+    ...['CreateAlias', 'PutPolicy', 'GetPolicy', 'Stop', 'Lift', 'ListStops'],
+  ],
+  keyward_auditor: ['ListRecords', 'GetCheckpoint', 'GetBundle'],
+};
+
+const rows = Object.entries(PLANE_OPERATIONS).flatMap(([role, operations]) => operations.map((op) => `('${role}', '${op}')`));
+
+/** The only way into the trail: fence, order, hash and store a batch of records, of any tenants, in one statement. */
+export class TrailAppend implements MigrationInterface {
+  readonly name = 'TrailAppend0000000000008';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(String.raw`
+      CREATE TABLE keyward.plane_operation (role text NOT NULL, op text NOT NULL, PRIMARY KEY (role, op));
+      INSERT INTO keyward.plane_operation VALUES ${rows.join(', ')};
+      GRANT SELECT ON keyward.plane_operation TO keyward_functions;
+      GRANT INSERT ON keyward.trail_record TO keyward_functions;
+
+      -- A body as jsonb; NULL if it is no JSON that jsonb takes (U+0000, a lone surrogate, 1e400000, too deep).
+      CREATE FUNCTION keyward.json_or_null(body bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+      BEGIN
+        RETURN convert_from(body, 'UTF8')::jsonb;
+      EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+        RETURN NULL;
+      END $$;
+
+      -- One answer a record, in order: its seq, or -1 stale, -2 expired, -3 malformed, -4 busy (its tenant's head is held).
+      CREATE FUNCTION keyward.trail_append(
+        batch bytea, lengths integer[], tenants text[], epochs uuid[], platform_epochs uuid[], valid_until timestamptz[]
+      ) RETURNS bigint[] LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+      DECLARE
+        one_by_one boolean := false;
+        starts integer[];
+        logs text[];
+        ops text[];
+        outcomes text[];
+        key_ids text[];
+        principals text[];
+        request_ids text[];
+        locked text[];
+        answers bigint[];
+      BEGIN
+        -- The commit obeys the session's setting, whatever a function sets for itself.
+        IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
+          RAISE EXCEPTION 'synchronous_commit is too weak' USING ERRCODE = 'KW004';
+        END IF;
+        IF 0 >= ANY (lengths) OR (SELECT sum(l) FROM unnest(lengths) l) IS DISTINCT FROM length(batch) THEN
+          RAISE EXCEPTION 'lengths do not fit the batch' USING ERRCODE = 'KW003';
+        END IF;
+
+        -- Parsed before any lock is taken. A bad record costs the batch a slower pass, not the others their place; its op is NULL.
+        LOOP
+          BEGIN
+            SELECT array_agg(r.start), array_agg(r.doc ->> 'log'), array_agg(r.doc ->> 'outcome'), array_agg(r.doc #>> '{key,id}'),
+                array_agg(r.doc #>> '{actor,principal}'), array_agg(r.doc #>> '{request,requestId}'),
+                array_agg(CASE WHEN r.len <= 8000 AND get_byte(batch, r.start - 1) = 123 AND jsonb_typeof(r.doc -> 'outcome') = 'string'
+                    AND NOT r.doc ?| ARRAY['seq', 'recordedAt', 'writer']
+                    AND r.doc ->> 'op' = ANY (ARRAY(SELECT p.op FROM keyward.plane_operation p WHERE p.role = session_user))
+                  THEN r.doc ->> 'op' END)
+              INTO starts, logs, outcomes, key_ids, principals, request_ids, ops
+              FROM (
+                SELECT e.start, e.len,
+                    CASE WHEN one_by_one THEN keyward.json_or_null(substring(batch FROM e.start FOR e.len))
+                      ELSE convert_from(substring(batch FROM e.start FOR e.len), 'UTF8')::jsonb END AS doc
+                  FROM (SELECT u.ord, u.len, (sum(u.len) OVER (ORDER BY u.ord) - u.len + 1)::integer AS start FROM unnest(lengths) WITH ORDINALITY u (len, ord)) e
+                  ORDER BY e.ord
+                  OFFSET 0) r;
+            EXIT;
+          EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+            one_by_one := true;
+          END;
+        END LOOP;
+
+        PERFORM pg_advisory_xact_lock_shared(7710);
+        -- A held head costs its own tenant's records a verdict, not every tenant in the batch its turn.
+        locked := ARRAY(SELECT h.tenant_id FROM keyward.tenant_head h WHERE h.tenant_id = ANY (tenants) ORDER BY h.tenant_id FOR UPDATE SKIP LOCKED);
+        IF cardinality(locked) = 0 THEN
+          -- Only busy tenants here: wait for the one in front of us rather than spin. 55P03 after 20 ms means busy, all of them.
+          PERFORM set_config('lock_timeout', '20ms', true);
+          locked := ARRAY(SELECT h.tenant_id FROM keyward.tenant_head h WHERE h.tenant_id = ANY (tenants) ORDER BY h.tenant_id FOR UPDATE);
+        END IF;
+
+        -- A later statement: it sees what was committed while we waited for the locks.
+        WITH head AS MATERIALIZED (
+          SELECT h.tenant_id, h.size, h.epoch, l.log_id, h.tenant_id = ANY (locked) AS ours,
+              clock_timestamp() AS now, greatest(clock_timestamp(), h.last_at + interval '1 microsecond') AS base
+            FROM keyward.tenant_head h JOIN keyward.log l USING (tenant_id)
+            WHERE h.tenant_id = ANY (tenants)
+        ), judged AS MATERIALIZED (
+          SELECT v.ord, v.start, v.len, v.tenant_id, v.op, v.outcome, v.key_id, v.principal, v.request_id, v.verdict,
+              v.size + count(*) FILTER (WHERE v.verdict = 0) OVER in_order - 1 AS seq,
+              v.base + (count(*) FILTER (WHERE v.verdict = 0) OVER in_order - 1) * interval '1 microsecond' AS at
+            FROM (
+              SELECT e.*, head.tenant_id, head.size, head.base,
+                  CASE
+                    WHEN e.op IS NULL OR (e.log = head.log_id) IS NOT TRUE THEN -3
+                    WHEN NOT head.ours THEN -4
+                    WHEN (e.epoch = head.epoch AND e.platform_epoch = (SELECT p.epoch FROM keyward.tenant_head p WHERE p.tenant_id = 'platform')) IS NOT TRUE THEN -1
+                    WHEN e.until < head.now THEN -2
+                    ELSE 0
+                  END AS verdict
+                FROM unnest(starts, lengths, tenants, epochs, platform_epochs, valid_until, logs, ops, outcomes, key_ids, principals, request_ids)
+                  WITH ORDINALITY e (start, len, tenant, epoch, platform_epoch, until, log, op, outcome, key_id, principal, request_id, ord)
+                LEFT JOIN head ON head.tenant_id = e.tenant) v
+            WINDOW in_order AS (PARTITION BY v.tenant_id ORDER BY v.ord)
+        ), stored AS (
+          INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, key_id, principal, request_id)
+            SELECT s.tenant_id, s.seq, s.bytes, sha256('\x00'::bytea || s.bytes), s.at, s.op, s.outcome, s.key_id, s.principal, s.request_id
+              FROM (
+                SELECT j.*, convert_to(
+                    '{"seq":' || j.seq || to_char(j.at AT TIME ZONE 'UTC', '",\"recordedAt\":\""YYYY-MM-DD"T"HH24:MI:SS.US"Z\",\"writer\":\""') || session_user || '",', 'UTF8')
+                    || substring(batch FROM j.start + 1 FOR j.len - 1) AS bytes
+                  FROM judged j WHERE j.verdict = 0
+                  OFFSET 0) s
+        ), moved AS (
+          UPDATE keyward.tenant_head h SET size = n.last_seq + 1, last_at = n.last_at
+            FROM (SELECT j.tenant_id, max(j.seq) AS last_seq, max(j.at) AS last_at FROM judged j WHERE j.verdict = 0 GROUP BY j.tenant_id) n
+            WHERE h.tenant_id = n.tenant_id
+        )
+        SELECT array_agg(CASE j.verdict WHEN 0 THEN j.seq ELSE j.verdict END ORDER BY j.ord) INTO answers FROM judged j;
+        RETURN answers;
+      END $$;
+      ${ownedByFunctions('json_or_null(bytea)', APPEND)}
+      ${mayExecute(APPEND, 'keyward_key_plane', 'keyward_data_plane', 'keyward_auditor')}
+    `);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      DROP FUNCTION keyward.${APPEND}, keyward.json_or_null(bytea);
+      REVOKE ALL ON keyward.trail_record FROM keyward_functions;
+      DROP TABLE keyward.plane_operation;
+    `);
+  }
+}

@@ -1,0 +1,28 @@
+import { Tenants } from './0001-tenants.js';
+import { Callers } from './0002-callers.js';
+import { Keys } from './0003-keys.js';
+import { Rules } from './0004-rules.js';
+import { TrailTables } from './0005-trail.js';
+import { Epochs } from './0006-epochs.js';
+import { RuleReads } from './0007-rule-reads.js';
+import { TrailAppend } from './0008-trail-append.js';
+import { TrailCommit } from './0009-trail-commit.js';
+import { Onboarding } from './0010-onboarding.js';
+import { Checkpoints } from './0011-checkpoints.js';
+import { PlaneRights } from './0012-plane-rights.js';
+
+/** In order. A published one is never edited; the next one is added below. */
+export const MIGRATIONS = [
+  Tenants,
+  Callers,
+  Keys,
+  Rules,
+  TrailTables,
+  Epochs,
+  RuleReads,
+  TrailAppend,
+  TrailCommit,
+  Onboarding,
+  Checkpoints,
+  PlaneRights,
+];

@@ -1,0 +1,35 @@
+/**
+ * Row-level security of one table with `tenant_id`, forced on its owner too. Without `app.tenant_id` nobody sees a row.
+ * keyward_functions works across tenants; it owns a handful of functions and can do only what they do.
+ */
+export const tenantRows = (table: string): string => `
+  ALTER TABLE keyward.${table} ENABLE ROW LEVEL SECURITY;
+  ALTER TABLE keyward.${table} FORCE ROW LEVEL SECURITY;
+  CREATE POLICY tenant_rows ON keyward.${table}
+    USING (tenant_id = nullif(current_setting('app.tenant_id', true), ''))
+    WITH CHECK (tenant_id = nullif(current_setting('app.tenant_id', true), ''));
+  CREATE POLICY function_rows ON keyward.${table} TO keyward_functions USING (true) WITH CHECK (true);
+`;
+
+/**
+ * Hands functions to keyward_functions and closes them to PUBLIC, who may execute every new function.
+ * The right to create is lent for this transaction only.
+ */
+export const ownedByFunctions = (...signatures: string[]): string => `
+  GRANT CREATE ON SCHEMA keyward TO keyward_functions;
+  ${signatures
+    .map(
+      (signature) => `
+    REVOKE ALL ON FUNCTION keyward.${signature} FROM PUBLIC;
+    ALTER FUNCTION keyward.${signature} OWNER TO keyward_functions;`,
+    )
+    .join('')}
+  REVOKE CREATE ON SCHEMA keyward FROM keyward_functions;
+`;
+
+/** keyward_functions grants: the owner of a function decides who may call it. */
+export const mayExecute = (signature: string, ...roles: string[]): string => `
+  SET LOCAL ROLE keyward_functions;
+  GRANT EXECUTE ON FUNCTION keyward.${signature} TO ${roles.join(', ')};
+  SET LOCAL ROLE keyward_owner;
+`;

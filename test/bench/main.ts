@@ -1,0 +1,33 @@
+import { parseArgs } from 'node:util';
+import { generateDataKey } from './generate-data-key.js';
+import type { Bench, Result } from './result.js';
+
+const BENCHES: Readonly<Record<string, Bench>> = { 'generate-data-key': generateDataKey };
+
+const log = (line: string) => process.stderr.write(`${line}\n`);
+
+/** `npm run bench -- [name] --json --seconds N`: with --json stdout is one JSON array; everything else goes to stderr. */
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    options: { json: { type: 'boolean', default: false }, seconds: { type: 'string', default: '8' } },
+    allowPositionals: true,
+  });
+  const seconds = Number(values.seconds);
+  const unknown = positionals.find((name) => !Object.hasOwn(BENCHES, name));
+  if (unknown !== undefined || !(seconds >= 1)) {
+    log(`usage: bench [${Object.keys(BENCHES).join('|')}] [--json] [--seconds N]`);
+    return 2;
+  }
+  const results: Result[] = [];
+  for (const [name, bench] of Object.entries(BENCHES)) {
+    if (positionals.length === 0 || positionals.includes(name)) results.push(await bench({ seconds, log }));
+  }
+  process.stdout.write(values.json ? `${JSON.stringify(results)}\n` : `${results.map(readable).join('\n')}\n`);
+  return 0;
+}
+
+function readable({ name, value, unit, baseline, ratio, p50Ms, p99Ms, cpuUsPerOp }: Result): string {
+  return `${name}: ${value} ${unit}, ${ratio} of the baseline's ${baseline}; p50 ${p50Ms} ms, p99 ${p99Ms} ms, ${cpuUsPerOp ?? '?'} µs of CPU per operation`;
+}
+
+process.exitCode = await main();

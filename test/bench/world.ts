@@ -1,0 +1,83 @@
+import { mkdirSync, readFileSync, statfsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import pg from 'pg';
+import { z } from 'zod';
+import { demoDataDir, type Platform, removeDataDir, startPlatform } from '#runtime';
+import { KeywardAdmin } from '#sdk';
+
+const ALIAS = 'alias/invoices';
+const CONTEXT = { purpose: 'invoice' };
+
+/** A running platform with one tenant, one key, one published grant and one service that may use it. */
+export interface World {
+  readonly platform: Platform;
+  /** The service's credential. */
+  readonly apiKey: string;
+  readonly call: { readonly keyId: string; readonly encryptionContext: Readonly<Record<string, string>> };
+  readonly database: pg.Client;
+  stop(): Promise<void>;
+}
+
+/** Beside the demo's data, on the disk that a platform would use: a tmpfs would flatter the commits. */
+export async function startWorld(): Promise<World> {
+  const path = join(dirname(demoDataDir()), 'bench');
+  removeDataDir(path);
+  mkdirSync(dirname(path), { recursive: true });
+  const platform = await startPlatform({ dataDir: path, ports: 'free' });
+  const database = new pg.Client({ connectionString: platform.superuserUrl });
+  const stop = async () => {
+    await database.end().catch(() => undefined);
+    await platform.stop();
+    removeDataDir(path);
+  };
+  try {
+    await database.connect();
+    return { platform, apiKey: await grantedService(platform), call: { keyId: ALIAS, encryptionContext: CONTEXT }, database, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+const credentials = z.object({ operator: z.object({ apiKey: z.string() }) });
+
+async function grantedService({ credentialsFile, urls: { keyPlane, auditor } }: Platform): Promise<string> {
+  const as = (apiKey: string) => new KeywardAdmin({ apiKey, keyPlane, auditor });
+  const operator = as(credentials.parse(JSON.parse(readFileSync(credentialsFile, 'utf8'))).operator.apiKey);
+  const { enrolmentCode } = await operator.onboardTenant({ tenant: 'acme', displayName: 'Acme' });
+  const admin = as((await as(enrolmentCode).enrol('acme', { admin: 'anna' })).apiKey);
+  await operator.registerService({ service: 'billing' });
+  await admin.createKey('acme', { alias: ALIAS });
+  const when = { encryptionContextEquals: CONTEXT };
+  const grants = [{ id: 'invoices', subjects: ['svc:billing'], objects: [ALIAS], operations: ['GenerateDataKey' as const], when }];
+  await admin.putPolicy('acme', { schema: 'keyward.policy/1', grants }, 0);
+  return (await operator.issueServiceCredential('billing')).apiKey;
+}
+
+/** Successful GenerateDataKey records in acme's log. */
+export async function countRecords({ database }: World): Promise<number> {
+  const { rows } = await database.query<{ n: string }>(
+    `SELECT count(*) AS n FROM keyward.trail_record WHERE tenant_id = 'acme' AND op = 'GenerateDataKey' AND outcome = 'succeeded'`,
+  );
+  return Number(rows[0]?.n);
+}
+
+/** What makes a commit cheap or dear on this machine. */
+export async function durability({ database, platform }: World) {
+  const shown = async (name: string) => String((await database.query<Record<string, string>>(`SHOW ${name}`)).rows[0]?.[name]);
+  return {
+    fileSystem: FILE_SYSTEMS[statfsSync(platform.dataDir.root).type] ?? `0x${statfsSync(platform.dataDir.root).type.toString(16)}`,
+    fsync: await shown('fsync'),
+    synchronousCommit: await shown('synchronous_commit'),
+  };
+}
+
+/** statfs(2) */
+const FILE_SYSTEMS: Readonly<Record<number, string>> = {
+  0xef53: 'ext4',
+  0x01021994: 'tmpfs',
+  0x58465342: 'xfs',
+  0x9123683e: 'btrfs',
+  0x794c7630: 'overlayfs',
+  0x2fc12fc1: 'zfs',
+};

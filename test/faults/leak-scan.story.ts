@@ -1,0 +1,115 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { builtTest, hsmEnvironment } from '../stories/built.js';
+import { must } from '../stories/api.js';
+import { type Onboarded, onboarded } from '../stories/onboarded.js';
+import { Needles } from './needles.js';
+
+const DATA_KEYS = 240;
+
+/** Every way in which bytes are commonly written down. Base64 of a run inside other bytes has three alignments. */
+function forms(secret: Buffer): Buffer[] {
+  const inner = (offset: number) => Buffer.concat([Buffer.alloc(offset), secret]).toString('base64');
+  const base64 = [inner(0).slice(0, 40), inner(1).slice(2, 42), inner(2).slice(3, 43)];
+  const hex = secret.toString('hex');
+  const texts = [hex, hex.toUpperCase(), ...base64, ...base64.map((text) => text.replaceAll('+', '-').replaceAll('/', '_'))];
+  return [secret, ...texts.map((text) => Buffer.from(text))];
+}
+
+function filesBelow(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** Promise 4 at rest: no CMK and no data key in readable form in tables, WAL, logs or any file of the data directory. */
+describe('keys stay in the HSM', () => {
+  let world: Onboarded;
+  let client: pg.Client;
+  const dataKeys: Buffer[] = [];
+
+  beforeAll(async () => {
+    world = await onboarded();
+    client = new pg.Client({ connectionString: world.platform.superuserUrl });
+    await client.connect();
+    const generate = () =>
+      must(world.platform.urls.dataPlanes[0]!, world.billing, 'POST', '/v1/tenants/acme/data-keys', {
+        keyId: 'alias/invoices',
+        encryptionContext: { purpose: 'invoice' },
+      });
+    for (let i = 0; i < DATA_KEYS; i++) dataKeys.push(Buffer.from(String((await generate()).body['plaintext']), 'base64'));
+  }, 240_000);
+  afterAll(async () => {
+    await client?.end();
+    await world?.stop();
+  }, 60_000);
+
+  const wal = () => filesBelow(join(world.platform.dataDir.postgres, 'pg_wal'));
+  const logs = () => filesBelow(world.platform.dataDir.logs);
+  const everything = () => filesBelow(world.platform.dataDir.root);
+
+  /** All rows of all tables as COPY writes them. */
+  async function tables(): Promise<Buffer> {
+    const { rows } = await client.query<{ name: string }>(
+      "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname = 'keyward'",
+    );
+    const texts: string[] = [];
+    for (const { name } of rows)
+      texts.push(...(await client.query<{ line: string }>(`SELECT t::text AS line FROM ${name} t`)).rows.map(({ line }) => line));
+    return Buffer.from(texts.join('\n'));
+  }
+
+  /** Which media hold one of these secrets, in any form. */
+  async function whereIs(secrets: readonly Buffer[]): Promise<string[]> {
+    const needles = new Needles(secrets.flatMap(forms));
+    await client.query('CHECKPOINT');
+    const found = needles.foundIn(await tables()) ? ['tables'] : [];
+    const media = { WAL: wal(), logs: logs(), 'data directory': everything() };
+    for (const [medium, files] of Object.entries(media)) if (files.some((file) => needles.foundIn(readFileSync(file)))) found.push(medium);
+    return found;
+  }
+
+  it('finds its own canary in each medium', async () => {
+    const inDatabase = randomBytes(32);
+    const inLogs = randomBytes(32);
+    const inFiles = randomBytes(32);
+    await client.query('UPDATE keyward.cmk SET description = $1 WHERE tenant_id = $2', [inDatabase.toString('base64'), 'globex']);
+    appendFileSync(join(world.platform.dataDir.logs, 'data-plane-1.log'), `${inLogs.toString('hex')}\n`);
+    writeFileSync(join(world.platform.dataDir.root, 'canary'), inFiles);
+    expect(await whereIs([inDatabase])).toEqual(expect.arrayContaining(['tables', 'WAL']));
+    expect(await whereIs([inLogs])).toContain('logs');
+    expect(await whereIs([inFiles])).toContain('data directory');
+  }, 120_000);
+
+  it('finds no CMK', async () => {
+    const { rows } = await client.query<{ tenant: string; blob: string }>(
+      "SELECT tenant_id AS tenant, encode(blob, 'base64') AS blob FROM keyward.key_version",
+    );
+    const output = execFileSync(process.execPath, [builtTest('faults/unwrap-cmk.js')], {
+      input: JSON.stringify(rows),
+      env: await hsmEnvironment(world.platform),
+    });
+    const keys = output
+      .toString()
+      .trim()
+      .split('\n')
+      .map((line) => Buffer.from(line, 'base64'));
+    expect(keys.map(({ length }) => length)).toEqual(rows.map(() => 32));
+    expect(await whereIs(keys)).toEqual([]);
+  }, 120_000);
+
+  it('finds no API key of a service, an admin or an auditor', async () => {
+    const secretOf = (apiKey: string) => Buffer.from(apiKey.slice(-43), 'base64url');
+    const secrets = [world.billing, world.acme.admin, world.acme.auditor, world.globex.admin].map(secretOf);
+    expect(secrets.map(({ length }) => length)).toEqual([32, 32, 32, 32]);
+    expect(await whereIs(secrets)).toEqual([]);
+  }, 60_000);
+
+  it(`finds none of ${DATA_KEYS} data keys`, async () => {
+    expect(new Set(dataKeys.map((key) => key.toString('hex'))).size).toBe(DATA_KEYS);
+    expect(await whereIs(dataKeys)).toEqual([]);
+  }, 240_000);
+});

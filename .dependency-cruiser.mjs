@@ -7,10 +7,10 @@ const LIBRARIES = {
   core: { libraries: ['contract'], packages: ['zod'] },
   trail: { libraries: ['contract'], packages: ['zod'] },
   custody: { libraries: ['core', 'contract'], packages: ['zod', 'pkcs11js', 'msgpackr'] },
-  grants: { libraries: ['core', 'contract'], packages: ['zod', 'casbin'] },
+  grants: { libraries: ['core', 'contract'], packages: ['zod', 'casbin', 'csv-parse', 'csv-stringify'] },
   http: {
     libraries: ['core', 'contract'],
-    packages: ['zod', 'fastify', 'passport', 'passport-custom', 'rate-limiter-flexible', 'reflect-metadata', 'rxjs', '@nestjs/'],
+    packages: ['zod', 'fastify', 'passport', 'passport-custom', 'jose', 'rate-limiter-flexible', 'reflect-metadata', 'rxjs', '@nestjs/'],
   },
   persistence: { libraries: ['core', 'contract', 'trail'], packages: ['zod', 'typeorm', 'pg', 'reflect-metadata'] },
   runtime: { libraries: ['core', 'contract'], packages: ['zod', 'pino'] },

@@ -21,7 +21,7 @@ export default {
     ],
   },
   // The packages that tests import and that exist as ES modules only.
-  transformIgnorePatterns: ['/node_modules/(?!(@nestjs|commander)/)'],
+  transformIgnorePatterns: ['/node_modules/(?!(@nestjs|commander|jose)/)'],
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
     '^#(contract|core|custody/pkcs11|custody/socket|grants|trail|persistence|http|runtime|sdk|testing)$': '<rootDir>/libs/$1/index.ts',

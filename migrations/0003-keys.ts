@@ -15,6 +15,7 @@ export class Keys implements MigrationInterface {
         tags json NOT NULL DEFAULT '{}',
         primary_version text NOT NULL,
         created_at timestamptz NOT NULL,
+        names_mac bytea NOT NULL CHECK (length(names_mac) = 32),
         PRIMARY KEY (tenant_id, key_id)
       );
       ${tenantRows('cmk')}

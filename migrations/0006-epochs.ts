@@ -3,13 +3,16 @@ import { ownedByFunctions } from './row-security.js';
 
 /**
  * Every change that can turn a yes into a no, or a no into a yes, moves the tenant's epoch, whoever makes it and however.
- * A new key, key version, credential or unsuspended service changes no decision that somebody may have cached.
+ * A new key, key version or credential changes no decision that somebody may have cached. A new service does: a grant may name it
+ * before it is in the catalogue, and a cached catalogue would go on refusing it.
  */
 const WATCHED = [
   ['tenant', 'UPDATE OR DELETE'],
   ['log', 'UPDATE OR DELETE'],
   ['credential', 'UPDATE OR DELETE'],
-  ['service', 'UPDATE OR DELETE'],
+  ['identity_provider', 'INSERT OR UPDATE OR DELETE'],
+  ['service', 'INSERT OR UPDATE OR DELETE'],
+  ['tenant_suspension', 'INSERT OR UPDATE OR DELETE'],
   ['cmk', 'UPDATE OR DELETE'],
   ['key_version', 'UPDATE OR DELETE'],
   ['alias', 'INSERT OR UPDATE OR DELETE'],
@@ -20,9 +23,9 @@ const WATCHED = [
 const WATCHED_TABLES = WATCHED.map(([table]) => table);
 
 /** Deferred: the head is locked when the transaction ends, so that nobody holds it over a round trip. */
-const watch = (name: string, table: string, events: string, when = ''): string => `
-  CREATE CONSTRAINT TRIGGER ${name} AFTER ${events} ON keyward.${table} DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW ${when} EXECUTE FUNCTION keyward.move_epoch();`;
+const watch = (table: string, events: string): string => `
+  CREATE CONSTRAINT TRIGGER moves_epoch AFTER ${events} ON keyward.${table} DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION keyward.move_epoch();`;
 
 /** TRUNCATE passes row triggers: stops, for example, would be gone under an epoch that stays. */
 const neverEmptied = (table: string): string => `
@@ -54,9 +57,8 @@ export class Epochs implements MigrationInterface {
         END IF;
         RETURN NULL;
       END $$;
-      ${WATCHED.map(([table, events]) => watch('moves_epoch', table, events)).join('')}
+      ${WATCHED.map(([table, events]) => watch(table, events)).join('')}
       ${READ.map(neverEmptied).join('')}
-      ${watch('suspension_moves_epoch', 'service', 'INSERT', 'WHEN (NEW.suspended)')}
       ${ownedByFunctions('move_epoch()')}
     `);
   }
@@ -67,7 +69,6 @@ export class Epochs implements MigrationInterface {
     await runner.query(`
       ${drop('moves_epoch', WATCHED_TABLES)}
       ${drop('never_emptied', READ)}
-      DROP TRIGGER suspension_moves_epoch ON keyward.service;
       DROP FUNCTION keyward.move_epoch();
       REVOKE ALL ON keyward.tenant_head FROM keyward_functions;
       REVOKE USAGE ON SCHEMA keyward FROM keyward_functions;

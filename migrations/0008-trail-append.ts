@@ -1,38 +1,94 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { mayExecute, ownedByFunctions } from './row-security.js';
+import { mayExecute, ownedByFunctions, tenantRows } from './row-security.js';
 
-const APPEND = 'trail_append(bytea, integer[], text[], uuid[], uuid[], timestamptz[])';
+const APPEND = 'trail_append(bytea, integer[], text[], uuid[], uuid[], timestamptz[], text[], integer[], integer[])';
 
 /** Which plane's role may append records of which operation (contract/operations.ts; a test compares them). */
 const PLANE_OPERATIONS = {
   keyward_data_plane: ['Encrypt', 'Decrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext'],
   keyward_key_plane: [
-    ...[
-      'OnboardTenant',
-      'ListTenants',
-      'RegisterService',
-      'ListServices',
-      'IssueServiceCredential',
-      'ListServiceCredentials',
-      'RevokeServiceCredential',
-    ],
-    ...[
-      'Enrol',
-      'IssueCredential',
-      'ListCredentials',
-      'RevokeCredential',
-      'CreateKey',
-      'DescribeKey',
-      'ListKeys',
-      'EnableKey',
-      'DisableKey',
-    ],
-    ...['CreateAlias', 'PutPolicy', 'GetPolicy', 'Stop', 'Lift', 'ListStops'],
+    ...['OnboardTenant', 'ListTenants', 'SuspendTenant', 'ResumeTenant', 'ListSuspensions'],
+    ...['RegisterService', 'ListServices', 'PutCatalogueEntry', 'SuspendService', 'ResumeService'],
+    ...['IssueServiceCredential', 'ListServiceCredentials', 'RevokeServiceCredential'],
+    ...['Enrol', 'IssueCredential', 'ListCredentials', 'RevokeCredential'],
+    ...['PutIdentityProvider', 'GetIdentityProvider', 'DeleteIdentityProvider'],
+    ...['CreateKey', 'DescribeKey', 'ListKeys', 'EnableKey', 'DisableKey', 'CreateAlias'],
+    ...['PutPolicy', 'GetPolicy', 'ListPolicyVersions', 'GetPolicyVersion', 'ExportPolicy', 'DiffPolicy', 'RollbackPolicy', 'LintPolicy'],
+    ...['PutPolicyDraft', 'GetPolicyDraft', 'DiscardPolicyDraft', 'ValidatePolicyDraft', 'PreviewPolicyDraft', 'PublishPolicyDraft'],
+    ...['SimulatePolicy', 'WhoCan', 'Stop', 'Lift', 'ListStops', 'GetStop'],
   ],
   keyward_auditor: ['ListRecords', 'GetCheckpoint', 'GetBundle'],
 };
 
 const rows = Object.entries(PLANE_OPERATIONS).flatMap(([role, operations]) => operations.map((op) => `('${role}', '${op}')`));
+
+/**
+ * The statement that judges, orders and stores a batch. There are two of it, so that a batch of which no record is charged pays nothing
+ * for limits. No batch straddles a minute: records are counted in the minute that they tell.
+ */
+const store = (judging: 'fenced' | 'limited', limits: string): string => String.raw`
+        WITH head AS MATERIALIZED (
+          SELECT h.tenant_id, h.size, h.epoch, l.log_id, h.tenant_id = ANY (locked) AS ours, b.now,
+              greatest(b.earliest, date_trunc('minute', b.earliest + cardinality(lengths) * interval '1 microsecond', 'UTC')) AS base
+            FROM keyward.tenant_head h JOIN keyward.log l USING (tenant_id), LATERAL (
+              SELECT clock_timestamp() AS now, greatest(clock_timestamp(), h.last_at + interval '1 microsecond') AS earliest OFFSET 0) b
+            WHERE h.tenant_id = ANY (tenants)
+        ), fenced AS (
+          SELECT e.*, head.tenant_id, head.size, head.base,
+              CASE
+                WHEN e.op IS NULL OR (e.log = head.log_id) IS NOT TRUE THEN -3
+                WHEN NOT head.ours THEN -4
+                WHEN (e.epoch = head.epoch AND e.platform_epoch = (SELECT p.epoch FROM keyward.tenant_head p WHERE p.tenant_id = 'platform')) IS NOT TRUE THEN -1
+                WHEN e.until < head.now THEN -2
+                ELSE 0
+              END AS verdict
+            FROM unnest(starts, lengths, tenants, epochs, platform_epochs, valid_until, logs, ops, outcomes, key_ids, principals, request_ids, charges, per_minute, per_day)
+              WITH ORDINALITY e (start, len, tenant, epoch, platform_epoch, until, log, op, outcome, key_id, principal, request_id, rule, per_minute, per_day, ord)
+            LEFT JOIN head ON head.tenant_id = e.tenant
+        )${limits}, judged AS MATERIALIZED (
+          SELECT v.ord, v.start, v.len, v.tenant_id, v.op, v.outcome, v.key_id, v.principal, v.request_id, v.verdict,
+              v.size + count(*) FILTER (WHERE v.verdict = 0) OVER in_order - 1 AS seq,
+              v.base + (count(*) FILTER (WHERE v.verdict = 0) OVER in_order - 1) * interval '1 microsecond' AS at
+            FROM ${judging} v
+            WINDOW in_order AS (PARTITION BY v.tenant_id ORDER BY v.ord)
+        ), stored AS (
+          INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, key_id, principal, request_id)
+            SELECT s.tenant_id, s.seq, s.bytes, sha256('\x00'::bytea || s.bytes), s.at, s.op, s.outcome, s.key_id, s.principal, s.request_id
+              FROM (
+                SELECT j.*, convert_to(
+                    '{"seq":' || j.seq || to_char(j.at AT TIME ZONE 'UTC', '",\"recordedAt\":\""YYYY-MM-DD"T"HH24:MI:SS.US"Z\",\"writer\":\""') || session_user || '",', 'UTF8')
+                    || substring(batch FROM j.start + 1 FOR j.len - 1) AS bytes
+                  FROM judged j WHERE j.verdict = 0
+                  OFFSET 0) s
+        ), moved AS (
+          UPDATE keyward.tenant_head h SET size = n.last_seq + 1, last_at = n.last_at
+            FROM (SELECT j.tenant_id, max(j.seq) AS last_seq, max(j.at) AS last_at FROM judged j WHERE j.verdict = 0 GROUP BY j.tenant_id) n
+            WHERE h.tenant_id = n.tenant_id
+        )
+        SELECT array_agg(CASE j.verdict WHEN 0 THEN j.seq ELSE j.verdict END ORDER BY j.ord) INTO answers FROM judged j;`;
+
+/** Who is fenced off pays nothing; the others pay in their order while there is room, and who finds none leaves no record. */
+const LIMITS = `, limited AS MATERIALIZED (
+          SELECT c.ord, c.start, c.len, c.tenant_id, c.op, c.outcome, c.key_id, c.principal, c.request_id, c.size, c.base, c.rule, c.minute, c.day,
+              CASE WHEN c.verdict = 0 AND c.rule IS NOT NULL
+                  AND (c.place > c.per_minute - CASE WHEN u.minute = c.minute THEN u.used_minute ELSE 0 END
+                    OR c.place > c.per_day - CASE WHEN u.day = c.day THEN u.used_day ELSE 0 END)
+                THEN -5 ELSE c.verdict END AS verdict
+            FROM (
+              SELECT f.*, date_trunc('minute', f.base, 'UTC') AS minute, (f.base AT TIME ZONE 'UTC')::date AS day,
+                  count(*) FILTER (WHERE f.verdict = 0) OVER (PARTITION BY f.tenant_id, f.rule ORDER BY f.ord) AS place
+                FROM fenced f) c
+            LEFT JOIN keyward.grant_use u ON u.tenant_id = c.tenant_id AND u.rule_id = c.rule
+        ), paid AS (
+          INSERT INTO keyward.grant_use AS u (tenant_id, rule_id, minute, used_minute, day, used_day)
+            SELECT l.tenant_id, l.rule, l.minute, count(*), l.day, count(*)
+              FROM limited l WHERE l.verdict = 0 AND l.rule IS NOT NULL GROUP BY l.tenant_id, l.rule, l.minute, l.day
+            ON CONFLICT (tenant_id, rule_id) DO UPDATE SET
+              minute = excluded.minute,
+              used_minute = excluded.used_minute + CASE WHEN u.minute = excluded.minute THEN u.used_minute ELSE 0 END,
+              day = excluded.day,
+              used_day = excluded.used_day + CASE WHEN u.day = excluded.day THEN u.used_day ELSE 0 END
+        )`;
 
 /** The only way into the trail: fence, order, hash and store a batch of records, of any tenants, in one statement. */
 export class TrailAppend implements MigrationInterface {
@@ -53,9 +109,25 @@ export class TrailAppend implements MigrationInterface {
         RETURN NULL;
       END $$;
 
-      -- One answer a record, in order: its seq, or -1 stale, -2 expired, -3 malformed, -4 busy (its tenant's head is held).
+      -- What each limited grant allowed in the last calendar minute and day, UTC, in which it allowed anything.
+      -- By the rule's id alone: publishing a policy again must not give anybody a new day. Half-empty pages as of heads.
+      CREATE TABLE keyward.grant_use (
+        tenant_id text NOT NULL REFERENCES keyward.tenant,
+        rule_id text NOT NULL,
+        minute timestamptz NOT NULL,
+        used_minute bigint NOT NULL,
+        day date NOT NULL,
+        used_day bigint NOT NULL,
+        PRIMARY KEY (tenant_id, rule_id)
+      ) WITH (fillfactor = 20);
+      ${tenantRows('grant_use')}
+      GRANT SELECT, INSERT, UPDATE ON keyward.grant_use TO keyward_functions;
+
+      -- One answer a record, in order: its seq, or -1 stale, -2 expired, -3 malformed, -4 busy (its tenant's head is held),
+      -- -5 over limit. charges: the grant that pays for each record, NULL for none; for no record of the batch: NULL itself.
       CREATE FUNCTION keyward.trail_append(
-        batch bytea, lengths integer[], tenants text[], epochs uuid[], platform_epochs uuid[], valid_until timestamptz[]
+        batch bytea, lengths integer[], tenants text[], epochs uuid[], platform_epochs uuid[], valid_until timestamptz[],
+        charges text[] DEFAULT NULL, per_minute integer[] DEFAULT NULL, per_day integer[] DEFAULT NULL
       ) RETURNS bigint[] LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
       DECLARE
         one_by_one boolean := false;
@@ -110,43 +182,11 @@ export class TrailAppend implements MigrationInterface {
         END IF;
 
         -- A later statement: it sees what was committed while we waited for the locks.
-        WITH head AS MATERIALIZED (
-          SELECT h.tenant_id, h.size, h.epoch, l.log_id, h.tenant_id = ANY (locked) AS ours,
-              clock_timestamp() AS now, greatest(clock_timestamp(), h.last_at + interval '1 microsecond') AS base
-            FROM keyward.tenant_head h JOIN keyward.log l USING (tenant_id)
-            WHERE h.tenant_id = ANY (tenants)
-        ), judged AS MATERIALIZED (
-          SELECT v.ord, v.start, v.len, v.tenant_id, v.op, v.outcome, v.key_id, v.principal, v.request_id, v.verdict,
-              v.size + count(*) FILTER (WHERE v.verdict = 0) OVER in_order - 1 AS seq,
-              v.base + (count(*) FILTER (WHERE v.verdict = 0) OVER in_order - 1) * interval '1 microsecond' AS at
-            FROM (
-              SELECT e.*, head.tenant_id, head.size, head.base,
-                  CASE
-                    WHEN e.op IS NULL OR (e.log = head.log_id) IS NOT TRUE THEN -3
-                    WHEN NOT head.ours THEN -4
-                    WHEN (e.epoch = head.epoch AND e.platform_epoch = (SELECT p.epoch FROM keyward.tenant_head p WHERE p.tenant_id = 'platform')) IS NOT TRUE THEN -1
-                    WHEN e.until < head.now THEN -2
-                    ELSE 0
-                  END AS verdict
-                FROM unnest(starts, lengths, tenants, epochs, platform_epochs, valid_until, logs, ops, outcomes, key_ids, principals, request_ids)
-                  WITH ORDINALITY e (start, len, tenant, epoch, platform_epoch, until, log, op, outcome, key_id, principal, request_id, ord)
-                LEFT JOIN head ON head.tenant_id = e.tenant) v
-            WINDOW in_order AS (PARTITION BY v.tenant_id ORDER BY v.ord)
-        ), stored AS (
-          INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, key_id, principal, request_id)
-            SELECT s.tenant_id, s.seq, s.bytes, sha256('\x00'::bytea || s.bytes), s.at, s.op, s.outcome, s.key_id, s.principal, s.request_id
-              FROM (
-                SELECT j.*, convert_to(
-                    '{"seq":' || j.seq || to_char(j.at AT TIME ZONE 'UTC', '",\"recordedAt\":\""YYYY-MM-DD"T"HH24:MI:SS.US"Z\",\"writer\":\""') || session_user || '",', 'UTF8')
-                    || substring(batch FROM j.start + 1 FOR j.len - 1) AS bytes
-                  FROM judged j WHERE j.verdict = 0
-                  OFFSET 0) s
-        ), moved AS (
-          UPDATE keyward.tenant_head h SET size = n.last_seq + 1, last_at = n.last_at
-            FROM (SELECT j.tenant_id, max(j.seq) AS last_seq, max(j.at) AS last_at FROM judged j WHERE j.verdict = 0 GROUP BY j.tenant_id) n
-            WHERE h.tenant_id = n.tenant_id
-        )
-        SELECT array_agg(CASE j.verdict WHEN 0 THEN j.seq ELSE j.verdict END ORDER BY j.ord) INTO answers FROM judged j;
+        IF charges IS NULL THEN
+          ${store('fenced', '')}
+        ELSE
+          ${store('limited', LIMITS)}
+        END IF;
         RETURN answers;
       END $$;
       ${ownedByFunctions('json_or_null(bytea)', APPEND)}
@@ -158,7 +198,7 @@ export class TrailAppend implements MigrationInterface {
     await runner.query(`
       DROP FUNCTION keyward.${APPEND}, keyward.json_or_null(bytea);
       REVOKE ALL ON keyward.trail_record FROM keyward_functions;
-      DROP TABLE keyward.plane_operation;
+      DROP TABLE keyward.plane_operation, keyward.grant_use;
     `);
   }
 }

@@ -10,6 +10,7 @@ import { TrailCommit } from './0009-trail-commit.js';
 import { Onboarding } from './0010-onboarding.js';
 import { Checkpoints } from './0011-checkpoints.js';
 import { PlaneRights } from './0012-plane-rights.js';
+import { UseReads } from './0013-use-reads.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -25,4 +26,5 @@ export const MIGRATIONS = [
   Onboarding,
   Checkpoints,
   PlaneRights,
+  UseReads,
 ];

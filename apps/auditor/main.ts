@@ -1,6 +1,6 @@
 import type { AuditOperation } from '#contract';
 import { auditHandlers, Credentials, noChanges, noGrants, Pipeline, Snapshots, systemClock } from '#core';
-import { createPlane, readPepper, untilThere } from '#http';
+import { createPlane, Egress, readPepper, untilThere } from '#http';
 import { openAuditorStore } from '#persistence';
 import { createLogger, drainOnSignal, Health, loadConfig, required, serverTls } from '#runtime';
 import { writeBundle } from '#trail';
@@ -23,7 +23,12 @@ const credentials = new Credentials(rules, pepper, systemClock);
 const parts = { snapshots: new Snapshots(rules, noGrants), credentials, trail, changes: noChanges, clock: systemClock };
 const pipeline = new Pipeline<AuditOperation>(parts, auditHandlers({ reads: auditReads, writeBundle }));
 
-const app = await createPlane({ title, controllers, pipeline, credentials, health, log, tls: serverTls(config.tls) });
+const { trustedProxies, egressAllow } = config;
+const tokens = { people: { egress: new Egress({ allow: egressAllow }) } };
+const app = await createPlane({
+  ...{ title, controllers, pipeline, credentials, tokens, trustedProxies, health, log },
+  tls: serverTls(config.tls),
+});
 drainOnSignal({
   logger: log,
   exitWithParent: config.exitWithParent,

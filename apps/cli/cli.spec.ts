@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -84,6 +85,9 @@ const config: Config = {
   dataDir: undefined,
   credentialsFile: undefined,
   platformHost: 'keyward.local',
+  audience: 'keyward:keyward.local',
+  trustedProxies: [],
+  egressAllow: [],
   logLevel: 'info',
   exitWithParent: false,
 };
@@ -139,6 +143,90 @@ describe('what a command sends', () => {
     expect(asked[3]!.headers['if-none-match']).toBe('*');
   });
 
+  it('publishes Casbin CSV as well, and says here what is wrong with it', async () => {
+    const csv = 'p, one, svc:billing, tenant, alias/a, Decrypt, {}, allow\n';
+    writeFileSync(file('policy.csv'), csv);
+    const said = await keyward(['policy', 'lint', file('policy.csv'), '--json']);
+    expect(JSON.parse(said.out)).toMatchObject({ valid: true });
+    writeFileSync(file('wrong.csv'), csv.replace('allow', 'Allow'));
+    const wrong = await keyward(['policy', 'lint', file('wrong.csv')]);
+    expect([wrong.exit, wrong.out]).toEqual([2, expect.stringMatching(/wrong\.csv:1: G\d{3} error /)]);
+    expect((await keyward(['policy', 'put', file('wrong.csv')])).exit).toBe(2);
+    const explained = await keyward(['policy', 'explain', file('policy.csv')]);
+    expect(explained.out).toContain('billing');
+    expect(asked).toEqual([]);
+  });
+
+  it('tells how to acknowledge warnings, and publishes when they are', async () => {
+    const fields = [{ field: 'grants.0', message: 'G016: A tag.' }];
+    const { status, body } = problem(400, 'invalid-request');
+    answers = [{ status, body: { ...body, errors: fields } }];
+    const refused = await keyward(['policy', 'publish', '--replaces', '3']);
+    expect([refused.exit, refused.talk]).toEqual([2, expect.stringContaining('--acknowledge G016')]);
+    answers = [
+      { status: 200, body: { version: 4, digest: 'd', author: 'anna', publishedAt: TIME, document: { schema: 'keyward.policy/1' } } },
+    ];
+    expect((await keyward(['policy', 'publish', '--replaces', '3', '--acknowledge', 'G016'])).exit).toBe(0);
+    expect([asked[1]!.headers['if-match'], asked[1]!.body]).toEqual(['"3"', '{"acknowledge":["G016"]}']);
+  });
+
+  it('tells the receipt of a stop in plain words', async () => {
+    const receipt = {
+      seq: 7,
+      recordedAt: TIME,
+      answersUntil: TIME,
+      leases: { count: 2, until: TIME },
+      spareKeys: [KEY],
+      lastAllowed: { seq: 5, recordedAt: TIME },
+    };
+    const target = { scope: 'service', service: 'billing' };
+    answers = [
+      { status: 201, body: { stopId: 'stop_01m85264czew8raw9vwxx0dkkp', target, reason: '', stoppedBy: 'anna', stoppedAt: TIME, receipt } },
+    ];
+    const { out } = await keyward(['stop', 'service', 'billing']);
+    for (const part of ['Record 7', 'record 5', '2 data keys', KEY, 'Not signed yet']) expect(out).toContain(part);
+  });
+
+  it('asks by a dry run, with a reason', async () => {
+    answers = [{ status: 200, body: { dryRun: true, keyId: KEY, keyVersionId: VERSION } }];
+    const line = ['encrypt', '--key', 'alias/a', '--dry-run', '--justification', 'ISV_INCIDENT:INC-7'];
+    expect(await keyward(line, { stdin: 'x' })).toMatchObject({ exit: 0, out: 'It would be allowed.\n' });
+    expect(JSON.parse(asked[0]!.body)).toMatchObject({ dryRun: true, justification: { code: 'ISV_INCIDENT', ticket: 'INC-7' } });
+    expect((await keyward([...line.slice(0, -1), 'BECAUSE'], { stdin: 'x' })).exit).toBe(2);
+  });
+
+  it('uses a token that somebody else keeps fresh, and a key of its own', async () => {
+    const { apiKey: _, ...person } = profile();
+    writeFileSync(file('token'), 'ey.first.x\n', { mode: 0o600 });
+    writeFileSync(file('person.json'), JSON.stringify({ ...person, tokenFile: file('token') }), { mode: 0o600 });
+    answers = [{ status: 200, body: { items: [] } }];
+    expect((await keyward(['stops'], { as: 'person.json' })).exit).toBe(0);
+    expect(asked[0]!.authorization).toBe('Bearer ey.first.x');
+    const privateKey = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
+    writeFileSync(file('signing.json'), JSON.stringify({ ...person, signingKey: { privateKey } }), { mode: 0o600 });
+    answers = [{ status: 200, body: { items: [] } }];
+    expect((await keyward(['stops'], { as: 'signing.json' })).exit).toBe(0);
+    expect(asked[1]!.authorization).toMatch(/^Bearer ey[\w-]+\.[\w-]+\.[\w-]+$/);
+    writeFileSync(file('nothing.json'), JSON.stringify(person), { mode: 0o600 });
+    expect((await keyward(['stops'], { as: 'nothing.json' })).exit).toBe(2);
+  });
+
+  it('registers a person of the identity provider, and a public key, without an API key', async () => {
+    const answered = { credentialId: CREDENTIAL, principal: 'otto', role: 'auditor', authMethod: 'oidc', expiresAt: TIME };
+    answers = [{ status: 201, body: answered }];
+    const line = ['credential', 'issue', '--principal', 'otto', '--role', 'auditor', '--subject', 'sub-7'];
+    expect((await keyward(line)).exit).toBe(0);
+    expect(JSON.parse(asked[0]!.body)).toMatchObject({ subject: 'sub-7' });
+    expect((await keyward([...line, '--out', file('never.json')])).exit).toBe(2);
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+    writeFileSync(file('key.jwk'), JSON.stringify(publicKey.export({ format: 'jwk' })));
+    answers = [{ status: 201, body: answered }];
+    expect((await keyward(['credential', 'issue', '--service', 'billing', '--public-key', file('key.jwk')])).exit).toBe(0);
+    writeFileSync(file('key.jwk'), JSON.stringify(privateKey.export({ format: 'jwk' })));
+    expect((await keyward(['credential', 'issue', '--service', 'billing', '--public-key', file('key.jwk')])).exit).toBe(2);
+    expect(asked).toHaveLength(2);
+  });
+
   it('takes the encryption context pair by pair', async () => {
     answers = [{ status: 200, body: { keyId: KEY, keyVersionId: VERSION, ciphertext: 'AAAA' } }];
     const line = ['encrypt', '--key', 'alias/invoices', '--context', 'purpose=invoice', '--context', 'a=b=c'];
@@ -153,7 +241,14 @@ describe('what a command sends', () => {
 
 describe('credentials', () => {
   it('are written for their owner alone, and never printed', async () => {
-    const issued = { credentialId: CREDENTIAL, principal: 'otto', role: 'auditor', apiKey: 'kw_acme_topsecret', expiresAt: TIME };
+    const issued = {
+      credentialId: CREDENTIAL,
+      principal: 'otto',
+      role: 'auditor',
+      authMethod: 'api-key',
+      apiKey: 'kw_acme_topsecret',
+      expiresAt: TIME,
+    };
     for (const [form, out] of [
       [['--json'], 'a.json'],
       [[], 'b.json'],

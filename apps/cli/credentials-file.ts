@@ -1,4 +1,5 @@
 import { closeSync, existsSync, fchmodSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import type { Proof } from '#sdk';
 import { z } from 'zod';
 import { UsageError } from './exit-codes.js';
 
@@ -15,14 +16,17 @@ const profile = z.object({
   principal: z.string(),
   role: z.string(),
   credentialId: z.string(),
-  apiKey: z.string().min(1),
   expiresAt: z.string(),
   vkey: z.string().optional(),
+  // One of three: a key of ours, a file where one keeps a token of one's own identity provider, or a service's own private key.
+  apiKey: z.string().min(1).optional(),
+  tokenFile: z.string().min(1).optional(),
+  signingKey: z.object({ privateKey: z.looseObject({ kty: z.string() }), audience: z.string().optional() }).optional(),
 });
 export type Profile = z.infer<typeof profile>;
 
 /** Who calls, and where. Absent addresses mean the documented ones on this host. */
-export type Credentials = z.infer<z.ZodObject<typeof addresses>> & Pick<Profile, 'tenant' | 'apiKey' | 'vkey'>;
+export type Credentials = z.infer<z.ZodObject<typeof addresses>> & Pick<Profile, 'tenant' | 'vkey'> & { readonly proof: Proof };
 
 /**
  * Reads a credentials file of either form.
@@ -32,11 +36,25 @@ export function readCredentials(file: string): Credentials {
   refuseOpenFile(file);
   const content = jsonOf(file);
   const own = profile.safeParse(content);
-  if (own.success) return own.data;
+  if (own.success) return { ...own.data, proof: proofIn(own.data, file) };
   const first = firstCredentials.safeParse(content);
   if (!first.success) throw new UsageError(`${file} is not a credentials file.`);
   const { operator, ...planes } = first.data;
-  return { ...planes, tenant: 'platform', apiKey: operator.apiKey };
+  return { ...planes, tenant: 'platform', proof: { apiKey: operator.apiKey } };
+}
+
+function proofIn({ credentialId, apiKey, tokenFile, signingKey }: Profile, file: string): Proof {
+  if (apiKey !== undefined) return { apiKey };
+  if (tokenFile !== undefined) return { token: () => tokenOf(tokenFile) };
+  if (signingKey === undefined) throw new UsageError(`${file} holds none of apiKey, tokenFile and signingKey.`);
+  const { privateKey, audience } = signingKey;
+  return { signingKey: { credentialId, privateKey, ...(audience !== undefined && { audience }) } };
+}
+
+/** Read for each call: whoever keeps it fresh needs no restart. */
+function tokenOf(file: string): string {
+  refuseOpenFile(file);
+  return readFileSync(file, 'utf8').trim();
 }
 
 /** Writes a new file that only its owner may read. @throws UsageError when there is one already: a credential is shown only once */

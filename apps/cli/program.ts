@@ -7,6 +7,7 @@ import { credentialCommands } from './commands/credential.js';
 import { cryptoCommands } from './commands/crypto.js';
 import { enrolCommand } from './commands/enrol.js';
 import { fileCommands } from './commands/file.js';
+import { identityProviderCommands } from './commands/identity-provider.js';
 import { keyCommands } from './commands/key.js';
 import { policyCommands } from './commands/policy.js';
 import { serviceCommands } from './commands/service.js';
@@ -22,6 +23,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   enrolCommand,
   serviceCommands,
   credentialCommands,
+  identityProviderCommands,
   keyCommands,
   policyCommands,
   stopCommands,

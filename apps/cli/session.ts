@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Config, defaultDataDir } from '#runtime';
-import { KeywardAdmin, KeywardClient } from '#sdk';
+import { KeywardAdmin, KeywardClient, type Proof } from '#sdk';
 import { type Credentials, readCredentials } from './credentials-file.js';
 import { UsageError } from './exit-codes.js';
 import { fields, type Terminal } from './terminal.js';
@@ -35,17 +35,17 @@ export class Session {
   }
 
   get admin(): KeywardAdmin {
-    return this.adminWith(this.credentials.apiKey);
+    return this.adminWith(this.credentials.proof);
   }
 
   /** The same planes with another credential: the enrolment code. */
-  adminWith(apiKey: string, { keyPlane, auditor }: Pick<Credentials, 'keyPlane' | 'auditor'> = this.credentials): KeywardAdmin {
-    return new KeywardAdmin({ apiKey, ...(keyPlane !== undefined && { keyPlane }), ...(auditor !== undefined && { auditor }) });
+  adminWith(proof: Proof, { keyPlane, auditor }: Pick<Credentials, 'keyPlane' | 'auditor'> = this.credentials): KeywardAdmin {
+    return new KeywardAdmin({ ...proof, ...(keyPlane !== undefined && { keyPlane }), ...(auditor !== undefined && { auditor }) });
   }
 
   client(): KeywardClient {
-    const { apiKey, dataPlane } = this.credentials;
-    return new KeywardClient({ apiKey, ...(dataPlane !== undefined && { url: dataPlane }) });
+    const { proof, dataPlane } = this.credentials;
+    return new KeywardClient({ ...proof, ...(dataPlane !== undefined && { url: dataPlane }) });
   }
 
   /** --tenant, else the tenant of the credential; a service's or operator's own tenant is no customer. */

@@ -65,6 +65,10 @@ describe('the custodian', () => {
     await expect(seal(key, version)).rejects.toThrow(PermitMisused);
     await expect(seal(worker, version)).rejects.toThrow(PermitMisused);
     await expect(aVersion(data)).rejects.toThrow(PermitMisused);
+    const rule = { kind: 'policy' as const, id: '1', digest: Buffer.alloc(32) };
+    const mayPublish = () => new Permit<'PutPolicy'>({ operation: 'PutPolicy', tenant: 'acme' as TenantId });
+    await expect(data.bindRule(mayPublish(), rule)).rejects.toThrow(PermitMisused);
+    await expect(worker.checkBindings([{ ...rule, tenant: 'acme' as TenantId, mac: Buffer.alloc(32) }])).rejects.toThrow(PermitMisused);
     await expect(data.signCheckpoint('acme' as TenantId, { logId: 'log_1', origin: 'o' }, 1n, Buffer.alloc(32))).rejects.toThrow(
       PermitMisused,
     );

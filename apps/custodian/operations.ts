@@ -1,5 +1,5 @@
 import { tenantId } from '#contract';
-import { CustodyUnavailable, DecryptFailed, KeyBindingBroken } from '#core';
+import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KeyBindingBroken, type RuleRow } from '#core';
 import type { Hsm } from '#custody/pkcs11';
 import { CheckpointRefused, CODE, decodeDraft, encodeRow, OPERATION, PLANES, RowOnWire } from '#custody/socket';
 import type { CustodyOperation, Handler, Plane } from '#custody/socket';
@@ -13,6 +13,10 @@ const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const LOG_ID = /^[A-Za-z0-9_-]{1,64}$/;
 const ORIGIN = /^[^\s+]{1,200}$/u;
+const RULE_ID = /^[\x21-\x7e]{1,128}$/;
+const KIND = new RegExp(`^(${BOUND_KINDS.join('|')})$`);
+const MAX_ROWS_CHECKED = 64;
+const DIGEST_BYTES = 32;
 const DECIMAL = /^(0|[1-9]\d{0,18})$/;
 
 type Operations = Record<CustodyOperation, (hsm: Hsm, tenant: string, args: readonly unknown[]) => unknown>;
@@ -30,6 +34,21 @@ const OPERATIONS: Operations = {
     const draft = decodeDraft(bytesAt(args, 0, 1, MAX_ROW_BYTES));
     if (draft.tenant !== tenant) throw new RangeError("The draft is another tenant's.");
     return [encodeRow(hsm.use((custody) => custody.createKeyVersion(draft)))];
+  },
+
+  bindRule: (hsm, tenant, args) => {
+    const row = ruleAt(tenantId.parse(tenant), args, 0);
+    return [hsm.use((custody) => custody.bindRule(row))];
+  },
+
+  checkBindings: (hsm, _tenant, args) => {
+    if (args.length === 0 || args.length > MAX_ROWS_CHECKED) throw new RangeError(`Between 1 and ${MAX_ROWS_CHECKED} rows, please.`);
+    const rows = args.map((asked) => {
+      if (!Array.isArray(asked)) throw new RangeError('Not a row.');
+      const tenant = tenantId.parse(asked[0]);
+      return { ...ruleAt(tenant, asked, 1), mac: bytesAt(asked, 4, DIGEST_BYTES, DIGEST_BYTES) };
+    });
+    return hsm.use((custody) => rows.map((row) => custody.isBound(row)));
   },
 
   encrypt: (hsm, tenant, args) => {
@@ -84,6 +103,11 @@ export function codeOf(error: unknown): number {
   if (error instanceof KeyBindingBroken) return CODE.keyBindingBroken;
   if (error instanceof CheckpointRefused) return CODE.checkpointRefused;
   return CODE.malformed;
+}
+
+function ruleAt(tenant: RuleRow['tenant'], args: readonly unknown[], at: number): RuleRow {
+  const kind = textAt(args, at, KIND) as RuleRow['kind'];
+  return { tenant, kind, id: textAt(args, at + 1, RULE_ID), digest: bytesAt(args, at + 2, DIGEST_BYTES, DIGEST_BYTES) };
 }
 
 function keyAndAad(tenant: string, args: readonly unknown[]): readonly [RowOnWire, Buffer] {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { SocketCustody } from '#custody/socket';
-import { Credentials, dataHandlers, noChanges, Snapshots, systemClock } from '#core';
+import { BoundRules, Credentials, dataHandlers, noChanges, Snapshots, systemClock } from '#core';
 import { CasbinGrants, readModel } from '#grants';
 import { createPlane, readPepper, untilThere } from '#http';
 import { openDataPlaneStore } from '#persistence';
@@ -28,7 +28,9 @@ const health = new Health();
 health.register('database', () => store.ping());
 health.register('custody', () => custody.ping());
 
-const { rules, trail } = store;
+const onBroken = (broken: object) => log.error(broken, 'binding broken: somebody wrote a rule past Keyward');
+const rules = new BoundRules(store.rules, custody, { onBroken });
+const { trail } = store;
 const grants = new CasbinGrants(readModel(checkoutPath('policies', 'model.conf')), (err, tenant) =>
   log.error({ err, tenant }, 'a rule failed closed'),
 );
@@ -36,7 +38,12 @@ const credentials = new Credentials(rules, pepper, systemClock);
 const parts = { snapshots: new Snapshots(rules, grants), credentials, trail, changes: noChanges, clock: systemClock };
 const pipeline = new CountedPipeline(parts, dataHandlers(custody), calls);
 
-const app = await createPlane({ title, controllers, pipeline, uses: pipeline, credentials, health, log, tls: serverTls(config.tls) });
+const { trustedProxies, audience } = config;
+const tokens = { services: { audience } };
+const app = await createPlane({
+  ...{ title, controllers, pipeline, uses: pipeline, credentials, tokens, trustedProxies, health, log },
+  tls: serverTls(config.tls),
+});
 drainOnSignal({
   logger: log,
   exitWithParent: config.exitWithParent,

@@ -30,12 +30,12 @@ async function bootstrap(config: Config): Promise<void> {
 
 async function makePlatform(config: Config, store: KeyPlaneStore, pepper: KeyObject, credentials: CredentialsFile): Promise<void> {
   const now = systemClock.now().getTime();
-  const log = await newLog(config, now);
-  const { answer: operator, row: operatorCredential } = issueCredential(
-    pepper,
-    { tenant: PLATFORM, principal: OPERATOR, role: 'operator', days: OPERATOR_DAYS },
-    now,
-  );
+  const order = { tenant: PLATFORM, principal: OPERATOR, role: 'operator' as const, days: OPERATOR_DAYS };
+  const { log, operator, operatorCredential } = await withCustody(config, async (custody) => {
+    const log = await newLog(config, custody, now);
+    const { answer: operator, row: operatorCredential } = await issueCredential({ pepper, custody }, bootstrapPermit(), order, now);
+    return { log, operator, operatorCredential };
+  });
   credentials.writeAside(operator.credentialId, credentialsText(config, operator));
   const record = firstRecord(log, operator, now);
   const platform = { log, contextSalt: randomBytes(32), createdAt: new Date(now), operatorCredential, record };
@@ -43,15 +43,23 @@ async function makePlatform(config: Config, store: KeyPlaneStore, pepper: KeyObj
   if (!(await store.bootstrap.bootstrapPlatform(platform))) credentials.discard(operator.credentialId);
 }
 
-async function newLog(config: Config, now: number): Promise<{ logId: string; origin: string; vkey: string }> {
+async function newLog(
+  { platformHost }: Config,
+  custody: SocketCustody,
+  now: number,
+): Promise<{ logId: string; origin: string; vkey: string }> {
+  const logId = newLogId(now);
+  const origin = `${platformHost}/audit/${logId}`;
+  const { publicKey } = await custody.createLogKey(bootstrapPermit(), logId);
+  return { logId, origin, vkey: vkeyOf(origin, publicKey) };
+}
+
+async function withCustody<Answer>(config: Config, work: (custody: SocketCustody) => Promise<Answer>): Promise<Answer> {
   const custody = new SocketCustody({ socketPath: join(required(config.socketDir, 'KEYWARD_SOCKET_DIR'), 'key', 'key.sock') });
   const log = createLogger('bootstrap', { level: config.logLevel });
   try {
     await untilThere(log, 'custody', () => custody.connect());
-    const logId = newLogId(now);
-    const origin = `${config.platformHost}/audit/${logId}`;
-    const { publicKey } = await custody.createLogKey(bootstrapPermit(), logId);
-    return { logId, origin, vkey: vkeyOf(origin, publicKey) };
+    return await work(custody);
   } finally {
     await custody.close();
   }
@@ -69,7 +77,7 @@ function firstRecord({ logId, vkey }: { logId: string; vkey: string }, { credent
   return {
     ...{ v: 1, id: newRecordId(now), log: logId, time: new Date(now).toISOString(), durationUs: 0, phase: 'single' },
     ...{ op: 'IssueCredential', category: 'management', rw: 'write', outcome: 'succeeded' },
-    actor: { type: 'operator', tenant: PLATFORM, principal: OPERATOR, credentialId },
+    actor: { type: 'operator', tenant: PLATFORM, principal: OPERATOR, credentialId, authMethod: 'api-key' },
     change: { principal: OPERATOR, role: 'operator', credentialId, vkey },
     request: { requestId: newRequestId(now) },
   };

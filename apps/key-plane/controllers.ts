@@ -1,9 +1,15 @@
 import { CredentialsController } from './credentials.controller.js';
+import { IdentityProviderController } from './identity-provider.controller.js';
 import { KeysController } from './keys.controller.js';
-import { RulesController } from './rules.controller.js';
+import { PolicyController } from './policy.controller.js';
 import { ServicesController } from './services.controller.js';
+import { StopsController } from './stops.controller.js';
+import { SuspensionsController } from './suspensions.controller.js';
 import { TenantsController } from './tenants.controller.js';
 
 /** Every route of the key-plane. */
-export const controllers = [TenantsController, ServicesController, CredentialsController, KeysController, RulesController];
+export const controllers = [
+  ...[TenantsController, ServicesController, SuspensionsController],
+  ...[CredentialsController, IdentityProviderController, KeysController, PolicyController, StopsController],
+];
 export const title = 'Keyward key-plane';

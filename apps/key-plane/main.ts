@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { SocketCustody } from '#custody/socket';
 import { type KeyOperation } from '#contract';
-import { Credentials, keyHandlers, Pipeline, Snapshots, systemClock } from '#core';
-import { CasbinGrants, readModel } from '#grants';
-import { createPlane, readPepper, untilThere } from '#http';
+import { BoundRules, type Changes, Credentials, keyHandlers, Pipeline, type RuleStore, Snapshots, StopSeals, systemClock } from '#core';
+import { CasbinGrants, policyTools, readModel } from '#grants';
+import { createPlane, Egress, readPepper, untilThere } from '#http';
 import { openKeyPlaneStore } from '#persistence';
 import { checkoutPath, createLogger, drainOnSignal, Health, loadConfig, required, serverTls } from '#runtime';
 import { controllers, title } from './controllers.js';
@@ -23,22 +23,38 @@ const health = new Health();
 health.register('database', () => store.ping());
 health.register('custody', () => custody.ping());
 
-const { rules, trail, changes, reads } = store;
 const grants = new CasbinGrants(readModel(checkoutPath('policies', 'model.conf')), (err, tenant) =>
   log.error({ err, tenant }, 'a rule failed closed'),
 );
-const credentials = new Credentials(rules, pepper, systemClock);
-const parts = { snapshots: new Snapshots(rules, grants), credentials, trail, changes, clock: systemClock };
-const handlers = keyHandlers({ custody, reads, pepper, platformHost: config.platformHost });
-const pipeline = new Pipeline<KeyOperation>(parts, handlers);
+/** How long custody may take to check rules: a plane that hangs is of no use; a stop needs no custody, and does not wait for it. */
+const PATIENCE_MS = { ordinary: 1000, stops: 50 };
+const lane = (unchecked: RuleStore, changes: Changes, patienceMs: number) => {
+  const onBroken = (broken: object) => log.error(broken, 'binding broken: somebody wrote a rule past Keyward');
+  const rules = new BoundRules(unchecked, custody, { onBroken, patienceMs });
+  return { rules, snapshots: new Snapshots(rules, grants), credentials: new Credentials(rules, pepper, systemClock), changes };
+};
+const ordinary = lane(store.rules, store.changes, PATIENCE_MS.ordinary);
+const stopLane = lane(store.stops.rules, store.stops.changes, PATIENCE_MS.stops);
+const { rules, credentials } = ordinary;
+const { reads, uses, trail } = store;
+const seals = new StopSeals(store.seals, (err) => log.warn({ err }, 'the binding of a stop has to wait'));
+const { platformHost } = config;
+const handlers = keyHandlers({ custody, rules, reads, uses, grants, tools: policyTools, seals, pepper, platformHost });
+const pipeline = new Pipeline<KeyOperation>({ ...ordinary, trail, clock: systemClock, stopLane }, handlers);
 
-const app = await createPlane({ title, controllers, pipeline, credentials, health, log, tls: serverTls(config.tls) });
+const { trustedProxies, egressAllow } = config;
+const tokens = { people: { egress: new Egress({ allow: egressAllow }) } };
+const app = await createPlane({
+  ...{ title, controllers, pipeline, credentials, tokens, trustedProxies, health, log },
+  tls: serverTls(config.tls),
+});
 drainOnSignal({
   logger: log,
   exitWithParent: config.exitWithParent,
   steps: [
     { name: 'readiness', run: () => health.startDraining() },
     { name: 'http', run: () => app.close() },
+    { name: 'seals', run: () => seals.close() },
     { name: 'custody', run: () => custody.close() },
     { name: 'database', run: () => store.close() },
   ],

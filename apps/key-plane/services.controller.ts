@@ -1,15 +1,20 @@
-import { Body, Controller, Delete, Get, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Param, Post, Put, Query } from '@nestjs/common';
 import type { z } from 'zod';
 import {
+  type CatalogueEntryRequest,
+  catalogueEntryRequest,
   type IssueServiceCredentialRequest,
   issueServiceCredentialRequest,
   type KeyOperation,
+  noBody,
   type PageQuery,
   pageQuery,
   type RegisterServiceRequest,
   registerServiceRequest,
   serviceCredentialPath,
   servicePath,
+  type SuspendRequest,
+  suspendRequest,
 } from '#contract';
 import { type Call, Pipeline } from '#core';
 import { Calling, Operation } from '#http';
@@ -32,6 +37,32 @@ export class ServicesController {
   @Operation('ListServices')
   list(@Calling() call: Call, @Query({ schema: pageQuery }) query: PageQuery) {
     return this.pipeline.run('ListServices', call, query);
+  }
+
+  @Put(':service/catalogue')
+  @Operation('PutCatalogueEntry')
+  catalogue(
+    @Calling() call: Call,
+    @Param({ schema: servicePath }) { service }: ServicePath,
+    @Body({ schema: catalogueEntryRequest }) body: CatalogueEntryRequest,
+  ) {
+    return this.pipeline.run('PutCatalogueEntry', call, { ...body, service });
+  }
+
+  @Post(':service/suspend')
+  @Operation('SuspendService')
+  suspend(
+    @Calling() call: Call,
+    @Param({ schema: servicePath }) { service }: ServicePath,
+    @Body({ schema: suspendRequest }) body: SuspendRequest,
+  ) {
+    return this.pipeline.run('SuspendService', call, { ...body, service });
+  }
+
+  @Post(':service/resume')
+  @Operation('ResumeService')
+  resume(@Calling() call: Call, @Param({ schema: servicePath }) { service }: ServicePath, @Body({ schema: noBody }) _body: unknown) {
+    return this.pipeline.run('ResumeService', call, { service });
   }
 
   @Post(':service/credentials')

@@ -1,7 +1,10 @@
 import { z } from 'zod';
+import { encryptionContext } from './encryption-context.js';
 import { alias, credentialId, keyId, keyReference, keyVersionId, principalName, serviceName, stopId, tenantId } from './identifiers.js';
-import { policyDocument, stopTarget } from './policy.js';
-import { role } from './principal.js';
+import { DATA_OPERATIONS } from './operations.js';
+import { CONDITION_NAMES, justification, MAX_POLICY_BYTES, policyDocument, SERVICE_AUTH_METHODS, stopTarget } from './policy.js';
+import { authMethod, role } from './principal.js';
+import { problemCode } from './problem.js';
 import { line, prose } from './text.js';
 
 const time = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
@@ -43,28 +46,104 @@ export const enrolAnswer = z
 export type EnrolAnswer = z.infer<typeof enrolAnswer>;
 
 // Services (operators)
+/** The ISV's own limit on what a service may ask for; the tenant's grant must allow it too. */
+const cataloguedOperations = z
+  .array(z.enum(DATA_OPERATIONS, { error: `must be one of ${DATA_OPERATIONS.join(', ')}` }))
+  .max(DATA_OPERATIONS.length)
+  .refine((names) => new Set(names).size === names.length, 'must name each only once');
 export const registerServiceRequest = z
-  .strictObject({ service: serviceName, description: prose(512).default('') })
+  .strictObject({
+    service: serviceName,
+    description: prose(512).default(''),
+    operations: cataloguedOperations.default([...DATA_OPERATIONS]),
+  })
   .meta({ id: 'RegisterServiceRequest' });
 export type RegisterServiceRequest = z.infer<typeof registerServiceRequest>;
-export const serviceSummary = z.object({ service: serviceName, description: z.string(), createdAt: time }).meta({ id: 'Service' });
+export const serviceSummary = z
+  .object({ service: serviceName, description: z.string(), operations: cataloguedOperations, suspended: z.boolean(), createdAt: time })
+  .meta({ id: 'Service' });
 export type ServiceSummary = z.infer<typeof serviceSummary>;
+export const catalogueEntryRequest = z
+  .strictObject({ operations: cataloguedOperations.meta({ description: 'what the service may ask for; empty: nothing' }) })
+  .meta({ id: 'CatalogueEntryRequest' });
+export type CatalogueEntryRequest = z.infer<typeof catalogueEntryRequest>;
+export const suspendRequest = z.strictObject({ reason: line(512).default('') }).meta({ id: 'SuspendRequest' });
+export type SuspendRequest = z.infer<typeof suspendRequest>;
+/** The ISV may reduce what a tenant granted, never more: no service uses a key of a suspended tenant; its people are not affected. */
+export const suspensionAnswer = z
+  .object({ tenant: tenantId, reason: z.string(), suspendedBy: z.string(), suspendedAt: time })
+  .meta({ id: 'Suspension' });
+export type SuspensionAnswer = z.infer<typeof suspensionAnswer>;
+
+// Identity providers
+export const JWT_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const;
+const httpsUrl = z.url({ protocol: /^https?$/, error: 'must be an https URL' }).max(512);
+export const identityProviderRequest = z
+  .strictObject({
+    issuer: httpsUrl.meta({ description: 'exactly the `iss` of its tokens' }),
+    audience: line(256).min(1).meta({ description: 'exactly the `aud` of tokens meant for this tenant of Keyward' }),
+    jwksUri: httpsUrl.meta({ description: 'where its public keys are' }),
+    algorithms: z.array(z.enum(JWT_ALGORITHMS)).min(1).max(JWT_ALGORITHMS.length).default(['RS256']),
+  })
+  .meta({ id: 'IdentityProviderRequest' });
+export type IdentityProviderRequest = z.infer<typeof identityProviderRequest>;
+export const identityProviderAnswer = z
+  .object({ ...identityProviderRequest.shape, changedBy: z.string(), changedAt: time })
+  .meta({ id: 'IdentityProvider' });
+export type IdentityProviderAnswer = z.infer<typeof identityProviderAnswer>;
 
 // Credentials
 export const issueCredentialRequest = z
-  .strictObject({ principal: principalName, role: z.enum(['admin', 'auditor']), expiresInDays: z.int().min(1).max(366).default(90) })
+  .strictObject({
+    principal: principalName,
+    role: z.enum(['admin', 'auditor']),
+    expiresInDays: z.int().min(1).max(366).default(90),
+    subject: line(255)
+      .min(1)
+      .optional()
+      .meta({ description: '`sub` of a person at the tenant’s identity provider, who then signs in there; no API key is made' }),
+  })
   .meta({ id: 'IssueCredentialRequest' });
 export type IssueCredentialRequest = z.infer<typeof issueCredentialRequest>;
+/** A public key as a JWK (RFC 7517, 8037): Ed25519 or P-256; a private one is refused. */
+export const servicePublicKey = z
+  .discriminatedUnion('kty', [
+    z.strictObject({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.base64url().length(43) }),
+    z.strictObject({ kty: z.literal('EC'), crv: z.literal('P-256'), x: z.base64url().length(43), y: z.base64url().length(43) }),
+  ])
+  .meta({ id: 'ServicePublicKey' });
+export type ServicePublicKey = z.infer<typeof servicePublicKey>;
 export const issueServiceCredentialRequest = z
-  .strictObject({ expiresInDays: z.int().min(1).max(366).default(90) })
+  .strictObject({
+    expiresInDays: z.int().min(1).max(366).default(90),
+    publicKey: servicePublicKey
+      .optional()
+      .meta({ description: 'the service signs its own tokens with the private one; no API key is made' }),
+  })
   .meta({ id: 'IssueServiceCredentialRequest' });
 export type IssueServiceCredentialRequest = z.infer<typeof issueServiceCredentialRequest>;
 export const issuedCredential = z
-  .object({ credentialId, principal: principalName, role, apiKey: z.string().meta({ description: 'shown once' }), expiresAt: time })
+  .object({
+    credentialId,
+    principal: principalName,
+    role,
+    authMethod,
+    apiKey: z.string().optional().meta({ description: 'shown once' }),
+    expiresAt: time,
+  })
   .meta({ id: 'IssuedCredential' });
 export type IssuedCredential = z.infer<typeof issuedCredential>;
 export const credentialSummary = z
-  .object({ credentialId, principal: principalName, role, createdAt: time, expiresAt: time, revokedAt: time.optional() })
+  .object({
+    credentialId,
+    principal: principalName,
+    role,
+    authMethod,
+    subject: z.string().optional(),
+    createdAt: time,
+    expiresAt: time,
+    revokedAt: time.optional(),
+  })
   .meta({ id: 'Credential' });
 export type CredentialSummary = z.infer<typeof credentialSummary>;
 
@@ -113,9 +192,205 @@ export const policyAnswer = z
   .meta({ id: 'Policy' });
 export type PolicyAnswer = z.infer<typeof policyAnswer>;
 
+/** A policy as text, in either of its two forms. */
+export const policyText = z
+  .strictObject({
+    format: z.enum(['json', 'csv']).default('json').meta({ description: 'csv: lines `p, …` and `g, …` of the Casbin model' }),
+    text: z.string().max(4 * MAX_POLICY_BYTES),
+  })
+  .meta({ id: 'PolicyText' });
+export type PolicyText = z.infer<typeof policyText>;
+
+/** One finding of the linter. The codes are stable: docs/policies.md lists them. */
+export const lintFinding = z
+  .object({
+    code: z.string().regex(/^G\d{3}$/),
+    severity: z.enum(['error', 'warning']),
+    message: z.string(),
+    path: z.string().meta({ description: 'place in the document, such as grants.0.objects.1; empty: the document' }),
+    line: z.int().optional().meta({ description: 'line of the text, from 1' }),
+    ruleId: z.string().optional(),
+  })
+  .meta({ id: 'LintFinding' });
+export type LintFinding = z.infer<typeof lintFinding>;
+export const lintAnswer = z
+  .object({ valid: z.boolean(), findings: z.array(lintFinding), sentences: z.array(z.string()) })
+  .meta({ id: 'LintAnswer' });
+export type LintAnswer = z.infer<typeof lintAnswer>;
+
+/** `narrowing`: surely allows nothing that was refused before. `widening`: may allow more. */
+export const policyChange = z.enum(['same', 'narrowing', 'widening']);
+export type PolicyChange = z.infer<typeof policyChange>;
+
+export const policyVersionSummary = policyAnswer.omit({ document: true }).meta({ id: 'PolicyVersion' });
+export type PolicyVersionSummary = z.infer<typeof policyVersionSummary>;
+export const policyDraftAnswer = z
+  .object({ digest: z.string(), author: z.string(), savedAt: time, document: policyDocument })
+  .meta({ id: 'PolicyDraft' });
+export type PolicyDraftAnswer = z.infer<typeof policyDraftAnswer>;
+const versionNumber = z.coerce.number().int().min(0);
+/** 0 is "no policy": nothing is granted. `to` left out: the draft. */
+export const diffPolicyQuery = z
+  .strictObject({
+    from: versionNumber.optional().meta({ description: 'default: the version in force' }),
+    to: versionNumber.optional().meta({ description: 'default: the draft' }),
+  })
+  .meta({ id: 'DiffPolicyQuery' });
+export type DiffPolicyQuery = z.infer<typeof diffPolicyQuery>;
+export const policyDiffAnswer = z
+  .object({ from: z.int(), to: z.int().optional(), change: policyChange, sentences: z.array(z.string()) })
+  .meta({ id: 'PolicyDiff' });
+export type PolicyDiffAnswer = z.infer<typeof policyDiffAnswer>;
+export const validateDraftAnswer = z
+  .object({
+    ...lintAnswer.shape,
+    digest: z.string(),
+    replaces: z.int().meta({ description: 'the version in force, for If-Match; 0: none' }),
+    change: policyChange,
+    diff: z.array(z.string()),
+  })
+  .meta({ id: 'DraftValidation' });
+export type ValidateDraftAnswer = z.infer<typeof validateDraftAnswer>;
+/** Warnings do not stop a publication whose author has seen them. */
+export const publishDraftRequest = z
+  .strictObject({
+    acknowledge: z
+      .array(z.string().regex(/^G\d{3}$/))
+      .max(64)
+      .default([]),
+  })
+  .meta({ id: 'PublishDraftRequest' });
+export type PublishDraftRequest = z.infer<typeof publishDraftRequest>;
+
+const subject = z
+  .string()
+  .max(140)
+  .regex(/^(svc|wl):[a-z0-9][a-z0-9/-]*$/, 'must be svc:name or wl:cluster/name');
+const dataOperation = z.enum(DATA_OPERATIONS, { error: `must be one of ${DATA_OPERATIONS.join(', ')}` });
+/** One imagined request, and whose rules decide it. What is left out is unknown, as it would be for a call that does not tell it. */
+export const simulateRequest = z
+  .strictObject({
+    subject,
+    operation: dataOperation,
+    keyId: keyReference,
+    encryptionContext: encryptionContext.optional(),
+    at: z.iso.datetime({ offset: true }).optional().meta({ description: 'default: now' }),
+    sourceAddress: z.union([z.ipv4(), z.ipv6()], { error: 'must be an IP address' }).optional(),
+    authMethod: z.enum(SERVICE_AUTH_METHODS).optional(),
+    justification: justification.optional(),
+    against: z
+      .union([z.literal('draft'), z.int().min(1)])
+      .optional()
+      .meta({ description: 'the draft or a version; default: the one in force' }),
+  })
+  .meta({ id: 'SimulateRequest' });
+export type SimulateRequest = z.infer<typeof simulateRequest>;
+/** How one rule that names the request's subject, operation and key took it. */
+export const ruleVerdict = z
+  .object({
+    ruleId: z.string(),
+    effect: z.enum(['allow', 'deny']),
+    applies: z.boolean(),
+    conditions: z.array(
+      z.object({ in: z.enum(['when', 'unless']), condition: z.enum(CONDITION_NAMES), truth: z.enum(['true', 'false', 'unknown']) }),
+    ),
+  })
+  .meta({ id: 'RuleVerdict' });
+export type RuleVerdict = z.infer<typeof ruleVerdict>;
+export const simulateAnswer = z
+  .object({
+    allowed: z.boolean(),
+    code: problemCode.optional().meta({ description: 'what the call would be answered with' }),
+    policyVersion: z.int().optional(),
+    grant: z.string().optional(),
+    guardrail: z.string().optional(),
+    stopId: stopId.optional(),
+    rules: z.array(ruleVerdict),
+    sentences: z.array(z.string()),
+  })
+  .meta({ id: 'Simulation' });
+export type SimulateAnswer = z.infer<typeof simulateAnswer>;
+
+export const whoCanQuery = z
+  .strictObject({
+    keyId: keyReference.optional().meta({ description: 'default: every key of the tenant, spare ones included' }),
+    operation: dataOperation.optional(),
+    cursor,
+    limit,
+  })
+  .meta({ id: 'WhoCanQuery' });
+export type WhoCanQuery = z.infer<typeof whoCanQuery>;
+/** One caller that some grant names for a key: by which grant, under which remaining conditions, except when. */
+export const whoCanEntry = z
+  .object({
+    keyId,
+    aliases: z.array(alias),
+    subject: z.string(),
+    operations: z.array(dataOperation),
+    grant: z.string(),
+    role: z.string().optional(),
+    conditions: z.string().meta({ description: 'in words; empty: always' }),
+    except: z.array(z.string()).meta({ description: 'guardrails and stops that take part of it away, in words' }),
+  })
+  .meta({ id: 'WhoCanEntry' });
+export type WhoCanEntry = z.infer<typeof whoCanEntry>;
+
+export const previewQuery = z.strictObject({ days: z.coerce.number().int().min(1).max(366).default(30) }).meta({ id: 'PreviewQuery' });
+export type PreviewQuery = z.infer<typeof previewQuery>;
+/** What the draft would have answered to the calls that the trail recorded. */
+export const previewAnswer = z
+  .object({
+    from: time,
+    calls: z.int().meta({ description: 'recorded calls that were judged' }),
+    complete: z.boolean().meta({ description: 'false: there were more calls, and the oldest are left out' }),
+    newlyRefused: z.int(),
+    newlyAllowed: z.int(),
+    unjudged: z.int().meta({ description: 'the record does not hold what a condition asks about' }),
+    changes: z
+      .array(
+        z.object({
+          subject: z.string(),
+          operation: dataOperation,
+          keyId,
+          alias: alias.optional(),
+          newlyRefused: z.int(),
+          newlyAllowed: z.int(),
+          unjudged: z.int(),
+        }),
+      )
+      .meta({ description: 'the largest first, 100 at most' }),
+    lockouts: z
+      .array(z.object({ keyId, alias: alias.optional() }))
+      .meta({ description: 'keys that were decrypted with in this time, and none of these calls would be allowed' }),
+    sentences: z.array(z.string()),
+  })
+  .meta({ id: 'PolicyPreview' });
+export type PreviewAnswer = z.infer<typeof previewAnswer>;
+
 // Stops
 export const stopRequest = z.strictObject({ target: stopTarget, reason: line(512).default('') }).meta({ id: 'StopRequest' });
 export type StopRequest = z.infer<typeof stopRequest>;
+/** What a stop can promise, from its place in the trail on. */
+export const revocationReceipt = z
+  .object({
+    seq: z.int().meta({ description: 'place of the stop in the log: no record behind it is of a use that it covers, until it is lifted' }),
+    recordedAt: time,
+    lastAllowed: z
+      .object({ seq: z.int(), recordedAt: time })
+      .optional()
+      .meta({ description: 'the last use that it covers and that was allowed before it; absent: none among the records looked at' }),
+    answersUntil: time.meta({ description: 'answers that were accepted before the stop may still arrive until then' }),
+    leases: z
+      .object({ count: z.int(), until: time.optional() })
+      .meta({ description: 'data keys handed out before the stop that an honest SDK may still hold, and until when' }),
+    checkpoint: z
+      .string()
+      .optional()
+      .meta({ description: 'signed tree head that covers the record, once there is one: GET the stop again' }),
+    spareKeys: z.array(keyId).meta({ description: 'for a stop of one key: other keys that the same services may still use' }),
+  })
+  .meta({ id: 'RevocationReceipt' });
+export type RevocationReceipt = z.infer<typeof revocationReceipt>;
 export const stopAnswer = z
   .object({
     stopId,
@@ -125,6 +400,7 @@ export const stopAnswer = z
     stoppedAt: time,
     liftedAt: time.optional(),
     liftedBy: z.string().optional(),
+    receipt: revocationReceipt.optional(),
   })
   .meta({ id: 'Stop' });
 export type StopAnswer = z.infer<typeof stopAnswer>;
@@ -133,5 +409,7 @@ export const tenantPath = z.strictObject({ tenant: tenantId });
 export const keyPath = z.strictObject({ tenant: tenantId, key: keyId });
 export const stopPath = z.strictObject({ tenant: tenantId, stop: stopId });
 export const credentialPath = z.strictObject({ tenant: tenantId, credential: credentialId });
+export const policyVersionPath = z.strictObject({ tenant: tenantId, version: z.coerce.number().int().min(1) });
+export const suspensionPath = z.strictObject({ suspended: tenantId });
 export const servicePath = z.strictObject({ service: serviceName });
 export const serviceCredentialPath = z.strictObject({ service: serviceName, credential: credentialId });

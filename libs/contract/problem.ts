@@ -25,6 +25,22 @@ export const problemCode = z.enum([
 ]);
 export type ProblemCode = z.infer<typeof problemCode>;
 
+/**
+ * Why a call was refused, for a service that some grant of the tenant names with this key and operation; nobody else is told.
+ * Which rule and which condition, only the tenant learns, from its record.
+ */
+export const refusalReason = z.enum([
+  'condition-not-met',
+  'guardrail',
+  'stopped',
+  'limit-reached',
+  'key-state',
+  'not-in-catalogue',
+  'service-suspended',
+  'tenant-suspended',
+]);
+export type RefusalReason = z.infer<typeof refusalReason>;
+
 /** An error on the wire: application/problem+json (RFC 9457). */
 export const problem = z
   .object({
@@ -35,6 +51,7 @@ export const problem = z
     code: problemCode,
     requestId: z.string(),
     retryable: z.boolean(),
+    reason: refusalReason.optional(),
     errors: z
       .array(z.object({ field: z.string(), message: z.string() }))
       .optional()

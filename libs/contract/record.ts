@@ -3,7 +3,8 @@ import { MAX_CONTEXT_PAIRS } from './encryption-context.js';
 import { alias, credentialId, keyId, keyVersionId, prefixedId, stopId, tenantId } from './identifiers.js';
 import { keyState } from './key-operations.js';
 import { OPERATION_NAMES } from './operations.js';
-import { role } from './principal.js';
+import { justification } from './policy.js';
+import { authMethod, role } from './principal.js';
 import { problemCode } from './problem.js';
 import { line } from './text.js';
 
@@ -11,7 +12,10 @@ export const MAX_REASON_CHARACTERS = 200;
 
 const MAX_CHANGED_FIELDS = 32;
 
+const MAX_UNMET = 16;
+
 const count = z.int().min(0);
+const contextDigest = z.string().regex(/^[A-Za-z0-9_-]{22,43}$/);
 
 export const logId = prefixedId('log');
 
@@ -37,27 +41,43 @@ export const recordBody = z.strictObject({
   crypto: z
     .strictObject({
       context: z
-        .array(z.string().regex(/^[A-Za-z0-9_-]{22,43}$/))
+        .array(contextDigest)
         .max(MAX_CONTEXT_PAIRS)
         .optional()
         .meta({ description: 'one salted HMAC a pair of the encryption context, base64url' }),
       plaintextSize: line(32).optional().meta({ description: 'a bucket, never the exact length' }),
     })
     .optional(),
-  actor: z.strictObject({ type: role, tenant: tenantId, principal: line(128), credentialId }),
+  actor: z.strictObject({
+    type: role,
+    tenant: tenantId,
+    principal: line(128),
+    credentialId,
+    authMethod: authMethod.optional().meta({ description: 'how it proved who it is; the oldest records do not say: by an API key' }),
+  }),
   authz: z
     .strictObject({
       decision: z.enum(['allow', 'deny']),
       policyVersion: count.optional(),
       ruleId: line(128).optional(),
       stopId: stopId.optional(),
+      unmet: z
+        .array(line(64))
+        .max(MAX_UNMET)
+        .optional()
+        .meta({ description: 'of the rule that came closest: conditions that were not, or not known to be, as it asks' }),
     })
     .optional(),
   change: z
     .record(z.string().regex(/^[a-z][A-Za-z0-9]{0,63}$/), z.union([line(2048), z.number(), z.boolean(), z.null()]))
     .refine((fields) => Object.keys(fields).length <= MAX_CHANGED_FIELDS, `must name at most ${MAX_CHANGED_FIELDS} fields`)
     .optional(),
-  request: z.strictObject({ requestId: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/) }),
+  request: z.strictObject({
+    requestId: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
+    source: contextDigest.optional().meta({ description: "salted HMAC of the caller's address" }),
+    dryRun: z.literal(true).optional().meta({ description: 'asked whether it would be allowed: no key was used' }),
+    justification: justification.optional(),
+  }),
   discarded: count.optional().meta({ description: 'results that the HSM made and a stale rule threw away before this one' }),
   count: z.int().min(1).optional().meta({ description: 'identical refusals that share this record' }),
 });

@@ -1,5 +1,6 @@
 import { createHmac, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
-import { type CredentialId, credentialId, type Role, type TenantId, tenantId } from '#contract';
+import { type AuthMethod, type CredentialId, credentialId, type Role, type ServicePublicKey, type TenantId, tenantId } from '#contract';
+import { canonicalJson } from './canonical-json.js';
 
 /** 256 random bits: guessing is not an attack, so one fast HMAC is enough. */
 const SECRET_BYTES = 32;
@@ -31,16 +32,26 @@ export interface CredentialTerms {
   readonly principal: string;
   readonly role: Role;
   readonly credentialId: CredentialId;
+  readonly authMethod: AuthMethod;
+  readonly expiresAt: Date;
 }
 
+/** What proves a credential that has no secret of ours: the person's name at its issuer, or the service's public key. */
+export const proofOf = (credential: {
+  readonly subject: string | undefined;
+  readonly issuer: string | undefined;
+  readonly publicKey: ServicePublicKey | undefined;
+}): string => canonicalJson([credential.subject ?? null, credential.issuer ?? null, credential.publicKey ?? null]);
+
 /**
- * What is stored instead of the key: HMAC-SHA-256 under the pepper over tenant, principal, role, id and secret.
+ * What is stored instead of the key: HMAC-SHA-256 under the pepper over tenant, principal, role, id, method, end, and secret or proof.
  * A DBA who copies one row's MAC into another (billing's into an admin's) makes a row that fits no key.
  */
 export function apiKeyMac(pepper: KeyObject, terms: CredentialTerms, secret: string): Uint8Array {
+  const { tenant, principal, role, credentialId: id, authMethod, expiresAt } = terms;
   // JSON of an array is unambiguous: no field can swallow its neighbour.
   return createHmac('sha256', pepper)
-    .update(JSON.stringify([terms.tenant, terms.principal, terms.role, terms.credentialId, secret]))
+    .update(JSON.stringify([tenant, principal, role, id, authMethod, expiresAt.toISOString(), secret]))
     .digest();
 }
 

@@ -1,11 +1,16 @@
 import type { TenantId } from '#contract';
 import type { Principal } from './principal.js';
 
+/** An answer that is later than this after its request began is not given: the caller has long asked again. */
+export const ANSWER_DEADLINE_MS = 5000;
+
 /** One request of one authenticated caller, as the edge hands it over. */
 export interface Call {
   readonly principal: Principal;
   /** Whose keys or rules: from the path; `platform` for the operators' routes. */
   readonly tenant: TenantId;
+  /** By the connection or a trusted proxy; undefined when a proxy told nonsense. */
+  readonly sourceAddress: string | undefined;
   /** Made by the server. */
   readonly requestId: string;
   /** Milliseconds of the server's clock. */

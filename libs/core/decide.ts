@@ -1,17 +1,27 @@
-import { type DataOperation, type EncryptionContext, type KeyState, type KeyVersionId, type ProblemCode } from '#contract';
+import {
+  type DataOperation,
+  type EncryptionContext,
+  type Justification,
+  type KeyState,
+  type KeyVersionId,
+  type ProblemCode,
+  type RefusalReason,
+  type RuleVerdict,
+} from '#contract';
 import type { Call } from './call.js';
-import { DecryptFailed, type KeywardError, Refused } from './errors.js';
+import { DecryptFailed, KeywardError, Refused } from './errors.js';
 import { OPERATIONS, type OperationRow } from './operation-table.js';
-import type { GrantDecision } from './ports/grants.js';
-import type { KeyLookup } from './ports/rules.js';
+import type { CompiledPolicy, GrantDecision, GrantRequest, LimitedGrant } from './ports/grants.js';
+import type { KeyLookup, TenantRules } from './ports/rules.js';
 import { type Principal, subjectOf } from './principal.js';
 import type { RecordDetails } from './record.js';
-import type { Snapshot, SnapshotKey, UsableVersion } from './snapshot.js';
+import { type Snapshot, type SnapshotKey, UNCHECKED, type UsableVersion } from './snapshot.js';
 
 /** What a data operation wants to do, before anybody agreed. */
 export interface Wish {
   readonly lookup: KeyLookup;
   readonly context: EncryptionContext;
+  readonly justification: Justification | undefined;
   /** The record's bucket of the plaintext's size. */
   readonly size?: string | undefined;
   /** An assertion of the caller: the key must be this one. */
@@ -23,9 +33,16 @@ export type UseDecision = {
   /** Milliseconds; the record is refused after it. */
   readonly validUntil: number | undefined;
 } & (
-  | { readonly allowed: true; readonly key: SnapshotKey; readonly version: UsableVersion }
+  | { readonly allowed: true; readonly key: SnapshotKey; readonly version: UsableVersion; readonly charges: readonly LimitedGrant[] }
   | { readonly allowed: false; readonly error: KeywardError }
 );
+
+/** Why not: what the caller is told, what the record keeps, and what a caller may be told who is named by a grant. */
+export interface Refusal {
+  readonly code: ProblemCode;
+  readonly reason: string;
+  readonly why?: RefusalReason | undefined;
+}
 
 const STATE_CODES: Record<Exclude<KeyState, 'Enabled'>, ProblemCode> = {
   Disabled: 'key-disabled',
@@ -38,19 +55,53 @@ const STATE_CODES: Record<Exclude<KeyState, 'Enabled'>, ProblemCode> = {
  * The callers column: may this role, of this tenant, make this call at all?
  * Answers what to refuse with. People are told 404 for what is not theirs; the truth is in the reason.
  */
-export function refusalByRole(row: OperationRow, principal: Principal, call: Call): KeywardError | undefined {
+export function refusalByRole(row: OperationRow, principal: Principal, call: Pick<Call, 'tenant'>): KeywardError | undefined {
   if (!row.callers.includes(principal.role)) return new Refused('not-allowed', '', { reason: `role-${principal.role}` });
   if (principal.role !== 'service' && principal.tenant !== call.tenant) return new Refused('not-found', '', { reason: 'foreign-tenant' });
   return undefined;
 }
 
+/** The ISV's own rules about its service: they say nothing about the tenant, so the service may be told. */
+export function refusalByCatalogue(rules: TenantRules, service: string, operation: DataOperation): Refusal | undefined {
+  const entry = rules.services.get(service);
+  if (entry?.suspended === true) return { code: 'not-granted', reason: 'service-suspended', why: 'service-suspended' };
+  if (entry?.operations.includes(operation) !== true) return { code: 'not-granted', reason: 'not-in-catalogue', why: 'not-in-catalogue' };
+  return undefined;
+}
+
+/** The tenant's rules and the key's state; only a caller whom a grant would allow learns of anything but `not-granted`. */
+export function refusalByRules(
+  operation: DataOperation,
+  decision: GrantDecision,
+  { suspended }: Pick<TenantRules, 'suspended'>,
+  key: { readonly state: KeyState },
+): Refusal | undefined {
+  if (decision.grant === undefined) return { code: 'not-granted', reason: 'no-grant' };
+  if (decision.guardrail !== undefined) return { code: 'not-granted', reason: 'guardrail', why: 'guardrail' };
+  if (decision.stop !== undefined) return { code: 'stopped', reason: 'stopped', why: 'stopped' };
+  if (suspended) return { code: 'not-granted', reason: 'tenant-suspended', why: 'tenant-suspended' };
+  const states: readonly KeyState[] = OPERATIONS[operation].keyStates;
+  if (key.state !== 'Enabled' && !states.includes(key.state))
+    return { code: STATE_CODES[key.state], reason: STATE_CODES[key.state], why: 'key-state' };
+  return undefined;
+}
+
+/** Of the grants that name the request, the one that came closest, and its conditions that were not as it asks. */
+export function closestGrant(verdicts: readonly RuleVerdict[]): { readonly ruleId: string; readonly unmet: string[] } | undefined {
+  const unmet = ({ conditions }: RuleVerdict) =>
+    conditions.filter(({ in: place, truth }) => truth !== (place === 'when' ? 'true' : 'false')).map((one) => `${one.in}.${one.condition}`);
+  const grants = verdicts.filter(({ effect }) => effect === 'allow').map((rule) => ({ ruleId: rule.ruleId, unmet: unmet(rule) }));
+  return grants.sort((a, b) => a.unmet.length - b.unmet.length)[0];
+}
+
 /**
- * The tenant's rules: does a grant let this service do this with this key, now? Unknown key, foreign key and missing grant look alike;
- * only a caller whom a grant would allow learns of guardrails' kin: stops and key states.
+ * The tenant's rules and the ISV's: do both let this service do this with this key, now? Unknown key, foreign key and missing grant
+ * look alike.
  */
 export async function decideUse(
   operation: DataOperation,
   principal: Principal,
+  call: Pick<Call, 'sourceAddress'>,
   wish: Wish,
   snapshot: Snapshot,
   now: number,
@@ -59,21 +110,26 @@ export async function decideUse(
     context: snapshot.context(wish.context).digests,
     ...(wish.size !== undefined && { plaintextSize: wish.size }),
   };
-  const refuse = (code: ProblemCode, reason: string, details: RecordDetails = {}, validUntil?: number): UseDecision => ({
+  const refuse = ({ code, reason, why }: Refusal, details: RecordDetails = {}, validUntil?: number): UseDecision => ({
     allowed: false,
-    error: new Refused(code, '', { reason }),
+    error: new Refused(code, '', { reason, why }),
     details: { crypto, ...details },
     validUntil,
   });
 
-  const policyVersion = snapshot.rules.policy?.version;
+  const { rules, policy } = snapshot;
+  const policyVersion = rules.policy?.version;
   const denied = { authz: { decision: 'deny' as const, ...(policyVersion !== undefined && { policyVersion }) } };
-  if (snapshot.rules.suspendedServices.includes(principal.name)) return refuse('not-granted', 'service-suspended', denied);
+  const byCatalogue = refusalByCatalogue(rules, principal.name, operation);
+  if (byCatalogue !== undefined) return refuse(byCatalogue, denied);
   const key = await snapshot.key(wish.lookup);
-  if (key === undefined) return refuse('not-granted', snapshot.rules.state === 'Unknown' ? 'unknown-tenant' : 'unknown-key', denied);
+  if (key === undefined)
+    return refuse({ code: 'not-granted', reason: rules.state === 'Unknown' ? 'unknown-tenant' : 'unknown-key' }, denied);
+
+  if (key.unproven === true) throw new KeywardError('unavailable', '', { reason: UNCHECKED });
 
   const version = key.versions.get('versionId' in wish.lookup ? wish.lookup.versionId : key.primaryVersion);
-  const decision = snapshot.policy.decide({
+  const request: GrantRequest = {
     subject: subjectOf(principal),
     operation,
     keyId: key.keyId,
@@ -81,31 +137,31 @@ export async function decideUse(
     tags: key.tags,
     context: wish.context,
     at: now,
-  });
-  const details: RecordDetails = { key: keyDetails(key, wish, version?.versionId), authz: authz(decision, policyVersion) };
-  const no = refusalByRules(operation, decision, key);
-  if (no !== undefined) return refuse(no.code, no.reason, details, decision.validUntil);
-  if (version === undefined) return refuse('key-destroyed', 'version-destroyed', details);
+    sourceAddress: call.sourceAddress,
+    authMethod: principal.authMethod,
+    justification: wish.justification ?? null,
+  };
+  const decision = policy.decide(request);
+  const no = refusalByRules(operation, decision, rules, key);
+  const told = no?.reason === 'no-grant' ? explained(policy, request) : undefined;
+  const details: RecordDetails = {
+    key: keyDetails(key, wish, version?.versionId),
+    authz: { ...authz(decision, no === undefined, policyVersion), ...told?.authz },
+  };
+  if (no !== undefined) return refuse({ ...no, why: no.why ?? told?.why }, details, decision.validUntil);
+  if (version === undefined) return refuse({ code: 'key-destroyed', reason: 'version-destroyed', why: 'key-state' }, details);
   if (wish.assertedKey !== undefined && wish.assertedKey !== key.keyId && !key.aliases.some((name) => name === wish.assertedKey))
     return { allowed: false, error: new DecryptFailed('another-key'), details: { crypto, ...details }, validUntil: decision.validUntil };
-  return { allowed: true, key, version, details: { crypto, ...details }, validUntil: decision.validUntil };
+  return { allowed: true, key, version, charges: decision.limited, details: { crypto, ...details }, validUntil: decision.validUntil };
 }
 
-function refusalByRules(
-  operation: DataOperation,
-  decision: GrantDecision,
-  key: SnapshotKey,
-): { code: ProblemCode; reason: string } | undefined {
-  if (decision.grant === undefined) return { code: 'not-granted', reason: 'no-grant' };
-  if (decision.guardrail !== undefined) return { code: 'not-granted', reason: 'guardrail' };
-  if (decision.stop !== undefined) return { code: 'stopped', reason: 'stopped' };
-  const states: readonly KeyState[] = OPERATIONS[operation].keyStates;
-  if (key.state !== 'Enabled' && !states.includes(key.state)) return { code: STATE_CODES[key.state], reason: STATE_CODES[key.state] };
-  return undefined;
+/** Whom a grant names, without its conditions being met: the caller learns that much, the record which ones. */
+function explained(policy: CompiledPolicy, request: GrantRequest) {
+  const closest = closestGrant(policy.explain(request));
+  return closest && { why: 'condition-not-met' as const, authz: closest };
 }
 
-function authz(decision: GrantDecision, policyVersion: number | undefined): NonNullable<RecordDetails['authz']> {
-  const allowed = decision.grant !== undefined && decision.guardrail === undefined && decision.stop === undefined;
+function authz(decision: GrantDecision, allowed: boolean, policyVersion: number | undefined): NonNullable<RecordDetails['authz']> {
   const ruleId = decision.guardrail ?? decision.grant;
   return {
     decision: allowed ? 'allow' : 'deny',

@@ -1,4 +1,4 @@
-import type { Problem, ProblemCode } from '#contract';
+import type { Problem, ProblemCode, RefusalReason } from '#contract';
 
 /** Code → status, title, whether the same call may succeed later. The only such table. */
 export const PROBLEMS = {
@@ -30,6 +30,14 @@ export const PROBLEMS = {
 
 export type FieldError = NonNullable<Problem['errors']>[number];
 
+interface ErrorOptions {
+  readonly reason?: string;
+  readonly why?: RefusalReason | undefined;
+  readonly fields?: readonly FieldError[];
+  readonly retryAfterSeconds?: number;
+  readonly cause?: unknown;
+}
+
 /**
  * The one hierarchy: every error that may cross a plane's edge. `message` may be shown to the caller;
  * `reason` is the truth for the record and is never shown.
@@ -38,15 +46,20 @@ export class KeywardError extends Error {
   readonly code: ProblemCode;
   readonly reason: string;
   readonly fields: readonly FieldError[];
+  /** May be shown: to a service that a grant names, or about the ISV's own rules. */
+  readonly why: RefusalReason | undefined;
+  readonly retryAfterSeconds: number | undefined;
   /** The place of its record in the log, once it has one. */
   record: bigint | undefined;
 
-  constructor(code: ProblemCode, detail: string = '', options: { reason?: string; fields?: readonly FieldError[]; cause?: unknown } = {}) {
+  constructor(code: ProblemCode, detail: string = '', options: ErrorOptions = {}) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.code = code;
     this.reason = options.reason ?? code;
     this.fields = options.fields ?? [];
+    this.why = options.why;
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 }
 

@@ -1,6 +1,9 @@
 export * from './api-key.js';
+export * from './bound-rows.js';
+export * from './bound-rules.js';
 export * from './bounded-map.js';
 export * from './call.js';
+export * from './canonical-json.js';
 export { refusalByRole } from './decide.js';
 export * from './ciphertext.js';
 export * from './credentials.js';
@@ -28,3 +31,4 @@ export * from './ports/writes.js';
 export * from './principal.js';
 export * from './policy-digest.js';
 export * from './snapshot.js';
+export * from './stop-seals.js';

@@ -1,14 +1,18 @@
 import type {
   AliasAnswer,
+  CatalogueEntryRequest,
   CreateAliasRequest,
   CreateKeyRequest,
   CredentialId,
   CredentialSummary,
   DecryptRequest,
+  DiffPolicyQuery,
   EncryptRequest,
   EnrolAnswer,
   EnrolRequest,
   GenerateDataKeyRequest,
+  IdentityProviderAnswer,
+  IdentityProviderRequest,
   IssueCredentialRequest,
   IssuedCredential,
   IssueServiceCredentialRequest,
@@ -16,21 +20,37 @@ import type {
   KeyId,
   KeyReference,
   KeyVersionId,
+  LintAnswer,
   ListRecordsQuery,
   OnboardTenantAnswer,
   OnboardTenantRequest,
   OperationName,
   PageQuery,
   PolicyAnswer,
+  PolicyDiffAnswer,
   PolicyDocument,
+  PolicyDraftAnswer,
+  PolicyText,
+  PolicyVersionSummary,
+  PreviewAnswer,
+  PreviewQuery,
+  PublishDraftRequest,
   RecordsAnswer,
   RegisterServiceRequest,
   ServiceName,
   ServiceSummary,
+  SimulateAnswer,
+  SimulateRequest,
   StopAnswer,
   StopId,
   StopRequest,
+  SuspendRequest,
+  SuspensionAnswer,
+  TenantId,
   TenantSummary,
+  ValidateDraftAnswer,
+  WhoCanEntry,
+  WhoCanQuery,
 } from '#contract';
 import type { Page } from './ports/reads.js';
 
@@ -48,21 +68,31 @@ export interface PlaintextResult extends UsedKey {
 export interface DataKeyResult extends CiphertextResult {
   readonly plaintext: Uint8Array;
 }
+/** It would have been allowed. */
+export interface DryRunResult extends UsedKey {
+  readonly dryRun: true;
+}
 
 type Shape<Input, Answer> = { readonly input: Input; readonly answer: Answer };
 type OfService<Input> = Input & { readonly service: ServiceName };
 
 /** What each operation takes and answers, inside the process. A name that is missing here does not compile below. */
 export interface OperationShapes {
-  Encrypt: Shape<EncryptRequest, CiphertextResult>;
-  Decrypt: Shape<DecryptRequest, PlaintextResult>;
-  GenerateDataKey: Shape<GenerateDataKeyRequest, DataKeyResult>;
-  GenerateDataKeyWithoutPlaintext: Shape<GenerateDataKeyRequest, CiphertextResult>;
+  Encrypt: Shape<EncryptRequest, CiphertextResult | DryRunResult>;
+  Decrypt: Shape<DecryptRequest, PlaintextResult | DryRunResult>;
+  GenerateDataKey: Shape<GenerateDataKeyRequest, DataKeyResult | DryRunResult>;
+  GenerateDataKeyWithoutPlaintext: Shape<GenerateDataKeyRequest, CiphertextResult | DryRunResult>;
 
   OnboardTenant: Shape<OnboardTenantRequest, OnboardTenantAnswer>;
   ListTenants: Shape<PageQuery, Page<TenantSummary>>;
   RegisterService: Shape<RegisterServiceRequest, ServiceSummary>;
   ListServices: Shape<PageQuery, Page<ServiceSummary>>;
+  PutCatalogueEntry: Shape<OfService<CatalogueEntryRequest>, ServiceSummary>;
+  SuspendService: Shape<OfService<SuspendRequest>, ServiceSummary>;
+  ResumeService: Shape<OfService<unknown>, ServiceSummary>;
+  SuspendTenant: Shape<SuspendRequest & { readonly suspended: TenantId }, SuspensionAnswer>;
+  ResumeTenant: Shape<{ readonly suspended: TenantId }, undefined>;
+  ListSuspensions: Shape<PageQuery, Page<SuspensionAnswer>>;
   IssueServiceCredential: Shape<OfService<IssueServiceCredentialRequest>, IssuedCredential>;
   ListServiceCredentials: Shape<OfService<PageQuery>, Page<CredentialSummary>>;
   RevokeServiceCredential: Shape<OfService<{ readonly credentialId: CredentialId }>, undefined>;
@@ -76,12 +106,31 @@ export interface OperationShapes {
   EnableKey: Shape<{ readonly keyId: KeyId }, KeyDescription>;
   DisableKey: Shape<{ readonly keyId: KeyId }, KeyDescription>;
   CreateAlias: Shape<CreateAliasRequest, AliasAnswer>;
+  PutIdentityProvider: Shape<IdentityProviderRequest, IdentityProviderAnswer>;
+  GetIdentityProvider: Shape<undefined, IdentityProviderAnswer>;
+  DeleteIdentityProvider: Shape<undefined, undefined>;
   /** `replaces`: the version that the caller has read, 0 for none. */
   PutPolicy: Shape<{ readonly document: PolicyDocument; readonly replaces: number }, PolicyAnswer>;
   GetPolicy: Shape<undefined, PolicyAnswer>;
+  ListPolicyVersions: Shape<PageQuery, Page<PolicyVersionSummary>>;
+  GetPolicyVersion: Shape<{ readonly version: number }, PolicyAnswer>;
+  /** Casbin CSV. */
+  ExportPolicy: Shape<{ readonly version: number }, string>;
+  DiffPolicy: Shape<DiffPolicyQuery, PolicyDiffAnswer>;
+  RollbackPolicy: Shape<{ readonly version: number; readonly replaces: number }, PolicyAnswer>;
+  LintPolicy: Shape<PolicyText, LintAnswer>;
+  PutPolicyDraft: Shape<PolicyText, PolicyDraftAnswer>;
+  GetPolicyDraft: Shape<undefined, PolicyDraftAnswer>;
+  DiscardPolicyDraft: Shape<undefined, undefined>;
+  ValidatePolicyDraft: Shape<undefined, ValidateDraftAnswer>;
+  PreviewPolicyDraft: Shape<PreviewQuery, PreviewAnswer>;
+  PublishPolicyDraft: Shape<PublishDraftRequest & { readonly replaces: number }, PolicyAnswer>;
+  SimulatePolicy: Shape<SimulateRequest, SimulateAnswer>;
+  WhoCan: Shape<WhoCanQuery, Page<WhoCanEntry>>;
   Stop: Shape<StopRequest, StopAnswer>;
   Lift: Shape<{ readonly stopId: StopId }, undefined>;
   ListStops: Shape<PageQuery, Page<StopAnswer>>;
+  GetStop: Shape<{ readonly stopId: StopId }, StopAnswer>;
 
   ListRecords: Shape<ListRecordsQuery, RecordsAnswer>;
   GetCheckpoint: Shape<undefined, string>;

@@ -1,5 +1,14 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
-import type { Alias, CredentialId, KeyVersionId, RecordBody, TenantId } from '#contract';
+import {
+  type Alias,
+  type CredentialId,
+  DATA_OPERATIONS,
+  type DataOperation,
+  type KeyVersionId,
+  type RecordBody,
+  type RuleVerdict,
+  type TenantId,
+} from '#contract';
 import {
   type Appended,
   type Call,
@@ -8,6 +17,7 @@ import {
   dataHandlers,
   type GrantDecision,
   KeywardError,
+  liftedDigest,
   newKeyId,
   newKeyVersionId,
   type Permit,
@@ -16,6 +26,7 @@ import {
   Snapshots,
   type StoredKey,
   type TenantRules,
+  type TrailEntry,
   TrailUnavailable,
   type WrappedKeyVersion,
 } from '#core';
@@ -25,7 +36,7 @@ const NOW = Date.UTC(2026, 0, 1);
 const clock = { now: () => new Date(NOW) };
 const keyId = newKeyId(NOW);
 const versionId = newKeyVersionId(NOW);
-const GRANTED: GrantDecision = { grant: 'invoices', guardrail: undefined, stop: undefined, validUntil: undefined };
+const GRANTED: GrantDecision = { grant: 'invoices', limited: [], guardrail: undefined, stop: undefined, validUntil: undefined };
 
 const version: WrappedKeyVersion = {
   tenant: ACME,
@@ -48,6 +59,7 @@ const enabled: StoredKey = {
   tags: {},
   primaryVersion: versionId,
   versions: [version],
+  namesMac: new Uint8Array(32),
 };
 
 /** One tenant, one service, one key; everything around the pipeline answers as it is told, and remembers. */
@@ -58,9 +70,15 @@ function aWorld(
     key?: StoredKey;
     movedAfterRules?: boolean;
     revoked?: boolean;
+    /** The verdicts of grants that name the call, for who asks why not. */
+    explained?: RuleVerdict[];
+    catalogue?: DataOperation[];
+    suspended?: 'service' | 'tenant';
+    unproven?: boolean;
   } = {},
 ) {
   const records: RecordBody[] = [];
+  const charged: (string | undefined)[] = [];
   const results: Uint8Array[] = [];
   const permits: Permit[] = [];
   const verdicts = [...(given.verdicts ?? [])];
@@ -80,13 +98,20 @@ function aWorld(
         contextSalt: new Uint8Array(32),
         policy: undefined,
         stops: [],
-        suspendedServices: [],
+        lifted: { count: 0, digest: liftedDigest([]), mac: undefined },
+        services: new Map([
+          ['billing', { operations: [...(given.catalogue ?? DATA_OPERATIONS)], suspended: given.suspended === 'service' }],
+        ]),
+        suspended: given.suspended === 'tenant',
+        ...(given.unproven && { unproven: true }),
       };
     },
     key: async (_: TenantId, lookup: { reference: string } | { versionId: KeyVersionId }) => {
       const known = 'reference' in lookup ? ['alias/invoices', keyId].includes(lookup.reference) : lookup.versionId === versionId;
       return { epoch: 'e1', key: known ? (given.key ?? enabled) : undefined };
     },
+    credentialOfSubject: async () => undefined,
+    identityProvider: async () => undefined,
     credential: async (tenant: TenantId, credentialId: CredentialId) => ({
       epoch: 'p1',
       credential: {
@@ -94,13 +119,16 @@ function aWorld(
         credentialId,
         principal: 'billing',
         role: 'service' as const,
+        authMethod: 'api-key' as const,
         mac: new Uint8Array(32),
+        ...{ subject: undefined, issuer: undefined, publicKey: undefined, createdAt: clock.now(), bindingMac: new Uint8Array(32) },
         expiresAt: new Date(NOW + 1000),
         revokedAt: given.revoked ? clock.now() : undefined,
       },
     }),
   };
-  const append = async ({ body }: { body: RecordBody }): Promise<Appended> => {
+  const append = async ({ body, charge }: Pick<TrailEntry, 'body' | 'charge'>): Promise<Appended> => {
+    charged.push(charge?.ruleId);
     const verdict = verdicts.shift() ?? 'durable';
     if (verdict === 'down') throw new TrailUnavailable('down');
     if (verdict !== 'durable') return { verdict };
@@ -117,7 +145,9 @@ function aWorld(
   } as unknown as Custody;
 
   const credentials = new Credentials(rules, createSecretKey(randomBytes(32)), clock);
-  const snapshots = new Snapshots(rules, { compile: () => ({ decide: () => decisions.shift() ?? GRANTED }) });
+  const snapshots = new Snapshots(rules, {
+    compile: () => ({ decide: () => decisions.shift() ?? GRANTED, explain: () => given.explained ?? [], couldAllow: () => false }),
+  });
   const parts = { snapshots, credentials, trail: { append }, changes: { commit: append }, clock };
   const pipeline = new Pipeline(parts, dataHandlers(custody));
   const billing: Principal = {
@@ -125,13 +155,17 @@ function aWorld(
     tenant: 'platform' as TenantId,
     name: 'billing',
     credentialId: 'crd_1' as CredentialId,
+    authMethod: 'api-key',
     expiresAt: new Date(NOW + 1000),
     epoch: given.revoked ? 'p0' : 'p1',
   };
-  const call = (over: Partial<Call> = {}): Call => ({ principal: billing, tenant: ACME, requestId: 'req_1', startedAt: NOW, ...over });
-  const generate = (over: Partial<Call> = {}, reference: string = 'alias/invoices') =>
-    pipeline.run('GenerateDataKey', call(over), { keyId: reference as Alias, encryptionContext: { purpose: 'invoice' } });
-  return { pipeline, generate, call, billing, records, results, permits, loads: () => loads };
+  const call = (over: Partial<Call> = {}): Call => ({
+    ...{ principal: billing, tenant: ACME, sourceAddress: '192.0.2.7', requestId: 'req_1', startedAt: NOW },
+    ...over,
+  });
+  const generate = (over: Partial<Call> = {}, reference: string = 'alias/invoices', asked: { dryRun?: boolean } = {}) =>
+    pipeline.run('GenerateDataKey', call(over), { keyId: reference as Alias, encryptionContext: { purpose: 'invoice' }, ...asked });
+  return { pipeline, generate, call, billing, records, charged, results, permits, loads: () => loads };
 }
 
 const refusal = async (work: Promise<unknown>): Promise<KeywardError> => {
@@ -149,7 +183,7 @@ describe('the pipeline', () => {
     const world = aWorld();
     const { answer, seq } = await world.generate();
     expect(seq).toBe(0n);
-    expect(allZero(answer.plaintext)).toBe(false);
+    expect('plaintext' in answer && allZero(answer.plaintext)).toBe(false);
     expect(world.records).toMatchObject([
       {
         op: 'GenerateDataKey',
@@ -269,4 +303,97 @@ describe('the pipeline', () => {
     expect(JSON.stringify(world.records)).not.toContain('invoice"');
     expect(world.records[0]?.crypto?.context).toHaveLength(1);
   });
+});
+
+describe('limits', () => {
+  const limited = (...ruleIds: string[]): GrantDecision => ({
+    ...GRANTED,
+    grant: ruleIds[0],
+    limited: ruleIds.map((ruleId) => ({ ruleId, limits: { perMinute: 2 } })),
+  });
+
+  it('are paid by the first grant with room, which the record names', async () => {
+    const world = aWorld({ decisions: [limited('few', 'many')], verdicts: ['over-limit', 'durable'] });
+    await world.generate();
+    expect(world.charged).toEqual(['few', 'many']);
+    expect(world.records).toMatchObject([{ outcome: 'succeeded', authz: { decision: 'allow', ruleId: 'many' } }]);
+  });
+
+  it('that are all full refuse the call, wipe its result, and say when to come back', async () => {
+    const world = aWorld({ decisions: [limited('few', 'many')], verdicts: ['over-limit', 'over-limit', 'durable'] });
+    const error = await refusal(world.generate());
+    expect(error).toMatchObject({ code: 'too-many-requests', why: 'limit-reached', record: 0n, retryAfterSeconds: 60 });
+    expect(allZero(world.results[0])).toBe(true);
+    expect(world.charged).toEqual(['few', 'many', undefined]);
+    expect(world.records).toMatchObject([{ outcome: 'refused', authz: { decision: 'deny', ruleId: 'few' } }]);
+  });
+});
+
+describe('a dry run', () => {
+  it('says that the call would be allowed, uses no key and pays no limit', async () => {
+    const decision = { ...GRANTED, limited: [{ ruleId: 'invoices', limits: { perDay: 1 } }] };
+    const world = aWorld({ decisions: [decision] });
+    const { answer } = await world.generate({}, undefined, { dryRun: true });
+    expect(answer).toEqual({ dryRun: true, keyId, keyVersionId: versionId });
+    expect([world.permits, world.charged]).toEqual([[], [undefined]]);
+    expect(world.records).toMatchObject([{ outcome: 'succeeded', request: { dryRun: true } }]);
+  });
+
+  it('is refused just as the call would be', async () => {
+    const decision = { ...GRANTED, grant: undefined };
+    const [asked, real] = await Promise.all([
+      refusal(aWorld({ decisions: [decision] }).generate({}, undefined, { dryRun: true })),
+      refusal(aWorld({ decisions: [decision] }).generate()),
+    ]);
+    expect([asked.code, asked.message, asked.why]).toEqual([real.code, real.message, real.why]);
+  });
+});
+
+describe('a refusal explains itself', () => {
+  const unmet: RuleVerdict = {
+    ruleId: 'invoices',
+    effect: 'allow',
+    applies: false,
+    conditions: [
+      { in: 'when', condition: 'encryptionContextSubset', truth: 'false' },
+      { in: 'when', condition: 'notAfter', truth: 'true' },
+      { in: 'unless', condition: 'sourceCidr', truth: 'unknown' },
+    ],
+  };
+
+  it('to whom a grant names: that a condition is not met; to the tenant: which', async () => {
+    const world = aWorld({ decisions: [{ ...GRANTED, grant: undefined }], explained: [unmet] });
+    expect(await refusal(world.generate())).toMatchObject({ code: 'not-granted', why: 'condition-not-met' });
+    expect(world.records).toMatchObject([
+      { authz: { decision: 'deny', ruleId: 'invoices', unmet: ['when.encryptionContextSubset', 'unless.sourceCidr'] } },
+    ]);
+  });
+
+  it('to nobody else', async () => {
+    const world = aWorld({ decisions: [{ ...GRANTED, grant: undefined }] });
+    expect((await refusal(world.generate())).why).toBeUndefined();
+  });
+
+  it.each([
+    ['a service that may not ask for this', { catalogue: ['Decrypt' as const] }, 'not-in-catalogue'],
+    ['a suspended service', { suspended: 'service' as const }, 'service-suspended'],
+    ['a suspended tenant', { suspended: 'tenant' as const }, 'tenant-suspended'],
+  ])('the ISV refuses %s, whatever the tenant grants', async (_, given, why) => {
+    const world = aWorld(given);
+    expect(await refusal(world.generate())).toMatchObject({ code: 'not-granted', why });
+    expect(world.permits).toHaveLength(0);
+  });
+});
+
+it('tells a service of its catalogue whether or not the tenant exists: nothing can be learned from it', async () => {
+  const catalogue = ['Decrypt' as const];
+  const known = await refusal(aWorld({ catalogue }).generate());
+  const unknown = await refusal(aWorld({ catalogue }).generate({ tenant: 'nobody' as TenantId }));
+  expect([unknown.code, unknown.why]).toEqual([known.code, known.why]);
+});
+
+it('opens nothing while nobody can check that the rules are genuine', async () => {
+  const world = aWorld({ unproven: true });
+  expect(await refusal(world.generate())).toMatchObject({ code: 'unavailable' });
+  expect([world.permits, world.records]).toEqual([[], []]);
 });

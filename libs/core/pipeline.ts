@@ -2,19 +2,22 @@ import { type OperationName, PLATFORM, type RecordBody, type TenantId } from '#c
 import type { Call } from './call.js';
 import type { Credentials } from './credentials.js';
 import { refusalByRole } from './decide.js';
-import { asFailure, KeywardError, TrailUnavailable } from './errors.js';
+import { asFailure, KeywardError, Refused, TrailUnavailable } from './errors.js';
 import type { AnswerOf, InputOf } from './operation-shapes.js';
 import { OPERATIONS } from './operation-table.js';
 import { Permit, type PermitTerms } from './permit.js';
 import type { Clock } from './ports/clock.js';
+import type { LimitedGrant } from './ports/grants.js';
 import type { Appended, Changes, Trail, TrailEntry } from './ports/trail.js';
 import type { Writes } from './ports/writes.js';
 import type { Principal } from './principal.js';
 import { type Ending, type RecordDetails, recordBody } from './record.js';
-import { Snapshot, type Snapshots, StaleSnapshot } from './snapshot.js';
+import { Snapshot, type Snapshots, StaleSnapshot, UNCHECKED } from './snapshot.js';
 
 /** A second stale verdict means a very busy admin: the caller may come back. */
 const ATTEMPTS = 2;
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /** What a handler works with, after the caller was found to have the right role, in the right tenant. */
 export interface Step<Operation extends OperationName> {
@@ -35,6 +38,10 @@ export interface Prepared<Answer> {
   readonly validUntil?: number | undefined;
   /** Bytes that must not outlive the call unless they are answered. */
   readonly secret?: Uint8Array | undefined;
+  /** Every grant that allows has a limit: the first with room pays, as the record is appended. None: nothing is counted. */
+  readonly charges?: readonly LimitedGrant[] | undefined;
+  /** What is only known once the record has its place in the log. What fails here is left out: the change is done. */
+  readonly completed?: ((seq: bigint) => Promise<Answer>) | undefined;
   /** A change's writes: they share the record's transaction. */
   readonly apply?: ((writes: Writes) => Promise<void>) | undefined;
 }
@@ -59,12 +66,18 @@ export interface Answered<Operation extends OperationName> {
 
 type Done<Operation extends OperationName> = Prepared<AnswerOf<Operation>> | Declined;
 
-export interface PipelineParts {
+/** What deciding and changing needs of the database. */
+export interface Lane {
   readonly snapshots: Snapshots;
   readonly credentials: Credentials;
-  readonly trail: Trail;
   readonly changes: Changes;
+}
+
+export interface PipelineParts extends Lane {
+  readonly trail: Trail;
   readonly clock: Clock;
+  /** Reserved for operations that stop: nothing else occupies its connections. Default: the lane of all. */
+  readonly stopLane?: Lane | undefined;
 }
 
 /** Where one attempt takes place: whose rules, whose log, and the caller as of these rules. */
@@ -107,19 +120,19 @@ export class Pipeline<Names extends OperationName> {
         scene = await this.#scene(operation, call);
         const done = await work(scene);
         const { verdict, error } = await this.#record(operation, call, scene, done, discarded);
-        if (verdict.verdict === 'durable') return this.#release(done, error, verdict.seq);
+        if (verdict.verdict === 'durable') return await this.#release(done, error, verdict.seq);
         wipe(done);
         if ('answer' in done) discarded++;
       } catch (error) {
         if (!(error instanceof StaleSnapshot)) throw error;
       }
-      this.#forget(scene);
+      this.#forget(operation, scene);
     }
     throw new TrailUnavailable('stale twice');
   }
 
   async #scene(operation: Names, call: Call): Promise<Scene> {
-    const { snapshots, credentials } = this.parts;
+    const { snapshots, credentials } = this.#laneOf(operation);
     const { principal, tenant } = call;
     const row = OPERATIONS[operation];
     // People's calls are rare, and what they have just changed must count: read the rules anew, for those who may make the call.
@@ -128,21 +141,29 @@ export class Pipeline<Names extends OperationName> {
     const logTenant = logOf(operation, call, target);
     const log = logTenant === tenant ? target : await snapshots.of(logTenant);
     if (log === undefined) throw new TrailUnavailable('no log');
-    const epoch = await this.#homeEpoch(principal.tenant, log);
+    const epoch = await this.#homeEpoch(snapshots, principal.tenant, log);
     const confirmed = await credentials.confirm(principal, epoch);
     if (confirmed.epoch !== epoch) {
-      this.#forget({ target, log, principal });
+      this.#forget(operation, { target, log, principal });
       throw new StaleSnapshot();
     }
+    // Without custody nobody knows whether the rules are genuine. What only stops may go on: it opens nothing.
+    const unproven = [target?.rules, log.rules, confirmed].some((part) => part?.unproven === true);
+    if (unproven && row.rateClass !== 'stop') throw new KeywardError('unavailable', '', { reason: UNCHECKED });
     return { target, log, principal: confirmed };
   }
 
+  #laneOf(operation: Names): Lane {
+    const { stopLane } = this.parts;
+    return stopLane !== undefined && OPERATIONS[operation].rateClass === 'stop' ? stopLane : this.parts;
+  }
+
   /** The present epoch of the tenant to whom the caller belongs. */
-  async #homeEpoch(home: TenantId, log: Snapshot): Promise<string> {
+  async #homeEpoch(snapshots: Snapshots, home: TenantId, log: Snapshot): Promise<string> {
     const { epochs, tenant } = log.rules;
     if (home === PLATFORM) return epochs.platform;
     if (home === tenant) return epochs.tenant;
-    const snapshot = await this.parts.snapshots.of(home);
+    const snapshot = await snapshots.of(home);
     if (snapshot === undefined) throw new KeywardError('unauthenticated', '', { reason: 'unknown-tenant' });
     return snapshot.rules.epochs.tenant;
   }
@@ -157,7 +178,7 @@ export class Pipeline<Names extends OperationName> {
     const wrongRole = refusalByRole(OPERATIONS[operation], principal, call);
     if (wrongRole !== undefined) return { error: wrongRole, details: {} };
     // To a service, a tenant that does not exist is one without keys, in every respect.
-    const snapshot = scene.target ?? Snapshot.ofNobody(call.tenant);
+    const snapshot = scene.target ?? Snapshot.ofNobody(call.tenant, scene.log.rules.services);
     const permit: Step<Operation>['permit'] = (terms = {}) => new Permit({ operation, tenant: call.tenant, ...terms });
     try {
       return await this.handlers[operation]({ operation, call, principal, input, snapshot, now: this.parts.clock.now().getTime(), permit });
@@ -177,18 +198,38 @@ export class Pipeline<Names extends OperationName> {
   ): Promise<{ verdict: Appended; error: KeywardError | undefined }> {
     const entry = (ending: Omit<Ending, 'discarded'>): TrailEntry =>
       this.#entry(operation, call, scene, { ...ending, discarded }, done.validUntil);
-    const { trail, changes } = this.parts;
+    const { trail } = this.parts;
     try {
       if ('error' in done) return { verdict: await trail.append(entry(done)), error: done.error };
+      if (done.charges !== undefined && done.charges.length > 0) return await this.#charge(entry, done, done.charges);
       const success = entry({ error: undefined, details: done.details });
       if (done.apply === undefined) return { verdict: await trail.append(success), error: undefined };
-      return { verdict: await this.#change(changes, scene, success, done.apply), error: undefined };
+      return { verdict: await this.#change(this.#laneOf(operation).changes, scene, success, done.apply), error: undefined };
     } catch (error) {
       wipe(done);
       // The writes themselves said no (it exists already, …): that is the call's outcome, and it is recorded.
       if (!(error instanceof KeywardError) || error.code === 'unavailable' || 'error' in done) throw error;
       return { verdict: await trail.append(entry({ error, details: done.details })), error };
     }
+  }
+
+  /** The first grant with room pays; when all are full, that is the call's outcome. */
+  async #charge(
+    entry: (ending: Omit<Ending, 'discarded'>) => TrailEntry,
+    done: Prepared<unknown>,
+    charges: readonly LimitedGrant[],
+  ): Promise<{ verdict: Appended; error: KeywardError | undefined }> {
+    const paidBy = (ruleId: string, decision: 'allow' | 'deny') => ({
+      ...done.details,
+      authz: { ...done.details.authz, decision, ruleId },
+    });
+    for (const charge of charges) {
+      const verdict = await this.parts.trail.append({ ...entry({ error: undefined, details: paidBy(charge.ruleId, 'allow') }), charge });
+      if (verdict.verdict !== 'over-limit') return { verdict, error: undefined };
+    }
+    wipe(done);
+    const error = overLimit(charges, this.parts.clock.now().getTime());
+    return { verdict: await this.parts.trail.append(entry({ error, details: paidBy(charges[0]!.ruleId, 'deny') })), error };
   }
 
   #change(changes: Changes, { principal }: Scene, entry: TrailEntry, apply: (writes: Writes) => Promise<void>): Promise<Appended> {
@@ -199,22 +240,28 @@ export class Pipeline<Names extends OperationName> {
   #entry(operation: Names, call: Call, { log, principal }: Scene, ending: Ending, validUntil: number | undefined): TrailEntry {
     const { tenant, epochs } = log.rules;
     const until = Math.min(validUntil ?? Number.POSITIVE_INFINITY, principal.expiresAt.getTime());
-    const body: RecordBody = recordBody(operation, call, principal, log.rules.log.logId, ending, this.parts.clock.now().getTime());
+    const body: RecordBody = recordBody(operation, call, principal, log, ending, this.parts.clock.now().getTime());
     return { tenant, epochs, validUntil: new Date(until), body };
   }
 
-  #release<Operation extends Names>(done: Done<Operation>, error: KeywardError | undefined, seq: bigint): Answered<Operation> {
+  async #release<Operation extends Names>(
+    done: Done<Operation>,
+    error: KeywardError | undefined,
+    seq: bigint,
+  ): Promise<Answered<Operation>> {
     if (error !== undefined) {
       error.record = seq;
       throw error;
     }
     if ('error' in done) throw done.error;
-    return { answer: done.answer, seq, secret: done.secret };
+    const answer = done.completed === undefined ? done.answer : await done.completed(seq).catch(() => done.answer);
+    return { answer, seq, secret: done.secret };
   }
 
-  #forget(scene: Scene | undefined): void {
-    if (scene?.target !== undefined) this.parts.snapshots.discard(scene.target);
-    if (scene !== undefined) this.parts.snapshots.discard(scene.log);
+  #forget(operation: Names, scene: Scene | undefined): void {
+    const { snapshots } = this.#laneOf(operation);
+    if (scene?.target !== undefined) snapshots.discard(scene.target);
+    if (scene !== undefined) snapshots.discard(scene.log);
   }
 }
 
@@ -226,6 +273,13 @@ function logOf(operation: OperationName, { principal, tenant, refusedAtEdge }: C
   if (principal.role === 'service') return target?.rules.state === 'Active' ? tenant : PLATFORM;
   if (principal.role === 'enrolment') return operation === 'Enrol' && principal.tenant === tenant && !refusedAtEdge ? tenant : PLATFORM;
   return principal.tenant;
+}
+
+/** Which of the two windows is full is not known: the shorter one that a limit names. */
+function overLimit(charges: readonly LimitedGrant[], now: number): KeywardError {
+  const window = charges.some(({ limits }) => limits.perMinute !== undefined) ? MINUTE_MS : DAY_MS;
+  const retryAfterSeconds = Math.ceil((window - (now % window)) / 1000);
+  return new Refused('too-many-requests', '', { reason: 'limit-reached', why: 'limit-reached', retryAfterSeconds });
 }
 
 function wipe(done: Prepared<unknown> | Declined): void {

@@ -1,5 +1,6 @@
 import { policyDocument } from '#contract';
-import { canonicalPolicy, policyDigest } from './policy-digest.js';
+import { canonicalJson } from './canonical-json.js';
+import { policyDigest } from './policy-digest.js';
 
 const document = (context: Record<string, string>) =>
   policyDocument.parse({
@@ -9,7 +10,7 @@ const document = (context: Record<string, string>) =>
 
 describe('canonical policy', () => {
   it('sorts members by UTF-16 code units, integer-like names too (RFC 8785 §3.2.3)', () => {
-    const text = canonicalPolicy(
+    const text = canonicalJson(
       document({
         '\u20ac': 'euro',
         '\r': 'cr',

@@ -7,7 +7,10 @@ import { OPERATIONS } from './operation-table.js';
 import type { Principal } from './principal.js';
 
 /** What an operation adds to its record. */
-export type RecordDetails = Partial<Pick<RecordBody, 'key' | 'crypto' | 'authz' | 'change'>>;
+export type RecordDetails = Partial<Pick<RecordBody, 'key' | 'crypto' | 'authz' | 'change'>> & {
+  /** What the caller said of its own call. */
+  readonly asked?: Omit<RecordBody['request'], 'requestId' | 'source'>;
+};
 
 /** How a call ended: this becomes its record. */
 export interface Ending {
@@ -15,6 +18,12 @@ export interface Ending {
   readonly details: RecordDetails;
   /** Results that the HSM made and a stale rule threw away before this one. */
   readonly discarded: number;
+}
+
+/** Whose log it is, and how that log tells what must not be read in it. */
+export interface LogOfRecord {
+  readonly rules: { readonly log: { readonly logId: string } };
+  digest(...parts: readonly string[]): string;
 }
 
 const FAILURES = new Set(['decrypt-failed', 'unavailable', 'internal']);
@@ -25,16 +34,20 @@ export function recordBody(
   operation: OperationName,
   call: Call,
   principal: Principal,
-  logId: string,
+  log: LogOfRecord,
   ending: Ending,
   now: number,
 ): RecordBody {
   const { plane, effect } = OPERATIONS[operation];
-  const { error, details, discarded } = ending;
+  const {
+    error,
+    details: { asked, ...details },
+    discarded,
+  } = ending;
   return {
     v: 1,
     id: newRecordId(now),
-    log: logId,
+    log: log.rules.log.logId,
     time: new Date(call.startedAt).toISOString(),
     durationUs: Math.max(0, Math.round((now - call.startedAt) * 1000)),
     phase: 'single',
@@ -44,25 +57,27 @@ export function recordBody(
     outcome: error === undefined ? 'succeeded' : FAILURES.has(error.code) ? 'failed' : 'refused',
     ...(error && { error: { code: error.code, reason: error.reason.replace(/\P{ASCII}|\p{C}/gu, '?').slice(0, MAX_REASON_CHARACTERS) } }),
     ...details,
-    actor: { type: principal.role, tenant: principal.tenant, principal: principal.name, credentialId: principal.credentialId },
-    request: { requestId: call.requestId },
+    actor: actorOf(principal),
+    request: {
+      requestId: call.requestId,
+      ...(call.sourceAddress !== undefined && { source: log.digest(call.sourceAddress) }),
+      ...asked,
+    },
     ...(discarded > 0 && { discarded }),
   };
 }
 
-/**
- * One digest a pair, so that recorded decisions can be replayed against another policy without the labels being readable:
- * the first 16 bytes of HMAC-SHA-256 under the tenant's salt, base64url.
- */
-export function contextDigests(salt: KeyObject, context: EncryptionContext): string[] {
-  return Object.entries(context).map(([name, value]) =>
-    createHmac('sha256', salt)
-      .update(JSON.stringify([name, value]))
-      .digest()
-      .subarray(0, 16)
-      .toString('base64url'),
-  );
-}
+const actorOf = ({ role, tenant, name, credentialId, authMethod }: Principal): RecordBody['actor'] => ({
+  ...{ type: role, tenant, principal: name, credentialId, authMethod },
+});
+
+/** The first 16 bytes of HMAC-SHA-256 under the tenant's salt over a JSON array, base64url. */
+export const saltedDigest = (salt: KeyObject, parts: readonly string[]): string =>
+  createHmac('sha256', salt).update(JSON.stringify(parts)).digest().subarray(0, 16).toString('base64url');
+
+/** One digest a pair, so that recorded decisions can be replayed against another policy without the labels being readable. */
+export const contextDigests = (salt: KeyObject, context: EncryptionContext): string[] =>
+  Object.entries(context).map((pair) => saltedDigest(salt, pair));
 
 /** Sizes are told as the next power of two: a length must not betray what was encrypted. */
 export const sizeBucket = (bytes: number): string => `≤${2 ** Math.ceil(Math.log2(Math.max(1, bytes)))}`;

@@ -1,12 +1,16 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import type { EncryptionContext, KeyVersionId, TenantId } from '#contract';
+import { liftedDigest } from './bound-rows.js';
 import { BoundedMap } from './bounded-map.js';
 import { ciphertextHeader } from './ciphertext.js';
 import { boundContext } from './encryption-context.js';
 import type { WrappedKeyVersion } from './ports/custody.js';
 import { type CompiledPolicy, type GrantPolicy, noGrants } from './ports/grants.js';
-import { contextDigests } from './record.js';
+import { contextDigests, saltedDigest } from './record.js';
 import type { KeyLookup, RuleStore, StoredKey, TenantRules } from './ports/rules.js';
+
+/** Why nothing opens while custody is away: nobody can tell whether rules and keys are genuine. */
+export const UNCHECKED = 'bindings not checked: no custody';
 
 /** A rule changed between two reads of one decision: start over with a new snapshot. */
 export class StaleSnapshot extends Error {}
@@ -27,6 +31,7 @@ export interface KnownContext {
 
 const CONTEXTS_KEPT = 256;
 const LONGEST_CONTEXT_KEPT = 512;
+const DIGESTS_KEPT = 1024;
 /** Keys kept a tenant; the rest are read again when used. */
 const KEYS_KEPT = 4096;
 const ABSENT_KEPT = 1024;
@@ -39,6 +44,7 @@ const TENANTS_KEPT = 2048;
 export class Snapshot {
   readonly #contextSalt: KeyObject;
   readonly #contexts = new BoundedMap<string, KnownContext>(CONTEXTS_KEPT);
+  readonly #digests = new BoundedMap<string, string>(DIGESTS_KEPT);
   readonly #keys = new BoundedMap<string, SnapshotKey>(KEYS_KEPT);
   /** Names without a key. That stays so under this epoch: an alias moves it, and a new key's id is random. */
   readonly #absent = new BoundedMap<string, true>(ABSENT_KEPT);
@@ -51,8 +57,8 @@ export class Snapshot {
     this.#contextSalt = createSecretKey(rules.contextSalt);
   }
 
-  /** Of a tenant that does not exist: no key, no rule, nothing to tell it from a tenant who granted nothing. */
-  static ofNobody(tenant: TenantId): Snapshot {
+  /** Of a tenant that does not exist: no key, no rule, the ISV's catalogue; nothing to tell it from a tenant who granted nothing. */
+  static ofNobody(tenant: TenantId, services: TenantRules['services']): Snapshot {
     const rules: TenantRules = {
       tenant,
       state: 'Unknown',
@@ -61,7 +67,9 @@ export class Snapshot {
       contextSalt: randomBytes(32),
       policy: undefined,
       stops: [],
-      suspendedServices: [],
+      lifted: { count: 0, digest: liftedDigest([]), mac: undefined },
+      services,
+      suspended: false,
     };
     const empty: Pick<RuleStore, 'key'> = { key: () => Promise.resolve({ epoch: '', key: undefined }) };
     return new Snapshot(rules, noGrants.compile({ tenant, document: undefined, stops: [] }), empty);
@@ -74,9 +82,16 @@ export class Snapshot {
     if (known !== undefined || this.#absent.get(name)) return known;
     const { epoch, key } = await this.store.key(this.rules.tenant, lookup);
     if (epoch !== this.rules.epochs.tenant) throw new StaleSnapshot();
-    if (key !== undefined) return this.#keys.set(name, withHeaders(key));
+    // What custody could not check is asked again the next time.
+    if (key !== undefined) return key.unproven === true ? withHeaders(key) : this.#keys.set(name, withHeaders(key));
     this.#absent.set(name, true);
     return undefined;
+  }
+
+  /** What records tell of something that must not be read in them: a caller's address, a pair of a context. */
+  digest(...parts: readonly string[]): string {
+    const name = JSON.stringify(parts);
+    return this.#digests.get(name) ?? this.#digests.set(name, saltedDigest(this.#contextSalt, parts));
   }
 
   /** A service asks under the same few contexts again and again: what is derived from one is kept. */
@@ -132,7 +147,10 @@ export class Snapshots {
     if (underWay !== undefined) return underWay;
     const loading: Promise<Snapshot | undefined> = this.#read(tenant).then((snapshot) => {
       // A load that was overtaken by `forget` serves those who waited for it, and is not kept. Nor is a tenant who is still to enrol.
-      if (this.#loading.get(tenant) === loading && snapshot?.rules.state === 'Active') this.#current.set(tenant, snapshot);
+      // Nor are rules whose bindings nobody could check.
+      const { state, unproven } = snapshot?.rules ?? {};
+      if (this.#loading.get(tenant) === loading && snapshot !== undefined && state === 'Active' && unproven !== true)
+        this.#current.set(tenant, snapshot);
       return snapshot;
     });
     this.#loading.set(tenant, loading);

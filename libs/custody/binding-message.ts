@@ -1,7 +1,7 @@
-import type { WrappedKeyVersion } from '#core';
+import type { RuleRow, WrappedKeyVersion } from '#core';
 
-/** The first field, so that a MAC over a key version is never one over something else. */
-const FORMAT = 'keyward.key-version/1';
+/** The first field, so that a MAC over a key version is never one over a rule, or the other way round. */
+const FORMAT = { keyVersion: 'keyward.key-version/1', rule: 'keyward.rule/1' } as const;
 
 /**
  * What a key version's MAC covers. Every field has its length (u32, big-endian) in front, so that no two rows give the same bytes;
@@ -9,8 +9,16 @@ const FORMAT = 'keyward.key-version/1';
  */
 export function bindingMessage(version: Omit<WrappedKeyVersion, 'mac'>): Buffer {
   const { tenant, keyId, versionId, spec, usage, origin, protectionLevel, logId, blob } = version;
-  const texts = [FORMAT, tenant, keyId, versionId, spec, usage, origin, protectionLevel, logId];
-  return Buffer.concat([...texts.map((text) => Buffer.from(text)), blob].flatMap((field) => [lengthOf(field), field]));
+  const texts = [FORMAT.keyVersion, tenant, keyId, versionId, spec, usage, origin, protectionLevel, logId];
+  return lengthPrefixed([...texts, blob]);
+}
+
+/** What a rule's MAC covers: whose it is, what it is, which, and the digest of all it says. */
+export const ruleMessage = ({ tenant, kind, id, digest }: RuleRow): Buffer => lengthPrefixed([FORMAT.rule, tenant, kind, id, digest]);
+
+function lengthPrefixed(fields: readonly (string | Uint8Array)[]): Buffer {
+  const bytes = fields.map((field) => (typeof field === 'string' ? Buffer.from(field) : field));
+  return Buffer.concat(bytes.flatMap((field) => [lengthOf(field), field]));
 }
 
 function lengthOf(field: Uint8Array): Buffer {

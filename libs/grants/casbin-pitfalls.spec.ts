@@ -1,10 +1,13 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { FunctionMap } from 'casbin';
 import { alias, keyId, type PolicyDocument, policyDocument, stopId, tenantId } from '#contract';
-import type { GrantRequest } from '#core';
+import { type GrantRequest, NO_DECISION } from '#core';
 import { CasbinGrants } from './casbin-grants.js';
 import { enforcerOver, type Row } from './enforcer.js';
+import { functionsOver, hearingOf, ruling } from './hearing.js';
 import { readModel } from './model.js';
 import { DocumentRoles } from './roles.js';
+import { rulesOf } from './rules.js';
 
 const model = readModel('policies/model.conf');
 const acme = tenantId.parse('acme');
@@ -16,16 +19,19 @@ const request: GrantRequest = {
   tags: {},
   context: {},
   at: 0,
+  sourceAddress: undefined,
+  authMethod: undefined,
+  justification: null,
 };
 const grant = { id: 'all', subjects: ['svc:billing'], objects: ['*'], operations: ['@all' as const] };
 const documentWith = (parts: Partial<PolicyDocument>) => policyDocument.parse({ schema: 'keyward.policy/1', ...parts });
 const grants = new CasbinGrants(model);
-const nothing = { grant: undefined, guardrail: undefined, stop: undefined, validUntil: undefined };
+const nothing = NO_DECISION;
 
-/** Casbin on rows of our choice; every function of the model says yes. */
-function ask(rows: readonly Row[]): boolean {
+/** Casbin on rows of our choice; every function of the model says yes, or what `answers` says. */
+function ask(rows: readonly Row[], answers: Readonly<Record<string, () => boolean | string | number | Promise<boolean>>> = {}): boolean {
   const map = new FunctionMap();
-  for (const name of ['actIn', 'objIn', 'holds', 'note']) map.addFunction(name, () => true);
+  for (const name of ['actIn', 'objIn', 'holds', 'note']) map.addFunction(name, answers[name] ?? (() => true));
   return enforcerOver(rows, model, map, new DocumentRoles(acme, { readers: ['svc:anna'] })).enforceSync(
     'svc:billing',
     'acme',
@@ -65,6 +71,76 @@ describe('what Casbin would do to an unwary product', () => {
   it('knows no effect but allow and deny: the compiler writes them, a document cannot', () => {
     expect(ask([row(), row({ eft: 'Deny' })])).toBe(true); // Casbin's silence, which is why no outside text reaches this column
     expect(() => policyDocument.parse({ schema: 'keyward.policy/1', grants: [{ ...grant, eft: 'Deny' }] })).toThrow();
+  });
+
+  it('takes a promise for a yes, so none of the functions that it may call answers with one', () => {
+    expect(ask([row()], { holds: () => false })).toBe(false);
+    expect(ask([row()], { holds: () => Promise.resolve(false) })).toBe(true); // Casbin's silence again
+    const { rules } = rulesOf({ tenant: acme, document: documentWith({ grants: [grant] }), stops: [] });
+    const [hearing, functions] = [hearingOf(request), functionsOver(rules).getFunctions()];
+    const calls = {
+      actIn: ['Encrypt', '@all'],
+      objIn: [request, '*'],
+      holds: ['grant-0', 'allow', hearing],
+      note: [hearing, 'all', 'allow'],
+    };
+    for (const [name, args] of Object.entries(calls))
+      expect([name, (functions[name] as (...all: unknown[]) => unknown)(...args)]).toEqual([name, true]);
+  });
+
+  it('fails closed where Casbin’s verdict and the rules that it noted differ', () => {
+    expect(() => ruling(hearingOf(request), true)).toThrow('disagree');
+    expect(() => ruling({ ...hearingOf(request), guardrail: 'no' }, true)).toThrow('disagree');
+    expect(ruling(hearingOf(request), false)).toMatchObject({ grant: undefined, limited: [] });
+    const { rules } = rulesOf({ tenant: acme, document: documentWith({ grants: [grant] }), stops: [] });
+    const heard = { ...hearingOf(request), allowing: [...rules] };
+    expect(ruling(heard, true)).toMatchObject({ grant: 'all' });
+    for (const verdict of [false, Promise.resolve(true), 1, 'true', undefined]) expect(() => ruling(heard, verdict)).toThrow('disagree');
+  });
+
+  it('compares columns as they are: nothing is trimmed, split or unquoted', () => {
+    for (const sub of [' svc:billing', 'svc:billing ', '"svc:billing"', 'svc:billing,svc:search', 'svc:billing" (1'])
+      expect(ask([row({ sub })])).toBe(false);
+  });
+
+  it('has no adapter that could load, save or remove rows, and none of the parts that go wrong', () => {
+    const enforcer = enforcerOver([row()], model, new FunctionMap(), new DocumentRoles(acme, {}));
+    expect(enforcer.getAdapter()).toBeUndefined();
+    const sources = readdirSync('libs/grants').filter((name) => name.endsWith('.ts') && !name.endsWith('.spec.ts'));
+    expect(sources).toContain('enforcer.ts');
+    for (const name of sources)
+      expect(readFileSync(`libs/grants/${name}`, 'utf8')).not.toMatch(
+        /CachedEnforcer|SyncedEnforcer|newEnforcer|setWatcher|setAdapter|loadPolicy|[^a-z]enforce\(|enforceEx/,
+      );
+  });
+
+  it('knows the members of a guardrail’s role from the first decision on', () => {
+    for (let n = 0; n < 100; n += 1) {
+      const document = documentWith({
+        roles: { readers: ['svc:billing'] },
+        grants: [grant],
+        guardrails: [{ ...grant, id: 'no', subjects: ['role:readers'] }],
+      });
+      expect(grants.compile({ tenant: acme, document, stops: [] }).decide(request).guardrail).toBe('no');
+    }
+  });
+
+  it('answers one tenant nothing that it remembers of another', () => {
+    const [open, shut] = [[grant], []].map((list) => documentWith({ grants: list }));
+    const mine = grants.compile({ tenant: acme, document: open, stops: [] });
+    const theirs = grants.compile({ tenant: tenantId.parse('globex'), document: shut, stops: [] });
+    expect(mine.decide(request).grant).toBe('all');
+    expect(theirs.decide(request)).toEqual(nothing);
+  });
+
+  it('knows operations by their exact case', () => {
+    const compiled = grants.compile({
+      tenant: acme,
+      document: documentWith({ grants: [{ ...grant, operations: ['Encrypt'] }] }),
+      stops: [],
+    });
+    expect(compiled.decide(request).grant).toBe('all');
+    expect(compiled.decide({ ...request, operation: 'encrypt' as 'Encrypt' })).toEqual(nothing);
   });
 
   it('has none of the built-in matchers that hang or run code', () => {
@@ -114,7 +190,7 @@ describe('what Casbin would do to an unwary product', () => {
       document: documentWith({ grants: [grant], guardrails: [{ ...grant, id: 'no', subjects: ['*'] }] }),
       stops: [stop],
     });
-    expect(compiled.decide(request)).toEqual({ grant: 'all', guardrail: 'no', stop: stop.stopId, validUntil: undefined });
+    expect(compiled.decide(request)).toEqual({ ...nothing, grant: 'all', guardrail: 'no', stop: stop.stopId });
   });
 });
 
@@ -148,9 +224,14 @@ describe('CasbinGrants', () => {
   });
 
   it('does not read "unknown condition of a newer release" as "always"', () => {
-    const newer = { ...documentWith({}), grants: [{ ...grant, when: { weekly: { days: ['Mon'] } } }], guardrails: [] };
-    const guarded = { ...documentWith({ grants: [grant] }), guardrails: [{ ...grant, id: 'no', unless: { sourceCidr: ['10.0.0.0/8'] } }] };
-    expect(grants.compile({ tenant: acme, document: newer as PolicyDocument, stops: [] }).decide(request).grant).toBeUndefined();
+    const newer = {
+      ...documentWith({}),
+      grants: [{ ...grant, when: { attested: ['sha384'] } }],
+      guardrails: [],
+    } as unknown as PolicyDocument;
+    const guarded = { ...documentWith({ grants: [grant] }), guardrails: [{ ...grant, id: 'no', unless: { attested: ['sha384'] } }] };
+    expect(grants.compile({ tenant: acme, document: newer, stops: [] }).decide(request).grant).toBeUndefined();
+    expect(grants.compile({ tenant: acme, document: newer, stops: [] }).couldAllow(request)).toBe(true);
     expect(grants.compile({ tenant: acme, document: guarded as PolicyDocument, stops: [] }).decide(request).guardrail).toBe('no');
   });
 

@@ -1,31 +1,29 @@
-import { type Enforcer, FunctionMap } from 'casbin';
-import type { StopId, TenantId } from '#contract';
-import { BoundedMap, type CompiledPolicy, type GrantDecision, type GrantRequest, type TenantPolicy } from '#core';
-import { type Circumstances, possiblyHolds, surelyHolds } from './conditions.js';
+import type { Enforcer, FunctionMap } from 'casbin';
+import type { RuleVerdict, TenantId } from '#contract';
+import { BoundedMap, type CompiledPolicy, type GrantDecision, type GrantRequest, NO_DECISION, type TenantPolicy } from '#core';
+import { possiblyHolds, surelyHolds } from './conditions.js';
 import { enforcerOver, type Row } from './enforcer.js';
+import { functionsOver, hearingOf, ruling } from './hearing.js';
 import { DocumentRoles } from './roles.js';
 import { type Rule, rulesOf } from './rules.js';
-import { type KeyNames, objectIn, operationIn } from './selectors.js';
+import { objectIn, operationIn } from './selectors.js';
+import type { Circumstances } from './truth.js';
+import { MINUTE_MS } from './zone-clock.js';
 
 /** Combinations of subject, operation and key remembered a policy, and enforcers: many keys behind one alias prefix share one. */
 const SELECTIONS_KEPT = 1024;
 const ENFORCERS_KEPT = 128;
 
-const NO_GRANT: GrantDecision = Object.freeze({ grant: undefined, guardrail: undefined, stop: undefined, validUntil: undefined });
+export const NO_GRANT: GrantDecision = Object.freeze({ ...NO_DECISION, limited: Object.freeze([]) });
 
 /** The rules that can matter to one subject, operation and key, whatever the circumstances. */
 interface Selection {
   readonly aliases: readonly string[];
   readonly tags: Readonly<Record<string, string>>;
+  readonly rules: readonly Rule[];
   readonly enforcer: Enforcer;
   readonly edges: readonly number[];
-}
-
-/** The model's `r.ctx`: what conditions look at, and the first rule of each kind that spoke. */
-interface Hearing extends Circumstances {
-  grant: string | undefined;
-  guardrail: string | undefined;
-  stop: StopId | undefined;
+  readonly byTheMinute: boolean;
 }
 
 /** One tenant's rules as of one snapshot. Only its bounded memory of selections changes, and that only saves time. */
@@ -37,108 +35,116 @@ export class CasbinPolicy implements CompiledPolicy {
   readonly #selections = new BoundedMap<string, Selection>(SELECTIONS_KEPT);
   readonly #enforcers = new BoundedMap<string, Enforcer>(ENFORCERS_KEPT);
 
+  /**
+   * @param onFault must not throw
+   * @throws Error for what is no policy
+   */
   constructor(
     policy: TenantPolicy,
     private readonly modelText: string,
     private readonly onFault: (error: unknown, tenant: TenantId) => void,
   ) {
+    const { roles, rules } = rulesOf(policy);
     this.#tenant = policy.tenant;
-    this.#rules = rulesOf(policy);
-    this.#roles = new DocumentRoles(policy.tenant, policy.document?.roles ?? {});
-    this.#functions = functionsOver(this.#rules, new Map(policy.stops.map(({ stopId }) => [stopId, stopId])));
+    this.#rules = rules;
+    this.#roles = new DocumentRoles(policy.tenant, roles);
+    this.#functions = functionsOver(rules);
   }
 
   decide(request: GrantRequest): GrantDecision {
+    return this.#failingClosed(NO_GRANT, () => {
+      const { enforcer, edges, byTheMinute } = this.#selectionFor(request);
+      const hearing = hearingOf(request);
+      const verdict: unknown = enforcer.enforceSync(request.subject, this.#tenant, request, request.operation, hearing);
+      return { ...ruling(hearing, verdict), validUntil: nextEdge(edges, byTheMinute, request.at) };
+    });
+  }
+
+  explain(request: GrantRequest): readonly RuleVerdict[] {
+    return this.#failingClosed([], () => {
+      const { rules } = this.#selectionFor(request);
+      return rules.filter(({ kind }) => kind !== 'stop').map((rule) => verdictOf(rule, request));
+    });
+  }
+
+  couldAllow(request: GrantRequest): boolean {
+    return this.#failingClosed(false, () => {
+      const { rules } = this.#selectionFor(request);
+      const could = rules.some(({ kind, conditions }) => kind === 'grant' && possiblyHolds(conditions, request));
+      return could && !rules.some(({ kind, conditions }) => kind !== 'grant' && surelyHolds(conditions, request));
+    });
+  }
+
+  #failingClosed<Answer>(closed: Answer, ask: () => Answer): Answer {
     try {
-      return this.#decide(request);
+      return ask();
     } catch (error) {
-      return this.#failClosed(error);
-    }
-  }
-
-  #decide(request: GrantRequest): GrantDecision {
-    const { subject, operation, context, at } = request;
-    // A caller whose name reads like a role or like "everyone" must never be matched as one.
-    if (!subject.startsWith('svc:') && !subject.startsWith('wl:')) throw new Error('A subject is svc:name or wl:cluster/name.');
-    const { enforcer, edges } = this.#selectionFor(request);
-    const hearing: Hearing = { context, at, grant: undefined, guardrail: undefined, stop: undefined };
-    // `unknown` and `=== true`: a promise or any other truthy answer is no yes.
-    const verdict: unknown = enforcer.enforceSync(subject, this.#tenant, request, operation, hearing);
-    const { grant, guardrail, stop } = hearing;
-    if ((verdict === true) !== (grant !== undefined && guardrail === undefined && stop === undefined))
-      throw new Error('Casbin and the rules that it noted disagree.');
-    return { grant, guardrail, stop, validUntil: nextEdge(edges, at) };
-  }
-
-  #failClosed(error: unknown): GrantDecision {
-    try {
       this.onFault(error, this.#tenant);
-    } catch {
-      // The hook only counts; a decision does not depend on it, and decide() never throws.
+      return closed;
     }
-    return NO_GRANT;
   }
 
   #selectionFor(request: GrantRequest): Selection {
-    const name = `${request.subject}\n${request.operation}\n${request.keyId}`;
+    const { subject, operation, keyId } = request;
+    // A caller whose name reads like a role or like "everyone" must never be matched as one.
+    if (!subject.startsWith('svc:') && !subject.startsWith('wl:')) throw new Error('A subject is svc:name or wl:cluster/name.');
+    const name = `${subject}\n${operation}\n${keyId}`;
     const known = this.#selections.get(name);
     return known !== undefined && sameNames(known, request) ? known : this.#selections.set(name, this.#select(request));
   }
 
   #select(request: GrantRequest): Selection {
     const rows: Row[] = [];
-    const edges: number[] = [];
+    const rules: Rule[] = [];
     for (const rule of this.#rules) {
       const row = this.#rowFor(rule, request);
       if (row === undefined) continue;
       rows.push(row);
-      edges.push(...rule.conditions.edges);
+      rules.push(rule);
     }
     const text = JSON.stringify(rows);
     const enforcer =
       this.#enforcers.get(text) ?? this.#enforcers.set(text, enforcerOver(rows, this.modelText, this.#functions, this.#roles));
-    return { aliases: [...request.aliases], tags: { ...request.tags }, enforcer, edges };
+    return {
+      aliases: [...request.aliases],
+      tags: { ...request.tags },
+      rules,
+      enforcer,
+      edges: rules.flatMap(({ conditions }) => conditions.edges),
+      byTheMinute: rules.some(({ conditions }) => conditions.byTheMinute),
+    };
   }
 
   /** One row a rule is enough: its conditions are the same whichever of its subjects, objects and operations is meant. */
   #rowFor(rule: Rule, request: GrantRequest): Row | undefined {
-    const sub = rule.subjects.find((pattern) => this.#subjectIn(request.subject, pattern, rule.effect));
+    const sub = rule.subjects.find((pattern) => this.#subjectIn(request.subject, pattern, rule.kind));
     const obj = rule.objects.find((pattern) => objectIn(request, pattern));
     const act = rule.operations.find((pattern) => operationIn(request.operation, pattern));
     if (sub === undefined || obj === undefined || act === undefined) return undefined;
-    return [rule.id, sub, this.#tenant, obj, act, rule.conditionsId, rule.effect];
+    return [rule.id, sub, this.#tenant, obj, act, rule.conditionsId, rule.kind === 'grant' ? 'allow' : 'deny'];
   }
 
   /** `*` means everyone in guardrails and stops only. */
-  #subjectIn(subject: string, pattern: string, effect: Rule['effect']): boolean {
-    return (effect === 'deny' && pattern === '*') || this.#roles.syncedHasLink(subject, pattern, this.#tenant);
+  #subjectIn(subject: string, pattern: string, kind: Rule['kind']): boolean {
+    return (kind !== 'grant' && pattern === '*') || this.#roles.syncedHasLink(subject, pattern, this.#tenant);
   }
 }
 
-/** All that the model's matcher can call: synchronous, pure but for `note`, and booleans. */
-function functionsOver(rules: readonly Rule[], stops: ReadonlyMap<string, StopId>): FunctionMap {
-  const conditions = new Map(rules.map((rule) => [rule.conditionsId, rule.conditions]));
-  const functions = new FunctionMap();
-  functions.addFunction('actIn', (operation: string, pattern: string) => operationIn(operation, pattern));
-  functions.addFunction('objIn', (key: KeyNames, pattern: string) => objectIn(key, pattern));
-  functions.addFunction('holds', (id: string, effect: string, circumstances: Circumstances) => {
-    const compiled = conditions.get(id);
-    if (compiled === undefined) throw new Error(`No conditions are called ${id}.`);
-    return effect === 'allow' ? surelyHolds(compiled, circumstances) : possiblyHolds(compiled, circumstances);
-  });
-  functions.addFunction('note', (hearing: Hearing, id: string, effect: string) => {
-    const stop = stops.get(id);
-    if (effect === 'allow') hearing.grant ??= id;
-    else if (stop !== undefined) hearing.stop ??= stop;
-    else hearing.guardrail ??= id;
-    return true;
-  });
-  return functions;
+function verdictOf({ id, kind, conditions }: Rule, circumstances: Circumstances): RuleVerdict {
+  const [effect, holds] = kind === 'grant' ? (['allow', surelyHolds] as const) : (['deny', possiblyHolds] as const);
+  return {
+    ruleId: id,
+    effect,
+    applies: holds(conditions, circumstances),
+    conditions: conditions.stated.flatMap(({ in: place, condition, test }) =>
+      condition === undefined ? [] : [{ in: place, condition, truth: `${test(circumstances)}` as const }],
+    ),
+  };
 }
 
-/** The last millisecond of the present answer: the first edge that is not yet past. */
-function nextEdge(edges: readonly number[], at: number): number | undefined {
-  let next: number | undefined;
+/** The last millisecond of the present answer: the first edge that is not yet past. A weekly window's is the end of the minute. */
+function nextEdge(edges: readonly number[], byTheMinute: boolean, at: number): number | undefined {
+  let next = byTheMinute && Number.isFinite(at) ? (Math.floor(at / MINUTE_MS) + 1) * MINUTE_MS - 1 : undefined;
   for (const edge of edges) if (edge >= at && (next === undefined || edge < next)) next = edge;
   return next;
 }

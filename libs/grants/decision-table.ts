@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { alias, DATA_OPERATIONS, keyId, policyDocument, stopId, stopTarget, tenantId } from '#contract';
+import { alias, authMethod, DATA_OPERATIONS, justification, keyId, limits, policyDocument, stopId, stopTarget, tenantId } from '#contract';
 import type { GrantDecision, GrantRequest, TenantPolicy } from '#core';
 import { z } from 'zod';
 
@@ -25,46 +25,63 @@ const named = z.strictObject({
   ),
 });
 
-/** Columns: policy, subject, operation, key, context, at, allowed, grant, guardrail, stop, validUntil, why. No quoting; `-` is absent. */
+const COLUMNS = [
+  ...['policy', 'subject', 'operation', 'key', 'context', 'at', 'source', 'auth', 'reason'],
+  ...['allowed', 'grant', 'limited', 'guardrail', 'stop', 'validUntil', 'why'],
+];
+
+/** policies/decisions.csv. No quoting; `-` is absent or unknown; lists take spaces. */
 export function readDecisionTable(folder: string): readonly DecisionRow[] {
   const { keys, documents } = named.parse(JSON.parse(readFileSync(`${folder}/decisions.json`, 'utf8')));
-  const lines = readFileSync(`${folder}/decisions.csv`, 'utf8').trimEnd().split('\n').slice(1);
+  const [header, ...lines] = readFileSync(`${folder}/decisions.csv`, 'utf8').trimEnd().split('\n');
+  if (header !== COLUMNS.join(',')) throw new Error(`The columns are not ${COLUMNS.join(',')}.`);
   return lines.map((text, index) => {
+    const line = index + 2;
     const cells = text.split(',');
-    if (cells.length !== 12) throw new Error(`Line ${index + 2} has ${cells.length} columns.`);
-    const [policy, subject, operation, key, context, at, allowed, grant, guardrail, stop, validUntil, why] = cells.map((cell) =>
-      cell.trim(),
-    );
-    const entry = documents[policy!];
-    const target = keys[key!];
-    if (entry === undefined || target === undefined) throw new Error(`Line ${index + 2} names an unknown policy or key.`);
+    if (cells.length !== COLUMNS.length) throw new Error(`Line ${line} has ${cells.length} columns.`);
+    const row = Object.fromEntries(cells.map((cell, column) => [COLUMNS[column]!, cell.trim()]));
+    const cell = (name: string) => row[name]!;
+    const present = (name: string) => (row[name] === '-' ? undefined : row[name]);
+    const entry = documents[cell('policy')];
+    const target = keys[cell('key')];
+    if (entry === undefined || target === undefined) throw new Error(`Line ${line} names an unknown policy or key.`);
     const { document } = entry.as === undefined ? entry : documents[entry.as]!;
+    const limitsOf = (ruleId: string) => ({ ruleId, limits: limits.parse(document?.grants.find(({ id }) => id === ruleId)?.limits) });
     return {
-      line: index + 2,
-      why: why!,
+      line,
+      why: cell('why'),
       policy: { tenant: tenantId.parse('acme'), document, stops: entry.stops },
       request: {
-        subject: subject!,
-        operation: z.enum(DATA_OPERATIONS).parse(operation),
+        subject: cell('subject'),
+        operation: z.enum(DATA_OPERATIONS).parse(cell('operation')),
         ...target,
-        context: contextIn(context!),
-        at: Date.parse(at!),
+        context: contextIn(cell('context')),
+        at: Date.parse(cell('at')),
+        sourceAddress: present('source'),
+        authMethod: authMethod.optional().parse(present('auth')),
+        justification: reasonIn(cell('reason')),
       },
-      allowed: z.enum(['yes', 'no']).parse(allowed) === 'yes',
+      allowed: z.enum(['yes', 'no']).parse(cell('allowed')) === 'yes',
       want: {
-        grant: present(grant!),
-        guardrail: present(guardrail!),
-        stop: stop === '-' ? undefined : stopId.parse(stop),
-        validUntil: validUntil === '-' ? undefined : Date.parse(validUntil!),
+        grant: present('grant'),
+        limited: present('limited')?.split(' ').map(limitsOf) ?? [],
+        guardrail: present('guardrail'),
+        stop: stopId.optional().parse(present('stop')),
+        validUntil: row['validUntil'] === '-' ? undefined : Date.parse(cell('validUntil')),
       },
     };
   });
 }
 
-const present = (cell: string) => (cell === '-' ? undefined : cell);
-
 /** `-` no context at all, `{}` an empty one, else `name=value&name=value`. */
 function contextIn(cell: string): Readonly<Record<string, string>> | undefined {
   if (cell === '-') return undefined;
   return cell === '{}' ? {} : z.record(z.string(), z.string()).parse(Object.fromEntries(cell.split('&').map((pair) => pair.split('='))));
+}
+
+/** `-` unknown, `none` the caller gave none, else `CODE` or `CODE/ticket`. */
+function reasonIn(cell: string): GrantRequest['justification'] {
+  if (cell === '-') return undefined;
+  const [code, ticket] = cell.split('/');
+  return cell === 'none' ? null : justification.parse({ code, ticket });
 }

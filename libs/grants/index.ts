@@ -1,2 +1,3 @@
 export { CasbinGrants } from './casbin-grants.js';
 export { readModel } from './model.js';
+export * from './tools/index.js';

@@ -1,48 +1,83 @@
-import type { Grant, Guardrail, StopTarget } from '#contract';
-import type { ActiveStop, TenantPolicy } from '#core';
+import { type Grant, type Guardrail, type PolicyDocument, policyDocument, type StopTarget, stopTarget } from '#contract';
+import type { ActiveStop, LimitedGrant, TenantPolicy } from '#core';
 import { compileConditions, type RuleConditions } from './conditions.js';
+import { contextIncludes } from './context-conditions.js';
 
 /** One grant, guardrail or stop, ready to be matched. */
 export interface Rule {
   readonly id: string;
-  readonly effect: 'allow' | 'deny';
+  readonly kind: 'grant' | 'guardrail' | 'stop';
   readonly subjects: readonly string[];
   readonly objects: readonly string[];
   readonly operations: readonly string[];
-  /** Names `conditions` in a row; unique in the policy, also if two rules should share an id. */
+  /** Names `conditions` in a row; unique in the policy. */
   readonly conditionsId: string;
   readonly conditions: RuleConditions;
+  /** Of a grant that may allow only so many calls. */
+  readonly limited: LimitedGrant | undefined;
 }
 
-/** Grants, then guardrails, each in document order, then stops: so the first rule that speaks is the one the tenant reads first. */
-export function rulesOf({ document, stops }: TenantPolicy): readonly Rule[] {
-  return [
-    ...(document?.grants ?? []).map((grant, index) => documentRule(grant, 'allow', `grant-${index}`)),
-    ...(document?.guardrails ?? []).map((guardrail, index) => documentRule(guardrail, 'deny', `guardrail-${index}`)),
-    ...stops.map(stopRule),
-  ];
+export interface PolicyRules {
+  readonly roles: PolicyDocument['roles'];
+  /** Grants, then guardrails, each in document order, then stops: so the first rule that speaks is the one the tenant reads first. */
+  readonly rules: readonly Rule[];
 }
 
-function documentRule(
-  { id, subjects, objects, operations, when, unless }: Grant | Guardrail,
-  effect: Rule['effect'],
-  conditionsId: string,
-): Rule {
-  return { id, effect, subjects, objects, operations, conditionsId, conditions: compileConditions(when, unless) };
-}
+const always = compileConditions(undefined, undefined);
 
-/** A stop is a guardrail that no policy version contains, so publishing, rolling back or importing one cannot lift it. */
-function stopRule({ stopId, target }: ActiveStop): Rule {
+/**
+ * A copy of everything that a policy says, in the form that is matched.
+ * A document counts as a whole or not at all: a guardrail that this release cannot read may be the one that matters. Only conditions may
+ * be of a newer release; they are unknown.
+ * @throws Error for what is no policy document
+ */
+export function rulesOf({ document, stops }: TenantPolicy): PolicyRules {
+  const stopping = stops.map(stopRule);
+  if (document === undefined) return { roles: {}, rules: stopping };
+  const { grants, guardrails } = document;
+  const bare = policyDocument.parse({ ...document, grants: grants.map(unconditional), guardrails: guardrails.map(unconditional) });
   return {
-    id: stopId,
-    effect: 'deny',
-    subjects: [target.scope === 'service' ? `svc:${target.service}` : '*'],
-    objects: [target.scope === 'key' ? target.keyId : '*'],
-    operations: ['@all'],
-    conditionsId: stopId,
-    conditions: compileConditions(stoppedLabel(target), undefined),
+    roles: bare.roles,
+    rules: [
+      ...bare.grants.map((rule, index) => grantRule(rule, index, grants[index])),
+      ...bare.guardrails.map((rule, index) => documentRule('guardrail', rule, index, guardrails[index])),
+      ...stopping,
+    ],
   };
 }
 
-const stoppedLabel = (target: StopTarget) =>
-  target.scope === 'context' ? { encryptionContextSubset: { [target.name]: target.value } } : undefined;
+function unconditional({ when: _when, unless: _unless, ...rule }: Grant | Guardrail) {
+  return rule;
+}
+
+function grantRule(rule: Grant, index: number, stated: Grant | undefined): Rule {
+  const limited = rule.limits && Object.freeze({ ruleId: rule.id, limits: Object.freeze(rule.limits) });
+  return { ...documentRule('grant', rule, index, stated), limited };
+}
+
+function documentRule(
+  kind: Rule['kind'],
+  { id, subjects, objects, operations }: Grant | Guardrail,
+  index: number,
+  stated: Pick<Grant, 'when' | 'unless'> | undefined,
+): Rule {
+  const conditions = compileConditions(stated?.when, stated?.unless);
+  return { id, kind, subjects, objects, operations, conditionsId: `${kind}-${index}`, conditions, limited: undefined };
+}
+
+/** A stop is a guardrail that no policy version contains, so publishing, rolling back or importing one cannot lift it. */
+function stopRule({ stopId, target: stated }: ActiveStop, index: number): Rule {
+  const known = stopTarget.safeParse(stated);
+  // A scope of a newer release: better too much is stopped than too little.
+  const target: StopTarget = known.success ? known.data : { scope: 'everything' };
+  return {
+    id: stopId,
+    kind: 'stop',
+    subjects: [target.scope === 'service' ? `svc:${target.service}` : '*'],
+    objects: [target.scope === 'key' ? target.keyId : '*'],
+    operations: ['@all'],
+    conditionsId: `stop-${index}`,
+    conditions: target.scope === 'context' ? { ...always, when: contextIncludes({ [target.name]: target.value }) } : always,
+    limited: undefined,
+  };
+}

@@ -1,4 +1,4 @@
-import type { CiphertextResult, DataKeyResult, PlaintextResult } from '#core';
+import type { CiphertextResult, DataKeyResult, DryRunResult, PlaintextResult } from '#core';
 import { base64Length, writeBase64 } from './base64.js';
 
 type UsedKey = Pick<CiphertextResult, 'keyId' | 'keyVersionId'>;
@@ -20,12 +20,17 @@ function oneField(key: UsedKey, name: string, bytes: Uint8Array): Buffer {
   return body;
 }
 
-export const ciphertextBody = (answer: CiphertextResult): Buffer => oneField(answer, CIPHERTEXT, answer.ciphertext);
+const dryRunBody = (answer: DryRunResult): Buffer => Buffer.from(JSON.stringify(answer));
 
-export const plaintextBody = (answer: PlaintextResult): Buffer => oneField(answer, PLAINTEXT, answer.plaintext);
+export const ciphertextBody = (answer: CiphertextResult | DryRunResult): Buffer =>
+  'dryRun' in answer ? dryRunBody(answer) : oneField(answer, CIPHERTEXT, answer.ciphertext);
+
+export const plaintextBody = (answer: PlaintextResult | DryRunResult): Buffer =>
+  'dryRun' in answer ? dryRunBody(answer) : oneField(answer, PLAINTEXT, answer.plaintext);
 
 /** The plaintext stands last, so that the whole is written from front to back. */
-export function dataKeyBody(answer: DataKeyResult): Buffer {
+export function dataKeyBody(answer: DataKeyResult | DryRunResult): Buffer {
+  if ('dryRun' in answer) return dryRunBody(answer);
   const start = opening(answer) + CIPHERTEXT;
   const middle = NEXT + PLAINTEXT;
   const { ciphertext, plaintext } = answer;

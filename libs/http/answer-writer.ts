@@ -1,12 +1,9 @@
 import type { FastifyReply } from 'fastify';
 import type { OperationName } from '#contract';
-import { type AnswerOf, type Answered, type Clock, KeywardError, OPERATIONS } from '#core';
+import { ANSWER_DEADLINE_MS, type AnswerOf, type Answered, type Clock, KeywardError, OPERATIONS } from '#core';
 import { ANSWERS, type AnswerForm } from './answers.js';
 import { whenAnswered } from './wiping.js';
 import './request.js';
-
-/** An answer that is later than this after its request began is not given: the caller has long asked again. */
-export const ANSWER_DEADLINE_MS = 5000;
 
 /** Writes what the pipeline answered, and has it wiped when it is gone. */
 export class AnswerWriter {

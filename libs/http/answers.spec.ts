@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ANSWER_DEADLINE_MS } from './index.js';
-import { FakePlane, KEYS } from './testing/fake-plane.js';
+import { ANSWER_DEADLINE_MS } from '#core';
+import { FakePlane, KEYS } from './test/fake-plane.js';
 
 const keyId = 'key_01arz3ndektsv4rrffq69g5fav';
 const keyVersionId = 'kver_01arz3ndektsv4rrffq69g5fav';

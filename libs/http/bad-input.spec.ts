@@ -1,5 +1,5 @@
 import type { Problem } from '#contract';
-import { FakePlane, KEYS } from './testing/fake-plane.js';
+import { FakePlane, KEYS } from './test/fake-plane.js';
 
 const CANARY = 'CANARY-c0ffee-secret-of-a-customer';
 const keyId = 'key_01arz3ndektsv4rrffq69g5fav';

@@ -1,4 +1,5 @@
 import type { Type } from '@nestjs/common';
+import { noCredentials } from './known-credentials.js';
 import { createPlane } from './plane.js';
 import { openApiOf } from './openapi.js';
 
@@ -10,7 +11,7 @@ export async function describePlane(title: string, controllers: readonly Type[])
     title,
     controllers,
     pipeline: { refuse: never },
-    credentials: { cached: () => undefined, authenticate: never },
+    credentials: noCredentials,
     health: { readiness: never },
     log: { warn: () => undefined, error: () => undefined },
   });

@@ -7,13 +7,25 @@ import './request.js';
 /** No tenant can have this id, so a malformed one in a path is refused just as an unknown one is, and recorded. */
 const NO_SUCH_TENANT = '-' as TenantId;
 
-/** The call of an authenticated request; `tenant` is the path's, or `platform` on the operators' routes. */
-export function callOf(request: FastifyRequest, principal: Principal, startedAt: number): Call {
-  return { principal, tenant: tenantOf(request.params), requestId: request.id, startedAt };
+/** What is known of a request before its caller is. */
+export interface Arrival {
+  /** The path's; undefined where it names none. */
+  readonly tenant: TenantId | undefined;
+  readonly sourceAddress: string | undefined;
 }
 
-function tenantOf(params: unknown): TenantId {
-  if (typeof params !== 'object' || params === null || !('tenant' in params)) return PLATFORM;
+/** The call of an authenticated request: on the operators' routes it is about `platform`. */
+export function callOf(
+  { id }: FastifyRequest,
+  { tenant = PLATFORM, sourceAddress }: Arrival,
+  principal: Principal,
+  startedAt: number,
+): Call {
+  return { principal, tenant, sourceAddress, requestId: id, startedAt };
+}
+
+export function tenantOf(params: unknown): TenantId | undefined {
+  if (typeof params !== 'object' || params === null || !('tenant' in params)) return undefined;
   const parsed = tenantId.safeParse(params.tenant);
   return parsed.success ? parsed.data : NO_SUCH_TENANT;
 }

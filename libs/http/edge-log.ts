@@ -1,3 +1,4 @@
+import type { TenantId } from '#contract';
 import type { KeywardError } from '#core';
 
 /** What the edge needs of a logger. */
@@ -29,6 +30,11 @@ export class EdgeLog {
     };
     if (error.code === 'internal') this.log.error(fields, 'a call failed by a defect');
     else this.log.warn(fields, 'a call found a part missing');
+  }
+
+  /** People of this tenant cannot sign in: its own provider's fault, or of the way there. */
+  providerSilent(tenant: TenantId, reason: string): void {
+    if (this.#mayWrite(Math.floor(performance.now() / 1000))) this.log.warn({ tenant, reason }, 'no keys from an identity provider');
   }
 
   #mayWrite(second: number): boolean {

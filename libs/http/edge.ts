@@ -1,22 +1,16 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { OperationName } from '#contract';
-import {
-  type Call,
-  type Clock,
-  KeywardError,
-  newRequestId,
-  OPERATIONS,
-  parseApiKey,
-  type Principal,
-  type RateClass,
-  refusalByRole,
-} from '#core';
-import { type Authentication, bearerKey, unauthenticated } from './authentication.js';
-import { callOf } from './edge-call.js';
+import { type Call, type Clock, KeywardError, newRequestId, OPERATIONS, type Principal, type RateClass, refusalByRole } from '#core';
+import type { Authentication } from './authentication.js';
+import { bearerOf, presentedBy } from './bearer.js';
+import { type Arrival, callOf, tenantOf } from './edge-call.js';
 import { keywardError } from './edge-errors.js';
 import type { EdgeLog } from './edge-log.js';
 import { sendProblem } from './problem.js';
 import type { RateLimits } from './rate-limits.js';
+import type { SourceAddress } from './source-address.js';
+import { unauthenticated } from './unauthenticated.js';
+import { whenAnswered } from './wiping.js';
 import './request.js';
 
 type Done = () => void;
@@ -34,6 +28,7 @@ export class Edge {
     private readonly limits: RateLimits,
     private readonly clock: Clock,
     private readonly log: EdgeLog,
+    private readonly sourceAddress: SourceAddress,
   ) {}
 
   install(instance: FastifyInstance): void {
@@ -46,8 +41,9 @@ export class Edge {
   /** The router's own refusals (a malformed path) happen before any hook: they need a credential too. */
   async refuseUnrouted(error: Error, request: FastifyRequest, reply: FastifyReply): Promise<void> {
     markAnswer(reply);
-    const apiKey = bearerKey(request.headers.authorization);
-    const principal = this.#known(apiKey) ?? (await this.#identify(apiKey, request.ip).catch(keywardError));
+    const principal = await this.#caller(request, { tenant: undefined, sourceAddress: this.sourceAddress(request.raw) }).catch(
+      keywardError,
+    );
     sendProblem(reply, principal instanceof KeywardError ? principal : keywardError(error));
   }
 
@@ -62,36 +58,47 @@ export class Edge {
     if (config.public !== undefined) return done();
     request.operation = config.operation ?? null;
     // What is thrown here, by `done` too, has nobody else to catch it: it would end the process.
-    this.#admit(request)
+    this.#admit(request, reply)
       .then((wait) => (wait === undefined ? done() : void sendProblem(reply, new KeywardError('too-many-requests'), wait)))
       .catch((error: unknown) => this.#refuse(request, reply, keywardError(error)));
   }
 
   /** Seconds to wait, or undefined for a caller who is known and not too quick. */
-  async #admit(request: FastifyRequest): Promise<number | undefined> {
+  async #admit(request: FastifyRequest, reply: FastifyReply): Promise<number | undefined> {
     const startedAt = this.clock.now().getTime();
-    const apiKey = bearerKey(request.headers.authorization);
-    const principal = this.#known(apiKey) ?? (await this.#identify(apiKey, request.ip));
+    const arrival = { tenant: tenantOf(request.params), sourceAddress: this.sourceAddress(request.raw) };
+    const principal = await this.#caller(request, arrival);
     const { operation } = request;
-    request.call = callOf(request, principal, startedAt);
+    const call = callOf(request, arrival, principal, startedAt);
+    request.call = call;
     // An unknown route, told to callers we know only: its handler answers 404.
-    return operation === null ? undefined : await this.limits.wait(rateClassOf(operation, request.call), principal.credentialId);
+    if (operation === null) return undefined;
+    const rateClass = rateClassOf(operation, call);
+    if (rateClass !== 'stop') return await this.limits.wait(rateClass, principal.credentialId);
+    const end = await this.limits.stops.take(principal.credentialId);
+    whenAnswered(reply.raw, request.raw.socket, end);
+    // It waited for its turn through no fault of its own: its time to answer begins now.
+    request.call = { ...call, startedAt: this.clock.now().getTime() };
+    return undefined;
   }
 
-  #known(apiKey: string | undefined): Principal | undefined {
-    return apiKey === undefined ? undefined : this.authentication.cached(apiKey);
-  }
-
-  async #identify(apiKey: string | undefined, ip: string): Promise<Principal> {
-    const claimed = apiKey === undefined ? undefined : parseApiKey(apiKey)?.credentialId;
+  async #caller(request: FastifyRequest, arrival: Arrival): Promise<Principal> {
+    const bearer = bearerOf(request.headers.authorization);
     // No look-up, so nothing to count.
-    if (apiKey === undefined || claimed === undefined) throw unauthenticated('no API key');
-    const wait = await this.limits.waitAfterFailures(ip, claimed);
+    if (bearer === undefined) throw unauthenticated('no credential');
+    return this.authentication.cached(bearer, arrival.tenant) ?? (await this.#identify(bearer, arrival));
+  }
+
+  async #identify(bearer: string, { tenant, sourceAddress }: Arrival): Promise<Principal> {
+    const presented = presentedBy(bearer, tenant);
+    if (presented === undefined || !this.authentication.accepts(presented.method)) throw unauthenticated('no credential for this plane');
+    const { claimed } = presented;
+    const wait = await this.limits.waitAfterFailures(sourceAddress, claimed);
     if (wait !== undefined) throw new KeywardError('too-many-requests', '', { reason: 'failed authentications' });
     try {
-      return await this.authentication.authenticate(apiKey);
+      return await this.authentication.authenticate(presented);
     } catch (error) {
-      if (keywardError(error).code === 'unauthenticated') await this.limits.failed(ip, claimed);
+      if (keywardError(error).code === 'unauthenticated') await this.limits.failed(sourceAddress, claimed);
       throw error;
     }
   }
@@ -102,7 +109,7 @@ export class Edge {
   }
 }
 
-/** Only who may make this very stop has the room of stops; for all others it is a change like any other. */
+/** Only who may make this very stop is never too quick for it; for all others it is a change like any other. */
 function rateClassOf(operation: OperationName, call: Call): RateClass {
   const row = OPERATIONS[operation];
   return row.rateClass !== 'stop' || refusalByRole(row, call.principal, call) === undefined ? row.rateClass : 'manage';

@@ -1,14 +1,13 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { unauthenticated } from './authentication.js';
+import { noCredentials } from './known-credentials.js';
 import { createPlane, type PlaneParts } from './plane.js';
 
 /** A server without any operation, for processes that only tell their health: the same edge, and nobody is known to it. */
 export function createHealthServer(parts: Pick<PlaneParts, 'title' | 'health' | 'log' | 'tls'>): Promise<NestFastifyApplication> {
-  const nobody = () => Promise.reject(unauthenticated('no callers here'));
   return createPlane({
     ...parts,
     controllers: [],
-    pipeline: { refuse: nobody },
-    credentials: { cached: () => undefined, authenticate: nobody },
+    pipeline: { refuse: noCredentials.authenticate },
+    credentials: noCredentials,
   });
 }

@@ -1,4 +1,4 @@
-import { FakePlane, KEYS } from './testing/fake-plane.js';
+import { FakePlane, KEYS } from './test/fake-plane.js';
 
 const URL = '/v1/tenants/acme/encrypt';
 const BODY = { keyId: 'alias/invoices', plaintext: 'AA==' };

@@ -1,8 +1,10 @@
+export { type AcceptedTokens } from './authentication.js';
 export { describePlane } from './describe-plane.js';
 export { Calling } from './edge-call.js';
-export { ANSWER_DEADLINE_MS } from './answer-writer.js';
 export type { Log } from './edge-log.js';
+export { Egress, EgressError, type EgressOptions } from './egress.js';
 export { createHealthServer } from './health-server.js';
+export { type KnownCredentials, noCredentials } from './known-credentials.js';
 export { openApiOf } from './openapi.js';
 export { Operation, type OperationOptions, Public } from './operation.js';
 export { readPepper } from './pepper.js';

@@ -4,6 +4,13 @@ import { z } from 'zod';
 import { answerComponents, problemReference, requestSchema } from './openapi-schemas.js';
 import { PROBLEM_TYPE } from './problem.js';
 
+const SIGN_IN = [
+  'API keys are taken everywhere.',
+  "People may send a JWT of their tenant's identity provider, on routes of that tenant that are not for services.",
+  'Services may sign one with the key that was registered for their credential: `iss` and `sub` are its id, `aud` is this installation, ' +
+    '`exp` is at most ten minutes after `iat`.',
+].join(' ');
+
 type OperationObject = NonNullable<OpenAPIObject['paths'][string]['get']>;
 
 /** The OpenAPI 3.1 document of a plane, from its routes and the contract's schemas alone: the same in every installation. */
@@ -12,8 +19,8 @@ export function openApiOf(app: INestApplication, title: string): OpenAPIObject {
     .setOpenAPIVersion('3.1.0')
     .setTitle(title)
     .setVersion('1')
-    .setDescription('Errors are application/problem+json. Send an API key as `Authorization: Bearer kw_…`.')
-    .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'kw_<tenant>_<id>_<secret>' })
+    .setDescription('Errors are application/problem+json. Send an API key, or a JWT, as `Authorization: Bearer …`.')
+    .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'kw_<tenant>_<id>_<secret>, or a JWT', description: SIGN_IN })
     .build();
   const document = SwaggerModule.createDocument(app, config, {
     standardSchemaConverter: (schema) => (schema instanceof z.ZodType ? requestSchema(schema) : undefined),

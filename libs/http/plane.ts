@@ -5,10 +5,11 @@ import type { ServerOptions } from 'node:https';
 import type { DataOperation } from '#contract';
 import { type Clock, KeywardError, Pipeline, systemClock } from '#core';
 import { AnswerWriter } from './answer-writer.js';
-import { Authentication, type KnownCredentials } from './authentication.js';
+import { type AcceptedTokens, Authentication } from './authentication.js';
 import { Edge } from './edge.js';
 import { EdgeLog, type Log } from './edge-log.js';
 import { acceptJsonOnly } from './json-body.js';
+import type { KnownCredentials } from './known-credentials.js';
 import { openApiOf } from './openapi.js';
 import { serveHotRoutes } from './hot-routes.js';
 import { sendProblem } from './problem.js';
@@ -17,6 +18,7 @@ import { PlaneAdapter } from './plane-adapter.js';
 import { OPENAPI_DOCUMENT, PublicRoutes, READINESS, type ReadinessSource } from './public-routes.js';
 import { RateLimits } from './rate-limits.js';
 import { keepInventory } from './route-inventory.js';
+import { sourceAddressBehind } from './source-address.js';
 import { SchemaPipe } from './validation.js';
 
 export interface PlaneParts {
@@ -28,6 +30,10 @@ export interface PlaneParts {
   /** The same, where the plane has the hot routes of hot-routes.ts. */
   readonly uses?: Pick<Pipeline<DataOperation>, 'run'>;
   readonly credentials: KnownCredentials;
+  /** Besides API keys; none where absent. */
+  readonly tokens?: AcceptedTokens;
+  /** Networks (CIDR) of the proxies whose `X-Forwarded-For` is believed; nobody's where absent. */
+  readonly trustedProxies?: readonly string[];
   readonly health: ReadinessSource;
   readonly log: Log;
   readonly tls?: ServerOptions | undefined;
@@ -43,7 +49,8 @@ export interface PlaneParts {
 export async function createPlane(parts: PlaneParts): Promise<NestFastifyApplication> {
   const { clock = systemClock, limits = new RateLimits(), pipeline } = parts;
   const log = new EdgeLog(parts.log);
-  const edge = new Edge(new Authentication(parts.credentials), limits, clock, log);
+  const authentication = new Authentication(parts.credentials, parts.tokens ?? {}, clock, log);
+  const edge = new Edge(authentication, limits, clock, log, sourceAddressBehind(parts.trustedProxies ?? []));
   const filter = new ProblemFilter(pipeline, log);
   const writer = new AnswerWriter(clock);
   const adapter = new PlaneAdapter(edge, writer, parts.tls);

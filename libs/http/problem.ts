@@ -5,9 +5,9 @@ import { type KeywardError, PROBLEMS } from '#core';
 export const PROBLEM_TYPE = 'application/problem+json';
 const RETRY_AFTER_SECONDS = 1;
 
-/** The wire form (RFC 9457). The reason stays inside: it is the record's. */
+/** The wire form (RFC 9457). Its `reason` is what the caller may be told (`why`); the error's own stays inside: it is the record's. */
 export function problemOf(error: KeywardError, requestId: string): Problem {
-  const { code, message, fields } = error;
+  const { code, message, fields, why } = error;
   const { status, title, retryable } = PROBLEMS[code];
   const detail = code === 'internal' || message === '' ? {} : { detail: message };
   return {
@@ -18,12 +18,17 @@ export function problemOf(error: KeywardError, requestId: string): Problem {
     code,
     requestId,
     retryable,
+    ...(why !== undefined && { reason: why }),
     ...(fields.length > 0 && { errors: [...fields] }),
   };
 }
 
 /** Writes a problem; `waitSeconds` says when a caller who has to wait may come back. */
-export function sendProblem(reply: FastifyReply, error: KeywardError, waitSeconds: number = RETRY_AFTER_SECONDS): FastifyReply {
+export function sendProblem(
+  reply: FastifyReply,
+  error: KeywardError,
+  waitSeconds: number = error.retryAfterSeconds ?? RETRY_AFTER_SECONDS,
+): FastifyReply {
   const { status, retryable } = PROBLEMS[error.code];
   if (status === 401) reply.header('www-authenticate', 'Bearer');
   if (retryable) reply.header('retry-after', String(waitSeconds));

@@ -12,7 +12,7 @@ export const SERVER_OPTIONS = {
   keepAliveTimeout: 72_000,
   maxRequestsPerSocket: 0,
   bodyLimit: BODY_LIMIT_BYTES,
-  // A client must not choose its own address, or its request's id.
+  // A client must not choose its own address (source-address.ts), or its request's id.
   trustProxy: false,
   requestIdHeader: false,
   // HEAD would be a second way into every GET.

@@ -1,4 +1,4 @@
-import { type Appended, TrailUnavailable } from '#core';
+import { type Appended, type LimitedGrant, type TrailEntry, TrailUnavailable } from '#core';
 
 /** One record on its way: what trail_append needs of it, and whom to tell. */
 export interface Waiting {
@@ -7,6 +7,8 @@ export interface Waiting {
   readonly platformEpoch: string;
   /** RFC 3339, or undefined for no limit. */
   readonly validUntil: string | undefined;
+  /** The grant that pays for it, if any. */
+  readonly charge: LimitedGrant | undefined;
   /** Encoded record. */
   readonly body: Uint8Array;
   /** Milliseconds of the monotonic clock after which it is not tried again. */
@@ -19,23 +21,42 @@ export interface Waiting {
 const STALE = -1n;
 const EXPIRED = -2n;
 const BUSY = -4n;
+const OVER_LIMIT = -5n;
 
-/** Parameters of trail_append: one binary blob plus lengths, and arrays in PostgreSQL's text form. */
-export function batchParameters(batch: readonly Waiting[]): [Buffer, string, string, string, string, string] {
+/** Parameters of trail_append: one binary blob plus lengths, and arrays in PostgreSQL's text form. The last three: NULL if nobody is charged. */
+export function batchParameters(batch: readonly Waiting[]): [Buffer, ...(string | null)[]] {
+  const charged = batch.some(({ charge }) => charge !== undefined);
+  const charges = (of: (charge: LimitedGrant) => string | number | undefined) =>
+    charged ? list(batch.map(({ charge }) => (charge === undefined ? undefined : of(charge)))) : null;
   return [
     Buffer.concat(batch.map(({ body }) => body)),
-    list(batch.map(({ body }) => String(body.length))),
+    list(batch.map(({ body }) => body.length)),
     list(batch.map(({ tenant }) => tenant)),
     list(batch.map(({ epoch }) => epoch)),
     list(batch.map(({ platformEpoch }) => platformEpoch)),
-    list(batch.map(({ validUntil }) => validUntil ?? 'NULL')),
+    list(batch.map(({ validUntil }) => validUntil)),
+    charges(({ ruleId }) => ruleId),
+    charges(({ limits }) => limits.perMinute),
+    charges(({ limits }) => limits.perDay),
   ];
 }
 
-const list = (items: readonly string[]): string => `{${items.join(',')}}`;
+/** Quoted: a rule may be called `null`, and would otherwise be no rule, without a limit. */
+const list = (items: readonly (string | number | undefined)[]): string =>
+  `{${items.map((item) => (item === undefined ? 'NULL' : `"${item}"`)).join(',')}}`;
 
-/** Identifiers go into array literals unquoted, so anything that could end an item is refused. */
-export const isPlain = (text: string): boolean => /^[a-z0-9-]{1,64}$/.test(text);
+/** What could end an item of an array literal is refused. */
+const isPlain = (text: string): boolean => /^[a-z0-9-]{1,64}$/.test(text);
+
+const LARGEST_INTEGER = 2 ** 31 - 1;
+const isCount = (limit: number | undefined): boolean =>
+  limit === undefined || (Number.isInteger(limit) && limit >= 0 && limit <= LARGEST_INTEGER);
+
+/** Nothing in it could fail, or change, a batch that it shares with others. */
+export const isPlainEntry = ({ tenant, epochs, charge }: Pick<TrailEntry, 'tenant' | 'epochs' | 'charge'>): boolean =>
+  [tenant, epochs.tenant, epochs.platform, ...(charge ? [charge.ruleId] : [])].every(isPlain) &&
+  isCount(charge?.limits.perMinute) &&
+  isCount(charge?.limits.perDay);
 
 /** Tells every record its verdict, in order; answers those whose tenant's head was held. */
 export function settle(batch: readonly Waiting[], answers: readonly bigint[]): Waiting[] {
@@ -49,6 +70,7 @@ export function settle(batch: readonly Waiting[], answers: readonly bigint[]): W
     if (answer >= 0n) waiting.resolve({ verdict: 'durable', seq: answer });
     else if (answer === STALE) waiting.resolve({ verdict: 'stale' });
     else if (answer === EXPIRED) waiting.resolve({ verdict: 'expired' });
+    else if (answer === OVER_LIMIT) waiting.resolve({ verdict: 'over-limit' });
     else waiting.reject(new TrailUnavailable('malformed record'));
     return false;
   });

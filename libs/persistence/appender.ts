@@ -1,5 +1,5 @@
 import { type Appended, type Trail, type TrailEntry, TrailUnavailable } from '#core';
-import { isPlain, rejectAll, settle, type Waiting } from './append-batch.js';
+import { isPlainEntry, rejectAll, settle, type Waiting } from './append-batch.js';
 import { recordBytes } from './record-bytes.js';
 import { AppendConnection } from './append-connection.js';
 import type { DatabaseSettings } from './connection.js';
@@ -38,11 +38,12 @@ export class Appender implements Trail {
   }
 
   /** Resolves once durable or refused. @throws TrailUnavailable when down, full, unknown or malformed */
-  append({ tenant, epochs, validUntil, body }: TrailEntry): Promise<Appended> {
+  append(entry: TrailEntry): Promise<Appended> {
     if (this.#queue.length >= QUEUE_LIMIT) return Promise.reject(new TrailUnavailable('queue is full'));
     if (this.#connections.every(({ state }) => state === 'waiting' || state === 'closed'))
       return Promise.reject(new TrailUnavailable('no connection'));
-    if (![tenant, epochs.tenant, epochs.platform].every(isPlain)) return Promise.reject(new TrailUnavailable('malformed entry'));
+    if (!isPlainEntry(entry)) return Promise.reject(new TrailUnavailable('malformed entry'));
+    const { tenant, epochs, validUntil, charge, body } = entry;
     return new Promise((resolve, reject) => {
       const encoded = recordBytes(body);
       const giveUpAt = performance.now() + BUSY_LIMIT_MS;
@@ -52,6 +53,7 @@ export class Appender implements Trail {
         epoch: epochs.tenant,
         platformEpoch: epochs.platform,
         validUntil: until,
+        charge,
         body: encoded,
         giveUpAt,
         resolve,

@@ -25,8 +25,10 @@ export class PlatformBootstrap {
   async bootstrapPlatform({ log, contextSalt, createdAt, operatorCredential: operator, record }: NewPlatform): Promise<boolean> {
     const body = recordBytes(record);
     const { logId, origin, vkey } = log;
-    const [at, ...names] = [createdAt.toISOString(), logId, origin, vkey, operator.credentialId, operator.principal].map(pg.escapeLiteral);
-    const create = `keyward.bootstrap_platform(${hex(contextSalt)}, ${at}, ${names.join(', ')}, ${hex(operator.mac)}, ${pg.escapeLiteral(operator.expiresAt.toISOString())})`;
+    const { credentialId, principal, role, mac, bindingMac, ...times } = operator;
+    const texts = (...values: readonly string[]) => values.map(pg.escapeLiteral).join(', ');
+    const create = `keyward.bootstrap_platform(${hex(contextSalt)}, ${texts(createdAt.toISOString(), logId, origin, vkey, credentialId, principal, role)},
+      ${hex(mac)}, ${texts(times.createdAt.toISOString(), times.expiresAt.toISOString())}, ${hex(bindingMac)})`;
     // The append sees the rows of the statement before it, so the epoch passes from one to the other inside the database.
     let epoch: string | undefined;
     const work = async (manager: { query(sql: string): Promise<{ epoch: string | null }[]> }) => {

@@ -21,9 +21,13 @@ export const connectionOptions = ({ url, applicationName }: DatabaseSettings) =>
   keepAlive: true,
 });
 
+/** Of a pool that keeps its one connection open: it must not have to get one when the server has none left to give. */
+export const RESERVED = { min: 1, max: 1 } as const;
+
 /** A pool whose idle connections may die without ending the process. Reads only: its statements end after two seconds. */
-export function openReadPool(settings: DatabaseSettings, max: number): pg.Pool {
-  const pool = new pg.Pool({ ...connectionOptions(settings), max, statement_timeout: 2000, query_timeout: 3000 });
+export function openReadPool(settings: DatabaseSettings, size: number | typeof RESERVED): pg.Pool {
+  const limits = typeof size === 'number' ? { max: size } : size;
+  const pool = new pg.Pool({ ...connectionOptions(settings), ...limits, statement_timeout: 2000, query_timeout: 3000 });
   pool.on('error', (error) => settings.onConnectionError?.(sqlState(error) ?? 'connection'));
   return pool;
 }

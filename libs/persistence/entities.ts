@@ -1,14 +1,21 @@
 import { EntitySchema } from 'typeorm';
-import type { CredentialId, KeyId, KeyState, KeyVersionId, PolicyDocument, Role, StopId, StopTarget, TenantId } from '#contract';
+import type {
+  AuthMethod,
+  CredentialId,
+  DataOperation,
+  IdentityProviderAnswer,
+  KeyId,
+  KeyState,
+  KeyVersionId,
+  Role,
+  ServicePublicKey,
+  TenantId,
+} from '#contract';
 import type { KeyOrigin, KeySpec, KeyUsage, ProtectionLevel } from '#core';
+import { bytes, id, json, list, tenantId, text, time } from './columns.js';
+import { PolicyDraftEntity, PolicyEntity, StopEntity } from './rule-entities.js';
 
 /** Rows that the key plane reads and writes under row-level security. The schema itself is the migrations' (`synchronize` is never on). */
-const id = { type: 'text', primary: true } as const;
-const text = { type: 'text' } as const;
-const bytes = { type: 'bytea' } as const;
-const time = { type: 'timestamptz' } as const;
-const tenantId = { ...id, name: 'tenant_id' } as const;
-
 interface TenantRow {
   tenantId: TenantId;
   displayName: string;
@@ -26,10 +33,15 @@ export interface CredentialRow {
   credentialId: CredentialId;
   principal: string;
   role: Role;
+  authMethod: AuthMethod;
   mac: Buffer;
+  subject: string | null;
+  issuer: string | null;
+  publicKey: ServicePublicKey | null;
   createdAt: Date;
   expiresAt: Date;
   revokedAt: Date | null;
+  bindingMac: Buffer;
 }
 export const CredentialEntity = new EntitySchema<CredentialRow>({
   name: 'Credential',
@@ -39,23 +51,84 @@ export const CredentialEntity = new EntitySchema<CredentialRow>({
     credentialId: { ...id, name: 'credential_id' },
     principal: text,
     role: text,
+    authMethod: { ...text, name: 'auth_method' },
     mac: { ...bytes, select: false },
+    subject: { ...text, nullable: true },
+    issuer: { ...text, nullable: true },
+    publicKey: { ...json, name: 'public_key', nullable: true, select: false },
     createdAt: { ...time, name: 'created_at' },
     expiresAt: { ...time, name: 'expires_at' },
     revokedAt: { ...time, name: 'revoked_at', nullable: true },
+    bindingMac: { ...bytes, name: 'binding_mac', select: false },
   },
 });
 
-interface ServiceRow {
+interface IdentityProviderRow {
+  tenantId: TenantId;
+  issuer: string;
+  audience: string;
+  jwksUri: string;
+  algorithms: IdentityProviderAnswer['algorithms'];
+  version: string;
+  changedBy: string;
+  changedAt: Date;
+  mac: Buffer;
+}
+export const IdentityProviderEntity = new EntitySchema<IdentityProviderRow>({
+  name: 'IdentityProvider',
+  tableName: 'identity_provider',
+  columns: {
+    tenantId,
+    issuer: text,
+    audience: text,
+    jwksUri: { ...text, name: 'jwks_uri' },
+    algorithms: list,
+    version: text,
+    changedBy: { ...text, name: 'changed_by' },
+    changedAt: { ...time, name: 'changed_at' },
+    mac: { ...bytes, select: false },
+  },
+});
+
+export interface ServiceRow {
   tenantId: TenantId;
   service: string;
   description: string;
+  operations: DataOperation[];
+  suspended: boolean;
   createdAt: Date;
 }
 export const ServiceEntity = new EntitySchema<ServiceRow>({
   name: 'Service',
   tableName: 'service',
-  columns: { tenantId, service: id, description: text, createdAt: { ...time, name: 'created_at' } },
+  columns: {
+    tenantId,
+    service: id,
+    description: text,
+    operations: list,
+    suspended: { type: 'boolean' },
+    createdAt: { ...time, name: 'created_at' },
+  },
+});
+
+/** Of `platform`. */
+export interface SuspensionRow {
+  tenantId: TenantId;
+  suspendedTenant: TenantId;
+  reason: string;
+  suspendedBy: string;
+  suspendedAt: Date;
+}
+export const SuspensionEntity = new EntitySchema<SuspensionRow>({
+  name: 'TenantSuspension',
+  tableName: 'tenant_suspension',
+  columns: {
+    tenantId,
+    suspendedTenant: { ...id, name: 'suspended_tenant' },
+    reason: text,
+    suspendedBy: { ...text, name: 'suspended_by' },
+    suspendedAt: { ...time, name: 'suspended_at' },
+  },
 });
 
 interface CmkRow {
@@ -66,6 +139,7 @@ interface CmkRow {
   tags: Record<string, string>;
   primaryVersion: KeyVersionId;
   createdAt: Date;
+  namesMac: Buffer;
 }
 export const CmkEntity = new EntitySchema<CmkRow>({
   name: 'Cmk',
@@ -75,9 +149,10 @@ export const CmkEntity = new EntitySchema<CmkRow>({
     keyId: { ...id, name: 'key_id' },
     state: text,
     description: text,
-    tags: { type: 'json' },
+    tags: json,
     primaryVersion: { ...text, name: 'primary_version' },
     createdAt: { ...time, name: 'created_at' },
+    namesMac: { ...bytes, name: 'names_mac' },
   },
 });
 
@@ -121,50 +196,7 @@ export const AliasEntity = new EntitySchema<AliasRow>({
   columns: { tenantId, alias: id, keyId: { ...text, name: 'key_id' } },
 });
 
-interface PolicyRow {
-  tenantId: TenantId;
-  version: number;
-  digest: string;
-  author: string;
-  publishedAt: Date;
-  document: PolicyDocument;
-}
-export const PolicyEntity = new EntitySchema<PolicyRow>({
-  name: 'PolicyVersion',
-  tableName: 'policy_version',
-  columns: {
-    tenantId,
-    version: { type: 'integer', primary: true },
-    digest: text,
-    author: text,
-    publishedAt: { ...time, name: 'published_at' },
-    document: { type: 'json' },
-  },
-});
-
-export interface StopRow {
-  tenantId: TenantId;
-  stopId: StopId;
-  target: StopTarget;
-  reason: string;
-  stoppedBy: string;
-  stoppedAt: Date;
-  liftedAt: Date | null;
-  liftedBy: string | null;
-}
-export const StopEntity = new EntitySchema<StopRow>({
-  name: 'Stop',
-  tableName: 'stop',
-  columns: {
-    tenantId,
-    stopId: { ...id, name: 'stop_id' },
-    target: { type: 'json' },
-    reason: text,
-    stoppedBy: { ...text, name: 'stopped_by' },
-    stoppedAt: { ...time, name: 'stopped_at' },
-    liftedAt: { ...time, name: 'lifted_at', nullable: true },
-    liftedBy: { ...text, name: 'lifted_by', nullable: true },
-  },
-});
-
-export const ENTITIES = [TenantEntity, CredentialEntity, ServiceEntity, CmkEntity, KeyVersionEntity, AliasEntity, PolicyEntity, StopEntity];
+export const ENTITIES = [
+  ...[TenantEntity, CredentialEntity, IdentityProviderEntity, ServiceEntity, SuspensionEntity],
+  ...[CmkEntity, KeyVersionEntity, AliasEntity, PolicyEntity, PolicyDraftEntity, StopEntity],
+];

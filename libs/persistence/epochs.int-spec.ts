@@ -1,4 +1,4 @@
-import { epochsOf, TestDatabase } from './test-database.js';
+import { epochsOf, MAC, TestDatabase } from './test-database.js';
 
 /** Changes by SQL alone, whoever makes them: each must move the tenant's epoch, or a cached yes would outlive it. */
 const MOVING: readonly (readonly [table: string, change: string])[] = [
@@ -13,11 +13,20 @@ const MOVING: readonly (readonly [table: string, change: string])[] = [
   ['alias', `INSERT INTO keyward.alias VALUES ('acme', 'alias/two', 'k1')`],
   ['alias', `UPDATE keyward.alias SET alias = 'alias/three' WHERE alias = 'alias/two'`],
   ['alias', `DELETE FROM keyward.alias WHERE alias = 'alias/three'`],
-  ['policy_version', `INSERT INTO keyward.policy_version VALUES ('acme', 1, 'd', 'a', now(), '{}')`],
+  [
+    'identity_provider',
+    `INSERT INTO keyward.identity_provider VALUES ('acme', 'https://a', 'a', 'https://a', '{RS256}', 'v1', 'anna', now(), ${MAC})`,
+  ],
+  ['identity_provider', `UPDATE keyward.identity_provider SET issuer = 'https://b' WHERE tenant_id = 'acme'`],
+  ['identity_provider', `DELETE FROM keyward.identity_provider WHERE tenant_id = 'acme'`],
+  ['policy_version', `INSERT INTO keyward.policy_version VALUES ('acme', 1, 'd', 'a', now(), '{}', ${MAC})`],
   ['policy_version', `UPDATE keyward.policy_version SET document = '{"x":1}' WHERE tenant_id = 'acme'`],
+  ['policy_version', `UPDATE keyward.policy_version SET mac = sha256('') WHERE tenant_id = 'acme'`],
   ['policy_version', `DELETE FROM keyward.policy_version WHERE tenant_id = 'acme'`],
   ['stop', `INSERT INTO keyward.stop VALUES ('acme', 's1', '{}', '', 'a', now())`],
+  ['stop', `UPDATE keyward.stop SET mac = ${MAC} WHERE tenant_id = 'acme'`],
   ['stop', `UPDATE keyward.stop SET lifted_at = now() WHERE tenant_id = 'acme'`],
+  ['stop', `UPDATE keyward.stop SET lift_number = 1, lift_mac = ${MAC} WHERE tenant_id = 'acme'`],
   ['stop', `DELETE FROM keyward.stop WHERE tenant_id = 'acme'`],
   ['key_version', `DELETE FROM keyward.key_version WHERE tenant_id = 'acme'`],
   ['cmk', `DELETE FROM keyward.cmk WHERE tenant_id = 'acme'`],
@@ -25,16 +34,24 @@ const MOVING: readonly (readonly [table: string, change: string])[] = [
 
 const MOVING_THE_PLATFORM: readonly string[] = [
   `UPDATE keyward.service SET suspended = true WHERE service = 'billing'`,
-  `INSERT INTO keyward.service VALUES ('platform', 'born-suspended', '', now(), true)`,
+  // A grant may name it already: a cached catalogue would go on refusing it.
+  `INSERT INTO keyward.service VALUES ('platform', 'reports', '', '{Decrypt}', false, now())`,
+  `UPDATE keyward.service SET operations = '{}' WHERE service = 'billing'`,
+  `INSERT INTO keyward.tenant_suspension VALUES ('platform', 'acme', '', 'root', now())`,
+  `UPDATE keyward.tenant_suspension SET suspended_tenant = 'globex'`,
+  `DELETE FROM keyward.tenant_suspension`,
   `DELETE FROM keyward.service WHERE service = 'billing'`,
   `UPDATE keyward.credential SET revoked_at = now() WHERE tenant_id = 'platform'`,
 ];
 
 const STILL: readonly string[] = [
-  `INSERT INTO keyward.cmk VALUES ('acme', 'k9', 'Enabled', '', '{}', 'v9', now())`,
+  `INSERT INTO keyward.cmk VALUES ('acme', 'k9', 'Enabled', '', '{}', 'v9', now(), ${MAC})`,
   `INSERT INTO keyward.key_version VALUES ('acme', 'v9', 'k9', 's', 'u', 'o', 'p', 'l', 'x', 'x')`,
-  `INSERT INTO keyward.credential VALUES ('acme', 'crd_9', 'p', 'admin', decode(repeat('00', 32), 'hex'), now(), now())`,
-  `INSERT INTO keyward.service VALUES ('platform', 'reports', '', now(), false)`,
+  `INSERT INTO keyward.credential (tenant_id, credential_id, principal, role, auth_method, mac, created_at, expires_at, binding_mac)
+    VALUES ('acme', 'crd_9', 'p', 'admin', 'api-key', ${MAC}, now(), now(), ${MAC})`,
+  `INSERT INTO keyward.policy_draft VALUES ('acme', 'd', 'a', now(), '{}')`,
+  `UPDATE keyward.policy_draft SET digest = 'e'`,
+  `INSERT INTO keyward.grant_use VALUES ('acme', 'rule', now(), 1, now(), 1)`,
 ];
 
 describe('epochs', () => {
@@ -44,9 +61,9 @@ describe('epochs', () => {
     database = await TestDatabase.start();
     await database.addTenants('platform', 'acme', 'globex');
     await database.as('superuser', (client) =>
-      client.query(`INSERT INTO keyward.cmk VALUES ('acme', 'k1', 'Enabled', '', '{}', 'v1', now());
+      client.query(`INSERT INTO keyward.cmk VALUES ('acme', 'k1', 'Enabled', '', '{}', 'v1', now(), ${MAC});
         INSERT INTO keyward.key_version VALUES ('acme', 'v1', 'k1', 's', 'u', 'o', 'p', 'l', 'x', 'x');
-        INSERT INTO keyward.service VALUES ('platform', 'billing', '', now(), false)`),
+        INSERT INTO keyward.service VALUES ('platform', 'billing', '', '{Decrypt}', false, now())`),
     );
   });
   afterAll(() => database.stop());
@@ -77,18 +94,19 @@ describe('epochs', () => {
     expect(await all()).toEqual(before);
   });
 
-  it('are watched on every table that rules_of, key_of and credential_of read', async () => {
+  it('are watched on every table that decisions are read from', async () => {
+    const functions = ['rules_of', 'key_of', 'credential_of', 'credential_of_subject', 'identity_provider_of'];
     const { rows } = await run(`
       SELECT c.relname, EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgfoid = 'keyward.move_epoch'::regproc AND t.tgdeferrable AND t.tginitdeferred AND t.tgenabled = 'O') AS watched
       FROM pg_class c WHERE c.relnamespace = 'keyward'::regnamespace AND c.relkind = 'r' AND c.relname <> 'tenant_head'
-        AND EXISTS (SELECT FROM pg_proc p WHERE p.oid IN ('keyward.rules_of'::regproc, 'keyward.key_of'::regproc, 'keyward.credential_of'::regproc) AND p.prosrc ~ ('keyward\\.' || c.relname || '\\M'))`);
-    expect(rows).toHaveLength(9);
+        AND EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'keyward'::regnamespace AND p.proname = ANY ('{${functions.join(',')}}') AND p.prosrc ~ ('keyward\\.' || c.relname || '\\M'))`);
+    expect(rows).toHaveLength(11);
     expect(rows.filter(({ watched }) => !watched)).toEqual([]);
   });
 
   it('cannot be passed by emptying a table that decisions rest on', async () => {
-    const tables = ['tenant_head', ...new Set([...MOVING.map(([table]) => table), 'service'])];
-    expect(tables).toHaveLength(10);
+    const tables = ['tenant_head', ...new Set([...MOVING.map(([table]) => table), 'service', 'tenant_suspension'])];
+    expect(tables).toHaveLength(12);
     for (const table of tables) await expect(run(`TRUNCATE keyward.${table} CASCADE`)).rejects.toMatchObject({ code: 'KW005' });
     // Not only because the cascade comes to one that refuses.
     const { rows } = await run(`SELECT relname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid WHERE tgname = 'never_emptied'`);

@@ -1,19 +1,25 @@
-import { type DataSource, In, MoreThan } from 'typeorm';
+import { type DataSource, type EntityManager, In, IsNull, MoreThan, Not } from 'typeorm';
 import {
+  type Alias,
   alias,
   type CredentialSummary,
   type KeyDescription,
+  type KeyId,
   PLATFORM,
-  principalName,
+  type PolicyAnswer,
+  policyDocument,
+  type PolicyDraftAnswer,
+  type PolicyVersionSummary,
   type PageQuery,
   type ServiceName,
-  serviceName,
   type ServiceSummary,
   type StopAnswer,
+  type StopId,
+  type SuspensionAnswer,
   type TenantId,
   type TenantSummary,
 } from '#contract';
-import type { Page, Reads } from '#core';
+import { InvalidRequest, type KeyNames, type Page, type Reads } from '#core';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import {
   AliasEntity,
@@ -22,13 +28,13 @@ import {
   type CredentialRow,
   KeyVersionEntity,
   ServiceEntity,
-  StopEntity,
-  type StopRow,
+  SuspensionEntity,
   TenantEntity,
 } from './entities.js';
+import { PolicyDraftEntity, PolicyEntity, StopEntity, type StopRow } from './rule-entities.js';
+import { parsed } from './function-answer.js';
+import { credentialSummary, iso, policyVersionSummary, serviceSummary, stopAnswer, suspensionAnswer } from './list-answers.js';
 import { readTransaction } from './tenant-transaction.js';
-
-const iso = (at: Date) => at.toISOString();
 
 /** Lists for people: one page after an id, oldest first, in a read-only transaction held to the tenant. */
 export class DatabaseReads implements Reads {
@@ -59,11 +65,23 @@ export class DatabaseReads implements Reads {
         take,
       }),
     );
-    return page(
-      rows,
-      (row) => row.service,
-      ({ service, description, createdAt }) => ({ service: serviceName.parse(service), description, createdAt: iso(createdAt) }),
+    return page(rows, (row) => row.service, serviceSummary);
+  }
+
+  async service(service: ServiceName): Promise<ServiceSummary | undefined> {
+    const row = await readTransaction(this.source, PLATFORM, (manager) =>
+      manager.findOneBy(ServiceEntity, { tenantId: PLATFORM, service }),
     );
+    return row === null ? undefined : serviceSummary(row);
+  }
+
+  async suspensions(query: PageQuery): Promise<Page<SuspensionAnswer>> {
+    const { after, take, page } = paging('suspensions', query);
+    const where = { tenantId: PLATFORM, ...(after !== undefined && { suspendedTenant: MoreThan(after as TenantId) }) };
+    const rows = await readTransaction(this.source, PLATFORM, (manager) =>
+      manager.find(SuspensionEntity, { where, order: { suspendedTenant: 'ASC' }, take }),
+    );
+    return page(rows, (row) => row.suspendedTenant, suspensionAnswer);
   }
 
   async tenantExists(tenant: TenantId): Promise<boolean> {
@@ -96,10 +114,7 @@ export class DatabaseReads implements Reads {
       const versions = new Map(
         (await manager.findBy(KeyVersionEntity, { tenantId: tenant, keyId: ids })).map((version) => [version.versionId, version]),
       );
-      const aliases = Map.groupBy(
-        await manager.find(AliasEntity, { where: { tenantId: tenant, keyId: ids }, order: { alias: 'ASC' } }),
-        (row) => row.keyId,
-      );
+      const aliases = await aliasesOf(manager, tenant, keys);
       return page(
         keys,
         (key) => key.keyId,
@@ -107,7 +122,7 @@ export class DatabaseReads implements Reads {
           const primary = versions.get(primaryVersion);
           if (primary === undefined) throw new Error(`${keyId} has no primary version.`);
           const { spec: keySpec, usage: keyUsage, origin, protectionLevel } = primary;
-          const names = (aliases.get(keyId) ?? []).map((row) => alias.parse(row.alias));
+          const names = aliases.get(keyId) ?? [];
           return {
             keyId,
             state,
@@ -123,6 +138,62 @@ export class DatabaseReads implements Reads {
         },
       );
     });
+  }
+
+  async keyNames(tenant: TenantId, query: PageQuery): Promise<Page<KeyNames>> {
+    const { after, take, page } = paging(`key-names ${tenant}`, query);
+    return await readTransaction(this.source, tenant, async (manager) => {
+      const where = { tenantId: tenant, ...(after !== undefined && { keyId: MoreThan(after as KeyDescription['keyId']) }) };
+      const keys = await manager.find(CmkEntity, { where, order: { keyId: 'ASC' }, take });
+      const aliases = await aliasesOf(manager, tenant, keys);
+      return page(
+        keys,
+        (key) => key.keyId,
+        ({ keyId, state, tags }) => ({ keyId, state, tags, aliases: aliases.get(keyId) ?? [] }),
+      );
+    });
+  }
+
+  async policyVersions(tenant: TenantId, query: PageQuery): Promise<Page<PolicyVersionSummary>> {
+    const { after, take, page } = paging(`policy-versions ${tenant}`, query);
+    const where = { tenantId: tenant, ...(after !== undefined && { version: MoreThan(versionAfter(after)) }) };
+    const rows = await readTransaction(this.source, tenant, (manager) =>
+      manager.find(PolicyEntity, { where, order: { version: 'ASC' }, take }),
+    );
+    return page(rows, ({ version }) => `v${version}`, policyVersionSummary);
+  }
+
+  async policyVersion(tenant: TenantId, version: number): Promise<PolicyAnswer | undefined> {
+    if (version > LAST_VERSION) return undefined;
+    const select = { version: true, digest: true, author: true, publishedAt: true, document: true } as const;
+    const row = await readTransaction(this.source, tenant, (manager) =>
+      manager.findOne(PolicyEntity, { where: { tenantId: tenant, version }, select }),
+    );
+    return row === null ? undefined : { ...policyVersionSummary(row), document: parsed('policy_version', policyDocument, row.document) };
+  }
+
+  async policyDraft(tenant: TenantId): Promise<PolicyDraftAnswer | undefined> {
+    const row = await readTransaction(this.source, tenant, (manager) => manager.findOneBy(PolicyDraftEntity, { tenantId: tenant }));
+    if (row === null) return undefined;
+    const { digest, author, savedAt, document } = row;
+    return { digest, author, savedAt: iso(savedAt), document: parsed('policy_draft', policyDocument, document) };
+  }
+
+  async stop(tenant: TenantId, id: StopId): Promise<StopAnswer | undefined> {
+    const row = await readTransaction(this.source, tenant, (manager) => manager.findOneBy(StopEntity, { tenantId: tenant, stopId: id }));
+    return row === null ? undefined : stopAnswer(row);
+  }
+
+  /** The same rows, in the same order, as `lifted` of rules_of (migration 0007). */
+  async liftedStops(tenant: TenantId): Promise<StopId[]> {
+    const rows = await readTransaction(this.source, tenant, (manager) =>
+      manager.find(StopEntity, {
+        select: { stopId: true },
+        where: { tenantId: tenant, liftedAt: Not(IsNull()) },
+        order: { liftNumber: { direction: 'ASC', nulls: 'LAST' }, stopId: 'ASC' },
+      }),
+    );
+    return rows.map(({ stopId }) => stopId);
   }
 
   async stops(tenant: TenantId, query: PageQuery): Promise<Page<StopAnswer>> {
@@ -146,24 +217,26 @@ function paging(list: string, { cursor, limit }: PageQuery) {
   return { after: decodeCursor(list, cursor), take: limit + 1, page };
 }
 
+/** PostgreSQL's largest integer. */
+const LAST_VERSION = 2 ** 31 - 1;
+
+/** The check value of a cursor is no secret. @throws InvalidRequest */
+function versionAfter(id: string): number {
+  const version = Number(/^v(\d{1,10})$/.exec(id)?.[1] ?? Number.NaN);
+  if (version <= LAST_VERSION) return version;
+  throw new InvalidRequest([{ field: 'cursor', message: 'is not a cursor of this list' }]);
+}
+
+async function aliasesOf(
+  manager: EntityManager,
+  tenantId: TenantId,
+  keys: readonly { readonly keyId: KeyId }[],
+): Promise<Map<KeyId, Alias[]>> {
+  const keyId = In(keys.map((key) => key.keyId));
+  const rows = await manager.find(AliasEntity, { where: { tenantId, keyId }, order: { alias: 'ASC' } });
+  const byKey = Map.groupBy(rows, (row) => row.keyId);
+  return new Map([...byKey].map(([id, names]) => [id, names.map((row) => alias.parse(row.alias))]));
+}
+
 /** By role too: a service may have the name of an operator. */
 export const ofService = (service: string) => ({ principal: service, role: 'service' as const });
-
-const credentialSummary = ({ credentialId, principal, role, createdAt, expiresAt, revokedAt }: CredentialRow): CredentialSummary => ({
-  credentialId,
-  principal: principalName.parse(principal),
-  role,
-  createdAt: iso(createdAt),
-  expiresAt: iso(expiresAt),
-  ...(revokedAt !== null && { revokedAt: iso(revokedAt) }),
-});
-
-const stopAnswer = ({ stopId, target, reason, stoppedBy, stoppedAt, liftedAt, liftedBy }: StopRow): StopAnswer => ({
-  stopId,
-  target,
-  reason,
-  stoppedBy,
-  stoppedAt: iso(stoppedAt),
-  ...(liftedAt !== null && { liftedAt: iso(liftedAt) }),
-  ...(liftedBy !== null && { liftedBy }),
-});

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { AUDIT_OPERATIONS, DATA_OPERATIONS, KEY_OPERATIONS } from '#contract';
-import { aRecord, epochsOf, type Role, TestDatabase, type TestTenant } from './test-database.js';
+import { aRecord, epochsOf, MAC, type Role, TestDatabase, type TestTenant } from './test-database.js';
 
 const APPEND = 'SELECT keyward.trail_append($1, $2, $3, $4, $5, $6) AS answers';
 const state = (promise: Promise<unknown>): Promise<unknown> =>
@@ -46,18 +46,24 @@ describe('what each role can and cannot do', () => {
     );
     expect(Object.fromEntries(rows.map(({ name, roles }) => [name, roles]))).toEqual({
       bootstrap_platform: 'key_plane',
+      checkpoint_over: 'key_plane',
       credential_of: 'auditor data_plane key_plane',
+      credential_of_subject: 'auditor key_plane',
+      identity_provider_of: 'auditor key_plane',
       json_or_null: '',
       key_of: 'data_plane key_plane',
       leaf_hashes_of: 'worker',
       logs_to_sign: 'worker',
       move_epoch: '',
       onboard_tenant: 'key_plane',
+      recorded_uses: 'key_plane',
       refuse_change: '',
       rules_of: 'auditor data_plane key_plane',
       save_checkpoint: 'worker',
+      seq_of_stop: 'key_plane',
       trail_append: 'auditor data_plane key_plane',
       trail_commit: 'key_plane',
+      uses_before: 'key_plane',
     });
   });
 
@@ -82,9 +88,33 @@ describe('what each role can and cannot do', () => {
       auditor: 'log select, schema_migration select, trail_checkpoint select, trail_record select',
       data_plane: 'schema_migration select',
       key_plane:
-        'alias insert, alias select, cmk insert, cmk select, credential insert, credential select, key_version insert, key_version select, policy_version insert, policy_version select, schema_migration select, service insert, service select, stop insert, stop select, tenant select',
+        'alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_version insert, key_version select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, schema_migration select, service insert, service select, stop insert, stop select, tenant select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select',
       worker: 'schema_migration select',
     });
+  });
+
+  it('lets the key plane update the columns that its operations change, and nobody else any', async () => {
+    const { rows } = await database.as('superuser', (client) =>
+      client.query<{ role: string; columns: string[] }>(`
+        SELECT grantee AS role, array_agg(table_name || '.' || column_name ORDER BY table_name, column_name) AS columns
+        FROM information_schema.role_column_grants WHERE table_schema = 'keyward' AND privilege_type = 'UPDATE' AND grantee NOT IN ('keyward_owner', 'keyward_functions') GROUP BY 1`),
+    );
+    expect(rows).toEqual([
+      {
+        role: 'keyward_key_plane',
+        columns: [
+          ...['cmk.names_mac', 'cmk.state', 'credential.revoked_at'],
+          ...['algorithms', 'audience', 'changed_at', 'changed_by', 'issuer', 'jwks_uri', 'mac', 'version'].map(
+            (name) => `identity_provider.${name}`,
+          ),
+          ...['author', 'digest', 'document', 'saved_at'].map((name) => `policy_draft.${name}`),
+          ...['service.operations', 'service.suspended'],
+          ...['lift_mac', 'lift_number', 'lifted_at', 'lifted_by', 'mac'].map((name) => `stop.${name}`),
+          'tenant.state',
+          ...['reason', 'suspended_at', 'suspended_by'].map((name) => `tenant_suspension.${name}`),
+        ],
+      },
+    ]);
   });
 
   it('forces row-level security on every table with a tenant, and puts the tenant first in every primary key', async () => {
@@ -94,7 +124,7 @@ describe('what each role can and cannot do', () => {
           (SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] WHERE i.indrelid = c.oid AND i.indisprimary) AS first
         FROM pg_class c WHERE c.relnamespace = 'keyward'::regnamespace AND c.relkind = 'r' AND c.relname NOT IN ('schema_migration', 'plane_operation')`),
     );
-    expect(rows.length).toBeGreaterThan(11);
+    expect(rows.length).toBeGreaterThan(15);
     expect(rows.filter(({ forced, first }) => !forced || first !== 'tenant_id')).toEqual([]);
   });
 
@@ -112,7 +142,7 @@ describe('what each role can and cannot do', () => {
       expect((await client.query('SELECT FROM keyward.credential')).rowCount).toBe(0);
       await client.query(`BEGIN; SELECT set_config('app.tenant_id', 'acme', true)`);
       expect((await client.query('SELECT tenant_id FROM keyward.credential')).rows).toEqual([{ tenant_id: 'acme' }]);
-      const foreign = client.query(`INSERT INTO keyward.policy_version VALUES ('globex', 1, '', '', now(), '{}')`);
+      const foreign = client.query(`INSERT INTO keyward.policy_version VALUES ('globex', 1, '', '', now(), '{}', ${MAC})`);
       expect(await state(foreign)).toBe('42501');
       await client.query('ROLLBACK');
       expect((await client.query('SELECT FROM keyward.credential')).rowCount).toBe(0);
@@ -129,6 +159,9 @@ describe('what each role can and cannot do', () => {
           'TRUNCATE keyward.trail_record',
           `INSERT INTO keyward.trail_record VALUES ('acme', 99, '', '', now(), '', '')`,
           'UPDATE keyward.tenant_head SET epoch = epoch',
+          'UPDATE keyward.grant_use SET used_minute = 0',
+          'DELETE FROM keyward.grant_use',
+          'SELECT FROM keyward.grant_use',
           'CREATE TEMPORARY TABLE tenant_head ()',
           'CREATE TABLE keyward.mine ()',
           'CREATE TABLE public.mine ()',
@@ -224,7 +257,7 @@ describe('what each role can and cannot do', () => {
       const onboard = (tenant: string, role: string) =>
         state(
           client.query(
-            `SELECT keyward.onboard_tenant($1, 'x', 'Pending', decode(repeat('00', 32), 'hex'), now(), 'l', 'o', 'v', 'crd', 'p', $2, decode(repeat('00', 32), 'hex'), now())`,
+            `SELECT keyward.onboard_tenant($1, 'x', 'Pending', decode(repeat('00', 32), 'hex'), now(), 'l', 'o', 'v', 'crd', 'p', $2, ${MAC}, now(), now(), ${MAC})`,
             [tenant, role],
           ),
         );

@@ -1,10 +1,31 @@
 import { z } from 'zod';
-import { alias, credentialId, keyId, keyState, keyVersionId, policyDocument, role, stopId, stopTarget, tenantId } from '#contract';
+import {
+  alias,
+  authMethod,
+  credentialId,
+  DATA_OPERATIONS,
+  identityProviderAnswer,
+  keyId,
+  keyState,
+  keyVersionId,
+  policyDocument,
+  role,
+  servicePublicKey,
+  stopId,
+  stopTarget,
+  tenantId,
+} from '#contract';
 import { KEY_SPECS } from '#core';
 
-/** What rules_of, key_of and credential_of answer (migration 0007). A row that does not parse is no authority. */
+/** What the functions of migration 0007 answer. A row that does not parse is no authority. */
 const bytes = z.hex().transform((text) => Buffer.from(text, 'hex'));
-const time = z.string().transform((text) => new Date(text));
+/** PostgreSQL knows times that JavaScript does not, such as `infinity`. */
+const time = z.string().pipe(z.coerce.date());
+const timeText = time.transform((at) => at.toISOString());
+const optional = <Schema extends z.ZodType>(schema: Schema) => schema.nullable().transform((value) => value ?? undefined);
+
+/** An operation that this code does not know is none that anybody could ask it for. */
+const catalogued = z.array(z.string()).transform((names) => DATA_OPERATIONS.filter((operation) => names.includes(operation)));
 
 export const rulesRow = z.object({
   tenant: tenantId,
@@ -13,17 +34,22 @@ export const rulesRow = z.object({
   platformEpoch: z.uuid(),
   log: z.object({ logId: z.string(), origin: z.string(), vkey: z.string() }),
   contextSalt: bytes,
-  policy: z
-    .object({
+  policy: optional(
+    z.object({
       version: z.int(),
       digest: z.string(),
       author: z.string(),
-      publishedAt: time.transform((at) => at.toISOString()),
+      publishedAt: timeText,
       document: policyDocument,
-    })
-    .nullable(),
-  stops: z.array(z.object({ stopId, target: stopTarget })),
-  suspendedServices: z.array(z.string()),
+      mac: bytes,
+    }),
+  ),
+  stops: z.array(z.object({ stopId, target: stopTarget, stoppedBy: z.string(), stoppedAt: timeText, mac: optional(bytes) })),
+  lifted: z.object({ count: z.int(), digest: bytes, mac: optional(bytes) }),
+  services: z
+    .array(z.object({ service: z.string(), operations: catalogued, suspended: z.boolean() }))
+    .transform((services) => new Map(services.map(({ service, ...entry }) => [service, entry]))),
+  suspended: z.boolean(),
 });
 
 export const keyRow = z.object({
@@ -37,6 +63,7 @@ export const keyRow = z.object({
       tags: z.record(z.string(), z.string()),
       primaryVersion: keyVersionId,
       aliases: z.array(alias),
+      namesMac: bytes,
       versions: z.array(
         z.object({
           versionId: keyVersionId,
@@ -60,8 +87,19 @@ export const credentialRow = z.object({
     credentialId,
     principal: z.string(),
     role,
+    authMethod,
     mac: bytes,
+    subject: optional(z.string()),
+    issuer: optional(z.string()),
+    publicKey: optional(servicePublicKey),
+    createdAt: time,
     expiresAt: time,
-    revokedAt: time.nullable(),
+    revokedAt: optional(time),
+    bindingMac: bytes,
   }),
+});
+
+export const identityProviderRow = z.object({
+  epoch: z.uuid(),
+  provider: z.object({ ...identityProviderAnswer.shape, changedAt: timeText, version: z.string(), mac: bytes }),
 });

@@ -1,9 +1,18 @@
 import type pg from 'pg';
 import type { z } from 'zod';
 import type { CredentialId, TenantId } from '#contract';
-import { KeywardError, type KeyLookup, type RuleStore, type StoredCredential, type StoredKey, type TenantRules } from '#core';
+import {
+  KeywardError,
+  type KeyLookup,
+  type RuleStore,
+  type StoredCredential,
+  type StoredIdentityProvider,
+  type StoredKey,
+  type TenantRules,
+} from '#core';
 import { reading } from './database-error.js';
-import { credentialRow, keyRow, rulesRow } from './rule-rows.js';
+import { calling, parsed } from './function-answer.js';
+import { credentialRow, identityProviderRow, keyRow, rulesRow } from './rule-rows.js';
 
 /** Reads for decisions, one statement each, on a small pool of their own with a time limit. */
 export class DatabaseRules implements RuleStore {
@@ -12,8 +21,8 @@ export class DatabaseRules implements RuleStore {
   async rules(tenant: TenantId): Promise<TenantRules | undefined> {
     const row = await this.one('rules_of', rulesRow, [tenant]);
     if (row === undefined) return undefined;
-    const { epoch, platformEpoch, policy, ...rules } = row;
-    return { ...rules, epochs: { tenant: epoch, platform: platformEpoch }, policy: policy ?? undefined };
+    const { epoch, platformEpoch, ...rules } = row;
+    return { ...rules, epochs: { tenant: epoch, platform: platformEpoch } };
   }
 
   /** @throws KeywardError not-found when there is no such tenant */
@@ -30,8 +39,20 @@ export class DatabaseRules implements RuleStore {
     tenant: TenantId,
     id: CredentialId,
   ): Promise<{ readonly epoch: string; readonly credential: StoredCredential } | undefined> {
-    const row = await this.one('credential_of', credentialRow, [tenant, id]);
-    return row && { epoch: row.epoch, credential: { ...row.credential, revokedAt: row.credential.revokedAt ?? undefined } };
+    return await this.one('credential_of', credentialRow, [tenant, id]);
+  }
+
+  /** @throws KeywardError unavailable on the data plane, whose role may not ask */
+  async credentialOfSubject(
+    tenant: TenantId,
+    subject: string,
+  ): Promise<{ readonly epoch: string; readonly credential: StoredCredential } | undefined> {
+    return await this.one('credential_of_subject', credentialRow, [tenant, subject]);
+  }
+
+  /** @throws KeywardError unavailable on the data plane, whose role may not ask */
+  async identityProvider(tenant: TenantId): Promise<{ readonly epoch: string; readonly provider: StoredIdentityProvider } | undefined> {
+    return await this.one('identity_provider_of', identityProviderRow, [tenant]);
   }
 
   private async one<Schema extends z.ZodType>(
@@ -39,13 +60,9 @@ export class DatabaseRules implements RuleStore {
     schema: Schema,
     values: readonly (string | null)[],
   ): Promise<z.infer<Schema> | undefined> {
-    const text = `SELECT keyward.${name}(${values.map((_, index) => `$${index + 1}`).join(', ')}) AS answer`;
+    const text = calling(name, values);
     const { rows } = await reading(() => this.pool.query<{ answer: unknown }>({ name, text, values: [...values] }));
     const answer = rows[0]?.answer ?? undefined;
-    if (answer === undefined) return undefined;
-    const parsed = schema.safeParse(answer);
-    // The issues would quote the row.
-    if (!parsed.success) throw new KeywardError('unavailable', '', { reason: `database: ${name} answered an unknown shape` });
-    return parsed.data;
+    return answer === undefined ? undefined : parsed(name, schema, answer);
   }
 }

@@ -10,6 +10,7 @@ import {
 } from '#contract';
 import {
   type Appended,
+  liftedDigest,
   newCredentialId,
   newKeyId,
   newKeyVersionId,
@@ -30,6 +31,7 @@ import {
   type WorkerStore,
 } from './stores.js';
 import { encodeCursor } from './cursor.js';
+import { SCHEMA_VERSION } from './startup.js';
 import { aRecord, TestDatabase, type TestTenant } from './test-database.js';
 
 const now = new Date();
@@ -42,9 +44,14 @@ const aCredential = (tenant: TenantId, role: NewCredential['role'], principal: s
   credentialId: newCredentialId(Date.now()),
   principal,
   role,
-  mac: bytes(7),
+  authMethod: 'api-key',
+  mac: Buffer.from(bytes(7)),
+  subject: undefined,
+  issuer: undefined,
+  publicKey: undefined,
   createdAt: now,
   expiresAt: tomorrow,
+  bindingMac: Buffer.from(bytes(6)),
 });
 
 function aKey(tenant: TenantId, logId: string, aliases: Alias[]): StoredKey {
@@ -60,6 +67,7 @@ function aKey(tenant: TenantId, logId: string, aliases: Alias[]): StoredKey {
     tags: { team: 'blue' },
     primaryVersion: versionId,
     versions: [version],
+    namesMac: Buffer.from(bytes(3)),
   };
 }
 
@@ -174,10 +182,10 @@ describe('the stores', () => {
 
   it('say what exists already, and that a key does not', async () => {
     await expect(
-      change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/invoices' as Alias, cmk.keyId)),
+      change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/invoices' as Alias, cmk.keyId, bytes(4))),
     ).rejects.toMatchObject({ code: 'already-exists', message: 'alias/invoices exists already.' });
     await expect(
-      change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/x' as Alias, 'key_none' as KeyId)),
+      change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/x' as Alias, 'key_none' as KeyId, bytes(4))),
     ).rejects.toMatchObject({ code: 'not-found' });
     await expect(change(customer, 'DisableKey', (writes) => writes.setKeyState('key_none' as KeyId, 'Disabled'))).rejects.toMatchObject({
       code: 'not-found',
@@ -186,7 +194,7 @@ describe('the stores', () => {
 
   it('publish policies and stops as rules read them', async () => {
     const document = { schema: 'keyward.policy/1' as const, roles: {}, grants: [], guardrails: [] };
-    const policy = { version: 1, digest: 'abc', author: 'anna', publishedAt: now.toISOString(), document };
+    const policy = { version: 1, digest: 'abc', author: 'anna', publishedAt: now.toISOString(), document, mac: Buffer.from(bytes(5)) };
     const stop = {
       stopId,
       target: { scope: 'everything' as const },
@@ -198,11 +206,17 @@ describe('the stores', () => {
     await expect(change(customer, 'PutPolicy', (writes) => writes.insertPolicy(policy))).rejects.toMatchObject({
       code: 'precondition-failed',
     });
-    await change(customer, 'Stop', (writes) => writes.insertStop(stop));
-    expect(await data.rules.rules(acme)).toMatchObject({ policy, stops: [{ stopId, target: { scope: 'everything' } }] });
-    await change(customer, 'Lift', (writes) => writes.liftStop(stopId, 'anna', now));
-    await expect(change(customer, 'Lift', (writes) => writes.liftStop(stopId, 'anna', now))).rejects.toMatchObject({ code: 'not-found' });
-    expect((await data.rules.rules(acme))?.stops).toEqual([]);
+    await change(customer, 'Stop', (writes) => writes.insertStop({ ...stop, mac: bytes(4) }));
+    const { reason: _, ...active } = stop;
+    expect(await data.rules.rules(acme)).toMatchObject({ policy, stops: [{ ...active, mac: Buffer.from(bytes(4)) }] });
+    expect((await data.rules.rules(acme))?.lifted).toEqual({ count: 0, digest: liftedDigest([]), mac: undefined });
+    const lift = { by: 'anna', at: now, number: 1, mac: bytes(3) };
+    await change(customer, 'Lift', (writes) => writes.liftStop(stopId, lift));
+    await expect(change(customer, 'Lift', (writes) => writes.liftStop(stopId, lift))).rejects.toMatchObject({ code: 'not-found' });
+    expect(await data.rules.rules(acme)).toMatchObject({
+      stops: [],
+      lifted: { count: 1, digest: liftedDigest([stopId]), mac: Buffer.from(bytes(3)) },
+    });
     expect((await key.reads.stops(acme, { limit: 10, cursor: undefined })).items).toEqual([
       { ...stop, liftedAt: now.toISOString(), liftedBy: 'anna' },
     ]);
@@ -252,21 +266,14 @@ describe('the stores', () => {
   });
 
   it('hold services and their credentials in the platform', async () => {
-    const service = { service: 'billing' as ServiceName, description: 'Invoices', createdAt: now };
+    const service = { service: 'billing' as ServiceName, description: 'Invoices', operations: ['Decrypt' as const], createdAt: now };
     const credential = aCredential(PLATFORM, 'service', 'billing');
     await change(platform, 'RegisterService', (writes) => writes.insertService(service));
     await change(platform, 'IssueServiceCredential', (writes) => writes.insertCredential(credential));
     expect(await key.reads.serviceExists(service.service)).toBe(true);
     expect((await key.reads.services({ limit: 1, cursor: undefined })).items).toMatchObject([{ service: 'billing' }]);
     const found = await data.rules.credential(PLATFORM, credential.credentialId);
-    expect(found?.credential).toEqual({
-      ...found!.credential,
-      principal: 'billing',
-      role: 'service',
-      mac: Buffer.from(bytes(7)),
-      expiresAt: tomorrow,
-      revokedAt: undefined,
-    });
+    expect(found?.credential).toEqual({ ...credential, revokedAt: undefined });
     await expect(
       change(platform, 'RevokeServiceCredential', (writes) => writes.revokeCredential(credential.credentialId, now, 'reports')),
     ).rejects.toMatchObject({ code: 'not-found' });
@@ -337,7 +344,7 @@ describe('the stores', () => {
 
   it('tell nobody what the driver said', async () => {
     await database.as('superuser', (client) => client.query('REVOKE INSERT ON keyward.alias FROM keyward_key_plane'));
-    const failing = change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/canary-4711' as Alias, cmk.keyId));
+    const failing = change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/canary-4711' as Alias, cmk.keyId, bytes(4)));
     const error: unknown = await failing.catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'unavailable', reason: 'database: 42501' });
     expect(JSON.stringify(error) + String((error as Error).stack)).not.toContain('canary');
@@ -359,7 +366,9 @@ describe('the stores', () => {
       });
     expect(await appended()).toMatchObject({ verdict: 'durable' });
     expect((await key.reads.keys(acme, { limit: 1, cursor: undefined })).items).toHaveLength(1);
-    expect(await change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/after' as Alias, cmk.keyId))).toMatchObject({
+    expect(
+      await change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/after' as Alias, cmk.keyId, bytes(4))),
+    ).toMatchObject({
       verdict: 'durable',
     });
   });
@@ -371,15 +380,15 @@ describe('the stores', () => {
     });
     await database.as('superuser', (client) =>
       client.query(
-        'ALTER ROLE keyward_worker RESET synchronous_commit; UPDATE keyward.schema_migration SET timestamp = 11 WHERE timestamp = 12',
+        `ALTER ROLE keyward_worker RESET synchronous_commit; UPDATE keyward.schema_migration SET timestamp = timestamp - 1 WHERE timestamp = ${SCHEMA_VERSION}`,
       ),
     );
     await expect(openWorkerStore(database.settings('keyward_worker'))).rejects.toMatchObject({
-      reason: 'database: schema version 11, needs 12: run the migrations',
+      reason: `database: schema version ${SCHEMA_VERSION - 1}, needs ${SCHEMA_VERSION}: run the migrations`,
     });
     await database.as('superuser', (client) =>
       client.query(
-        `UPDATE keyward.schema_migration SET timestamp = 12 WHERE timestamp = 11 AND name LIKE 'PlaneRights%'; SELECT pg_create_physical_replication_slot('standby')`,
+        `UPDATE keyward.schema_migration SET timestamp = ${SCHEMA_VERSION} WHERE name LIKE '%${SCHEMA_VERSION}'; SELECT pg_create_physical_replication_slot('standby')`,
       ),
     );
     const store = await openWorkerStore(database.settings('keyward_worker'));

@@ -1,16 +1,18 @@
 import type pg from 'pg';
-import type { AuditReads, Changes, Checkpoints, Reads, RuleStore, Trail } from '#core';
+import type { AuditReads, Changes, Checkpoints, Reads, RuleStore, Seals, Trail, UseReads } from '#core';
 import { Appender, type AppenderOptions } from './appender.js';
 import { DatabaseAuditReads } from './audit-reads.js';
 import { PlatformBootstrap } from './bootstrap.js';
 import { TransactionalChanges } from './changes.js';
 import { DatabaseCheckpoints } from './checkpoint-store.js';
-import { type DatabaseSettings, openReadPool } from './connection.js';
+import { type DatabaseSettings, openReadPool, RESERVED } from './connection.js';
 import { openDatabase } from './database.js';
 import { reading } from './database-error.js';
 import { DatabaseReads } from './lists.js';
 import { DatabaseRules } from './rule-store.js';
+import { DatabaseSeals } from './seals.js';
 import { checkStartup, type Startup } from './startup.js';
+import { DatabaseUseReads } from './use-reads.js';
 
 /** Connections of each pool: the database's work a call is short, and waiting in a pool is cheaper than a busy database. */
 const POOL = { rules: 4, changes: 4, lists: 4, worker: 3 } as const;
@@ -30,7 +32,11 @@ interface DeciderStore extends Store {
 
 export interface KeyPlaneStore extends DeciderStore {
   readonly changes: Changes;
+  /** Connections for what must never wait for another call, whatever the others do. */
+  readonly stops: { readonly rules: RuleStore; readonly changes: Changes };
+  readonly seals: Seals;
   readonly reads: Reads;
+  readonly uses: UseReads;
   readonly bootstrap: PlatformBootstrap;
 }
 export type DataPlaneStore = DeciderStore;
@@ -44,13 +50,19 @@ export interface WorkerStore extends Store {
 /** The key plane's database. @throws KeywardError unavailable when it is not there or not fit (startup.ts) */
 export async function openKeyPlaneStore(settings: AppenderOptions): Promise<KeyPlaneStore> {
   const { pool, startup } = await fitPool(settings, POOL.rules);
-  const [changes, lists] = await reading(() => Promise.all([openDatabase(settings, POOL.changes), openDatabase(settings, POOL.lists)]));
+  const [changes, lists, stops] = await reading(() =>
+    Promise.all([openDatabase(settings, POOL.changes), openDatabase(settings, POOL.lists), openDatabase(settings, RESERVED)]),
+  );
+  const stopRules = openReadPool(settings, RESERVED);
+  await ping(stopRules);
   const trail = new Appender(settings);
   return {
     ...{ startup, trail, rules: new DatabaseRules(pool), changes: new TransactionalChanges(changes) },
-    ...{ reads: new DatabaseReads(lists), bootstrap: new PlatformBootstrap(changes) },
+    stops: { rules: new DatabaseRules(stopRules), changes: new TransactionalChanges(stops) },
+    ...{ seals: new DatabaseSeals(changes), bootstrap: new PlatformBootstrap(changes) },
+    ...{ reads: new DatabaseReads(lists), uses: new DatabaseUseReads(lists) },
     ping: () => bothAnswer(pool, trail),
-    close: () => closed(trail.close(), pool.end(), changes.destroy(), lists.destroy()),
+    close: () => closed(trail.close(), pool.end(), stopRules.end(), changes.destroy(), lists.destroy(), stops.destroy()),
   };
 }
 

@@ -1,18 +1,40 @@
-import { type EntityManager, IsNull } from 'typeorm';
-import type { Alias, CredentialId, KeyId, KeyState, PolicyAnswer, ServiceName, StopAnswer, TenantId } from '#contract';
-import { KeywardError, type NewCredential, type NewTenant, type StoredKey, type WrappedKeyVersion, type Writes } from '#core';
+import { type EntityManager, type EntitySchema, IsNull, type ObjectLiteral, type QueryDeepPartialEntity } from 'typeorm';
+import {
+  type Alias,
+  type CredentialId,
+  type DataOperation,
+  type KeyId,
+  type KeyState,
+  PLATFORM,
+  type PolicyDraftAnswer,
+  type ServiceName,
+  type StopAnswer,
+  type SuspensionAnswer,
+  type TenantId,
+} from '#contract';
+import {
+  KeywardError,
+  type NewCredential,
+  type NewTenant,
+  type StoredIdentityProvider,
+  type StoredKey,
+  type StoredPolicy,
+  type WrappedKeyVersion,
+  type Writes,
+} from '#core';
 import { writing } from './database-error.js';
 import { ofService } from './lists.js';
 import {
   AliasEntity,
   CmkEntity,
   CredentialEntity,
+  IdentityProviderEntity,
   KeyVersionEntity,
-  PolicyEntity,
   ServiceEntity,
-  StopEntity,
+  SuspensionEntity,
   TenantEntity,
 } from './entities.js';
+import { PolicyDraftEntity, PolicyEntity, StopEntity } from './rule-entities.js';
 
 const absent = (thing: string) => new KeywardError('not-found', `There is no such ${thing}.`);
 
@@ -25,7 +47,8 @@ export class TenantWrites implements Writes {
 
   async insertTenant({ tenant, displayName, contextSalt, createdAt, log, enrolment }: NewTenant): Promise<void> {
     const row = [tenant, displayName, 'Pending', Buffer.from(contextSalt), createdAt, log.logId, log.origin, log.vkey];
-    const code = [enrolment.credentialId, enrolment.principal, enrolment.role, Buffer.from(enrolment.mac), enrolment.expiresAt];
+    const { credentialId, principal, role, mac, createdAt: issuedAt, expiresAt, bindingMac } = enrolment;
+    const code = [credentialId, principal, role, Buffer.from(mac), issuedAt, expiresAt, Buffer.from(bindingMac)];
     const places = [...row, ...code].map((_, index) => `$${index + 1}`).join(', ');
     await writing(`tenant ${tenant}`, () => this.manager.query(`SELECT keyward.onboard_tenant(${places})`, [...row, ...code]));
   }
@@ -34,14 +57,35 @@ export class TenantWrites implements Writes {
     await writing('tenant', () => this.manager.update(TenantEntity, { tenantId: this.tenantId }, { state: 'Active' }));
   }
 
-  async insertService({ service, description, createdAt }: { service: ServiceName; description: string; createdAt: Date }): Promise<void> {
-    await writing(`service ${service}`, () =>
-      this.manager.insert(ServiceEntity, { tenantId: this.tenantId, service, description, createdAt }),
+  async insertService(service: Parameters<Writes['insertService']>[0]): Promise<void> {
+    await writing(`service ${service.service}`, () =>
+      this.manager.insert(ServiceEntity, { tenantId: this.tenantId, ...service, suspended: false }),
     );
   }
 
-  async insertCredential({ tenant, mac, ...credential }: NewCredential): Promise<void> {
-    await writing('credential', () => this.manager.insert(CredentialEntity, { tenantId: tenant, mac: Buffer.from(mac), ...credential }));
+  async setServiceOperations(service: ServiceName, operations: readonly DataOperation[]): Promise<void> {
+    await this.changeService(service, { operations: [...operations] });
+  }
+
+  async setServiceSuspended(service: ServiceName, suspended: boolean): Promise<void> {
+    await this.changeService(service, { suspended });
+  }
+
+  async putSuspension({ tenant, reason, suspendedBy, suspendedAt }: SuspensionAnswer): Promise<void> {
+    const row = { tenantId: this.tenantId, suspendedTenant: tenant, reason, suspendedBy, suspendedAt: new Date(suspendedAt) };
+    await writing('suspension', () => this.put(SuspensionEntity, row));
+  }
+
+  async deleteSuspension(tenant: TenantId): Promise<void> {
+    const which = { tenantId: this.tenantId, suspendedTenant: tenant };
+    const { affected } = await writing('suspension', () => this.manager.delete(SuspensionEntity, which));
+    if (affected === 0) throw absent('suspension');
+  }
+
+  async insertCredential({ tenant, mac, bindingMac, subject, issuer, publicKey, ...credential }: NewCredential): Promise<void> {
+    const proof = { subject: subject ?? null, issuer: issuer ?? null, publicKey: publicKey ?? null };
+    const macs = { mac: Buffer.from(mac), bindingMac: Buffer.from(bindingMac) };
+    await writing('credential', () => this.manager.insert(CredentialEntity, { tenantId: tenant, ...credential, ...proof, ...macs }));
   }
 
   async revokeCredential(id: CredentialId, at: Date, service?: string): Promise<void> {
@@ -52,13 +96,14 @@ export class TenantWrites implements Writes {
     });
   }
 
-  async insertKey({ keyId, state, description, tags, primaryVersion, createdAt, versions, aliases }: StoredKey): Promise<void> {
+  async insertKey({ keyId, state, description, tags, primaryVersion, createdAt, versions, aliases, namesMac }: StoredKey): Promise<void> {
     const { tenantId } = this;
+    const key = { tenantId, keyId, state, description, tags, primaryVersion, createdAt, namesMac: Buffer.from(namesMac) };
     await writing('key', async () => {
-      await this.manager.insert(CmkEntity, { tenantId, keyId, state, description, tags, primaryVersion, createdAt });
+      await this.manager.insert(CmkEntity, key);
       await this.manager.insert(KeyVersionEntity, versions.map(versionRow));
     });
-    for (const alias of aliases) await this.insertAlias(alias, keyId);
+    for (const alias of aliases) await this.#insertAlias(alias, keyId);
   }
 
   async setKeyState(id: KeyId, state: KeyState): Promise<void> {
@@ -66,32 +111,89 @@ export class TenantWrites implements Writes {
     if (affected === 0) throw absent('key');
   }
 
-  async insertAlias(alias: Alias, keyId: KeyId): Promise<void> {
+  async insertAlias(alias: Alias, keyId: KeyId, namesMac: Uint8Array): Promise<void> {
+    await this.#insertAlias(alias, keyId);
+    await writing('key', () => this.manager.update(CmkEntity, { tenantId: this.tenantId, keyId }, { namesMac: Buffer.from(namesMac) }));
+  }
+
+  async #insertAlias(alias: Alias, keyId: KeyId): Promise<void> {
     await writing(alias, () => this.manager.insert(AliasEntity, { tenantId: this.tenantId, alias, keyId }));
   }
 
-  async insertPolicy({ publishedAt, ...policy }: PolicyAnswer): Promise<void> {
-    try {
-      await writing('policy', () =>
-        this.manager.insert(PolicyEntity, { tenantId: this.tenantId, publishedAt: new Date(publishedAt), ...policy }),
-      );
-    } catch (error) {
-      // Somebody published between the reader's If-Match and this.
-      if (error instanceof KeywardError && error.code === 'already-exists')
-        throw new KeywardError('precondition-failed', 'Another version was published.');
-      throw error;
-    }
+  async insertPolicy({ publishedAt, mac, ...policy }: StoredPolicy): Promise<void> {
+    const row = { tenantId: this.tenantId, ...policy, publishedAt: new Date(publishedAt), mac: Buffer.from(mac) };
+    // Somebody published between the reader's If-Match and this.
+    await overtaken('Another version was published.', () => writing('policy', () => this.manager.insert(PolicyEntity, row)));
   }
 
-  async insertStop({ stopId, target, reason, stoppedBy, stoppedAt }: StopAnswer): Promise<void> {
-    const row = { tenantId: this.tenantId, stopId, target, reason, stoppedBy, stoppedAt: new Date(stoppedAt) };
+  async putPolicyDraft({ digest, author, savedAt, document }: PolicyDraftAnswer): Promise<void> {
+    const row = { tenantId: this.tenantId, digest, author, savedAt: new Date(savedAt), document };
+    await writing('draft', () => this.put(PolicyDraftEntity, row));
+  }
+
+  async deletePolicyDraft(): Promise<void> {
+    await writing('draft', () => this.manager.delete(PolicyDraftEntity, { tenantId: this.tenantId }));
+  }
+
+  async putIdentityProvider({ algorithms, changedAt, mac, ...provider }: StoredIdentityProvider): Promise<void> {
+    const row = {
+      tenantId: this.tenantId,
+      ...provider,
+      algorithms: [...algorithms],
+      changedAt: new Date(changedAt),
+      mac: Buffer.from(mac),
+    };
+    await writing('identity provider', () => this.put(IdentityProviderEntity, row));
+  }
+
+  async deleteIdentityProvider(): Promise<void> {
+    const { affected } = await writing('identity provider', () => this.manager.delete(IdentityProviderEntity, { tenantId: this.tenantId }));
+    if (affected === 0) throw absent('identity provider');
+  }
+
+  async insertStop({ stopId, target, reason, stoppedBy, stoppedAt, mac }: Parameters<Writes['insertStop']>[0]): Promise<void> {
+    const row = {
+      tenantId: this.tenantId,
+      stopId,
+      target,
+      reason,
+      stoppedBy,
+      stoppedAt: new Date(stoppedAt),
+      mac: mac ? Buffer.from(mac) : null,
+    };
     await writing('stop', () => this.manager.insert(StopEntity, row));
   }
 
-  async liftStop(id: StopAnswer['stopId'], by: string, at: Date): Promise<void> {
+  async liftStop(id: StopAnswer['stopId'], { by, at, number, mac }: Parameters<Writes['liftStop']>[1]): Promise<void> {
     const active = { tenantId: this.tenantId, stopId: id, liftedAt: IsNull() };
-    const { affected } = await writing('stop', () => this.manager.update(StopEntity, active, { liftedAt: at, liftedBy: by }));
+    const lift = { liftedAt: at, liftedBy: by, liftNumber: number, liftMac: Buffer.from(mac) };
+    const { affected } = await overtaken('Another stop was lifted at the same time. Try again.', () =>
+      writing('stop', () => this.manager.update(StopEntity, active, lift)),
+    );
     if (affected === 0) throw absent('stop');
+  }
+
+  /** Inserts, or changes every other column of the row that has this key. */
+  private async put<Row extends ObjectLiteral>(entity: EntitySchema<Row>, row: QueryDeepPartialEntity<Row>): Promise<void> {
+    const { columns } = this.manager.dataSource.getMetadata(entity);
+    const [keys, others] = [columns.filter(({ isPrimary }) => isPrimary), columns.filter(({ isPrimary }) => !isPrimary)];
+    const names = (some: typeof columns) => some.map(({ databaseName }) => databaseName);
+    await this.manager.createQueryBuilder().insert().into(entity).values(row).orUpdate(names(others), names(keys)).execute();
+  }
+
+  private async changeService(service: ServiceName, change: { operations: DataOperation[] } | { suspended: boolean }): Promise<void> {
+    const which = { tenantId: PLATFORM, service };
+    const { affected } = await writing('service', () => this.manager.update(ServiceEntity, which, change));
+    if (affected === 0) throw absent('service');
+  }
+}
+
+/** What exists already was made by somebody else, since this was decided. @throws KeywardError precondition-failed */
+async function overtaken<Answer>(told: string, write: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await write();
+  } catch (error) {
+    throw error instanceof KeywardError && error.code === 'already-exists' ? new KeywardError('precondition-failed', told) : error;
   }
 }
 

@@ -69,6 +69,9 @@ export class TestDatabase {
   }
 }
 
+/** Any 32 bytes. */
+export const MAC = `decode(repeat('00', 32), 'hex')`;
+
 export interface TestTenant {
   readonly tenant: TenantId;
   readonly logId: string;
@@ -83,7 +86,8 @@ async function addTenant(client: pg.Client, name: string): Promise<TestTenant> {
   await client.query('INSERT INTO keyward.tenant_head (tenant_id) VALUES ($1)', [name]);
   await client.query(`INSERT INTO keyward.log VALUES ($1, $2, 'keyward.test/' || $1, 'vkey')`, [name, logId]);
   await client.query(
-    `INSERT INTO keyward.credential VALUES ($1, $2, 'anna', 'admin', decode(repeat('00', 32), 'hex'), now(), now() + interval '1 day')`,
+    `INSERT INTO keyward.credential (tenant_id, credential_id, principal, role, auth_method, mac, created_at, expires_at, binding_mac)
+      VALUES ($1, $2, 'anna', 'admin', 'api-key', ${MAC}, now(), now() + interval '1 day', ${MAC})`,
     [name, credentialId],
   );
   return { tenant, logId, credentialId };
@@ -109,7 +113,7 @@ export function aRecord({ tenant, logId, credentialId }: TestTenant, op: RecordB
     category: 'use',
     rw: 'read',
     outcome: 'succeeded',
-    actor: { type: 'service', tenant, principal: 'billing', credentialId },
+    actor: { type: 'service', tenant, principal: 'billing', credentialId, authMethod: 'api-key' },
     request: { requestId: `req_${now}` },
     ...details,
   };

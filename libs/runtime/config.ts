@@ -39,12 +39,30 @@ export interface Config {
   readonly credentialsFile: string | undefined;
   /** Host name in the origin line of every tenant's log. */
   readonly platformHost: string;
+  /** What services name as `aud` when they sign their own tokens. */
+  readonly audience: string;
+  /** Networks of proxies whose word on the caller's address is taken. */
+  readonly trustedProxies: readonly string[];
+  /** `host:port` of tenants' identity providers that may be private, or plain http. */
+  readonly egressAllow: readonly string[];
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** End when the parent process is gone: set by the embedded starter, so that its death leaves nothing behind. */
   readonly exitWithParent: boolean;
 }
 
 const text = z.string().min(1);
+/** Several values by commas; nothing where the variable is empty. */
+const listOf = (item: z.ZodType<string, string>) =>
+  z
+    .string()
+    .default('')
+    .transform((list) =>
+      list
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    )
+    .pipe(z.array(item));
 const settings = z.object({
   KEYWARD_LISTEN: z
     .string()
@@ -59,6 +77,11 @@ const settings = z.object({
   KEYWARD_TLS_KEY_FILE: text.optional(),
   KEYWARD_TLS: z.enum(['proxy']).optional(),
   KEYWARD_PLATFORM_HOST: z.hostname().default('keyward.local'),
+  KEYWARD_AUDIENCE: text.max(256).optional(),
+  KEYWARD_TRUSTED_PROXIES: listOf(
+    z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], { error: 'must be addresses or networks such as 10.0.0.0/8, by commas' }),
+  ),
+  KEYWARD_EGRESS_ALLOW: listOf(z.string().regex(/^(\[[0-9A-Fa-f:.]+\]|[^:[\]/@]+):\d{1,5}$/, 'must be host:port, by commas')),
   KEYWARD_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   KEYWARD_EXIT_WITH_PARENT: z.enum(['0', '1']).default('0'),
 });
@@ -83,6 +106,9 @@ export function loadConfig(name: ProcessName, environment: Environment = process
     dataDir: read.KEYWARD_DATA_DIR,
     credentialsFile: read.KEYWARD_CREDENTIALS_FILE,
     platformHost: read.KEYWARD_PLATFORM_HOST,
+    audience: read.KEYWARD_AUDIENCE ?? `keyward:${read.KEYWARD_PLATFORM_HOST}`,
+    trustedProxies: read.KEYWARD_TRUSTED_PROXIES,
+    egressAllow: read.KEYWARD_EGRESS_ALLOW,
     logLevel: read.KEYWARD_LOG_LEVEL,
     exitWithParent: read.KEYWARD_EXIT_WITH_PARENT === '1',
   };

@@ -20,7 +20,7 @@ const key = {
   primaryVersion: VERSION_ID,
   createdAt: TIME,
 };
-const issued = { credentialId: CREDENTIAL, principal: 'ann', role: 'admin', apiKey: 'kw_acme_x_y', expiresAt: TIME };
+const issued = { credentialId: CREDENTIAL, principal: 'ann', role: 'admin', authMethod: 'api-key', apiKey: 'kw_acme_x_y', expiresAt: TIME };
 const policy = {
   version: 1,
   digest: 'ab',
@@ -29,9 +29,32 @@ const policy = {
   document: { schema: 'keyward.policy/1', roles: {}, grants: [], guardrails: [] },
 };
 const stop = { stopId: STOP, target: { scope: 'everything' }, reason: '', stoppedBy: 'ann', stoppedAt: TIME };
-const service = { service: 'billing', description: '', createdAt: TIME };
+const service = { service: 'billing', description: '', operations: ['Decrypt'], suspended: false, createdAt: TIME };
+const suspension = { tenant: 'acme', reason: '', suspendedBy: 'root', suspendedAt: TIME };
+const provider = {
+  issuer: 'https://i',
+  audience: 'a',
+  jwksUri: 'https://i/jwks',
+  algorithms: ['RS256'],
+  changedBy: 'ann',
+  changedAt: TIME,
+};
+const draft = { digest: 'd', author: 'ann', savedAt: TIME, document: { schema: 'keyward.policy/1' } };
+const lint = { valid: true, findings: [], sentences: [] };
+const preview = {
+  from: TIME,
+  calls: 1,
+  complete: true,
+  newlyRefused: 0,
+  newlyAllowed: 0,
+  unjudged: 0,
+  changes: [],
+  lockouts: [],
+  sentences: [],
+};
+const who = { keyId: KEY_ID, aliases: [], subject: 'svc:a', operations: ['Decrypt'], grant: 'g', conditions: '', except: [] };
 const page = <Item>(item: Item) => ({ items: [item], nextCursor: 'more' });
-const credential = { credentialId: CREDENTIAL, principal: 'ann', role: 'admin', createdAt: TIME, expiresAt: TIME };
+const credential = { credentialId: CREDENTIAL, principal: 'ann', role: 'admin', authMethod: 'api-key', createdAt: TIME, expiresAt: TIME };
 const document = { schema: 'keyward.policy/1' } as const;
 
 let fake: FakeDataPlane;
@@ -53,6 +76,12 @@ const ROUTES: readonly [want: string, answered: object | undefined, call: () => 
   ['GET /v1/tenants?limit=2&cursor=a%2Fb',                      page({ tenant: 'acme', displayName: 'A', state: 'Active', createdAt: TIME }), () => admin.listTenants({ limit: 2, cursor: 'a/b' })],
   ['POST /v1/services',                                         service,          () => admin.registerService({ service: 'billing' })],
   ['GET /v1/services',                                          page(service),    () => admin.listServices()],
+  ['PUT /v1/services/billing/catalogue',                        service,          () => admin.putCatalogueEntry('billing', { operations: ['Decrypt'] })],
+  ['POST /v1/services/billing/suspend',                         service,          () => admin.suspendService('billing')],
+  ['POST /v1/services/billing/resume',                          service,          () => admin.resumeService('billing')],
+  ['PUT /v1/suspensions/acme',                                  suspension,       () => admin.suspendTenant('acme', { reason: 'x' })],
+  ['DELETE /v1/suspensions/acme',                               undefined,        () => admin.resumeTenant('acme')],
+  ['GET /v1/suspensions',                                       page(suspension), () => admin.listSuspensions()],
   ['POST /v1/services/billing/credentials',                     issued,           () => admin.issueServiceCredential('billing')],
   ['GET /v1/services/billing/credentials',                      page(credential), () => admin.listServiceCredentials('billing')],
   [`DELETE /v1/services/billing/credentials/${CREDENTIAL}`,     undefined,        () => admin.revokeServiceCredential('billing', CREDENTIAL)],
@@ -68,6 +97,23 @@ const ROUTES: readonly [want: string, answered: object | undefined, call: () => 
   ['POST /v1/tenants/acme/aliases',           { alias: 'alias/a', keyId: KEY_ID }, () => admin.createAlias('acme', { alias: 'alias/a', keyId: KEY_ID })],
   ['GET /v1/tenants/acme/policy',                               policy,           () => admin.getPolicy('acme')],
   ['PUT /v1/tenants/acme/policy',                               policy,           () => admin.putPolicy('acme', document, 0)],
+  ['PUT /v1/tenants/acme/identity-provider',                    provider,         () => admin.putIdentityProvider('acme', { issuer: 'https://i', audience: 'a', jwksUri: 'https://i/jwks' })],
+  ['GET /v1/tenants/acme/identity-provider',                    provider,         () => admin.getIdentityProvider('acme')],
+  ['DELETE /v1/tenants/acme/identity-provider',                 undefined,        () => admin.deleteIdentityProvider('acme')],
+  ['GET /v1/tenants/acme/policy/versions',                      page({ version: 1, digest: 'd', author: 'a', publishedAt: TIME }), () => admin.listPolicyVersions('acme')],
+  ['GET /v1/tenants/acme/policy/versions/3',                    policy,           () => admin.getPolicyVersion('acme', 3)],
+  ['GET /v1/tenants/acme/policy/diff?from=1&to=2',              { from: 1, to: 2, change: 'same', sentences: [] }, () => admin.diffPolicy('acme', { from: 1, to: 2 })],
+  ['POST /v1/tenants/acme/policy/versions/1/rollback',          policy,           () => admin.rollbackPolicy('acme', 1, 2)],
+  ['POST /v1/tenants/acme/policy/lint',                         lint,             () => admin.lintPolicy('acme', { text: '{}' })],
+  ['PUT /v1/tenants/acme/policy/draft',                         draft,            () => admin.putPolicyDraft('acme', { text: '{}' })],
+  ['GET /v1/tenants/acme/policy/draft',                         draft,            () => admin.getPolicyDraft('acme')],
+  ['DELETE /v1/tenants/acme/policy/draft',                      undefined,        () => admin.discardPolicyDraft('acme')],
+  ['GET /v1/tenants/acme/policy/draft/validation',              { ...lint, digest: 'd', replaces: 1, change: 'same', diff: [] }, () => admin.validatePolicyDraft('acme')],
+  ['GET /v1/tenants/acme/policy/draft/preview?days=7',          preview,          () => admin.previewPolicyDraft('acme', 7)],
+  ['POST /v1/tenants/acme/policy/draft/publish',                policy,           () => admin.publishPolicyDraft('acme', 2, { acknowledge: ['G016'] })],
+  ['POST /v1/tenants/acme/policy/simulate',                     { allowed: true, rules: [], sentences: [] }, () => admin.simulatePolicy('acme', { subject: 'svc:a', operation: 'Decrypt', keyId: 'alias/a' })],
+  ['GET /v1/tenants/acme/who-can?keyId=alias%2Fa',              page(who),        () => admin.whoCan('acme', { keyId: 'alias/a' })],
+  [`GET /v1/tenants/acme/stops/${STOP}`,                        stop,             () => admin.getStop('acme', STOP)],
   ['POST /v1/tenants/acme/stops',                               stop,             () => admin.stop('acme', { target: { scope: 'everything' } })],
   ['GET /v1/tenants/acme/stops',                                page(stop),       () => admin.listStops('acme')],
   [`DELETE /v1/tenants/acme/stops/${STOP}`,                     undefined,        () => admin.lift('acme', STOP)],

@@ -2,28 +2,46 @@ import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import {
   aliasAnswer,
+  type catalogueEntryRequest,
   type createAliasRequest,
   type createKeyRequest,
   credentialSummary,
+  type diffPolicyQuery,
   enrolAnswer,
   type enrolRequest,
+  identityProviderAnswer,
+  type identityProviderRequest,
   type issueCredentialRequest,
   issuedCredential,
   type issueServiceCredentialRequest,
   keyDescription,
+  lintAnswer,
   type listRecordsQuery,
   onboardTenantAnswer,
   type onboardTenantRequest,
   type pageQuery,
   policyAnswer,
+  policyDiffAnswer,
   type policyDocument,
+  policyDraftAnswer,
+  type policyText,
+  policyVersionSummary,
+  previewAnswer,
+  type publishDraftRequest,
   recordsAnswer,
   type registerServiceRequest,
   serviceSummary,
+  simulateAnswer,
+  type simulateRequest,
   stopAnswer,
   type stopRequest,
+  type suspendRequest,
+  suspensionAnswer,
   tenantSummary,
+  validateDraftAnswer,
+  whoCanEntry,
 } from '#contract';
+import { bearerOf, type Proof } from './bearer.js';
 import { PlaneCalls } from './plane-calls.js';
 import type { Patience } from './retries.js';
 import { type Connection, Transport } from './transport.js';
@@ -31,12 +49,10 @@ import { type Connection, Transport } from './transport.js';
 export const DEFAULT_KEY_PLANE = 'http://127.0.0.1:7710';
 export const DEFAULT_AUDITOR = 'http://127.0.0.1:7730';
 
-export interface KeywardAdminOptions extends Partial<Patience>, Partial<Omit<Connection, 'url' | 'keepAlive'>> {
-  /** An operator's, admin's or auditor's credential; or an enrolment code, which may do nothing but enrol. */
-  readonly apiKey: string;
-  readonly keyPlane?: string | undefined;
-  readonly auditor?: string | undefined;
-}
+/** `apiKey`: an operator's, admin's or auditor's credential; or an enrolment code, which may do nothing but enrol. */
+export type KeywardAdminOptions = Proof &
+  Partial<Patience> &
+  Partial<Omit<Connection, 'url' | 'keepAlive'>> & { readonly keyPlane?: string | undefined; readonly auditor?: string | undefined };
 
 type Page = Partial<z.output<typeof pageQuery>>;
 type RecordsFilter = Partial<Omit<z.output<typeof listRecordsQuery>, 'keyId' | 'op'>> & { readonly keyId?: string; readonly op?: string };
@@ -50,9 +66,9 @@ export class KeywardAdmin {
   readonly #keys: PlaneCalls;
   readonly #audit: PlaneCalls;
 
-  constructor({ apiKey, keyPlane = DEFAULT_KEY_PLANE, auditor = DEFAULT_AUDITOR, ca, allowPlainHttp, ...patience }: KeywardAdminOptions) {
+  constructor({ keyPlane = DEFAULT_KEY_PLANE, auditor = DEFAULT_AUDITOR, ca, allowPlainHttp, ...options }: KeywardAdminOptions) {
     // No kept connection: a change must not be lost on one that the server has just closed, for it is not sent again.
-    const to = (url: string) => new PlaneCalls(new Transport({ url, ca, allowPlainHttp, keepAlive: false }), apiKey, patience);
+    const to = (url: string) => new PlaneCalls(new Transport({ url, ca, allowPlainHttp, keepAlive: false }), bearerOf(options), options);
     this.#keys = to(keyPlane);
     this.#audit = to(auditor);
   }
@@ -70,6 +86,25 @@ export class KeywardAdmin {
   listServices(page: Page = {}) {
     return this.#keys.read(pageOf(serviceSummary), '/v1/services', page);
   }
+  putCatalogueEntry(service: string, body: z.input<typeof catalogueEntryRequest>) {
+    return this.#keys.change(serviceSummary, { method: 'PUT', path: at`/v1/services/${service}/catalogue`, body });
+  }
+  suspendService(service: string, body: z.input<typeof suspendRequest> = {}) {
+    return this.#keys.change(serviceSummary, { path: at`/v1/services/${service}/suspend`, body });
+  }
+  resumeService(service: string) {
+    return this.#keys.change(serviceSummary, { path: at`/v1/services/${service}/resume` });
+  }
+  suspendTenant(tenant: string, body: z.input<typeof suspendRequest> = {}) {
+    return this.#keys.change(suspensionAnswer, { method: 'PUT', path: at`/v1/suspensions/${tenant}`, body });
+  }
+  resumeTenant(tenant: string) {
+    return this.#keys.changeOnly({ method: 'DELETE', path: at`/v1/suspensions/${tenant}` });
+  }
+  listSuspensions(page: Page = {}) {
+    return this.#keys.read(pageOf(suspensionAnswer), '/v1/suspensions', page);
+  }
+  /** With `publicKey` no API key is answered: the service signs its own tokens. */
   issueServiceCredential(service: string, body: z.input<typeof issueServiceCredentialRequest> = {}) {
     return this.#keys.change(issuedCredential, { path: at`/v1/services/${service}/credentials`, body });
   }
@@ -86,6 +121,16 @@ export class KeywardAdmin {
   }
 
   // A tenant's admins
+  putIdentityProvider(tenant: string, body: z.input<typeof identityProviderRequest>) {
+    return this.#keys.change(identityProviderAnswer, { method: 'PUT', path: at`/v1/tenants/${tenant}/identity-provider`, body });
+  }
+  getIdentityProvider(tenant: string) {
+    return this.#keys.read(identityProviderAnswer, at`/v1/tenants/${tenant}/identity-provider`);
+  }
+  deleteIdentityProvider(tenant: string) {
+    return this.#keys.changeOnly({ method: 'DELETE', path: at`/v1/tenants/${tenant}/identity-provider` });
+  }
+  /** With `subject` no API key is answered: the person signs in at the tenant's identity provider. */
   issueCredential(tenant: string, body: z.input<typeof issueCredentialRequest>) {
     return this.#keys.change(issuedCredential, { path: at`/v1/tenants/${tenant}/credentials`, body });
   }
@@ -118,11 +163,64 @@ export class KeywardAdmin {
   }
   /** `replaces`: the version that was read, 0 for the first. @throws Conflict `precondition-failed` when another came between */
   putPolicy(tenant: string, document: z.input<typeof policyDocument>, replaces: number) {
-    const headers: Record<string, string> = replaces === 0 ? { 'if-none-match': '*' } : { 'if-match': `"${replaces}"` };
-    return this.#keys.change(policyAnswer, { method: 'PUT', path: at`/v1/tenants/${tenant}/policy`, body: document, headers });
+    const path = at`/v1/tenants/${tenant}/policy`;
+    return this.#keys.change(policyAnswer, { method: 'PUT', path, body: document, headers: ifReplacing(replaces) });
+  }
+  listPolicyVersions(tenant: string, page: Page = {}) {
+    return this.#keys.read(pageOf(policyVersionSummary), at`/v1/tenants/${tenant}/policy/versions`, page);
+  }
+  getPolicyVersion(tenant: string, version: number) {
+    return this.#keys.read(policyAnswer, at`/v1/tenants/${tenant}/policy/versions/${version}`);
+  }
+  /** Casbin CSV. */
+  exportPolicy(tenant: string, version: number): Promise<string> {
+    return this.#keys.readText(at`/v1/tenants/${tenant}/policy/versions/${version}/csv`);
+  }
+  /** `from` left out: the version in force; `to` left out: the draft; 0: no policy. */
+  diffPolicy(tenant: string, query: z.input<typeof diffPolicyQuery> = {}) {
+    return this.#keys.read(policyDiffAnswer, at`/v1/tenants/${tenant}/policy/diff`, query as Versions);
+  }
+  /** Publishes an old version again, as a new one. @throws Conflict `precondition-failed` */
+  rollbackPolicy(tenant: string, version: number, replaces: number) {
+    const path = at`/v1/tenants/${tenant}/policy/versions/${version}/rollback`;
+    return this.#keys.change(policyAnswer, { path, headers: ifReplacing(replaces) });
+  }
+  lintPolicy(tenant: string, body: z.input<typeof policyText>) {
+    return this.#keys.ask(lintAnswer, at`/v1/tenants/${tenant}/policy/lint`, body);
+  }
+  putPolicyDraft(tenant: string, body: z.input<typeof policyText>) {
+    return this.#keys.change(policyDraftAnswer, { method: 'PUT', path: at`/v1/tenants/${tenant}/policy/draft`, body });
+  }
+  getPolicyDraft(tenant: string) {
+    return this.#keys.read(policyDraftAnswer, at`/v1/tenants/${tenant}/policy/draft`);
+  }
+  discardPolicyDraft(tenant: string) {
+    return this.#keys.changeOnly({ method: 'DELETE', path: at`/v1/tenants/${tenant}/policy/draft` });
+  }
+  validatePolicyDraft(tenant: string) {
+    return this.#keys.read(validateDraftAnswer, at`/v1/tenants/${tenant}/policy/draft/validation`);
+  }
+  /** What the draft would have answered to the calls of the last days. */
+  previewPolicyDraft(tenant: string, days = 30) {
+    return this.#keys.read(previewAnswer, at`/v1/tenants/${tenant}/policy/draft/preview`, { days });
+  }
+  /** `acknowledge`: the codes of the warnings that its author has seen. @throws Conflict `precondition-failed`, InvalidCall with the rest */
+  publishPolicyDraft(tenant: string, replaces: number, body: z.input<typeof publishDraftRequest> = {}) {
+    const path = at`/v1/tenants/${tenant}/policy/draft/publish`;
+    return this.#keys.change(policyAnswer, { path, body, headers: ifReplacing(replaces) });
+  }
+  simulatePolicy(tenant: string, body: z.input<typeof simulateRequest>) {
+    return this.#keys.ask(simulateAnswer, at`/v1/tenants/${tenant}/policy/simulate`, body);
+  }
+  whoCan(tenant: string, query: Page & { readonly keyId?: string; readonly operation?: string } = {}) {
+    return this.#keys.read(pageOf(whoCanEntry), at`/v1/tenants/${tenant}/who-can`, query);
   }
   stop(tenant: string, body: z.input<typeof stopRequest>) {
     return this.#keys.change(stopAnswer, { path: at`/v1/tenants/${tenant}/stops`, body });
+  }
+  /** With its receipt, signed as soon as a checkpoint covers it. */
+  getStop(tenant: string, stopId: string) {
+    return this.#keys.read(stopAnswer, at`/v1/tenants/${tenant}/stops/${stopId}`);
   }
   lift(tenant: string, stopId: string) {
     return this.#keys.changeOnly({ method: 'DELETE', path: at`/v1/tenants/${tenant}/stops/${stopId}` });
@@ -145,5 +243,11 @@ export class KeywardAdmin {
   }
 }
 
+type Versions = { readonly from?: number; readonly to?: number };
+
+const ifReplacing = (version: number): Record<string, string> =>
+  version === 0 ? { 'if-none-match': '*' } : { 'if-match': `"${version}"` };
+
 /** A path whose parts cannot leave their place. */
-const at = (parts: TemplateStringsArray, ...names: readonly string[]) => String.raw({ raw: parts }, ...names.map(encodeURIComponent));
+const at = (parts: TemplateStringsArray, ...names: readonly (string | number)[]) =>
+  String.raw({ raw: parts }, ...names.map((name) => encodeURIComponent(name)));

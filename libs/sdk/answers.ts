@@ -85,8 +85,8 @@ function errorFrom(answer: WireAnswer): KeywardError {
   const given = problem.safeParse(jsonOf(answer.body));
   const told = { status: answer.status, record: recordOf(answer), retryAfterMs: retryAfterOf(answer) };
   if (given.success) {
-    const { title, detail, code, requestId, retryable, errors } = given.data;
-    return errorOf(detail ? `${title} ${detail}` : title, { ...told, code, requestId, retryable, fields: errors });
+    const { title, detail, code, requestId, retryable, errors, reason } = given.data;
+    return errorOf(detail ? `${title} ${detail}` : title, { ...told, code, requestId, retryable, fields: errors, reason });
   }
   // Not from a plane but from something in between, or from a newer one.
   const code = BY_STATUS[answer.status] ?? 'bad-answer';

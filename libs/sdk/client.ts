@@ -1,22 +1,23 @@
-import { ciphertextAnswer, dataKeyAnswer, type EncryptionContext, plaintextAnswer } from '#contract';
+import { ciphertextAnswer, dataKeyAnswer, dryRunAnswer, type EncryptionContext, type Justification, plaintextAnswer } from '#contract';
 import { parsed, type Provenance, provenanceOf, soundDataKey, succeeded, takePlaintext } from './answers.js';
 import { encodeBase64 } from './base64-bytes.js';
-import { DEFAULT_PATIENCE, type Patience, withRetries } from './retries.js';
+import { type Bearer, bearerOf, type Proof } from './bearer.js';
+import { type Patience, patienceOf, withRetries } from './retries.js';
 import { type Connection, Transport, type WireAnswer } from './transport.js';
 
 export const DEFAULT_DATA_PLANE = 'http://127.0.0.1:7720';
 const AES_256_BYTES = 32;
 const AES_128_BYTES = 16;
 
-export interface KeywardClientOptions extends Partial<Patience>, Partial<Omit<Connection, 'keepAlive'>> {
-  /** The service's credential, `kw_platform_…`. */
-  readonly apiKey: string;
-}
+/** `apiKey` is the service's credential, `kw_platform_…`; with `signingKey` the service needs none. */
+export type KeywardClientOptions = Proof & Partial<Patience> & Partial<Omit<Connection, 'keepAlive'>>;
 
 interface OfTenant {
   readonly tenant: string;
   /** Bound to the ciphertext: the same pairs must be given to decrypt. At most 8192 bytes in all. */
   readonly context?: EncryptionContext | undefined;
+  /** Why: some grants ask for it, and the tenant's trail keeps it. */
+  readonly justification?: Justification | undefined;
 }
 /** `keyId` is a key's id or `alias/name`. */
 export interface EncryptCall extends OfTenant {
@@ -43,6 +44,17 @@ interface UsedKey extends Provenance {
 export interface Ciphertext extends UsedKey {
   readonly ciphertext: Uint8Array;
 }
+/** The call would be allowed, with this key. */
+export interface DryRun extends UsedKey {
+  readonly dryRun: true;
+}
+/** What may be asked beforehand, and of what. */
+export interface DryRunCalls {
+  readonly encrypt: EncryptCall;
+  readonly decrypt: DecryptCall;
+  readonly generateDataKey: DataKeyCall;
+  readonly generateDataKeyWithoutPlaintext: DataKeyCall;
+}
 /** Wipe `plaintext` (`.fill(0)`) when you are done with it. */
 export interface Plaintext extends UsedKey {
   readonly plaintext: Uint8Array;
@@ -60,33 +72,32 @@ export interface DataKey extends UsedKey {
  */
 export class KeywardClient {
   readonly #transport: Transport;
-  readonly #apiKey: string;
+  readonly #bearer: Bearer;
   readonly #patience: Patience;
 
-  constructor({ apiKey, url = DEFAULT_DATA_PLANE, ca, allowPlainHttp, ...patience }: KeywardClientOptions) {
-    this.#apiKey = apiKey;
+  constructor({ url = DEFAULT_DATA_PLANE, ca, allowPlainHttp, ...options }: KeywardClientOptions) {
+    this.#bearer = bearerOf(options);
     this.#transport = new Transport({ url, ca, allowPlainHttp, keepAlive: true });
-    this.#patience = { ...DEFAULT_PATIENCE, ...patience };
+    this.#patience = patienceOf(options);
   }
 
-  async encrypt({ tenant, keyId, plaintext, context }: EncryptCall): Promise<Ciphertext> {
-    const body = bodyWithPlaintext({ keyId, encryptionContext: context }, plaintext);
+  async encrypt(call: EncryptCall): Promise<Ciphertext> {
+    const body = BODIES.encrypt(call);
     try {
-      return ciphertextFrom(await this.#call(tenant, 'encrypt', body));
+      return ciphertextFrom(await this.#call(call.tenant, PATHS.encrypt, body));
     } finally {
       body.fill(0);
     }
   }
 
-  async decrypt({ tenant, ciphertext, keyId, context }: DecryptCall): Promise<Plaintext> {
-    const request = { ciphertext: Buffer.from(ciphertext).toString('base64'), keyId, encryptionContext: context };
-    const answer = await this.#call(tenant, 'decrypt', jsonBody(request));
+  async decrypt(call: DecryptCall): Promise<Plaintext> {
+    const answer = await this.#call(call.tenant, PATHS.decrypt, BODIES.decrypt(call));
     return withPlaintext(answer, (plaintext) => ({ ...parsed(plaintextAnswer, answer), plaintext, ...provenanceOf(answer) }));
   }
 
   /** @throws ServerFault `bad-answer` for a data key that is short or all zero */
   async generateDataKey(call: DataKeyCall): Promise<DataKey> {
-    const answer = await this.#call(call.tenant, 'data-keys', dataKeyBody(call));
+    const answer = await this.#call(call.tenant, PATHS.generateDataKey, BODIES.generateDataKey(call));
     return withPlaintext(answer, (dataKey) => {
       const { ciphertext, ...used } = parsed(dataKeyAnswer, answer);
       const provenance = provenanceOf(answer);
@@ -96,7 +107,19 @@ export class KeywardClient {
 
   /** A data key for later: only its ciphertext. */
   async generateDataKeyWithoutPlaintext(call: DataKeyCall): Promise<Ciphertext> {
-    return ciphertextFrom(await this.#call(call.tenant, 'data-keys/without-plaintext', dataKeyBody(call)));
+    const body = BODIES.generateDataKeyWithoutPlaintext(call);
+    return ciphertextFrom(await this.#call(call.tenant, PATHS.generateDataKeyWithoutPlaintext, body));
+  }
+
+  /** Would this call be allowed now? No key is used. @throws what the call itself would throw */
+  async dryRun<Name extends keyof DryRunCalls>(operation: Name, call: DryRunCalls[Name]): Promise<DryRun> {
+    const body = BODIES[operation](call, true);
+    try {
+      const answer = await this.#call(call.tenant, PATHS[operation], body);
+      return { ...parsed(dryRunAnswer, answer), ...provenanceOf(answer) };
+    } finally {
+      body.fill(0);
+    }
   }
 
   /** Closes idle connections; calls still work afterwards. */
@@ -105,8 +128,10 @@ export class KeywardClient {
   }
 
   #call(tenant: string, operation: string, body: Uint8Array): Promise<WireAnswer> {
-    const call = { method: 'POST', path: `/v1/tenants/${encodeURIComponent(tenant)}/${operation}`, token: this.#apiKey, body } as const;
-    return withRetries(this.#patience, async (timeoutMs) => succeeded(await this.#transport.exchange(call, timeoutMs)));
+    const call = { method: 'POST', path: `/v1/tenants/${encodeURIComponent(tenant)}/${operation}`, body } as const;
+    return withRetries(this.#patience, async (timeoutMs) =>
+      succeeded(await this.#transport.exchange({ ...call, token: await this.#bearer() }, timeoutMs)),
+    );
   }
 }
 
@@ -126,8 +151,28 @@ function ciphertextFrom(answer: WireAnswer): Ciphertext {
   return { ...used, ciphertext: fromBase64(ciphertext), ...provenanceOf(answer) };
 }
 
-const dataKeyBody = ({ keyId, keySpec, numberOfBytes, context }: DataKeyCall) =>
-  jsonBody({ keyId, keySpec, numberOfBytes, encryptionContext: context });
+const PATHS = {
+  encrypt: 'encrypt',
+  decrypt: 'decrypt',
+  generateDataKey: 'data-keys',
+  generateDataKeyWithoutPlaintext: 'data-keys/without-plaintext',
+} as const satisfies Record<keyof DryRunCalls, string>;
+
+const dataKeyBody = ({ keySpec, numberOfBytes, ...call }: DataKeyCall, dryRun?: true) =>
+  jsonBody({ keySpec, numberOfBytes, ...askedFor(call, dryRun) });
+
+/** The request of each call, which carries `dryRun` or nothing of it. */
+const BODIES: { readonly [Name in keyof DryRunCalls]: (call: DryRunCalls[Name], dryRun?: true) => Uint8Array } = {
+  encrypt: ({ plaintext, ...call }, dryRun) => bodyWithPlaintext(askedFor(call, dryRun), plaintext),
+  decrypt: ({ ciphertext, ...call }, dryRun) =>
+    jsonBody({ ciphertext: Buffer.from(ciphertext).toString('base64'), ...askedFor(call, dryRun) }),
+  generateDataKey: dataKeyBody,
+  generateDataKeyWithoutPlaintext: dataKeyBody,
+};
+
+function askedFor({ keyId, context, justification }: OfTenant & { readonly keyId?: string | undefined }, dryRun: true | undefined): object {
+  return { keyId, encryptionContext: context, justification, dryRun };
+}
 
 const lengthOf = ({ keySpec, numberOfBytes }: DataKeyCall) => numberOfBytes ?? (keySpec === 'AES_128' ? AES_128_BYTES : AES_256_BYTES);
 

@@ -8,7 +8,7 @@ import {
   NodeDefaultCryptographicMaterialsManager,
   type NodeMaterialsManager,
 } from '@aws-crypto/material-management-node';
-import { type EncryptionContext, encryptionContext } from '#contract';
+import { type EncryptionContext, encryptionContext, LONGEST_DATA_KEY_LEASE_MS } from '#contract';
 import { DataKeyCache } from './data-key-cache.js';
 import { DecryptFailed, InvalidCall, KeywardError } from './errors.js';
 import { GuardedStream } from './guarded-stream.js';
@@ -26,7 +26,7 @@ const { decryptUnsignedMessageStream } = buildDecrypt(CLIENT_OPTIONS);
 export const DEFAULT_FRAME_BYTES = 1024 * 1024;
 
 export interface CacheLimits {
-  /** A data key is used no longer than this. It also bounds how long a stop leaves this process able to work. */
+  /** A data key is used no longer than this, 300,000 at most. It also bounds how long a stop leaves this process able to work. */
   readonly maxAgeMs: number;
   /** Messages and bytes that one data key encrypts at most. */
   readonly maxMessages: number;
@@ -75,6 +75,10 @@ export class Envelope {
   constructor(source: DataKeySource, { cache = {}, frameBytes = DEFAULT_FRAME_BYTES }: EnvelopeOptions = {}) {
     this.#source = source;
     this.#limits = cache === false ? undefined : { ...DEFAULT_CACHE_LIMITS, ...cache };
+    if (this.#limits !== undefined && !(this.#limits.maxAgeMs <= LONGEST_DATA_KEY_LEASE_MS))
+      throw new RangeError(
+        `cache.maxAgeMs must be at most ${LONGEST_DATA_KEY_LEASE_MS}: a stop's receipt promises that no data key is held longer.`,
+      );
     this.#cache = this.#limits && new DataKeyCache(this.#limits.capacity, this.#limits.maxAgeMs);
     this.#frameBytes = frameBytes;
   }

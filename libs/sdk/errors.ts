@@ -1,4 +1,4 @@
-import type { Problem, ProblemCode } from '#contract';
+import type { Problem, ProblemCode, RefusalReason } from '#contract';
 
 /** A code of the wire, or `bad-answer`: what came back is not an answer that Keyward gives. */
 export type ErrorCode = ProblemCode | 'bad-answer';
@@ -13,6 +13,7 @@ export interface ErrorFacts {
   readonly retryable?: boolean | undefined;
   readonly retryAfterMs?: number | undefined;
   readonly fields?: Problem['errors'] | undefined;
+  readonly reason?: RefusalReason | undefined;
   readonly cause?: unknown;
 }
 
@@ -30,6 +31,8 @@ export abstract class KeywardError extends Error {
   readonly retryAfterMs: number | undefined;
   /** The fields that were refused. */
   readonly fields: NonNullable<Problem['errors']>;
+  /** Why it was refused, as far as the caller may know: only a service that a grant names is told. */
+  readonly reason: RefusalReason | undefined;
 
   constructor(message: string, facts: ErrorFacts) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
@@ -41,6 +44,7 @@ export abstract class KeywardError extends Error {
     this.retryable = facts.retryable ?? false;
     this.retryAfterMs = facts.retryAfterMs;
     this.fields = facts.fields ?? [];
+    this.reason = facts.reason;
   }
 }
 

@@ -1,11 +1,14 @@
 export { DEFAULT_AUDITOR, DEFAULT_KEY_PLANE, KeywardAdmin, type KeywardAdminOptions } from './admin-client.js';
 export type { Provenance, Told } from './answers.js';
+export type { Proof, SigningKey } from './bearer.js';
 export {
   type Ciphertext,
   type DataKey,
   type DataKeyCall,
   type DecryptCall,
   DEFAULT_DATA_PLANE,
+  type DryRun,
+  type DryRunCalls,
   type EncryptCall,
   KeywardClient,
   type KeywardClientOptions,

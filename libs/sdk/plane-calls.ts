@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { z } from 'zod';
+import type { Bearer } from './bearer.js';
 import { parsed, type Told, toldBy, succeeded } from './answers.js';
-import { DEFAULT_PATIENCE, type Patience, withRetries } from './retries.js';
+import { type Patience, patienceOf, withRetries } from './retries.js';
 import type { Transport, WireAnswer, WireCall } from './transport.js';
 
 type Query = Readonly<Record<string, string | number | undefined>>;
@@ -12,17 +13,24 @@ type Query = Readonly<Record<string, string | number | undefined>>;
  */
 export class PlaneCalls {
   readonly #transport: Transport;
-  readonly #token: string;
+  readonly #bearer: Bearer;
   readonly #patience: Patience;
 
-  constructor(transport: Transport, token: string, patience: Partial<Patience>) {
+  constructor(transport: Transport, bearer: Bearer, patience: Partial<Patience>) {
     this.#transport = transport;
-    this.#token = token;
-    this.#patience = { ...DEFAULT_PATIENCE, ...patience };
+    this.#bearer = bearer;
+    this.#patience = patienceOf(patience);
   }
 
   async read<Schema extends z.ZodType<object>>(schema: Schema, path: string, query: Query = {}): Promise<z.output<Schema> & Told> {
     const answer = await this.#read(path, query);
+    return { ...parsed(schema, answer), ...toldBy(answer) };
+  }
+
+  /** A question that is too long for a path; it changes nothing, so it is tried again. */
+  async ask<Schema extends z.ZodType<object>>(schema: Schema, path: string, body: object): Promise<z.output<Schema> & Told> {
+    const call = { method: 'POST' as const, path, body: Buffer.from(JSON.stringify(body)) };
+    const answer = await withRetries(this.#patience, (timeoutMs) => this.#exchange(call, timeoutMs));
     return { ...parsed(schema, answer), ...toldBy(answer) };
   }
 
@@ -42,7 +50,7 @@ export class PlaneCalls {
 
   /** The body as it comes; an error status throws as everywhere. */
   async stream(path: string): Promise<IncomingMessage> {
-    const response = await this.#transport.open({ method: 'GET', path, token: this.#token }, this.#patience.attemptMs);
+    const response = await this.#transport.open({ method: 'GET', path, token: await this.#bearer() }, this.#patience.attemptMs);
     if (response.statusCode === 200) return response;
     const body = Buffer.concat(await response.toArray());
     succeeded({ status: response.statusCode ?? 0, headers: response.headers, body });
@@ -61,7 +69,7 @@ export class PlaneCalls {
   }
 
   async #exchange(call: Omit<WireCall, 'token'>, timeoutMs: number): Promise<WireAnswer> {
-    return succeeded(await this.#transport.exchange({ ...call, token: this.#token }, timeoutMs));
+    return succeeded(await this.#transport.exchange({ ...call, token: await this.#bearer() }, timeoutMs));
   }
 }
 

@@ -13,6 +13,12 @@ export interface Patience {
 }
 
 export const DEFAULT_PATIENCE: Patience = { attempts: 3, attemptMs: 5_000, totalMs: 15_000, backoffMs: 100 };
+/** Its own fields of options that may hold more. */
+export function patienceOf(options: Partial<Patience>): Patience {
+  const { attempts, attemptMs, totalMs, backoffMs } = { ...DEFAULT_PATIENCE, ...options };
+  return { attempts, attemptMs, totalMs, backoffMs };
+}
+
 const MAX_BACKOFF_MS = 5_000;
 
 /**

@@ -1,12 +1,23 @@
 import { createPublicKey, verify } from 'node:crypto';
 import type { OperationName, TenantId } from '#contract';
 import { CustodyUnavailable, DecryptFailed, KeyBindingBroken, newKeyId, newKeyVersionId, newLogId, Permit, PermitMisused } from '#core';
-import type { CheckpointSigner, Custody, KeyVersionDraft, WrappedKeyVersion } from '#core';
+import type {
+  BindingChecks,
+  BoundKind,
+  BoundRow,
+  CheckpointSigner,
+  Custody,
+  KeyVersionDraft,
+  RuleBindings,
+  RuleOperation,
+  RuleRow,
+  WrappedKeyVersion,
+} from '#core';
 
 /** An implementation of the port under test; the three may be one object. */
 export interface CustodyUnderTest {
-  readonly key: Custody;
-  readonly data: Custody;
+  readonly key: Custody & RuleBindings;
+  readonly data: Custody & BindingChecks;
   readonly signer: CheckpointSigner;
   stop(): Promise<void>;
 }
@@ -15,6 +26,8 @@ const ACME = 'acme' as TenantId;
 const GLOBEX = 'globex' as TenantId;
 const AAD = Buffer.from('purpose=invoice');
 const PLAINTEXT = Buffer.from('IBAN DE02 1203 0000 0000 2020 51');
+/** A bug of the caller's, not a state of the HSM: never to be mistaken for CustodyUnavailable. */
+const MALFORMED = { code: 'internal' };
 
 /** What custody-contract's users may want for tests of their own: a permit as the pipeline would mint it. */
 export function permitFor<Operation extends OperationName>(
@@ -108,6 +121,114 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
 
     it.each([0, 1025, 1.5, Number.NaN])('does not generate a data key of %d bytes', async (length) => {
       await expect(under.data.generateDataKey(permitFor('GenerateDataKey', version), version, length)).rejects.toThrow();
+    });
+
+    describe('a rule', () => {
+      const row = { kind: 'policy' as const, id: '7', digest: Buffer.alloc(32, 1) };
+      const bind = (permit: Permit<RuleOperation> = new Permit({ operation: 'PutPolicy', tenant: ACME })) =>
+        under.key.bindRule(permit, row);
+      const bound = async (edit: Partial<BoundRow> = {}): Promise<BoundRow> => ({ ...row, tenant: ACME, mac: await bind(), ...edit });
+
+      it('is bound by a MAC of 32 bytes, which both planes can check', async () => {
+        const rows = [await bound()];
+        expect(rows[0]!.mac).toHaveLength(32);
+        await expect(under.key.checkBindings(rows)).resolves.toEqual([true]);
+        await expect(under.data.checkBindings(rows)).resolves.toEqual([true]);
+      });
+
+      const edits: Record<string, Partial<BoundRow>> = {
+        tenant: { tenant: GLOBEX },
+        kind: { kind: 'stop' },
+        id: { id: '8' },
+        digest: { digest: Buffer.alloc(32, 2) },
+        mac: { mac: Buffer.alloc(32) },
+      };
+      it.each(Object.entries(edits))('is not bound any more with another %s', async (_field, edit) => {
+        await expect(under.data.checkBindings([await bound(edit), await bound()])).resolves.toEqual([false, true]);
+      });
+
+      it('is not bound by the MAC of a key version', async () => {
+        await expect(under.data.checkBindings([await bound({ mac: version.mac })])).resolves.toEqual([false]);
+      });
+
+      it('does not bind a key version by its MAC', async () => {
+        const forged = { ...version, mac: await bind() };
+        await expect(seal(forged)).rejects.toThrow(KeyBindingBroken);
+      });
+
+      it("is bound in the permit's tenant, whatever the row says", async () => {
+        const named = { ...row, tenant: GLOBEX };
+        const mac = await under.key.bindRule(new Permit({ operation: 'PutPolicy', tenant: ACME }), named);
+        await expect(
+          under.key.checkBindings([
+            { ...row, tenant: ACME, mac },
+            { ...named, mac },
+          ]),
+        ).resolves.toEqual([true, false]);
+      });
+
+      it('is bound once a permit', async () => {
+        const permit = new Permit<'PutPolicy'>({ operation: 'PutPolicy', tenant: ACME });
+        await bind(permit);
+        await expect(bind(permit)).rejects.toThrow(PermitMisused);
+      });
+
+      it.each(['Encrypt', 'DisableKey', 'RevokeCredential'] as const)('is not bound by a permit to %s', async (operation) => {
+        const permit = new Permit({ operation, tenant: ACME }) as Permit as Permit<RuleOperation>;
+        await expect(bind(permit)).rejects.toThrow(PermitMisused);
+      });
+
+      it('is not bound by a permit for a key version', async () => {
+        const { versionId } = version;
+        await expect(bind(new Permit({ operation: 'PutPolicy', tenant: ACME, versionId }))).rejects.toThrow(PermitMisused);
+      });
+
+      it('can be checked 64 at a time', async () => {
+        const one = await bound();
+        const truths = await under.data.checkBindings(Array.from({ length: 64 }, (_, index) => (index === 63 ? { ...one, id: '9' } : one)));
+        expect([truths.length, truths.indexOf(false)]).toEqual([64, 63]);
+      });
+
+      it('fits a frame, 64 at a time, with the longest names', async () => {
+        const longest = { kind: 'identity-provider' as const, id: '~'.repeat(128), digest: Buffer.alloc(32, 0xff) };
+        const tenant = 'a'.repeat(31) as TenantId;
+        const mac = await under.key.bindRule(new Permit({ operation: 'PutIdentityProvider', tenant }), longest);
+        const truths = await under.data.checkBindings(Array.from({ length: 64 }, () => ({ ...longest, tenant, mac })));
+        expect(truths).toEqual(Array.from({ length: 64 }, () => true));
+      });
+
+      it.each([0, 65])('is not checked %i at a time', async (length) => {
+        const one = await bound();
+        await expect(under.data.checkBindings(Array.from({ length }, () => one))).rejects.toMatchObject(MALFORMED);
+        await expect(under.data.checkBindings([one])).resolves.toEqual([true]);
+      });
+
+      const malformed: Record<string, Partial<RuleRow>> = {
+        'an unknown kind': { kind: 'key-version' as BoundKind },
+        'a kind with more behind it': { kind: 'policy\n' as BoundKind },
+        'no id': { id: '' },
+        'an id of 129 characters': { id: 'x'.repeat(129) },
+        'an id with a space': { id: 'a b' },
+        'an id beyond ASCII': { id: 'é' },
+        'a line break after the id': { id: '7\n' },
+        'a digest of 31 bytes': { digest: Buffer.alloc(31) },
+        'a digest of 33 bytes': { digest: Buffer.alloc(33) },
+      };
+      it.each(Object.entries(malformed))('is neither bound nor checked with %s', async (_what, edit) => {
+        const permit = new Permit<'PutPolicy'>({ operation: 'PutPolicy', tenant: ACME });
+        await expect(under.key.bindRule(permit, { ...row, ...edit })).rejects.toMatchObject(MALFORMED);
+        await expect(under.data.checkBindings([await bound(edit)])).rejects.toMatchObject(MALFORMED);
+      });
+
+      it.each([0, 31, 33])('is not checked against a MAC of %i bytes', async (length) => {
+        await expect(under.data.checkBindings([await bound({ mac: Buffer.alloc(length) })])).rejects.toMatchObject(MALFORMED);
+      });
+
+      it('is not bound in, nor checked of, what cannot be a tenant', async () => {
+        const tenant = 'Not a tenant' as TenantId;
+        await expect(bind(new Permit({ operation: 'PutPolicy', tenant }))).rejects.toMatchObject(MALFORMED);
+        await expect(under.data.checkBindings([await bound({ tenant })])).rejects.toMatchObject(MALFORMED);
+      });
     });
 
     describe.each([

@@ -9,9 +9,10 @@ import {
   timingSafeEqual,
 } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import type { OperationName, TenantId } from '#contract';
-import { CustodyUnavailable, DecryptFailed, KEY_SPECS, KeyBindingBroken, PermitMisused } from '#core';
+import { type OperationName, type TenantId, tenantId } from '#contract';
+import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KEY_SPECS, KeyBindingBroken, KeywardError, PermitMisused } from '#core';
 import type {
+  BoundRow,
   CheckpointSigner,
   Custody,
   CustodyCapabilities,
@@ -19,16 +20,19 @@ import type {
   KeyVersionDraft,
   LogKey,
   Permit,
+  RuleBindings,
+  RuleOperation,
+  RuleRow,
   Sealed,
   WrappedKeyVersion,
 } from '#core';
-import { bindingMessage, checkpointBody, CheckpointRefused, signedNote } from '#custody/socket';
+import { bindingMessage, checkpointBody, CheckpointRefused, ruleMessage, signedNote, spendToBind } from '#custody/socket';
 
 const KW_IV = Buffer.alloc(8, 0xa6);
 const TAG_BYTES = 16;
 
 /** Custody in memory, true to the port (custody-contract.ts runs against both). For tests that need no HSM. */
-export class FakeCustody implements Custody, CheckpointSigner {
+export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
   /** While true every call fails, as when the HSM is lost. */
   down = false;
   /** The names of the calls that reached the HSM. */
@@ -60,6 +64,19 @@ export class FakeCustody implements Custody, CheckpointSigner {
     const wrap = createCipheriv('id-aes256-wrap', this.#rootOf(draft.tenant), KW_IV);
     const version = { ...draft, protectionLevel: 'SOFTWARE' as const, blob: Buffer.concat([wrap.update(randomBytes(32)), wrap.final()]) };
     return { ...version, mac: this.#mac(version) };
+  }
+
+  async bindRule(permit: Permit<RuleOperation>, row: Omit<RuleRow, 'tenant'>): Promise<Uint8Array> {
+    const bound = { ...row, tenant: spendToBind(permit) };
+    this.#reach('bindRule');
+    wellFormed(isRule(bound));
+    return this.#ruleMac(bound);
+  }
+
+  async checkBindings(rows: readonly BoundRow[]): Promise<boolean[]> {
+    this.#reach('checkBindings');
+    wellFormed(rows.length > 0 && rows.length <= 64 && rows.every((row) => isRule(row) && row.mac.length === 32));
+    return rows.map((row) => timingSafeEqual(row.mac, this.#ruleMac(row)));
   }
 
   async encrypt(permit: Permit<'Encrypt'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed> {
@@ -161,6 +178,10 @@ export class FakeCustody implements Custody, CheckpointSigner {
     return root;
   }
 
+  #ruleMac(row: RuleRow): Buffer {
+    return createHmac('sha256', this.#bindingKey).update(ruleMessage(row)).digest();
+  }
+
   #mac(version: Omit<WrappedKeyVersion, 'mac'>): Buffer {
     return createHmac('sha256', this.#bindingKey).update(bindingMessage(version)).digest();
   }
@@ -177,3 +198,11 @@ function requireLength(length: number, max: number): void {
 }
 
 const rawPublicKey = (key: KeyObject): Uint8Array => key.export({ type: 'spki', format: 'der' }).subarray(-32);
+
+const isRule = ({ tenant, kind, id, digest }: RuleRow): boolean =>
+  tenantId.safeParse(tenant).success && BOUND_KINDS.includes(kind) && /^[!-~]{1,128}$/.test(id) && digest.length === 32;
+
+/** What the custodian could not read is a bug of the caller's. */
+function wellFormed(is: boolean): void {
+  if (!is) throw new KeywardError('internal', '', { reason: 'custody: the custodian could not read the request' });
+}

@@ -51,7 +51,7 @@ async function grantedService({ credentialsFile, urls: { keyPlane, auditor } }: 
   const when = { encryptionContextEquals: CONTEXT };
   const grants = [{ id: 'invoices', subjects: ['svc:billing'], objects: [ALIAS], operations: ['GenerateDataKey' as const], when }];
   await admin.putPolicy('acme', { schema: 'keyward.policy/1', grants }, 0);
-  return (await operator.issueServiceCredential('billing')).apiKey;
+  return (await operator.issueServiceCredential('billing')).apiKey ?? '';
 }
 
 /** Successful GenerateDataKey records in acme's log. */

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Platform, startPlatform } from '#runtime';
+import { type Platform, type PlatformOptions, startPlatform } from '#runtime';
 import { must } from './api.js';
 
 export interface Tenant {
@@ -35,9 +35,9 @@ export const INVOICE_POLICY = {
 };
 
 /** A running platform with two tenants, each with a key `alias/invoices`, and the service billing, granted by acme alone. */
-export async function onboarded(options: { dataPlanes?: number } = {}): Promise<Onboarded> {
+export async function onboarded(options: Pick<PlatformOptions, 'dataPlanes' | 'env'> = {}): Promise<Onboarded> {
   const dataDir = mkdtempSync(join(tmpdir(), 'kw-story-'));
-  const platform = await startPlatform({ dataDir, ports: 'free', dataPlanes: options.dataPlanes ?? 1 });
+  const platform = await startPlatform({ dataDir, ports: 'free', ...options });
   const stop = async () => {
     await platform.stop();
     rmSync(dataDir, { recursive: true, force: true });

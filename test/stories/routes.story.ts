@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 import { controllers as auditorControllers } from '../../apps/auditor/controllers.js';
 import { controllers as dataControllers } from '../../apps/data-plane/controllers.js';
 import { controllers as keyControllers } from '../../apps/key-plane/controllers.js';
-import { createPlane, type Route, routesOf } from '#http';
+import { createPlane, noCredentials, type Route, routesOf } from '#http';
 import { api, type Answer } from './api.js';
 import { INVOICE_POLICY, type Onboarded, onboarded } from './onboarded.js';
 
@@ -12,7 +12,7 @@ const never = () => Promise.reject(new Error('Only its routes are looked at.'));
 /** The routes of a plane from Fastify's own registry: what is served, not what somebody listed. */
 async function registered(controllers: Parameters<typeof createPlane>[0]['controllers']): Promise<readonly Route[]> {
   const quiet = { warn: () => undefined, error: () => undefined };
-  const credentials = { cached: () => undefined, authenticate: never };
+  const credentials = noCredentials;
   const app = await createPlane({
     title: '',
     controllers,

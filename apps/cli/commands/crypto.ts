@@ -1,19 +1,19 @@
 import type { Command } from 'commander';
 import type { OpenSession } from '../session.js';
 import { bytesFrom } from '../terminal.js';
-import { contextOption, fromBase64 } from './options.js';
+import { asking, type Asking, contextOption, fromBase64 } from './options.js';
 
-interface CryptoOptions {
+interface CryptoOptions extends Asking {
   readonly in: string;
   readonly key?: string;
   readonly context: Readonly<Record<string, string>>;
 }
 
+const ALLOWED = 'It would be allowed.';
+
 /** For services: small values, encrypted by the HSM itself. */
 export function cryptoCommands(program: Command, open: OpenSession): void {
-  program
-    .command('encrypt')
-    .description('encrypt 1 to 6144 bytes of stdin; answers base64')
+  asking(program.command('encrypt').description('encrypt 1 to 6144 bytes of stdin; answers base64'))
     .requiredOption('--key <key>', 'key id or alias/name')
     .addOption(contextOption())
     .option('--in <file>', 'read this file instead of stdin', '-')
@@ -25,9 +25,10 @@ export function cryptoCommands(program: Command, open: OpenSession): void {
       const session = open(command);
       const plaintext = await bytesFrom(session.terminal, options.in);
       try {
-        const { ciphertext, ...used } = await session
-          .client()
-          .encrypt({ tenant: session.tenant, keyId: options.key, plaintext, context: options.context });
+        const { key: keyId, context, justification } = options;
+        const call = { tenant: session.tenant, keyId, plaintext, context, justification };
+        if (options.dryRun) return session.answer(await session.client().dryRun('encrypt', call), ALLOWED);
+        const { ciphertext, ...used } = await session.client().encrypt(call);
         const base64 = Buffer.from(ciphertext).toString('base64');
         session.answer({ ciphertext: base64, ...used }, base64);
       } finally {
@@ -35,9 +36,7 @@ export function cryptoCommands(program: Command, open: OpenSession): void {
       }
     });
 
-  program
-    .command('decrypt')
-    .description('decrypt base64 from stdin; answers the plaintext, byte for byte (with --json as base64)')
+  asking(program.command('decrypt').description('decrypt base64 from stdin; answers the plaintext, byte for byte (with --json as base64)'))
     .option('--key <key>', 'refuse unless this key made it')
     .addOption(contextOption())
     .option('--in <file>', 'read this file instead of stdin', '-')
@@ -45,7 +44,9 @@ export function cryptoCommands(program: Command, open: OpenSession): void {
     .action(async (options: CryptoOptions, command: Command) => {
       const session = open(command);
       const ciphertext = fromBase64((await bytesFrom(session.terminal, options.in)).toString('utf8'));
-      const call = { tenant: session.tenant, ciphertext, keyId: options.key, context: options.context };
+      const { key: keyId, context, justification } = options;
+      const call = { tenant: session.tenant, ciphertext, keyId, context, justification };
+      if (options.dryRun) return session.answer(await session.client().dryRun('decrypt', call), ALLOWED);
       const { plaintext, ...used } = await session.client().decrypt(call);
       if (session.json) session.answer({ plaintext: Buffer.from(plaintext).toString('base64'), ...used });
       else session.terminal.out.write(plaintext);

@@ -32,7 +32,7 @@ export function enrolCommand(program: Command, open: OpenSession): void {
       const code = (await bytesFrom(session.terminal, options.codeFile)).toString('utf8').trim();
       if (code === '') throw new UsageError('There is no enrolment code in the input.');
       const { requestId, record, ...enrolled } = await session
-        .adminWith(code, { keyPlane, auditor })
+        .adminWith({ apiKey: code }, { keyPlane, auditor })
         .enrol(tenant, { admin: options.admin });
       writeProfile(options.out, { keyPlane, dataPlane, auditor, ...enrolled, role: 'admin' });
       const { apiKey: _, ...shown } = enrolled;

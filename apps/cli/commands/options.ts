@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Justification, justification, JUSTIFICATIONS } from '#contract';
 import { UsageError } from '../exit-codes.js';
 
 /** A whole number from `min` on, for option parsers. */
@@ -44,3 +45,25 @@ export function fromBase64(text: string): Buffer {
   if (compact === '' || bytes.toString('base64') !== compact) throw new UsageError('The input is not base64.');
   return bytes;
 }
+
+/** `--dry-run` and `--justification` of every call that uses a key. */
+export const asking = (command: Command): Command =>
+  command
+    .option('--dry-run', 'say only whether it would be allowed: no key is used')
+    .option('--justification <code[:ticket]>', 'why, if the grant asks for it', justificationIn);
+
+export interface Asking {
+  readonly dryRun?: true;
+  readonly justification?: Justification;
+}
+
+/** `CODE` or `CODE:ticket`. */
+export function justificationIn(text: string): Justification {
+  const [, code, ticket] = /^([A-Z_]+)(?::(.+))?$/.exec(text) ?? [];
+  const checked = justification.safeParse({ code, ticket });
+  if (!checked.success) throw new InvalidArgumentError(`It must be CODE or CODE:ticket; the codes are ${JUSTIFICATIONS.join(', ')}.`);
+  return checked.data;
+}
+
+/** Several values in one argument, by commas. */
+export const listed = (text: string): string[] => text.split(',').filter((part) => part !== '');

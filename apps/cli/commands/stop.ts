@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { z } from 'zod';
-import type { stopTarget } from '#contract';
+import type { StopAnswer, stopTarget } from '#contract';
 import type { OpenSession } from '../session.js';
-import { table } from '../terminal.js';
+import { printable, table } from '../terminal.js';
 import { pair, paged, type PageOptions } from './options.js';
 
 type StopTarget = z.input<typeof stopTarget>;
@@ -21,7 +21,8 @@ export function stopCommands(program: Command, open: OpenSession): void {
       const self = given.at(-1) as Command;
       const session = open(self);
       const { reason } = self.opts<{ reason: string }>();
-      session.answer(await session.admin.stop(session.tenant, { target: target(self.args[0] ?? ''), reason }));
+      const stopped = await session.admin.stop(session.tenant, { target: target(self.args[0] ?? ''), reason });
+      session.answer(stopped, told(stopped));
     });
   place(stop.command('everything').description('every service, every key'), () => ({ scope: 'everything' }));
   place(stop.command('service <name>').description('one service, every key'), (service) => ({ scope: 'service', service }));
@@ -30,6 +31,15 @@ export function stopCommands(program: Command, open: OpenSession): void {
     const [name, value] = pair(text);
     return { scope: 'context', name, value };
   });
+
+  program
+    .command('receipt <stop>')
+    .description('what a stop can promise; signed as soon as a checkpoint covers it (admins)')
+    .action(async (id: string, _options: object, command: Command) => {
+      const session = open(command);
+      const stopped = await session.admin.getStop(session.tenant, id);
+      session.answer(stopped, told(stopped));
+    });
 
   program
     .command('lift <stop>')
@@ -47,6 +57,27 @@ export function stopCommands(program: Command, open: OpenSession): void {
       session.answer(page, table(['STOP', 'TARGET', 'BY', 'SINCE', 'LIFTED', 'REASON'], rows));
     },
   );
+}
+
+/** The receipt in plain words. */
+function told({ stopId, target, stoppedAt, liftedAt, receipt }: StopAnswer): string {
+  const lines = [
+    `${stopId}: ${printable(named(target))} is stopped since ${stoppedAt}${liftedAt === undefined ? '' : `, lifted ${liftedAt}`}.`,
+  ];
+  if (receipt === undefined) return lines[0]!;
+  const { seq, lastAllowed, answersUntil, leases, spareKeys, checkpoint } = receipt;
+  lines.push(`Record ${seq} of your log: no record behind it is of a use that this covers, until it is lifted.`);
+  lines.push(
+    lastAllowed === undefined
+      ? 'No use that it covers was allowed in the records before it.'
+      : `The last use allowed before it is record ${lastAllowed.seq}, ${lastAllowed.recordedAt}.`,
+  );
+  lines.push(`Answers accepted before it may still arrive until ${answersUntil}.`);
+  if (leases.count > 0)
+    lines.push(`${leases.count} data keys were handed out shortly before; SDKs may hold them until ${leases.until ?? '?'}.`);
+  if (spareKeys.length > 0) lines.push(`The same services may still use ${spareKeys.join(', ')}.`);
+  lines.push(checkpoint === undefined ? 'Not signed yet: ask again with `keyward receipt`.' : `Signed:\n${checkpoint}`);
+  return lines.join('\n');
 }
 
 function named(target: StopTarget): string {

@@ -1,11 +1,11 @@
-import type { DataOperation, EncryptRequest, GenerateDataKeyRequest } from '#contract';
+import type { DataOperation, EncryptRequest, GenerateDataKeyRequest, Justification } from '#contract';
 import { type CiphertextKind, frameCiphertext, parseCiphertext } from '../ciphertext.js';
 import { decideUse, type Wish } from '../decide.js';
 import { contextOf } from '../encryption-context.js';
 import { asFailure } from '../errors.js';
 import type { Handlers, Step } from '../pipeline.js';
 import type { Custody, Sealed } from '../ports/custody.js';
-import { sizeBucket } from '../record.js';
+import { type RecordDetails, sizeBucket } from '../record.js';
 import type { SnapshotKey, UsableVersion } from '../snapshot.js';
 
 type Allowed<Operation extends DataOperation> = Extract<Awaited<ReturnType<typeof decideUse>>, { allowed: true }> & {
@@ -26,6 +26,7 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
       const wish = {
         lookup: { versionId },
         context: contextOf(step.input.encryptionContext),
+        justification: step.input.justification,
         assertedKey: step.input.keyId,
         size: sizeBucket(sealed.length - 16),
       };
@@ -52,29 +53,41 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
   };
 }
 
-/** Decide, then work: a failure after the decision keeps what the decision says about the key, for the record. */
+/**
+ * Decide, then work: a failure after the decision keeps what the decision says about the key, for the record. A dry run ends before the
+ * work, and otherwise as the call would: it is no way to learn more.
+ */
 async function using<Operation extends DataOperation, Answer>(
   step: Step<Operation>,
   wish: Wish,
   kind: CiphertextKind,
   work: (allowed: Allowed<Operation>) => Promise<{ answer: Answer; secret?: Uint8Array }>,
 ) {
-  const decision = await decideUse(step.operation, step.principal, wish, step.snapshot, step.now);
-  const { details, validUntil } = decision;
+  const decision = await decideUse(step.operation, step.principal, step.call, wish, step.snapshot, step.now);
+  const { validUntil } = decision;
+  const details = { ...decision.details, ...askedIn(step.input) };
   if (!decision.allowed) return { error: decision.error, details, validUntil };
+  if (step.input.dryRun === true)
+    return { answer: { ...used(decision.key, decision.version), dryRun: true as const }, details, validUntil };
   const { versionId, headers } = decision.version;
   const aad = Buffer.concat([headers[kind], step.snapshot.context(wish.context).bound]);
   const permit = step.permit({ versionId, aad });
   try {
-    return { ...(await work({ ...decision, permit })), details, validUntil };
+    return { ...(await work({ ...decision, permit })), details, validUntil, charges: decision.charges };
   } catch (error) {
     return { error: asFailure(error), details, validUntil };
   }
 }
 
+function askedIn({ dryRun, justification }: { dryRun?: boolean | undefined; justification?: Justification | undefined }): RecordDetails {
+  if (dryRun !== true && justification === undefined) return {};
+  return { asked: { ...(dryRun === true && { dryRun }), ...(justification && { justification }) } };
+}
+
 const wishToSeal = (input: EncryptRequest | GenerateDataKeyRequest, size?: string): Wish => ({
   lookup: { reference: input.keyId },
   context: contextOf(input.encryptionContext),
+  justification: input.justification,
   size,
 });
 

@@ -1,7 +1,35 @@
+import type { KeyObject } from 'node:crypto';
 import type { KeyOperation } from '#contract';
 import type { Handlers } from '../pipeline.js';
-import { adminHandlers } from './admins.js';
-import { type OperatorParts, operatorHandlers } from './operators.js';
+import type { Custody, RuleBindings } from '../ports/custody.js';
+import type { GrantPolicy, PolicyTools } from '../ports/grants.js';
+import type { Reads, UseReads } from '../ports/reads.js';
+import type { RuleStore } from '../ports/rules.js';
+import type { StopSeals } from '../stop-seals.js';
+import { keyLifeHandlers } from './keys.js';
+import { operatorHandlers } from './operators.js';
+import { peopleHandlers } from './people.js';
+import { policyHandlers } from './policies.js';
+import { stopHandlers } from './stops.js';
+
+export interface KeyPlaneParts {
+  readonly custody: Custody & RuleBindings;
+  readonly rules: Pick<RuleStore, 'identityProvider'>;
+  readonly reads: Reads;
+  readonly uses: UseReads;
+  readonly grants: GrantPolicy;
+  readonly tools: PolicyTools;
+  readonly seals: StopSeals;
+  readonly pepper: KeyObject;
+  /** First part of every log's origin. */
+  readonly platformHost: string;
+}
 
 /** Everything the key plane does. An operation of the table without a handler does not compile here. */
-export const keyHandlers = (parts: OperatorParts): Handlers<KeyOperation> => ({ ...operatorHandlers(parts), ...adminHandlers(parts) });
+export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation> => ({
+  ...operatorHandlers(parts),
+  ...peopleHandlers(parts),
+  ...keyLifeHandlers(parts),
+  ...policyHandlers(parts),
+  ...stopHandlers(parts),
+});

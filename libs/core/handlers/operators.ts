@@ -1,11 +1,12 @@
-import { type KeyObject, randomBytes } from 'node:crypto';
-import { PLATFORM, type PrincipalName, type ServiceName } from '#contract';
+import { randomBytes } from 'node:crypto';
+import { PLATFORM, type PrincipalName, type ServiceName, type ServiceSummary } from '#contract';
 import { KeywardError } from '../errors.js';
 import { newLogId } from '../identifiers.js';
 import type { Handlers } from '../pipeline.js';
-import type { Custody } from '../ports/custody.js';
+import type { Custody, RuleBindings } from '../ports/custody.js';
 import type { Reads } from '../ports/reads.js';
-import { issueCredential } from './issue-credential.js';
+import type { Writes } from '../ports/writes.js';
+import { type CredentialParts, issueCredential } from './issue-credential.js';
 import { vkeyOf } from './vkey.js';
 
 /** How long an enrolment code may wait for the tenant's first admin. */
@@ -16,23 +17,36 @@ type OperatorOperation =
   | 'ListTenants'
   | 'RegisterService'
   | 'ListServices'
+  | 'PutCatalogueEntry'
+  | 'SuspendService'
+  | 'ResumeService'
+  | 'SuspendTenant'
+  | 'ResumeTenant'
+  | 'ListSuspensions'
   | 'IssueServiceCredential'
   | 'ListServiceCredentials'
   | 'RevokeServiceCredential';
 
-export interface OperatorParts {
-  readonly custody: Custody;
+export interface OperatorParts extends CredentialParts {
+  readonly custody: Custody & Pick<RuleBindings, 'bindRule'>;
   readonly reads: Reads;
-  readonly pepper: KeyObject;
   /** First part of every log's origin. */
   readonly platformHost: string;
 }
 
 /** What the ISV's operators do. None of it touches a tenant's keys or rules. */
-export function operatorHandlers({ custody, reads, pepper, platformHost }: OperatorParts): Handlers<OperatorOperation> {
-  const known = async (service: ServiceName) => {
-    if (!(await reads.serviceExists(service))) throw new KeywardError('not-found', 'There is no such service.');
+export function operatorHandlers(parts: OperatorParts): Handlers<OperatorOperation> {
+  const { custody, reads, platformHost } = parts;
+  const known = async (service: ServiceName): Promise<ServiceSummary> => {
+    const found = await reads.service(service);
+    if (found === undefined) throw new KeywardError('not-found', 'There is no such service.');
+    return found;
   };
+  const suspend = async (service: ServiceName, suspended: boolean) => ({
+    answer: { ...(await known(service)), suspended },
+    details: { change: { service, suspended } },
+    apply: (writes: Writes) => writes.setServiceSuspended(service, suspended),
+  });
   return {
     OnboardTenant: async ({ input, now, permit }) => {
       const { tenant } = input;
@@ -43,13 +57,10 @@ export function operatorHandlers({ custody, reads, pepper, platformHost }: Opera
       await custody.createTenantRoot(permit({ tenant }));
       const { publicKey } = await custody.createLogKey(permit({ tenant }), logId);
       const vkey = vkeyOf(origin, publicKey);
-      const { answer, row } = issueCredential(
-        pepper,
-        { tenant, principal: 'enrolment' as PrincipalName, role: 'enrolment', days: ENROLMENT_DAYS },
-        now,
-      );
+      const order = { tenant, principal: 'enrolment' as PrincipalName, role: 'enrolment' as const, days: ENROLMENT_DAYS };
+      const { answer, row } = await issueCredential(parts, permit({ tenant }), order, now);
       return {
-        answer: { tenant, enrolmentCode: answer.apiKey, expiresAt: answer.expiresAt, vkey },
+        answer: { tenant, enrolmentCode: answer.apiKey ?? '', expiresAt: answer.expiresAt, vkey },
         details: { change: { tenant, log: logId, credentialId: row.credentialId } },
         apply: (writes) =>
           writes.insertTenant({
@@ -65,23 +76,50 @@ export function operatorHandlers({ custody, reads, pepper, platformHost }: Opera
     ListTenants: async ({ input }) => ({ answer: await reads.tenants(input), details: {} }),
 
     RegisterService: async ({ input, now }) => {
-      const { service, description } = input;
+      const { service, description, operations } = input;
       return {
-        answer: { service, description, createdAt: new Date(now).toISOString() },
-        details: { change: { service } },
-        apply: (writes) => writes.insertService({ service, description, createdAt: new Date(now) }),
+        answer: { service, description, operations, suspended: false, createdAt: new Date(now).toISOString() },
+        details: { change: { service, operations: operations.join(' ') } },
+        apply: (writes) => writes.insertService({ service, description, operations, createdAt: new Date(now) }),
       };
     },
 
+    /** What the service may ask for; a tenant's grant must allow it as well. */
+    PutCatalogueEntry: async ({ input: { service, operations } }) => ({
+      answer: { ...(await known(service)), operations },
+      details: { change: { service, operations: operations.join(' ') } },
+      apply: (writes) => writes.setServiceOperations(service, operations),
+    }),
+
+    SuspendService: ({ input }) => suspend(input.service, true),
+    ResumeService: ({ input }) => suspend(input.service, false),
+
+    /** The ISV may only reduce: services use no key of the tenant; its admins and auditors are not affected. */
+    SuspendTenant: async ({ input: { suspended, reason }, principal, now }) => {
+      if (suspended === PLATFORM || !(await reads.tenantExists(suspended))) throw new KeywardError('not-found', 'There is no such tenant.');
+      const answer = { tenant: suspended, reason, suspendedBy: principal.name, suspendedAt: new Date(now).toISOString() };
+      return { answer, details: { change: { suspendedTenant: suspended } }, apply: (writes) => writes.putSuspension(answer) };
+    },
+
+    ResumeTenant: async ({ input: { suspended } }) => ({
+      answer: undefined,
+      details: { change: { suspendedTenant: suspended } },
+      apply: (writes) => writes.deleteSuspension(suspended),
+    }),
+
+    ListSuspensions: async ({ input }) => ({ answer: await reads.suspensions(input), details: {} }),
+
     ListServices: async ({ input }) => ({ answer: await reads.services(input), details: {} }),
 
-    IssueServiceCredential: async ({ input, now }) => {
-      await known(input.service);
-      const principal = input.service as string as PrincipalName;
-      const { answer, row } = issueCredential(pepper, { tenant: PLATFORM, principal, role: 'service', days: input.expiresInDays }, now);
+    IssueServiceCredential: async ({ input, now, permit }) => {
+      const { service, expiresInDays: days, publicKey } = input;
+      await known(service);
+      const principal = service as string as PrincipalName;
+      const order = { tenant: PLATFORM, principal, role: 'service' as const, days, ...(publicKey && { publicKey }) };
+      const { answer, row } = await issueCredential(parts, permit(), order, now);
       return {
         answer,
-        details: { change: { service: input.service, credentialId: row.credentialId } },
+        details: { change: { service, credentialId: row.credentialId, authMethod: row.authMethod } },
         apply: (writes) => writes.insertCredential(row),
       };
     },

@@ -1,4 +1,4 @@
-import type { KeyId, KeyVersionId, TenantId } from '#contract';
+import type { KeyId, KeyVersionId, OperationName, TenantId } from '#contract';
 import type { Permit } from '../permit.js';
 
 export const KEY_SPECS = ['AES_256'] as const;
@@ -50,6 +50,53 @@ export interface CustodyCapabilities {
   readonly protectionLevel: ProtectionLevel;
   readonly specs: readonly KeySpec[];
 }
+
+/** Kinds of rows that carry the binding MAC; each has its own digest (core/bound-rows.ts). */
+export const BOUND_KINDS = ['policy', 'stop', 'lifted-stops', 'credential', 'identity-provider', 'key-names'] as const;
+export type BoundKind = (typeof BOUND_KINDS)[number];
+
+/** A row of a tenant's rules, by its digest: what the custodian is asked to bind to tenant, kind and id. */
+export interface RuleRow {
+  readonly tenant: TenantId;
+  readonly kind: BoundKind;
+  /** At most 128 printable ASCII characters. */
+  readonly id: string;
+  /** SHA-256 over the row's canonical form, 32 bytes. */
+  readonly digest: Uint8Array;
+}
+export interface BoundRow extends RuleRow {
+  /** HMAC-SHA-256 under the HSM's binding key, 32 bytes. */
+  readonly mac: Uint8Array;
+}
+
+/** Checks rows that claim to be bound. Part of building a snapshot: it makes no authority, so it needs no permit. */
+export interface BindingChecks {
+  /** In order: is this MAC the binding key's? At most 64 rows. @throws CustodyUnavailable */
+  checkBindings(rows: readonly BoundRow[]): Promise<boolean[]>;
+}
+
+/** Makes authority: the key plane's socket only. */
+export interface RuleBindings extends BindingChecks {
+  /** @throws CustodyUnavailable */
+  bindRule(permit: Permit<RuleOperation>, row: Omit<RuleRow, 'tenant'>): Promise<Uint8Array>;
+}
+
+/** Operations that change a bound row. */
+export type RuleOperation = Extract<
+  OperationName,
+  | 'OnboardTenant'
+  | 'Enrol'
+  | 'IssueCredential'
+  | 'IssueServiceCredential'
+  | 'PutIdentityProvider'
+  | 'CreateKey'
+  | 'CreateAlias'
+  | 'PutPolicy'
+  | 'PublishPolicyDraft'
+  | 'RollbackPolicy'
+  | 'Stop'
+  | 'Lift'
+>;
 
 /**
  * Where CMKs live, as the planes see it. The additional authenticated data of every cryptographic call is the permit's own

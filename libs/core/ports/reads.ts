@@ -1,12 +1,23 @@
 import type {
+  Alias,
+  AuthMethod,
   CredentialSummary,
+  DataOperation,
+  Justification,
   KeyDescription,
+  KeyId,
+  KeyState,
   ListRecordsQuery,
   PageQuery,
+  PolicyAnswer,
+  PolicyDraftAnswer,
+  PolicyVersionSummary,
   RecordsAnswer,
   ServiceName,
   ServiceSummary,
   StopAnswer,
+  StopId,
+  SuspensionAnswer,
   TenantId,
   TenantSummary,
 } from '#contract';
@@ -26,6 +37,61 @@ export interface Reads {
   credentials(tenant: TenantId, query: PageQuery, service?: string): Promise<Page<CredentialSummary>>;
   keys(tenant: TenantId, query: PageQuery): Promise<Page<KeyDescription>>;
   stops(tenant: TenantId, query: PageQuery): Promise<Page<StopAnswer>>;
+  stop(tenant: TenantId, id: StopId): Promise<StopAnswer | undefined>;
+  /** In the order of lifting. */
+  liftedStops(tenant: TenantId): Promise<StopId[]>;
+  suspensions(query: PageQuery): Promise<Page<SuspensionAnswer>>;
+  service(service: ServiceName): Promise<ServiceSummary | undefined>;
+  policyVersions(tenant: TenantId, query: PageQuery): Promise<Page<PolicyVersionSummary>>;
+  policyVersion(tenant: TenantId, version: number): Promise<PolicyAnswer | undefined>;
+  policyDraft(tenant: TenantId): Promise<PolicyDraftAnswer | undefined>;
+  /** Keys with the names by which rules mean them. */
+  keyNames(tenant: TenantId, query: PageQuery): Promise<Page<KeyNames>>;
+}
+
+export interface KeyNames {
+  readonly keyId: KeyId;
+  readonly state: KeyState;
+  readonly aliases: readonly Alias[];
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** One recorded decision about a use of a key: what a replay needs of it. */
+export interface RecordedUse {
+  readonly seq: bigint;
+  readonly at: Date;
+  readonly operation: DataOperation;
+  readonly service: string;
+  readonly authMethod: AuthMethod;
+  readonly keyId: KeyId;
+  readonly contextDigests: readonly string[];
+  readonly justification: Justification | null;
+  readonly allowed: boolean;
+}
+
+/** What the key plane may read of the trail: decisions about uses, for the tenant's own admins. */
+export interface UseReads {
+  /** The newest first, at most `limit` records before `before` and not older than `since`; those without a key are left out, so a page may be short. `next`: continue before it. */
+  recordedUses(
+    tenant: TenantId,
+    page: { readonly since: Date; readonly before: bigint | undefined; readonly limit: number },
+  ): Promise<{ readonly uses: readonly RecordedUse[]; readonly next: bigint | undefined }>;
+  /** What a receipt tells about the uses before a record that made a stop. Looks at the newest 10,000 records before it at most. */
+  usesBefore(
+    tenant: TenantId,
+    seq: bigint,
+    scope: { readonly service?: string; readonly keyId?: KeyId; readonly contextDigest?: string },
+    leasedSince: Date,
+  ): Promise<{
+    readonly recordedAt: Date;
+    readonly lastAllowed: { readonly seq: bigint; readonly recordedAt: Date } | undefined;
+    /** Data keys and decrypted ones that were answered since `leasedSince`, and when the last was. */
+    readonly leases: { readonly count: number; readonly last: Date | undefined };
+  }>;
+  /** The newest signed checkpoint if it covers this record. */
+  checkpointOver(tenant: TenantId, seq: bigint): Promise<string | undefined>;
+  /** Where in the log the change was recorded. */
+  seqOfStop(tenant: TenantId, id: StopId): Promise<bigint | undefined>;
 }
 
 /** A log, as its auditor sees it: read-only, under row-level security, no lock that an append would wait for. */

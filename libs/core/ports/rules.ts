@@ -1,6 +1,19 @@
-import type { Alias, CredentialId, KeyId, KeyState, KeyVersionId, PolicyAnswer, Role, TenantId } from '#contract';
+import type {
+  Alias,
+  AuthMethod,
+  CredentialId,
+  DataOperation,
+  IdentityProviderAnswer,
+  KeyId,
+  KeyState,
+  KeyVersionId,
+  PolicyAnswer,
+  Role,
+  ServicePublicKey,
+  StopAnswer,
+  TenantId,
+} from '#contract';
 import type { WrappedKeyVersion } from './custody.js';
-import type { ActiveStop } from './grants.js';
 
 /**
  * A tenant's rule version mark and the platform's: random, new at every change that can turn a yes into a no or back.
@@ -20,10 +33,36 @@ export interface TenantRules {
   readonly log: { readonly logId: string; readonly origin: string; readonly vkey: string };
   /** Keys the HMAC of context pairs in records: 32 bytes. */
   readonly contextSalt: Uint8Array;
-  readonly policy: PolicyAnswer | undefined;
-  readonly stops: readonly ActiveStop[];
-  /** Services that the operator suspended; the ISV may only reduce what a tenant granted. */
-  readonly suspendedServices: readonly string[];
+  /** The version in force. */
+  readonly policy: StoredPolicy | undefined;
+  /** Those that are not lifted. */
+  readonly stops: readonly StoredStop[];
+  /** Every stop that was ever lifted, in the order of lifting. */
+  readonly lifted: LiftedStops;
+  /** The ISV's catalogue: what each service may ask for. A service that is not in it may ask for nothing. */
+  readonly services: ReadonlyMap<string, CataloguedService>;
+  /** The operator suspended the tenant: services may not use its keys; the ISV may only reduce what a tenant granted. */
+  readonly suspended: boolean;
+  /** Custody was not there to check the binding MACs: good for what only reduces, and for nothing else. */
+  readonly unproven?: boolean;
+}
+
+/** 32 bytes; see core/bound-rows.ts for what it covers. */
+type BindingMac = Uint8Array;
+
+export type StoredPolicy = PolicyAnswer & { readonly mac: BindingMac };
+/** A stop is made without the HSM, if need be: until its MAC follows, nobody can know what was stopped, so it stops everything. */
+export type StoredStop = Pick<StopAnswer, 'stopId' | 'target' | 'stoppedBy' | 'stoppedAt'> & { readonly mac: BindingMac | undefined };
+export interface LiftedStops {
+  readonly count: number;
+  /** SHA-256 over the ids, joined by commas, in the order of lifting; of the empty text for none. */
+  readonly digest: Uint8Array;
+  /** Of the latest lift; undefined before the first. */
+  readonly mac: BindingMac | undefined;
+}
+export interface CataloguedService {
+  readonly operations: readonly DataOperation[];
+  readonly suspended: boolean;
 }
 
 export interface StoredKey {
@@ -35,6 +74,10 @@ export interface StoredKey {
   readonly tags: Readonly<Record<string, string>>;
   readonly primaryVersion: KeyVersionId;
   readonly versions: readonly WrappedKeyVersion[];
+  /** Over the names by which rules mean the key. */
+  readonly namesMac: BindingMac;
+  /** Custody was not there to check it. */
+  readonly unproven?: boolean;
 }
 
 export interface StoredCredential {
@@ -42,10 +85,27 @@ export interface StoredCredential {
   readonly credentialId: CredentialId;
   readonly principal: string;
   readonly role: Role;
-  /** HMAC-SHA-256 under the pepper, 32 bytes. */
+  readonly authMethod: AuthMethod;
+  /** HMAC-SHA-256 under the pepper, 32 bytes: of an API key with its secret, of others with what proves them. */
   readonly mac: Uint8Array;
+  /** For `oidc`: `sub` at this issuer. */
+  readonly subject: string | undefined;
+  readonly issuer: string | undefined;
+  /** For `private-key-jwt`. */
+  readonly publicKey: ServicePublicKey | undefined;
+  readonly createdAt: Date;
   readonly expiresAt: Date;
   readonly revokedAt: Date | undefined;
+  /** The HSM's, over everything above but revokedAt. */
+  readonly bindingMac: BindingMac;
+  /** Custody was not there to check it. */
+  readonly unproven?: boolean;
+}
+
+/** A tenant's own identity provider. `version` is drawn anew at every change: tokens that were checked under another count no more. */
+export interface StoredIdentityProvider extends IdentityProviderAnswer {
+  readonly version: string;
+  readonly mac: BindingMac;
 }
 
 export type KeyLookup = { readonly reference: string } | { readonly versionId: KeyVersionId };
@@ -57,4 +117,10 @@ export interface RuleStore {
   key(tenant: TenantId, lookup: KeyLookup): Promise<{ readonly epoch: string; readonly key: StoredKey | undefined }>;
   /** Before the tenant is trusted: by tenant and id as the API key claims them. */
   credential(tenant: TenantId, id: CredentialId): Promise<{ readonly epoch: string; readonly credential: StoredCredential } | undefined>;
+  /** By what its identity provider calls a person: the credential that the tenant's admin gave to this subject, of the issuer in force. */
+  credentialOfSubject(
+    tenant: TenantId,
+    subject: string,
+  ): Promise<{ readonly epoch: string; readonly credential: StoredCredential } | undefined>;
+  identityProvider(tenant: TenantId): Promise<{ readonly epoch: string; readonly provider: StoredIdentityProvider } | undefined>;
 }

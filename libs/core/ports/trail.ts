@@ -1,4 +1,5 @@
 import type { CredentialId, RecordBody, TenantId } from '#contract';
+import type { LimitedGrant } from './grants.js';
 import type { Epochs } from './rules.js';
 import type { Writes } from './writes.js';
 
@@ -10,13 +11,19 @@ export interface TrailEntry {
   /** The record is refused once the database's clock is past this. */
   readonly validUntil: Date | undefined;
   readonly body: RecordBody;
+  /** Counted with the record: refused as `over-limit`, without one, when the grant's minute or day is full. */
+  readonly charge?: LimitedGrant | undefined;
 }
 
-/** `stale`: a rule changed since; `expired`: `validUntil` is past. Neither left a record: decide again. */
+/**
+ * `stale`: a rule changed since; `expired`: `validUntil` is past; `over-limit`: the charged grant has no room.
+ * None of them left a record: decide again, or charge another.
+ */
 export type Appended =
   | { readonly verdict: 'durable'; readonly seq: bigint }
   | { readonly verdict: 'stale' }
-  | { readonly verdict: 'expired' };
+  | { readonly verdict: 'expired' }
+  | { readonly verdict: 'over-limit' };
 
 export interface Trail {
   /**

@@ -1,26 +1,20 @@
 import type {
   Alias,
   CredentialId,
+  DataOperation,
   KeyId,
   KeyState,
   OnboardTenantRequest,
-  PolicyAnswer,
-  Role,
+  PolicyDraftAnswer,
   ServiceName,
+  ServiceSummary,
   StopAnswer,
+  SuspensionAnswer,
   TenantId,
 } from '#contract';
-import type { StoredKey } from './rules.js';
+import type { StoredCredential, StoredIdentityProvider, StoredKey, StoredPolicy } from './rules.js';
 
-export interface NewCredential {
-  readonly tenant: TenantId;
-  readonly credentialId: CredentialId;
-  readonly principal: string;
-  readonly role: Role;
-  readonly mac: Uint8Array;
-  readonly createdAt: Date;
-  readonly expiresAt: Date;
-}
+export type NewCredential = Omit<StoredCredential, 'revokedAt' | 'unproven'>;
 
 export interface NewTenant extends OnboardTenantRequest {
   readonly log: { readonly logId: string; readonly origin: string; readonly vkey: string };
@@ -35,17 +29,31 @@ export interface Writes {
   insertTenant(tenant: NewTenant): Promise<void>;
   activateTenant(): Promise<void>;
   /** @throws KeywardError already-exists */
-  insertService(service: { service: ServiceName; description: string; createdAt: Date }): Promise<void>;
+  insertService(service: Omit<ServiceSummary, 'suspended' | 'createdAt'> & { createdAt: Date }): Promise<void>;
+  /** @throws KeywardError not-found */
+  setServiceOperations(service: ServiceName, operations: readonly DataOperation[]): Promise<void>;
+  /** @throws KeywardError not-found */
+  setServiceSuspended(service: ServiceName, suspended: boolean): Promise<void>;
+  /** Replaces the reason of one that there is. @throws KeywardError not-found, for an unknown tenant */
+  putSuspension(suspension: SuspensionAnswer): Promise<void>;
+  /** @throws KeywardError not-found */
+  deleteSuspension(tenant: TenantId): Promise<void>;
   insertCredential(credential: NewCredential): Promise<void>;
   /** @throws KeywardError not-found, when there is none or (with `service`) it is not that service's; already revoked is success. */
   revokeCredential(id: CredentialId, at: Date, service?: string): Promise<void>;
   insertKey(key: StoredKey): Promise<void>;
   setKeyState(id: KeyId, state: KeyState): Promise<void>;
-  /** @throws KeywardError already-exists */
-  insertAlias(alias: Alias, keyId: KeyId): Promise<void>;
+  /** `namesMac`: over the key's names with this one. @throws KeywardError already-exists */
+  insertAlias(alias: Alias, keyId: KeyId, namesMac: Uint8Array): Promise<void>;
   /** @throws KeywardError precondition-failed, when the version exists */
-  insertPolicy(policy: PolicyAnswer): Promise<void>;
-  insertStop(stop: StopAnswer): Promise<void>;
-  /** @throws KeywardError not-found, when there is no such stop or it is lifted already */
-  liftStop(id: StopAnswer['stopId'], by: string, at: Date): Promise<void>;
+  insertPolicy(policy: StoredPolicy): Promise<void>;
+  putPolicyDraft(draft: PolicyDraftAnswer): Promise<void>;
+  /** Whether there is one or not. */
+  deletePolicyDraft(): Promise<void>;
+  putIdentityProvider(provider: StoredIdentityProvider): Promise<void>;
+  /** @throws KeywardError not-found */
+  deleteIdentityProvider(): Promise<void>;
+  insertStop(stop: StopAnswer & { readonly mac: Uint8Array | undefined }): Promise<void>;
+  /** `number`: its place among the lifted, from 1. @throws KeywardError not-found, when there is no such stop or it is lifted already */
+  liftStop(id: StopAnswer['stopId'], lift: { by: string; at: Date; number: number; mac: Uint8Array }): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import { CustodyUnavailable } from '#core';
 import type { KeyVersionDraft, ProtectionLevel, WrappedKeyVersion } from '#core';
 import type { PresentedVersion } from '../presented-version.js';
-import { BindingKey } from './binding-key.js';
+import type { BindingKey } from './binding-key.js';
 import type { KeyHandle } from './cryptoki.js';
 import { HandleCache } from './handle-cache.js';
 import { NEWBORN_VERSION, VERSION_IN_USE } from './key-templates.js';
@@ -13,23 +13,22 @@ export const BLOB_BYTES = 40;
 
 /** CMK versions: born in the HSM, at rest only wrapped, in use as handles. */
 export class KeyVersions {
-  readonly #binding: BindingKey;
   readonly #handles: HandleCache;
 
   constructor(
     private readonly token: OpenToken,
     private readonly roots: TenantRoots,
+    private readonly binding: BindingKey,
     private readonly protectionLevel: ProtectionLevel,
     limits: { readonly cachedKeys: number; readonly cachedForMs: number },
   ) {
-    this.#binding = new BindingKey(token);
     this.#handles = new HandleCache(limits.cachedKeys, limits.cachedForMs, (handle) => token.destroy(handle));
   }
 
   create(draft: KeyVersionDraft): WrappedKeyVersion {
     const blob = this.#bearWrapped(this.roots.of(draft.tenant));
     const version = { ...draft, protectionLevel: this.protectionLevel, blob };
-    return { ...version, mac: this.#binding.mac(version) };
+    return { ...version, mac: this.binding.mac(version) };
   }
 
   /** The key of a row, ready for use. @throws KeyBindingBroken before the HSM touches a row that was edited. */
@@ -38,7 +37,7 @@ export class KeyVersions {
     const known = this.#handles.get(presented.identity, now);
     if (known !== undefined) return known;
     const version = presented.row();
-    this.#binding.verify(version);
+    this.binding.verify(version);
     const handle = this.token.cryptoki.unwrap(this.token.holder, this.roots.of(version.tenant), Buffer.from(version.blob), VERSION_IN_USE);
     this.#handles.add(presented.identity, handle, now);
     return handle;

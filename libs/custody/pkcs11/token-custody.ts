@@ -1,6 +1,17 @@
 import { CustodyUnavailable, DecryptFailed, KEY_SPECS } from '#core';
-import type { CustodyCapabilities, GeneratedDataKey, KeyVersionDraft, LogKey, ProtectionLevel, Sealed, WrappedKeyVersion } from '#core';
+import type {
+  BoundRow,
+  CustodyCapabilities,
+  GeneratedDataKey,
+  KeyVersionDraft,
+  LogKey,
+  ProtectionLevel,
+  RuleRow,
+  Sealed,
+  WrappedKeyVersion,
+} from '#core';
 import type { PresentedVersion } from '../presented-version.js';
+import { BindingKey } from './binding-key.js';
 import { Canary } from './canary.js';
 import { IV_BYTES } from './cryptoki.js';
 import { CIPHERTEXT_CODES, CryptokiError } from './cryptoki-error.js';
@@ -22,6 +33,7 @@ export const MAX_DATA_KEY_BYTES = 1024;
 /** Custody on one open token: synchronous, and gone with its epoch. Buffers that it answers belong to the caller, who wipes them. */
 export class TokenCustody {
   readonly #roots: TenantRoots;
+  readonly #binding: BindingKey;
   readonly #logKeys: LogKeys;
   readonly #versions: KeyVersions;
   readonly #random: RandomPool;
@@ -34,7 +46,8 @@ export class TokenCustody {
   ) {
     this.#roots = new TenantRoots(token);
     this.#logKeys = new LogKeys(token);
-    this.#versions = new KeyVersions(token, this.#roots, protectionLevel, limits);
+    this.#binding = new BindingKey(token);
+    this.#versions = new KeyVersions(token, this.#roots, this.#binding, protectionLevel, limits);
     this.#random = new RandomPool(token);
     this.#canary = new Canary(token);
   }
@@ -49,6 +62,14 @@ export class TokenCustody {
 
   createKeyVersion(draft: KeyVersionDraft): WrappedKeyVersion {
     return this.#versions.create(draft);
+  }
+
+  bindRule(row: RuleRow): Uint8Array {
+    return this.#binding.ruleMac(row);
+  }
+
+  isBound(row: BoundRow): boolean {
+    return this.#binding.isBound(row);
   }
 
   /** `plaintext` is 1 to 6144 bytes, `aad` at least one. */

@@ -17,6 +17,21 @@ export const readNote = (result: unknown): string => z.string().min(1).parse(res
 export const readBytes = (result: unknown): Uint8Array => copyOf(first(result)[0]);
 export const readLogKey = (result: unknown): LogKey => ({ publicKey: copyOf(first(result)[0]) });
 
+export const readMac = (result: unknown): Uint8Array => {
+  const mac = readBytes(result);
+  if (mac.length !== 32) throw new TypeError('Not a MAC.');
+  return mac;
+};
+
+/** One truth a row that was asked about; anything but `true` is none. */
+export const readTruthsOf =
+  (rows: number) =>
+  (result: unknown): boolean[] => {
+    const truths = first(result);
+    if (truths.length !== rows) throw new TypeError('Not an answer to what was asked.');
+    return truths.map((truth) => truth === true);
+  };
+
 export function readSealed(result: unknown): Sealed {
   const [iv, ciphertext] = first(result);
   return { iv: copyOf(iv), ciphertext: copyOf(ciphertext) };

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { OperationName, TenantId } from '#contract';
 import { CustodyUnavailable, PermitMisused } from '#core';
 import type {
+  BoundRow,
   CheckpointSigner,
   Custody,
   CustodyCapabilities,
@@ -9,17 +10,23 @@ import type {
   KeyVersionDraft,
   LogKey,
   Permit,
+  RuleBindings,
+  RuleOperation,
+  RuleRow,
   Sealed,
   WrappedKeyVersion,
 } from '#core';
+import { spendToBind } from '../spend-to-bind.js';
 import {
   readBytes,
   readCapabilities,
   readGeneratedDataKey,
   readLogKey,
+  readMac,
   readNote,
   readNothing,
   readSealed,
+  readTruthsOf,
   readVersionOf,
 } from './answers.js';
 import { Connection } from './connection.js';
@@ -42,7 +49,7 @@ const BACK_OFF_MS = { first: 10, longest: 1000 } as const;
  * Custody through the custodian's socket. Every call spends its permit for exactly what it sends. Reconnects by itself;
  * meanwhile calls fail with CustodyUnavailable, at the latest after 250 ms.
  */
-export class SocketCustody implements Custody, CheckpointSigner {
+export class SocketCustody implements Custody, RuleBindings, CheckpointSigner {
   readonly #timeoutMs: number;
   #connection: Connection | undefined;
   #connecting: Promise<void> | undefined;
@@ -78,6 +85,15 @@ export class SocketCustody implements Custody, CheckpointSigner {
     // A permit to create may leave the version open, which does not exist yet; if it names one, it is this one.
     permit.spend({ operation: 'CreateKey', tenant: draft.tenant, versionId: permit.versionId && draft.versionId });
     return this.#call(OPERATION.createKeyVersion, draft.tenant, [encodeDraft(draft)], readVersionOf(draft), draft.versionId);
+  }
+
+  async bindRule(permit: Permit<RuleOperation>, row: Omit<RuleRow, 'tenant'>): Promise<Uint8Array> {
+    return this.#call(OPERATION.bindRule, spendToBind(permit), [row.kind, row.id, row.digest], readMac);
+  }
+
+  async checkBindings(rows: readonly BoundRow[]): Promise<boolean[]> {
+    const asked = rows.map(({ tenant, kind, id, digest, mac }) => [tenant, kind, id, digest, mac]);
+    return this.#call(OPERATION.checkBindings, '', asked, readTruthsOf(rows.length));
   }
 
   async encrypt(permit: Permit<'Encrypt'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed> {

@@ -1,7 +1,8 @@
 export { CheckpointRefused } from '../checkpoint-refused.js';
-export { bindingMessage } from '../binding-message.js';
+export { bindingMessage, ruleMessage } from '../binding-message.js';
 export { checkpointBody, noteKeyId, signedNote } from '../checkpoint-note.js';
 export type { PresentedVersion } from '../presented-version.js';
+export { spendToBind } from '../spend-to-bind.js';
 export { SocketCustody } from './client.js';
 export type { SocketCustodyOptions } from './client.js';
 export { decodeDraft, encodeRow, RowOnWire } from './key-version-row.js';

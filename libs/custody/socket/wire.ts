@@ -19,13 +19,15 @@ export const OPERATION = {
   generateDataKey: 8,
   generateDataKeyWithoutPlaintext: 9,
   signCheckpoint: 10,
+  bindRule: 11,
+  checkBindings: 12,
 } as const;
 export type CustodyOperation = keyof typeof OPERATION;
 
 /** What each plane's socket accepts. Whoever takes over one plane gets these, and not the others'. */
 export const PLANES = {
-  key: ['createTenantRoot', 'createLogKey', 'createKeyVersion', 'capabilities', 'ping'],
-  data: ['encrypt', 'decrypt', 'generateDataKey', 'generateDataKeyWithoutPlaintext', 'ping'],
+  key: ['createTenantRoot', 'createLogKey', 'createKeyVersion', 'bindRule', 'checkBindings', 'capabilities', 'ping'],
+  data: ['encrypt', 'decrypt', 'generateDataKey', 'generateDataKeyWithoutPlaintext', 'checkBindings', 'ping'],
   worker: ['signCheckpoint', 'ping'],
 } as const satisfies Record<string, readonly CustodyOperation[]>;
 export type Plane = keyof typeof PLANES;

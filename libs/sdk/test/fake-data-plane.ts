@@ -66,9 +66,9 @@ export class FakeDataPlane {
     response: ServerResponse,
     code: ProblemCode,
     status: number,
-    more: { retryable?: boolean; headers?: Record<string, string> } = {},
+    more: { retryable?: boolean; reason?: string; headers?: Record<string, string> } = {},
   ): 'answered' {
-    const { retryable = false, headers = {} } = more;
+    const { retryable = false, reason, headers = {} } = more;
     response.writeHead(status, {
       'content-type': 'application/problem+json',
       'x-request-id': 'req_x',
@@ -76,7 +76,15 @@ export class FakeDataPlane {
       ...headers,
     });
     response.end(
-      JSON.stringify({ type: `urn:keyward:problem:${code}`, title: `Title of ${code}.`, status, code, requestId: 'req_x', retryable }),
+      JSON.stringify({
+        type: `urn:keyward:problem:${code}`,
+        title: `Title of ${code}.`,
+        status,
+        code,
+        requestId: 'req_x',
+        retryable,
+        reason,
+      }),
     );
     return 'answered';
   }

@@ -20,12 +20,13 @@ import {
   type TenantId,
 } from '#contract';
 import { type Answered, type Call, KeywardError, Pipeline, type Principal } from '#core';
-import { Calling, createPlane, Operation, type PlaneParts, Replaces } from '../index.js';
+import { Calling, createPlane, noCredentials, Operation, type PlaneParts, Replaces } from '../index.js';
 
 const principal = (role: Role, name: string): Principal => ({
   role,
   name,
   tenant: role === 'service' ? PLATFORM : ('acme' as TenantId),
+  authMethod: 'api-key',
   credentialId: `crd_${name}` as Principal['credentialId'],
   expiresAt: new Date(Date.now() + 3_600_000),
   epoch: 'e1',
@@ -54,6 +55,12 @@ export class FakeCredentials {
     if (apiKey !== KEYS.fresh) throw new KeywardError('unauthenticated', '', { reason: 'unknown' });
     return principal('admin', 'fresh');
   }
+
+  // Tokens are tested over core's own credentials.
+  readonly serviceKey = noCredentials.serviceKey;
+  readonly identityProvider = noCredentials.identityProvider;
+  readonly ofService = noCredentials.ofService;
+  readonly ofSubject = noCredentials.ofSubject;
 }
 
 type AnyAnswer = Answered<OperationName>;

@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson } from './canonical-json.js';
+import type { RuleRow } from './ports/custody.js';
+import type { LiftedStops, StoredCredential, StoredIdentityProvider, StoredKey, StoredPolicy, StoredStop } from './ports/rules.js';
+import type { TenantId } from '#contract';
+
+/** What the binding MAC of each kind of row covers: everything that gives it its meaning. Canonical JSON (RFC 8785), so no field swallows its neighbour. */
+const row = (tenant: TenantId, kind: RuleRow['kind'], id: string, content: unknown): RuleRow => ({
+  tenant,
+  kind,
+  id,
+  digest: createHash('sha256').update(canonicalJson(content)).digest(),
+});
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+export const policyRow = (tenant: TenantId, { version, digest, author, publishedAt, document }: Omit<StoredPolicy, 'mac'>): RuleRow =>
+  row(tenant, 'policy', String(version), { digest, author, publishedAt, document });
+
+export const stopRow = (tenant: TenantId, { stopId, target, stoppedBy, stoppedAt }: Omit<StoredStop, 'mac'>): RuleRow =>
+  row(tenant, 'stop', stopId, { target, stoppedBy, stoppedAt });
+
+export const liftedStopsRow = (tenant: TenantId, { count, digest }: Omit<LiftedStops, 'mac'>): RuleRow =>
+  row(tenant, 'lifted-stops', String(count), { digest: hex(digest) });
+
+export function credentialRow(credential: Omit<StoredCredential, 'bindingMac' | 'revokedAt' | 'unproven'>): RuleRow {
+  const { tenant, credentialId, principal, role, authMethod, mac, subject, issuer, publicKey, createdAt, expiresAt } = credential;
+  return row(tenant, 'credential', credentialId, {
+    ...{ principal, role, authMethod, mac: hex(mac), subject, issuer, publicKey },
+    ...{ createdAt: createdAt.toISOString(), expiresAt: expiresAt.toISOString() },
+  });
+}
+
+export function identityProviderRow(tenant: TenantId, provider: Omit<StoredIdentityProvider, 'mac'>): RuleRow {
+  const { version, issuer, audience, jwksUri, algorithms, changedBy, changedAt } = provider;
+  return row(tenant, 'identity-provider', version, { issuer, audience, jwksUri, algorithms, changedBy, changedAt });
+}
+
+/** The names by which rules mean a key. Not its state: whoever could set that back could restore the older genuine row as well. */
+export const keyNamesRow = (
+  tenant: TenantId,
+  { keyId, aliases, tags, primaryVersion }: Pick<StoredKey, 'keyId' | 'aliases' | 'tags' | 'primaryVersion'>,
+): RuleRow => row(tenant, 'key-names', keyId, { aliases: [...aliases].sort(), tags, primaryVersion });
+
+/** The digest of LiftedStops. */
+export const liftedDigest = (stopIds: readonly string[]): Uint8Array => createHash('sha256').update(stopIds.join(',')).digest();

@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto';
+import type { IdentityProviderAnswer, TenantId } from '#contract';
+import { identityProviderRow } from '../bound-rows.js';
+import { KeywardError } from '../errors.js';
+import type { Handlers } from '../pipeline.js';
+import type { RuleBindings } from '../ports/custody.js';
+import type { Reads } from '../ports/reads.js';
+import type { RuleStore, StoredIdentityProvider } from '../ports/rules.js';
+import { type CredentialParts, issueCredential } from './issue-credential.js';
+
+const ADMIN_DAYS = 366;
+
+type PeopleOperation =
+  | 'Enrol'
+  | 'IssueCredential'
+  | 'ListCredentials'
+  | 'RevokeCredential'
+  | 'PutIdentityProvider'
+  | 'GetIdentityProvider'
+  | 'DeleteIdentityProvider';
+
+export interface PeopleParts extends CredentialParts {
+  readonly custody: Pick<RuleBindings, 'bindRule'>;
+  readonly reads: Reads;
+  readonly rules: Pick<RuleStore, 'identityProvider'>;
+}
+
+/** A tenant's own people: who they are, and who vouches for them. The ISV has no hand in it after the enrolment code. */
+export function peopleHandlers(parts: PeopleParts): Handlers<PeopleOperation> {
+  const { custody, reads, rules } = parts;
+  const provider = async (tenant: TenantId): Promise<StoredIdentityProvider> => {
+    const found = await rules.identityProvider(tenant);
+    if (found === undefined) throw new KeywardError('not-found', 'This tenant has no identity provider.');
+    return found.provider;
+  };
+  return {
+    /** Record 0 of the tenant's log: it names the first admin and the key that will sign the log. The code is spent in the same transaction. */
+    Enrol: async ({ input, call, principal, snapshot, now, permit }) => {
+      const { vkey } = snapshot.rules.log;
+      const order = { tenant: call.tenant, principal: input.admin, role: 'admin' as const, days: ADMIN_DAYS };
+      const { answer, row } = await issueCredential(parts, permit(), order, now);
+      const { credentialId, apiKey = '', expiresAt } = answer;
+      return {
+        answer: { tenant: call.tenant, principal: input.admin, credentialId, apiKey, expiresAt, vkey },
+        details: { change: { admin: input.admin, credentialId, vkey } },
+        apply: async (writes) => {
+          await writes.revokeCredential(principal.credentialId, new Date(now));
+          await writes.activateTenant();
+          await writes.insertCredential(row);
+        },
+      };
+    },
+
+    IssueCredential: async ({ input, call, now, permit }) => {
+      const { principal, role, expiresInDays: days, subject } = input;
+      const person = subject === undefined ? {} : { person: { subject, issuer: (await provider(call.tenant)).issuer } };
+      const { answer, row } = await issueCredential(parts, permit(), { tenant: call.tenant, principal, role, days, ...person }, now);
+      return {
+        answer,
+        details: { change: { principal, role, credentialId: row.credentialId, authMethod: row.authMethod } },
+        apply: (writes) => writes.insertCredential(row),
+      };
+    },
+
+    ListCredentials: async ({ input, call }) => ({ answer: await reads.credentials(call.tenant, input), details: {} }),
+
+    RevokeCredential: async ({ input, now }) => ({
+      answer: undefined,
+      details: { change: { credentialId: input.credentialId } },
+      apply: (writes) => writes.revokeCredential(input.credentialId, new Date(now)),
+    }),
+
+    /** Tokens that were accepted under another provider, or another setting of this one, count no more. */
+    PutIdentityProvider: async ({ input, call, principal, now, permit }) => {
+      const answer: IdentityProviderAnswer = { ...input, changedBy: principal.name, changedAt: new Date(now).toISOString() };
+      const unbound = { ...answer, version: randomUUID() };
+      const mac = await custody.bindRule(permit(), identityProviderRow(call.tenant, unbound));
+      const { issuer, audience, jwksUri, algorithms } = input;
+      return {
+        answer,
+        details: { change: { issuer, audience, jwksUri, algorithms: algorithms.join(' ') } },
+        apply: (writes) => writes.putIdentityProvider({ ...unbound, mac }),
+      };
+    },
+
+    GetIdentityProvider: async ({ call }) => {
+      const { mac: _, version: __, ...answer } = await provider(call.tenant);
+      return { answer, details: {} };
+    },
+
+    DeleteIdentityProvider: async () => ({ answer: undefined, details: {}, apply: (writes) => writes.deleteIdentityProvider() }),
+  };
+}

@@ -1,0 +1,168 @@
+import type { Alias, DataOperation, KeyId, PolicyDocument, PreviewAnswer } from '#contract';
+import { type CompiledPolicy, type GrantPolicy, type GrantRequest, RecordedContext } from '../ports/grants.js';
+import type { KeyNames, RecordedUse, Reads, UseReads } from '../ports/reads.js';
+import { subjectOf } from '../principal.js';
+import type { Snapshot } from '../snapshot.js';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const PAGE = 1000;
+/** Records that a preview looks at: some seconds of work. */
+const MOST_RECORDS = 200_000;
+const MOST_CHANGES = 100;
+const MOST_SENTENCES = 10;
+
+interface PreviewParts {
+  readonly reads: Pick<Reads, 'keyNames'>;
+  readonly uses: Pick<UseReads, 'recordedUses'>;
+  readonly grants: GrantPolicy;
+}
+
+type Verdict = 'newlyRefused' | 'newlyAllowed' | 'unjudged' | 'same';
+type Change = PreviewAnswer['changes'][number];
+
+/**
+ * Replays the recorded decisions of the last days against a draft: what would have been refused that was allowed, and the other way
+ * round. A record holds the context as digests, which suffices; it does not hold addresses, so what hinges on one is not judged.
+ * Keys count by the aliases and tags that they have now.
+ */
+export async function previewOf(
+  { reads, uses, grants }: PreviewParts,
+  snapshot: Snapshot,
+  draft: PolicyDocument,
+  days: number,
+  now: number,
+): Promise<PreviewAnswer> {
+  const { tenant, policy } = snapshot.rules;
+  const compile = (document: PolicyDocument | undefined) => grants.compile({ tenant, document, stops: [] });
+  const [before, after] = [compile(policy?.document), compile(draft)];
+  const keys = new Map((await allKeys(reads, snapshot)).map((key) => [key.keyId, key]));
+  const since = new Date(now - days * DAY_MS);
+  const changes = new Map<string, Change>();
+  /** Keys that were decrypted with, and whether one of these calls would still be allowed. */
+  const readable = new Map<KeyId, boolean>();
+  let calls = 0;
+  let looked = 0;
+  let next: bigint | undefined;
+  do {
+    const page = await uses.recordedUses(tenant, { since, before: next, limit: PAGE });
+    for (const use of page.uses) {
+      const key = keys.get(use.keyId);
+      if (key === undefined) continue;
+      calls++;
+      const verdict = judge(before, after, use, requestOf(use, key, snapshot));
+      if (use.allowed && use.operation === 'Decrypt')
+        readable.set(use.keyId, readable.get(use.keyId) === true || verdict !== 'newlyRefused');
+      count(changes, use, key, verdict);
+    }
+    looked += PAGE;
+    next = page.next;
+  } while (next !== undefined && looked < MOST_RECORDS);
+
+  const lockouts = [...readable].flatMap(([keyId, still]) => {
+    const key = keys.get(keyId);
+    return key === undefined || still ? [] : [named(key)];
+  });
+  const sum = (which: Exclude<Verdict, 'same'>) => [...changes.values()].reduce((total, change) => total + change[which], 0);
+  const totals = { newlyRefused: sum('newlyRefused'), newlyAllowed: sum('newlyAllowed'), unjudged: sum('unjudged') };
+  const largest = [...changes.values()].sort((a, b) => weight(b) - weight(a)).slice(0, MOST_CHANGES);
+  return {
+    from: since.toISOString(),
+    calls,
+    complete: next === undefined,
+    ...totals,
+    changes: largest,
+    lockouts,
+    sentences: sentences(calls, totals, largest, lockouts),
+  };
+}
+
+async function allKeys(reads: Pick<Reads, 'keyNames'>, { rules }: Snapshot): Promise<KeyNames[]> {
+  const keys: KeyNames[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await reads.keyNames(rules.tenant, { limit: 100, cursor });
+    keys.push(...page.items);
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  return keys;
+}
+
+function requestOf(use: RecordedUse, { keyId, aliases, tags }: KeyNames, snapshot: Snapshot): GrantRequest {
+  const digests = new Set(use.contextDigests);
+  return {
+    subject: subjectOf({ name: use.service }),
+    operation: use.operation,
+    ...{ keyId, aliases, tags },
+    context: new RecordedContext(digests.size, (name, value) => digests.has(snapshot.digest(name, value))),
+    at: use.at.getTime(),
+    sourceAddress: undefined,
+    authMethod: use.authMethod,
+    justification: use.justification,
+  };
+}
+
+/** What was allowed is compared as it was recorded; what was refused only if the rules in force would refuse it, and no stop or state. */
+function judge(before: CompiledPolicy, after: CompiledPolicy, use: RecordedUse, request: GrantRequest): Verdict {
+  const allowed = allows(after, request);
+  if (use.allowed) {
+    if (allowed) return 'same';
+    return after.couldAllow(request) ? 'unjudged' : 'newlyRefused';
+  }
+  if (before.couldAllow(request)) return 'same';
+  if (allowed) return 'newlyAllowed';
+  return after.couldAllow(request) ? 'unjudged' : 'same';
+}
+
+function allows(policy: CompiledPolicy, request: GrantRequest): boolean {
+  const { grant, guardrail, stop } = policy.decide(request);
+  return grant !== undefined && guardrail === undefined && stop === undefined;
+}
+
+function count(changes: Map<string, Change>, use: RecordedUse, key: KeyNames, verdict: Verdict): void {
+  if (verdict === 'same') return;
+  const name = `${use.service} ${use.operation} ${use.keyId}`;
+  const change = changes.get(name) ?? {
+    subject: subjectOf({ name: use.service }),
+    operation: use.operation,
+    ...named(key),
+    ...{ newlyRefused: 0, newlyAllowed: 0, unjudged: 0 },
+  };
+  change[verdict] += 1;
+  changes.set(name, change);
+}
+
+const named = ({ keyId, aliases }: KeyNames): { keyId: KeyId; alias?: Alias } => ({ keyId, ...(aliases[0] && { alias: aliases[0] }) });
+const weight = ({ newlyRefused, newlyAllowed, unjudged }: Change): number => newlyRefused + newlyAllowed + unjudged / 1000;
+
+function sentences(
+  calls: number,
+  totals: Pick<PreviewAnswer, 'newlyRefused' | 'newlyAllowed' | 'unjudged'>,
+  changes: readonly {
+    subject: string;
+    operation: DataOperation;
+    keyId: string;
+    alias?: string | undefined;
+    newlyRefused: number;
+    newlyAllowed: number;
+  }[],
+  lockouts: PreviewAnswer['lockouts'],
+): string[] {
+  const number = (count: number) => count.toLocaleString('en-US');
+  const called = ({ alias, keyId }: { alias?: string | undefined; keyId: string }) => alias ?? keyId;
+  return [
+    `${number(totals.newlyRefused)} of ${number(calls)} calls would newly be refused.`,
+    ...(totals.newlyAllowed > 0 ? [`${number(totals.newlyAllowed)} calls that were refused would be allowed.`] : []),
+    ...changes
+      .filter(({ newlyRefused, newlyAllowed }) => newlyRefused + newlyAllowed > 0)
+      .slice(0, MOST_SENTENCES)
+      .map((change) => {
+        const { newlyRefused, newlyAllowed } = change;
+        const what = newlyRefused > 0 ? `${number(newlyRefused)} newly refused` : `${number(newlyAllowed)} newly allowed`;
+        return `${change.subject} ${change.operation} with ${called(change)}: ${what}.`;
+      }),
+    ...lockouts.map((key) => `Nobody could decrypt with ${called(key)} any more.`),
+    ...(totals.unjudged > 0
+      ? [`${number(totals.unjudged)} could not be judged: their records do not hold what a condition asks about.`]
+      : []),
+  ];
+}

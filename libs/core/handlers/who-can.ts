@@ -1,0 +1,40 @@
+import type { WhoCanEntry } from '#contract';
+import { KeywardError } from '../errors.js';
+import type { Step } from '../pipeline.js';
+import type { PolicyTools } from '../ports/grants.js';
+import type { KeyNames, Page, Reads } from '../ports/reads.js';
+
+/** Who may use which key, by the policy in force and its stops. A page holds so many keys, with everybody who may use them. */
+export async function whoCanPage(
+  { reads, tools }: { readonly reads: Pick<Reads, 'keyNames'>; readonly tools: PolicyTools },
+  { input, call, snapshot }: Pick<Step<'WhoCan'>, 'input' | 'call' | 'snapshot'>,
+): Promise<Page<WhoCanEntry>> {
+  const { keyId: reference, operation, ...page } = input;
+  const { policy, stops, services, suspended } = snapshot.rules;
+  const rules = { tenant: call.tenant, document: policy?.document, stops };
+
+  const keys = async (): Promise<Page<KeyNames>> => {
+    if (reference === undefined) return await reads.keyNames(call.tenant, page);
+    const key = await snapshot.key({ reference });
+    if (key === undefined) throw new KeywardError('not-found', 'There is no such key.');
+    return { items: [key] };
+  };
+  /** What the ISV lets the caller ask for, of what the tenant grants; workloads are in no catalogue. */
+  const asked = (subject: string, granted: readonly WhoCanEntry['operations'][number][]) => {
+    const entry = subject.startsWith('svc:') ? services.get(subject.slice(4)) : undefined;
+    if (suspended || entry === undefined || entry.suspended) return [];
+    return granted.filter((name) => entry.operations.includes(name) && (operation === undefined || name === operation));
+  };
+
+  const { items, nextCursor } = await keys();
+  const entries = items
+    .filter(({ state }) => state === 'Enabled')
+    .flatMap(({ keyId, aliases, tags }) =>
+      tools.whoCan(rules, { keyId, aliases, tags }).flatMap(({ role, operations, except, ...who }) => {
+        const remaining = asked(who.subject, operations);
+        if (remaining.length === 0) return [];
+        return [{ keyId, aliases: [...aliases], ...who, ...(role !== undefined && { role }), operations: remaining, except: [...except] }];
+      }),
+    );
+  return { items: entries, ...(nextCursor !== undefined && { nextCursor }) };
+}

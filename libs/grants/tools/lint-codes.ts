@@ -1,0 +1,68 @@
+import type { LintFinding } from '#contract';
+
+const error = (meaning: string) => ({ severity: 'error', meaning }) as const;
+const warning = (meaning: string) => ({ severity: 'warning', meaning }) as const;
+
+/**
+ * Every finding that the linter can have. A code never changes its meaning and is never used again; docs/policies.md lists the same.
+ * G032 (a label condition for an operation that never has labels) is kept for the operations to come: today each one has a context.
+ */
+export const LINT_CODES = {
+  G001: error('The text is not JSON, or not lines that Casbin would read as CSV.'),
+  G002: error('A member name stands twice in one object; readers would disagree on which one counts.'),
+  G003: error('The text is too long or nested too deep, or the document has more than 32 KiB.'),
+  G004: error('A character that no policy may hold: a byte order mark, U+0000 or half of a surrogate pair.'),
+  G005: error('A member is called __proto__, constructor or prototype.'),
+  G006: error('A field that a policy does not have.'),
+  G007: error('A value of the wrong type or form.'),
+  G008: error('A field is missing.'),
+  G009: error('The schema is not keyward.policy/1.'),
+  G010: error('A rule id that is not 1 to 63 of a-z, 0-9 and -.'),
+  G011: error('Two rules have the same id.'),
+  G012: error('A subject that is not svc:name, wl:cluster/name or role:name.'),
+  G013: error('A grant to everyone: * is a subject of guardrails only.'),
+  G014: error('An object that is not key_…, alias/name, alias/prefix*, tag:name=value or *.'),
+  G015: error('An unknown operation; upper and lower case matter.'),
+  G016: warning('A grant by tag: whoever may tag keys decides what it reaches.'),
+  G017: error('An effect that is not exactly allow or deny.'),
+  G018: error('A role name that is not 1 to 63 of a-z, 0-9 and -.'),
+  G019: error('A rule names a role that the document does not have.'),
+  G020: error('Two label names differ only by upper and lower case; labels are compared exactly.'),
+  G021: error('A role is a member of a role.'),
+  G022: error('An empty list.'),
+  G023: error('A list or a text is too long.'),
+  G024: error('More than 500 rules.'),
+  G025: error('A condition names more than 8 labels, or none where it must name one.'),
+  G026: error('Not an RFC 3339 time.'),
+  G027: error('notBefore is not before notAfter.'),
+  G028: error('Not a time zone of the IANA database.'),
+  G029: error('A weekly window that is not one: unknown day, wrong time of day, or its end is not after its start.'),
+  G030: error('Not an address or a network, or one that holds every address.'),
+  G031: error('A label name that is empty, malformed or reserved (keyward:, aws-crypto-).'),
+  G033: error('An unknown way to sign in, or an unknown reason.'),
+  G034: error('Limits that are empty or out of range.'),
+  G035: error('Limits on a guardrail; only grants have them.'),
+  G036: error('when or unless without a condition: leave it out.'),
+  G037: error('A rule that can never apply: its conditions contradict each other.'),
+  G038: error('A condition names one thing twice.'),
+  G040: error('CSV: a line with too many or too few columns.'),
+  G041: error('CSV: a line that starts with neither p nor g.'),
+  G042: error('CSV: an empty column.'),
+  G043: error('CSV: lines of one rule differ in their conditions or effect.'),
+  G044: error('CSV: lines of one rule that are not every combination of its subjects, objects and operations.'),
+  G045: error('CSV: lines of more than one domain.'),
+  G050: warning('A service that the catalogue does not have.'),
+  G051: warning('A grant of every operation with every key.'),
+  G052: warning('A grant without any condition.'),
+  G053: warning('A grant that a guardrail without conditions takes away completely.'),
+  G054: warning('A rule that another one makes superfluous.'),
+  G055: warning('A role that no rule names.'),
+  G056: warning('A role without members.'),
+  G057: warning('A justification is all that a grant asks for, and it is only the caller’s claim.'),
+  G058: warning('A guardrail asks for an address or a way to sign in: it also blocks whoever’s is unknown.'),
+  G059: warning('One name twice in a list.'),
+  G060: warning('The policy grants nothing to anybody.'),
+  G061: warning('A network whose address is not its first: it is read as the whole network.'),
+  G099: error('More findings than are told.'),
+} as const satisfies Record<string, { severity: LintFinding['severity']; meaning: string }>;
+export type LintCode = keyof typeof LINT_CODES;

@@ -1,0 +1,50 @@
+import {
+  type CredentialSummary,
+  type PolicyVersionSummary,
+  principalName,
+  serviceName,
+  type ServiceSummary,
+  type StopAnswer,
+  type SuspensionAnswer,
+} from '#contract';
+import type { CredentialRow, ServiceRow, SuspensionRow } from './entities.js';
+import type { PolicyRow, StopRow } from './rule-entities.js';
+
+/** Rows as people are told of them. */
+export const iso = (at: Date): string => at.toISOString();
+
+export const serviceSummary = ({ service, description, operations, suspended, createdAt }: ServiceRow): ServiceSummary => ({
+  ...{ service: serviceName.parse(service), description, operations, suspended },
+  createdAt: iso(createdAt),
+});
+
+export const suspensionAnswer = ({ suspendedTenant, reason, suspendedBy, suspendedAt }: SuspensionRow): SuspensionAnswer => ({
+  ...{ tenant: suspendedTenant, reason, suspendedBy },
+  suspendedAt: iso(suspendedAt),
+});
+
+export const policyVersionSummary = ({ version, digest, author, publishedAt }: PolicyRow): PolicyVersionSummary => ({
+  ...{ version, digest, author },
+  publishedAt: iso(publishedAt),
+});
+
+export const credentialSummary = ({ subject, createdAt, expiresAt, revokedAt, ...row }: CredentialRow): CredentialSummary => ({
+  credentialId: row.credentialId,
+  principal: principalName.parse(row.principal),
+  role: row.role,
+  authMethod: row.authMethod,
+  ...(subject !== null && { subject }),
+  createdAt: iso(createdAt),
+  expiresAt: iso(expiresAt),
+  ...(revokedAt !== null && { revokedAt: iso(revokedAt) }),
+});
+
+export const stopAnswer = ({ stopId, target, reason, stoppedBy, stoppedAt, liftedAt, liftedBy }: StopRow): StopAnswer => ({
+  stopId,
+  target,
+  reason,
+  stoppedBy,
+  stoppedAt: iso(stoppedAt),
+  ...(liftedAt !== null && { liftedAt: iso(liftedAt) }),
+  ...(liftedBy !== null && { liftedBy }),
+});

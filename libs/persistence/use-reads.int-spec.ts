@@ -1,0 +1,183 @@
+import type { KeyId, RecordBody, StopId, TenantId } from '#contract';
+import { newKeyId, newStopId } from '#core';
+import { type DataPlaneStore, type KeyPlaneStore, openDataPlaneStore, openKeyPlaneStore } from './stores.js';
+import { aRecord, epochsOf, TestDatabase, type TestTenant } from './test-database.js';
+
+const acme = 'acme' as TenantId;
+const LONG_AGO = new Date(0);
+const [invoices, payroll] = [newKeyId(1), newKeyId(2)];
+const [label, otherLabel] = ['a'.repeat(22), 'b'.repeat(22)];
+
+/** A use of a key as the data plane records it. */
+interface Use {
+  readonly op?: RecordBody['op'];
+  readonly service?: string;
+  readonly key?: KeyId | null;
+  readonly context?: string[];
+  readonly outcome?: RecordBody['outcome'];
+  readonly decision?: 'allow' | 'deny';
+  readonly dryRun?: true;
+}
+
+describe('what the key plane reads of uses', () => {
+  let database: TestDatabase;
+  let key: KeyPlaneStore;
+  let data: DataPlaneStore;
+  let tenants: Map<string, TestTenant>;
+
+  beforeAll(async () => {
+    database = await TestDatabase.start();
+    tenants = await database.addTenants('platform', 'acme', 'globex', 'initech', 'umbrella');
+    key = await openKeyPlaneStore(database.settings('keyward_key_plane'));
+    data = await openDataPlaneStore(database.settings('keyward_data_plane'));
+  });
+  afterAll(async () => {
+    await Promise.all([key?.close(), data?.close()]);
+    await database.stop();
+  });
+
+  async function append(store: DataPlaneStore, tenant: string, op: RecordBody['op'], details: Partial<RecordBody>): Promise<bigint> {
+    const owner = tenants.get(tenant)!;
+    const body = { ...aRecord(owner, op), ...details };
+    const epochs = await database.as('superuser', (client) => epochsOf(client, tenant));
+    const appended = await store.trail.append({ tenant: owner.tenant, epochs, validUntil: undefined, body });
+    if (appended.verdict !== 'durable') throw new Error(appended.verdict);
+    return appended.seq;
+  }
+  async function use(
+    tenant: string,
+    { op = 'Decrypt', service = 'billing', key: of = invoices, context, outcome, decision = 'allow', dryRun }: Use,
+  ): Promise<bigint> {
+    const { actor, request } = aRecord(tenants.get(tenant)!, op);
+    return await append(data, tenant, op, {
+      outcome: outcome ?? (decision === 'allow' ? 'succeeded' : 'refused'),
+      authz: { decision },
+      actor: { ...actor, principal: service },
+      request: { ...request, justification: { code: 'ISV_INCIDENT', ticket: 'T-1' }, ...(dryRun && { dryRun }) },
+      ...(of !== null && { key: { id: of } }),
+      ...(context && { crypto: { context } }),
+    });
+  }
+  const stop = (tenant: string, stopId: StopId, outcome: RecordBody['outcome'] = 'succeeded') =>
+    append(key, tenant, 'Stop', { outcome, change: { stopId } });
+  const all = { since: LONG_AGO, before: undefined, limit: 100 };
+
+  it('is every decision about a key, the newest first, and no dry run', async () => {
+    const sealed = await use('acme', { op: 'Encrypt', context: [label, otherLabel] });
+    await use('acme', { dryRun: true });
+    await use('acme', { key: null, decision: 'deny' });
+    const refused = await use('acme', { key: payroll, decision: 'deny' });
+    await stop('acme', newStopId(1));
+    const failed = await use('acme', { outcome: 'failed' });
+    const { uses, next } = await key.uses.recordedUses(acme, all);
+    expect(uses.map(({ seq, allowed, keyId }) => [seq, allowed, keyId])).toEqual([
+      [failed, true, invoices],
+      [refused, false, payroll],
+      [sealed, true, invoices],
+    ]);
+    expect(uses[2]).toMatchObject({
+      operation: 'Encrypt',
+      service: 'billing',
+      authMethod: 'api-key',
+      contextDigests: [label, otherLabel],
+      justification: { code: 'ISV_INCIDENT', ticket: 'T-1' },
+    });
+    expect(next).toBeUndefined();
+  });
+
+  it('comes in pages that meet, whatever they leave out, and ends where it is told to', async () => {
+    const whole = (await key.uses.recordedUses(acme, all)).uses.map(({ seq }) => seq);
+    const seen: bigint[] = [];
+    let pages = 0;
+    for (let before: bigint | undefined; ; pages++) {
+      const { uses, next } = await key.uses.recordedUses(acme, { ...all, before, limit: 1 });
+      seen.push(...uses.map(({ seq }) => seq));
+      if (next === undefined) break;
+      before = next;
+    }
+    expect(seen).toEqual(whole);
+    expect(pages).toBe(5);
+    const { at } = (await key.uses.recordedUses(acme, all)).uses[0]!;
+    const since = new Date(at.getTime() + 1);
+    expect(await key.uses.recordedUses(acme, { since, before: undefined, limit: 2 })).toEqual({ uses: [], next: undefined });
+    expect((await key.uses.recordedUses(tenants.get('globex')!.tenant, all)).uses).toEqual([]);
+  });
+
+  it('before a stop is what the stop covers: the last one allowed, and the keys that were handed out', async () => {
+    const tenant = tenants.get('globex')!.tenant;
+    const ofBilling = await use('globex', { op: 'GenerateDataKey', context: [label] });
+    const ofReports = await use('globex', { service: 'reports', key: payroll });
+    await use('globex', { op: 'GenerateDataKeyWithoutPlaintext', service: 'mail' });
+    const failed = await use('globex', { service: 'reports', key: payroll, outcome: 'failed', context: [otherLabel] });
+    await use('globex', { decision: 'deny' });
+    await use('globex', { dryRun: true });
+    const seq = await stop('globex', newStopId(2));
+    await use('globex', {});
+
+    const before = async (scope: Parameters<typeof key.uses.usesBefore>[2], since = LONG_AGO) => {
+      const { lastAllowed, leases } = await key.uses.usesBefore(tenant, seq, scope, since);
+      return [lastAllowed?.seq, leases.count];
+    };
+    expect(await before({})).toEqual([failed, 2]);
+    expect(await before({ service: 'billing' })).toEqual([ofBilling, 1]);
+    expect(await before({ service: 'nobody' })).toEqual([undefined, 0]);
+    expect(await before({ keyId: payroll })).toEqual([failed, 1]);
+    expect(await before({ contextDigest: label })).toEqual([ofBilling, 1]);
+    expect(await before({ contextDigest: otherLabel })).toEqual([failed, 0]);
+    expect(await before({ service: 'billing', keyId: payroll })).toEqual([undefined, 0]);
+    expect(await before({}, new Date(Date.now() + 60_000))).toEqual([failed, 0]);
+
+    const answer = await key.uses.usesBefore(tenant, seq, {}, LONG_AGO);
+    const recordedAt = (await key.uses.recordedUses(tenant, all)).uses.find((one) => one.seq === ofReports)?.at;
+    expect(answer.leases.last).toEqual(recordedAt);
+    expect(answer.recordedAt.getTime()).toBeGreaterThanOrEqual(answer.lastAllowed!.recordedAt.getTime());
+    await expect(key.uses.usesBefore(tenant, 999n, {}, LONG_AGO)).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it('before a stop ends after ten thousand records', async () => {
+    const tenant = tenants.get('initech')!.tenant;
+    const lone = await use('initech', {});
+    await database.as('superuser', (client) =>
+      client.query(`
+        INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome)
+          SELECT 'initech', n, convert_to('{"seq":' || n || '}', 'UTF8'), '', now(), 'ListKeys', 'succeeded' FROM generate_series(1, 10000) n;
+        UPDATE keyward.tenant_head SET size = 10001, last_at = now() WHERE tenant_id = 'initech'`),
+    );
+    expect((await key.uses.usesBefore(tenant, 10_000n, {}, LONG_AGO)).lastAllowed?.seq).toBe(lone);
+    expect((await key.uses.usesBefore(tenant, 10_000n, {}, LONG_AGO)).leases.count).toBe(1);
+    const seq = await stop('initech', newStopId(3));
+    expect(await key.uses.usesBefore(tenant, seq, {}, LONG_AGO)).toMatchObject({ lastAllowed: undefined, leases: { count: 0 } });
+    expect(await key.uses.recordedUses(tenant, { ...all, limit: 1_000_000 })).toEqual({ uses: [], next: 2n });
+  });
+
+  it('is not spoilt by a record that somebody broke', async () => {
+    const { tenant } = tenants.get('umbrella')!;
+    const seq = await use('umbrella', { op: 'GenerateDataKey' });
+    const stopId = newStopId(4);
+    const ofStop = await stop('umbrella', stopId);
+    await database.as('superuser', (client) =>
+      client.query(`SET session_replication_role = replica;
+        UPDATE keyward.trail_record SET bytes = '\\xff' WHERE tenant_id = 'umbrella' AND seq = ${seq}`),
+    );
+    const after = await use('umbrella', {});
+    expect(await key.uses.seqOfStop(tenant, stopId)).toBe(ofStop);
+    expect((await key.uses.usesBefore(tenant, after + 0n, {}, LONG_AGO)).lastAllowed).toBeUndefined();
+  });
+
+  it('finds the record of a stop, not of one that was refused, nor another tenant’s', async () => {
+    const stopId = newStopId(5);
+    await stop('acme', stopId, 'refused');
+    expect(await key.uses.seqOfStop(acme, stopId)).toBeUndefined();
+    const seq = await stop('acme', stopId);
+    await stop('acme', newStopId(6));
+    expect(await key.uses.seqOfStop(acme, stopId)).toBe(seq);
+    expect(await key.uses.seqOfStop(tenants.get('globex')!.tenant, stopId)).toBeUndefined();
+  });
+
+  it('has a checkpoint for the records that it covers', async () => {
+    await database.as('keyward_worker', (client) => client.query(`SELECT keyward.save_checkpoint('acme', 3, sha256(''), 'note')`));
+    expect(await key.uses.checkpointOver(acme, 2n)).toBe('note');
+    expect(await key.uses.checkpointOver(acme, 3n)).toBeUndefined();
+    expect(await key.uses.checkpointOver(tenants.get('globex')!.tenant, 0n)).toBeUndefined();
+  });
+});

@@ -1,0 +1,79 @@
+import type { DataSource } from 'typeorm';
+import { z } from 'zod';
+import { authMethod, DATA_OPERATIONS, justification, keyId, type StopId, type TenantId } from '#contract';
+import { KeywardError, type RecordedUse, type UseReads } from '#core';
+import { calling, parsed } from './function-answer.js';
+import { readTransaction } from './tenant-transaction.js';
+
+const seq = z.string().regex(/^\d+$/).transform(BigInt);
+const time = z.string().pipe(z.coerce.date());
+
+/** What the functions of migration 0013 answer. */
+const usesAnswer = z.object({
+  next: seq.nullable(),
+  uses: z.array(
+    z.object({
+      seq,
+      at: time,
+      operation: z.enum(DATA_OPERATIONS),
+      service: z.string(),
+      authMethod,
+      keyId,
+      contextDigests: z.array(z.string()),
+      justification: justification.nullable(),
+      allowed: z.boolean(),
+    }),
+  ),
+});
+const beforeAnswer = z.object({
+  recordedAt: time,
+  lastAllowed: z.object({ seq, recordedAt: time }).nullable(),
+  leases: z.object({ count: z.int(), last: time.nullable() }),
+});
+
+/** How keys were used, for their tenant's admins: read on the pool for lists, in transactions that end after two seconds. */
+export class DatabaseUseReads implements UseReads {
+  constructor(private readonly source: DataSource) {}
+
+  async recordedUses(
+    tenant: TenantId,
+    { since, before, limit }: Parameters<UseReads['recordedUses']>[1],
+  ): Promise<{ readonly uses: readonly RecordedUse[]; readonly next: bigint | undefined }> {
+    const values = [tenant, since.toISOString(), before?.toString() ?? null, limit] as const;
+    const { uses, next } = await this.#ask('recorded_uses', usesAnswer, values);
+    return { uses, next: next ?? undefined };
+  }
+
+  /** @throws KeywardError not-found when there is no such record */
+  async usesBefore(
+    tenant: TenantId,
+    before: bigint,
+    { service, keyId: ofKey, contextDigest }: Parameters<UseReads['usesBefore']>[2],
+    leasedSince: Date,
+  ): ReturnType<UseReads['usesBefore']> {
+    const values = [tenant, before.toString(), service ?? null, ofKey ?? null, contextDigest ?? null, leasedSince.toISOString()] as const;
+    const answer = await this.#ask('uses_before', beforeAnswer.nullable(), values);
+    if (answer === null) throw new KeywardError('not-found', '', { reason: 'unknown-record' });
+    const { recordedAt, lastAllowed, leases } = answer;
+    return { recordedAt, lastAllowed: lastAllowed ?? undefined, leases: { count: leases.count, last: leases.last ?? undefined } };
+  }
+
+  async checkpointOver(tenant: TenantId, ofSeq: bigint): Promise<string | undefined> {
+    return (await this.#ask('checkpoint_over', z.string().nullable(), [tenant, ofSeq.toString()])) ?? undefined;
+  }
+
+  async seqOfStop(tenant: TenantId, id: StopId): Promise<bigint | undefined> {
+    return (await this.#ask('seq_of_stop', seq.nullable(), [tenant, id])) ?? undefined;
+  }
+
+  async #ask<Schema extends z.ZodType>(
+    name: string,
+    schema: Schema,
+    values: readonly [tenant: TenantId, ...(string | number | null)[]],
+  ): Promise<z.infer<Schema>> {
+    const rows: { answer: unknown }[] = await readTransaction(this.source, values[0], (manager) =>
+      manager.query(calling(name, values), [...values]),
+    );
+    return parsed(name, schema, rows[0]?.answer ?? null);
+  }
+}

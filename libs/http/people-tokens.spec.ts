@@ -82,7 +82,7 @@ describe('a token that the provider signed', () => {
     ['that counts from just now',          () => ({ nbf: world.nowSeconds + 30, iat: world.nowSeconds + 30 })],
     ['that names keys of its own',         () => ({}), { jku: 'https://evil.example/jwks', x5u: 'https://evil.example/x5u' }],
   ];
-  it.each(ACCEPTED)('is accepted %s', async (_, change, header) => {
+  it.each(ACCEPTED)('is accepted %s', async (_, change, ...[header]) => {
     expect(await world.ask('GET', KEYS, await signed(claims(change()), header))).toBe(200);
   });
 
@@ -110,7 +110,7 @@ describe('a token that the provider signed', () => {
     ['with a key id that is no text',      () => ({}), { kid: 7 }],
     ['with an unknown key id',             () => ({}), { kid: 'k9' }],
   ];
-  it.each(REFUSED)('is refused %s', async (_, change, header) => {
+  it.each(REFUSED)('is refused %s', async (_, change, ...[header]) => {
     expect(await world.ask('GET', KEYS, await signed(claims(change()), header))).toBe(401);
     expect(world.plane.pipeline.ran).toEqual([]);
   });

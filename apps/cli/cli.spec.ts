@@ -157,6 +157,21 @@ describe('what a command sends', () => {
     expect(asked).toEqual([]);
   });
 
+  it('writes one form as the other, and back, without a server', async () => {
+    const csv = `p, one, svc:billing, tenant, alias/a, Decrypt, "{""description"":""a \\u0028b""}", allow\n`;
+    writeFileSync(file('policy.csv'), csv);
+    const { out } = await keyward(['policy', 'convert', file('policy.csv')]);
+    const { schema, grants } = JSON.parse(out) as Record<string, unknown>;
+    expect({ schema, grants }).toEqual({
+      schema: 'keyward.policy/1',
+      grants: [{ id: 'one', subjects: ['svc:billing'], objects: ['alias/a'], operations: ['Decrypt'], description: 'a (b' }],
+    });
+    const back = await keyward(['policy', 'convert', '-'], { stdin: out });
+    writeFileSync(file('back.csv'), back.out);
+    expect((await keyward(['policy', 'convert', file('back.csv')])).out).toBe(out);
+    expect((await keyward(['policy', 'convert', '-'], { stdin: '{}' })).exit).toBe(2);
+  });
+
   it('tells how to acknowledge warnings, and publishes when they are', async () => {
     const fields = [{ field: 'grants.0', message: 'G016: A tag.' }];
     const { status, body } = problem(400, 'invalid-request');

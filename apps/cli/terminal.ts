@@ -45,3 +45,6 @@ export function fields(answer: object): string {
 
 /** Text of others must not move the cursor or forge a line. */
 export const printable = (text: string): string => text.replaceAll(/\p{Cc}/gu, '�');
+
+/** One a line, safe to show. */
+export const lines = (sentences: readonly string[]): string => sentences.map(printable).join('\n');

@@ -18,7 +18,7 @@ describe('the bootstrap', () => {
   const file = join(folder, 'credentials.json');
   const custodian = new PlaneSocket({
     socketPath: join(folder, 'key/key.sock'),
-    operations: new Map([[OPERATION.createLogKey, () => [randomBytes(32)]]]),
+    operations: new Map(([OPERATION.createLogKey, OPERATION.bindRule] as const).map((name) => [name, () => [randomBytes(32)]])),
     codeOf: () => 1,
   });
   let database: TestDatabase;

@@ -37,7 +37,7 @@ export const generateDataKey: Bench = async ({ seconds, log }) => {
         `pair ${pair}: empty route ${empty.perSecond.toFixed(0)}/s, GenerateDataKey ${ours.perSecond.toFixed(0)}/s, ${ours.answers} answers, ${ours.records} records`,
       );
     }
-    return await resultOf(pairs, world, seconds);
+    return [await resultOf(pairs, world, seconds)];
   } finally {
     await Promise.all([baseline.stop(), world.stop()]);
   }

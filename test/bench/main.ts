@@ -1,8 +1,10 @@
 import { parseArgs } from 'node:util';
+import { decide } from './decide.js';
 import { generateDataKey } from './generate-data-key.js';
 import type { Bench, Result } from './result.js';
+import { revoke } from './revoke.js';
 
-const BENCHES: Readonly<Record<string, Bench>> = { 'generate-data-key': generateDataKey };
+const BENCHES: Readonly<Record<string, Bench>> = { 'generate-data-key': generateDataKey, decide, revoke };
 
 const log = (line: string) => process.stderr.write(`${line}\n`);
 
@@ -20,14 +22,20 @@ async function main(): Promise<number> {
   }
   const results: Result[] = [];
   for (const [name, bench] of Object.entries(BENCHES)) {
-    if (positionals.length === 0 || positionals.includes(name)) results.push(await bench({ seconds, log }));
+    if (positionals.length === 0 || positionals.includes(name)) results.push(...(await bench({ seconds, log })));
   }
   process.stdout.write(values.json ? `${JSON.stringify(results)}\n` : `${results.map(readable).join('\n')}\n`);
   return 0;
 }
 
 function readable({ name, value, unit, baseline, ratio, p50Ms, p99Ms, cpuUsPerOp }: Result): string {
-  return `${name}: ${value} ${unit}, ${ratio} of the baseline's ${baseline}; p50 ${p50Ms} ms, p99 ${p99Ms} ms, ${cpuUsPerOp ?? '?'} µs of CPU per operation`;
+  const parts = [
+    `${value} ${unit}`,
+    baseline === undefined ? [] : `${ratio ?? '?'} of the baseline's ${baseline}`,
+    p50Ms === undefined ? [] : `p50 ${p50Ms} ms, p99 ${p99Ms ?? '?'} ms`,
+    cpuUsPerOp === undefined ? [] : `${cpuUsPerOp} µs of CPU per operation`,
+  ];
+  return `${name}: ${parts.flat().join('; ')}`;
 }
 
 process.exitCode = await main();

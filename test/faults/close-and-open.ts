@@ -37,6 +37,8 @@ export interface Result extends Verdict {
   readonly rate: number;
   /** Of the changes: how many were sent while every plane had calls in flight. */
   readonly underLoad: number;
+  /** What each closing change took, from the call to its answer. */
+  readonly closingMs: readonly number[];
   readonly answers: number;
   readonly statuses: Readonly<Record<number, number>>;
 }
@@ -82,7 +84,8 @@ export async function closeAndOpen(authority: Authority, kind: KindOfChange, opt
     );
     await callers.stop();
     const verdict = await judge(authority.database, { op: kind.op, changes, answers });
-    return { ...verdict, ...paced, changes: changes.length, answers: answers.size, statuses };
+    const closingMs = changes.flatMap(({ closes, sentAt, returnedAt }) => (closes ? [returnedAt - sentAt] : []));
+    return { ...verdict, ...paced, closingMs, changes: changes.length, answers: answers.size, statuses };
   } finally {
     await callers.stop();
     await kind.end?.();

@@ -35,9 +35,9 @@ export const INVOICE_POLICY = {
 };
 
 /** A running platform with two tenants, each with a key `alias/invoices`, and the service billing, granted by acme alone. */
-export async function onboarded(options: Pick<PlatformOptions, 'dataPlanes' | 'env'> = {}): Promise<Onboarded> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'kw-story-'));
-  const platform = await startPlatform({ dataDir, ports: 'free', ...options });
+export async function onboarded(options: Partial<Pick<PlatformOptions, 'dataDir' | 'dataPlanes' | 'env'>> = {}): Promise<Onboarded> {
+  const { dataDir = mkdtempSync(join(tmpdir(), 'kw-story-')) } = options;
+  const platform = await startPlatform({ ports: 'free', ...options, dataDir });
   const stop = async () => {
     await platform.stop();
     rmSync(dataDir, { recursive: true, force: true });

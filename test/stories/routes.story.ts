@@ -47,6 +47,8 @@ describe('every route of every plane', () => {
     url
       .replace(':tenant', 'acme')
       .replace(':service', 'billing')
+      .replace(':suspended', 'globex')
+      .replace(':version', '1')
       .replace(':key', world.acme.keyId)
       .replace(':stop', 'stop_01jdsz0000e008000000000001')
       .replace(':credential', 'crd_01jdsz0000e008000000000001');
@@ -93,12 +95,20 @@ describe('every route of every plane', () => {
   const BODIES: Record<string, unknown> = {
     OnboardTenant: { tenant: 'hooli', displayName: 'Hooli' },
     RegisterService: { service: 'other' },
+    PutCatalogueEntry: { operations: [] },
+    SuspendService: {},
+    SuspendTenant: {},
     IssueServiceCredential: {},
     Enrol: { admin: 'mallory' },
     IssueCredential: { principal: 'mallory', role: 'admin' },
     CreateKey: {},
     CreateAlias: { alias: 'alias/mine', keyId: 'key_01jdsz0000e008000000000001' },
+    PutIdentityProvider: { issuer: 'https://evil.example', audience: 'keyward', jwksUri: 'https://evil.example/jwks' },
     PutPolicy: INVOICE_POLICY,
+    LintPolicy: { text: '{}' },
+    PutPolicyDraft: { text: '{}' },
+    PublishPolicyDraft: {},
+    SimulatePolicy: { subject: 'svc:billing', operation: 'Encrypt', keyId: 'alias/invoices' },
     Stop: { target: { scope: 'everything' } },
     Encrypt: { keyId: 'alias/invoices', plaintext: 'AA==' },
     Decrypt: { ciphertext: Buffer.alloc(60).toString('base64') },
@@ -106,14 +116,7 @@ describe('every route of every plane', () => {
     GenerateDataKeyWithoutPlaintext: { keyId: 'alias/invoices' },
   };
   const as = (apiKey: string, url: string, route: Route): Promise<Answer> =>
-    api(
-      url,
-      apiKey,
-      route.method,
-      path(route),
-      BODIES[route.operation ?? ''],
-      route.operation === 'PutPolicy' ? { 'if-match': '"1"' } : {},
-    );
+    api(url, apiKey, route.method, path(route), BODIES[route.operation ?? ''], { 'if-match': '"1"' });
 
   it("refuses the auditor's credential everywhere but at the auditor's own reads", async () => {
     for (const { name, url, route } of guarded()) {

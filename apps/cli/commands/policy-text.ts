@@ -34,6 +34,11 @@ export async function explained(document: PolicyDocument): Promise<string[]> {
   return policyTools.sentences(document);
 }
 
+export async function asCsv(document: PolicyDocument): Promise<string> {
+  const { policyTools } = await import('#grants');
+  return policyTools.toCsv(document);
+}
+
 /** `file:line: G012 error grants.0.operations.1: …`, as compilers say it. */
 export const findingLines = (file: string, findings: readonly LintFinding[]): string =>
   findings

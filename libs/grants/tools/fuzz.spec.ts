@@ -126,7 +126,10 @@ describe('a text eight times as long', () => {
 
   it('would be seen to take the square (positive control)', () => {
     const square = (text: string) => {
-      for (let at = 0; at < text.length; at += 2) text.indexOf('#', at);
+      let sum = 0;
+      for (let from = 0; from < text.length; from += 16) for (let at = from; at < text.length; at++) sum += text.charCodeAt(at);
+      // What nobody looks at would be optimised away.
+      if (sum === 0) throw new Error('There are letters in it.');
     };
     expect(inProportion((length) => 'x'.repeat(length), square)).toBe(false);
   });

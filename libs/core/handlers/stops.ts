@@ -12,6 +12,8 @@ import type { StopSeals } from '../stop-seals.js';
 
 /** Every decision looks at every stop: without an end, one tenant could slow all others. */
 const MAX_STOPS = 100;
+/** Places that only stops of everything may take: whoever has too many small ones must still be able to stop. */
+const MORE_STOPS_OF_EVERYTHING = 10;
 const RECEIPT_PATIENCE_MS = 1000;
 /** Keys that a receipt looks at for others that the same callers may use. */
 const SPARES_LOOKED_AT = 100;
@@ -31,8 +33,7 @@ export function stopHandlers({ custody, reads, uses, tools, seals }: StopParts):
   return {
     Stop: async (step) => {
       const { input, call, principal, snapshot, now } = step;
-      if (snapshot.rules.stops.length >= MAX_STOPS)
-        throw new KeywardError('state-unchangeable', `At most ${MAX_STOPS} stops; stop everything instead.`);
+      mustHavePlace(input.target, snapshot.rules.stops.length);
       const stop: StopAnswer = { stopId: newStopId(now), ...input, stoppedBy: principal.name, stoppedAt: new Date(now).toISOString() };
       const row = stopRow(call.tenant, stop);
       const mac = await seals.inTime(() => custody.bindRule(step.permit(), row));
@@ -110,6 +111,12 @@ export function stopHandlers({ custody, reads, uses, tools, seals }: StopParts):
     const affected = new Set(keys.filter(({ keyId }) => keyId === stopped).flatMap(users));
     return keys.filter((key) => key.keyId !== stopped && users(key).some((subject) => affected.has(subject))).map(({ keyId }) => keyId);
   }
+}
+
+function mustHavePlace({ scope }: StopTarget, stops: number): void {
+  if (stops < MAX_STOPS) return;
+  if (scope !== 'everything') throw new KeywardError('state-unchangeable', `At most ${MAX_STOPS} stops; stop everything instead.`);
+  if (stops >= MAX_STOPS + MORE_STOPS_OF_EVERYTHING) throw new KeywardError('state-unchangeable', 'Everything is stopped already.');
 }
 
 /** The stop is made; whoever made it need not wait for its receipt, which GetStop answers too. */

@@ -176,13 +176,14 @@ describe('what a command sends', () => {
     const fields = [{ field: 'grants.0', message: 'G016: A tag.' }];
     const { status, body } = problem(400, 'invalid-request');
     answers = [{ status, body: { ...body, errors: fields } }];
-    const refused = await keyward(['policy', 'publish', '--replaces', '3']);
+    const publish = ['policy', 'publish', '--replaces', '3', '--digest', 'd'];
+    const refused = await keyward(publish);
     expect([refused.exit, refused.talk]).toEqual([2, expect.stringContaining('--acknowledge G016')]);
     answers = [
       { status: 200, body: { version: 4, digest: 'd', author: 'anna', publishedAt: TIME, document: { schema: 'keyward.policy/1' } } },
     ];
-    expect((await keyward(['policy', 'publish', '--replaces', '3', '--acknowledge', 'G016'])).exit).toBe(0);
-    expect([asked[1]!.headers['if-match'], asked[1]!.body]).toEqual(['"3"', '{"acknowledge":["G016"]}']);
+    expect((await keyward([...publish, '--acknowledge', 'G016'])).exit).toBe(0);
+    expect([asked[1]!.headers['if-match'], asked[1]!.body]).toEqual(['"3"', '{"digest":"d","acknowledge":["G016"]}']);
   });
 
   it('tells the receipt of a stop in plain words', async () => {

@@ -254,6 +254,10 @@ export type ValidateDraftAnswer = z.infer<typeof validateDraftAnswer>;
 /** Warnings do not stop a publication whose author has seen them. */
 export const publishDraftRequest = z
   .strictObject({
+    digest: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hex')
+      .meta({ description: 'of the draft, as its validation told it: this one is published, or none' }),
     acknowledge: z
       .array(z.string().regex(/^G\d{3}$/))
       .max(64)

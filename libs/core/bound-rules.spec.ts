@@ -24,6 +24,7 @@ import {
   type StoredStop,
   stopRow,
   type TenantRules,
+  UnreadableRow,
 } from '#core';
 
 const ACME = 'acme' as TenantId;
@@ -215,6 +216,24 @@ describe('rules whose binding is the HSM’s', () => {
       await expect(write(world)).rejects.toMatchObject({ code, reason: expect.stringMatching(/^binding-broken: [\x20-\x7e]{1,120}$/) });
       expect([world.alarms.length, world.custody.calls.includes('checkBindings')]).toEqual([1, false]);
     });
+  });
+
+  it('are refused, with an alarm, when a row has not even the form of one', async () => {
+    const world = await aWorld();
+    world.store.rules = () => Promise.reject(new UnreadableRow('rules_of'));
+    await expect(world.bound.rules(ACME)).rejects.toMatchObject({ code: 'unavailable' });
+    expect(world.alarms).toEqual([{ tenant: ACME, kind: 'unreadable', id: 'rules_of' }]);
+  });
+
+  it('that no decision reads are proven when somebody asks', async () => {
+    const { bound, rows, custody, alarms } = await aWorld();
+    const old = { ...policyRow(ACME, rows.rules.policy!), mac: rows.rules.policy!.mac };
+    await expect(bound.mustBeBound(old)).resolves.toBeUndefined();
+    const edited = { ...old, id: '4' };
+    await expect(bound.mustBeBound(edited)).rejects.toMatchObject({ reason: 'binding-broken: policy 4' });
+    expect(alarms).toHaveLength(1);
+    custody.down = true;
+    await expect(bound.mustBeBound(edited)).rejects.toMatchObject({ reason: 'custody: policy could not be checked' });
   });
 
   it('are refused just the same when the alarm itself fails', async () => {

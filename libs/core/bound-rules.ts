@@ -2,9 +2,9 @@ import { hash } from 'node:crypto';
 import type { CredentialId, TenantId } from '#contract';
 import { credentialRow, identityProviderRow, keyNamesRow, liftedStopsRow, policyRow, stopRow } from './bound-rows.js';
 import { BoundedMap } from './bounded-map.js';
-import { CustodyUnavailable, KeywardError } from './errors.js';
-import type { BindingChecks, BoundKind, BoundRow, RuleRow } from './ports/custody.js';
-import type { KeyLookup, RuleStore, StoredCredential, StoredStop, TenantRules } from './ports/rules.js';
+import { CustodyUnavailable, KeywardError, UnreadableRow } from './errors.js';
+import type { BindingChecks, BoundKind, BoundRow } from './ports/custody.js';
+import type { KeyLookup, RowProofs, RuleStore, StoredCredential, StoredStop, TenantRules } from './ports/rules.js';
 
 /** Rows of one question to custody. */
 const BATCH = 64;
@@ -12,7 +12,8 @@ const PROVEN_KEPT = 20_000;
 
 export interface BrokenBinding {
   readonly tenant: TenantId;
-  readonly kind: BoundKind;
+  /** `unreadable`: not even of the form in which Keyward writes; `id` is what read it. */
+  readonly kind: BoundKind | 'unreadable';
   readonly id: string;
 }
 
@@ -34,7 +35,7 @@ const ID = /^[!-~]{1,128}$/;
  * Rules as the database has them, if their binding MACs are the HSM's: SQL alone creates no authority. A forged or edited row makes
  * its tenant's rules unusable, and raises the alarm. Without custody they are answered as `unproven`: good for what only takes away.
  */
-export class BoundRules implements RuleStore {
+export class BoundRules implements RuleStore, RowProofs {
   readonly #proven = new BoundedMap<string, true>(PROVEN_KEPT);
 
   constructor(
@@ -45,7 +46,7 @@ export class BoundRules implements RuleStore {
 
   /** @throws KeywardError unavailable, for a row that is not bound */
   async rules(tenant: TenantId): Promise<TenantRules | undefined> {
-    const rules = await this.store.rules(tenant);
+    const rules = await this.#readable(tenant, this.store.rules(tenant));
     if (rules === undefined) return undefined;
     const { policy, stops, lifted } = rules;
     const rows = [
@@ -60,7 +61,7 @@ export class BoundRules implements RuleStore {
 
   /** @throws KeywardError unavailable, for a row that is not bound */
   async key(tenant: TenantId, lookup: KeyLookup): ReturnType<RuleStore['key']> {
-    const found = await this.store.key(tenant, lookup);
+    const found = await this.#readable(tenant, this.store.key(tenant, lookup));
     if (found.key === undefined) return found;
     const proof = await this.#prove([{ ...keyNamesRow(tenant, found.key), mac: found.key.namesMac }]);
     if (isBroken(proof)) throw refused('unavailable', proof);
@@ -69,25 +70,37 @@ export class BoundRules implements RuleStore {
 
   /** @throws KeywardError unauthenticated, for a row that is not bound */
   async credential(tenant: TenantId, id: CredentialId): ReturnType<RuleStore['credential']> {
-    return await this.#bound(await this.store.credential(tenant, id), (got) => got.tenant === tenant && got.credentialId === id);
+    const found = await this.#readable(tenant, this.store.credential(tenant, id));
+    return await this.#bound(found, (got) => got.tenant === tenant && got.credentialId === id);
   }
 
   /** @throws KeywardError unauthenticated, for a row that is not bound */
   async credentialOfSubject(tenant: TenantId, subject: string): ReturnType<RuleStore['credentialOfSubject']> {
-    return await this.#bound(
-      await this.store.credentialOfSubject(tenant, subject),
-      (got) => got.tenant === tenant && got.subject === subject,
-    );
+    const found = await this.#readable(tenant, this.store.credentialOfSubject(tenant, subject));
+    return await this.#bound(found, (got) => got.tenant === tenant && got.subject === subject);
   }
 
   /** @throws KeywardError unavailable, also while custody is away */
   async identityProvider(tenant: TenantId): ReturnType<RuleStore['identityProvider']> {
-    const found = await this.store.identityProvider(tenant);
+    const found = await this.#readable(tenant, this.store.identityProvider(tenant));
     if (found === undefined) return undefined;
-    const proof = await this.#prove([{ ...identityProviderRow(tenant, found.provider), mac: found.provider.mac }]);
-    if (isBroken(proof)) throw refused('unavailable', proof);
-    if (proof === 'unproven') throw new CustodyUnavailable('the identity provider could not be checked');
+    await this.mustBeBound({ ...identityProviderRow(tenant, found.provider), mac: found.provider.mac });
     return found;
+  }
+
+  async mustBeBound(row: BoundRow): Promise<void> {
+    const proof = await this.#prove([row]);
+    if (isBroken(proof)) throw refused('unavailable', proof);
+    if (proof === 'unproven') throw new CustodyUnavailable(`${row.kind} could not be checked`);
+  }
+
+  async #readable<Found>(tenant: TenantId, reading: Promise<Found>): Promise<Found> {
+    try {
+      return await reading;
+    } catch (error) {
+      if (error instanceof UnreadableRow) this.#alarm({ tenant, kind: 'unreadable', id: error.readBy });
+      throw error;
+    }
   }
 
   /** Proven, and the one that was asked for: a genuine one of somebody else does not pass in its place. */
@@ -146,7 +159,7 @@ export class BoundRules implements RuleStore {
     }
   }
 
-  #alarm({ tenant, kind, id }: RuleRow): BrokenBinding {
+  #alarm({ tenant, kind, id }: BrokenBinding): BrokenBinding {
     const broken = { tenant, kind, id: ID.test(id) ? id : 'unreadable' };
     try {
       this.options.onBroken?.(broken);

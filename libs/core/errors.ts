@@ -100,6 +100,13 @@ export class KeyBindingBroken extends KeywardError {
   }
 }
 
+/** A row that does not have the form in which it was written. Its content is not told: it could be anything. */
+export class UnreadableRow extends KeywardError {
+  constructor(readonly readBy: string) {
+    super('unavailable', '', { reason: `database: ${readBy} answered an unknown shape` });
+  }
+}
+
 /** A bug in this code, never a caller's fault. */
 export class PermitMisused extends KeywardError {
   constructor(reason: string) {

@@ -6,7 +6,6 @@ import {
   type KeyDescription,
   type KeyId,
   PLATFORM,
-  type PolicyAnswer,
   policyDocument,
   type PolicyDraftAnswer,
   type PolicyVersionSummary,
@@ -19,7 +18,7 @@ import {
   type TenantId,
   type TenantSummary,
 } from '#contract';
-import { InvalidRequest, type KeyNames, type Page, type Reads } from '#core';
+import { InvalidRequest, type KeyNames, type Page, type Reads, type StoredPolicy } from '#core';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import {
   AliasEntity,
@@ -163,13 +162,14 @@ export class DatabaseReads implements Reads {
     return page(rows, ({ version }) => `v${version}`, policyVersionSummary);
   }
 
-  async policyVersion(tenant: TenantId, version: number): Promise<PolicyAnswer | undefined> {
+  async policyVersion(tenant: TenantId, version: number): Promise<StoredPolicy | undefined> {
     if (version > LAST_VERSION) return undefined;
-    const select = { version: true, digest: true, author: true, publishedAt: true, document: true } as const;
+    const select = { version: true, digest: true, author: true, publishedAt: true, document: true, mac: true } as const;
     const row = await readTransaction(this.source, tenant, (manager) =>
       manager.findOne(PolicyEntity, { where: { tenantId: tenant, version }, select }),
     );
-    return row === null ? undefined : { ...policyVersionSummary(row), document: parsed('policy_version', policyDocument, row.document) };
+    if (row === null) return undefined;
+    return { ...policyVersionSummary(row), document: parsed('policy_version', policyDocument, row.document), mac: row.mac };
   }
 
   async policyDraft(tenant: TenantId): Promise<PolicyDraftAnswer | undefined> {

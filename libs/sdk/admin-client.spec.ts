@@ -110,7 +110,7 @@ const ROUTES: readonly [want: string, answered: object | undefined, call: () => 
   ['DELETE /v1/tenants/acme/policy/draft',                      undefined,        () => admin.discardPolicyDraft('acme')],
   ['GET /v1/tenants/acme/policy/draft/validation',              { ...lint, digest: 'd', replaces: 1, change: 'same', diff: [] }, () => admin.validatePolicyDraft('acme')],
   ['GET /v1/tenants/acme/policy/draft/preview?days=7',          preview,          () => admin.previewPolicyDraft('acme', 7)],
-  ['POST /v1/tenants/acme/policy/draft/publish',                policy,           () => admin.publishPolicyDraft('acme', 2, { acknowledge: ['G016'] })],
+  ['POST /v1/tenants/acme/policy/draft/publish',                policy,           () => admin.publishPolicyDraft('acme', 2, { digest: 'd', acknowledge: ['G016'] })],
   ['POST /v1/tenants/acme/policy/simulate',                     { allowed: true, rules: [], sentences: [] }, () => admin.simulatePolicy('acme', { subject: 'svc:a', operation: 'Decrypt', keyId: 'alias/a' })],
   ['GET /v1/tenants/acme/who-can?keyId=alias%2Fa',              page(who),        () => admin.whoCan('acme', { keyId: 'alias/a' })],
   [`GET /v1/tenants/acme/stops/${STOP}`,                        stop,             () => admin.getStop('acme', STOP)],

@@ -204,8 +204,11 @@ export class KeywardAdmin {
   previewPolicyDraft(tenant: string, days = 30) {
     return this.#keys.read(previewAnswer, at`/v1/tenants/${tenant}/policy/draft/preview`, { days });
   }
-  /** `acknowledge`: the codes of the warnings that its author has seen. @throws Conflict `precondition-failed`, InvalidCall with the rest */
-  publishPolicyDraft(tenant: string, replaces: number, body: z.input<typeof publishDraftRequest> = {}) {
+  /**
+   * `digest`: of the draft that was validated. `acknowledge`: the codes of the warnings that its author has seen.
+   * @throws Conflict `precondition-failed`, InvalidCall with the rest
+   */
+  publishPolicyDraft(tenant: string, replaces: number, body: z.input<typeof publishDraftRequest>) {
     const path = at`/v1/tenants/${tenant}/policy/draft/publish`;
     return this.#keys.change(policyAnswer, { path, body, headers: ifReplacing(replaces) });
   }

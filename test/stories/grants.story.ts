@@ -31,8 +31,8 @@ describe('the customer writes the rules', () => {
   const draft = (document: unknown) => admin('PUT', '/policy/draft', { text: JSON.stringify(document) });
   async function publish(document: unknown, acknowledge: string[] = []): Promise<void> {
     await draft(document);
-    const { replaces } = (await admin('GET', '/policy/draft/validation')).body;
-    const published = await admin('POST', '/policy/draft/publish', { acknowledge }, { 'if-match': `"${String(replaces)}"` });
+    const { replaces, digest } = (await admin('GET', '/policy/draft/validation')).body;
+    const published = await admin('POST', '/policy/draft/publish', { digest, acknowledge }, { 'if-match': `"${String(replaces)}"` });
     expect(published.status).toBe(200);
   }
   const withGrant = (grant: Json) => ({ ...INVOICE_POLICY, grants: [{ ...INVOICES, ...grant }] });
@@ -47,11 +47,14 @@ describe('the customer writes the rules', () => {
       const { body: validation } = await admin('GET', '/policy/draft/validation');
       expect(validation).toMatchObject({ valid: true, change: 'narrowing' });
       expect((validation['diff'] as string[]).join(' ')).toContain('billing-invoices');
-      const stale = await admin('POST', '/policy/draft/publish', {}, { 'if-match': `"${Number(validation['replaces']) + 7}"` });
+      const { digest } = validation;
+      const stale = await admin('POST', '/policy/draft/publish', { digest }, { 'if-match': `"${Number(validation['replaces']) + 7}"` });
       expect([stale.status, stale.body['code']]).toEqual([412, 'precondition-failed']);
-      const unconditional = await admin('POST', '/policy/draft/publish', {});
+      const unconditional = await admin('POST', '/policy/draft/publish', { digest });
       expect(unconditional.status).toBe(428);
-      const published = await admin('POST', '/policy/draft/publish', {}, { 'if-match': `"${String(validation['replaces'])}"` });
+      const ifMatch = { 'if-match': `"${String(validation['replaces'])}"` };
+      expect((await admin('POST', '/policy/draft/publish', {}, ifMatch)).status).toBe(400);
+      const published = await admin('POST', '/policy/draft/publish', { digest }, ifMatch);
       expect(published.body).toMatchObject({ version: Number(validation['replaces']) + 1, author: 'acme-admin' });
       expect((await dataKey()).status).toBe(403);
       expect((await admin('GET', '/policy/draft')).status).toBe(404);
@@ -69,9 +72,10 @@ describe('the customer writes the rules', () => {
       const codes = (body['findings'] as Json[]).map(({ code }) => String(code));
       expect(codes).toContain('G016');
       const ifMatch = { 'if-match': `"${String(body['replaces'])}"` };
-      const refused = await admin('POST', '/policy/draft/publish', {}, ifMatch);
+      const { digest } = body;
+      const refused = await admin('POST', '/policy/draft/publish', { digest }, ifMatch);
       expect([refused.status, JSON.stringify(refused.body['errors'])]).toEqual([400, expect.stringContaining('G016')]);
-      expect((await admin('POST', '/policy/draft/publish', { acknowledge: codes }, ifMatch)).status).toBe(200);
+      expect((await admin('POST', '/policy/draft/publish', { digest, acknowledge: codes }, ifMatch)).status).toBe(200);
     });
 
     it('takes Casbin CSV as well as JSON, and gives both back', async () => {
@@ -255,6 +259,22 @@ describe('the customer writes the rules', () => {
       const { body } = await admin('POST', '/stops', { target: { scope: 'key', keyId: world.acme.keyId } });
       expect((body['receipt'] as Json)['spareKeys']).toEqual([spare['keyId']]);
       await admin('DELETE', `/stops/${String(body['stopId'])}`);
+    });
+
+    it('of everything has a place, however many small ones there are', async () => {
+      const stops: string[] = [];
+      const stop = async (target: Json) => {
+        const made = await admin('POST', '/stops', { target });
+        if (made.status === 201) stops.push(String(made.body['stopId']));
+        return made.status;
+      };
+      for (let at = 0; at < 100; at++) expect(await stop({ scope: 'service', service: `old-${at}` })).toBe(201);
+      expect(await stop({ scope: 'service', service: 'billing' })).toBe(409);
+      expect((await dataKey()).status).toBe(200);
+      expect(await stop({ scope: 'everything' })).toBe(201);
+      expect((await dataKey()).body).toMatchObject({ code: 'stopped' });
+      for (const stopId of stops) expect((await admin('DELETE', `/stops/${stopId}`)).status).toBe(204);
+      expect((await dataKey()).status).toBe(200);
     });
 
     it('of one label stops what carries it, and nothing else', async () => {

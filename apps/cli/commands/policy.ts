@@ -84,8 +84,8 @@ function draftCommands(policy: Command, open: OpenSession): void {
     .action(async (_options: object, command: Command) => {
       const session = open(command);
       const found = await session.admin.validatePolicyDraft(session.tenant);
-      const { change, replaces, diff, findings } = found;
-      const head = `${CHANGES[change]} Version in force: ${replaces === 0 ? 'none' : replaces}.`;
+      const { change, replaces, diff, findings, digest } = found;
+      const head = `${CHANGES[change]} Version in force: ${replaces === 0 ? 'none' : replaces}. SHA-256 of the draft: ${printable(digest)}.`;
       session.answer(found, [head, ...diff.map(printable), findingLines('draft', findings)].filter((line) => line !== '').join('\n'));
     });
   policy
@@ -104,12 +104,14 @@ function draftCommands(policy: Command, open: OpenSession): void {
       if (!found.complete) session.say('There were more calls; the oldest are left out.');
     });
   replacing(policy.command('publish').description('publish the draft'))
+    .option('--digest <sha256>', 'of the draft that you have validated (default: of the draft as it is now)')
     .option('--acknowledge <codes>', 'warnings that you have seen, by commas', listed, [])
-    .action(async ({ acknowledge, replaces }: Replacing & { acknowledge: string[] }, command: Command) => {
+    .action(async (options: Replacing & { digest?: string; acknowledge: string[] }, command: Command) => {
       const session = open(command);
-      const version = replaces ?? (await versionInForce(session));
+      const version = options.replaces ?? (await versionInForce(session));
+      const digest = options.digest ?? (await session.admin.getPolicyDraft(session.tenant)).digest;
       const { document: _, ...answer } = await session.admin
-        .publishPolicyDraft(session.tenant, version, { acknowledge })
+        .publishPolicyDraft(session.tenant, version, { digest, acknowledge: options.acknowledge })
         .catch((error: unknown) => advised(session, error));
       session.answer(answer);
     });

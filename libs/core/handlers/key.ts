@@ -4,7 +4,7 @@ import type { Handlers } from '../pipeline.js';
 import type { Custody, RuleBindings } from '../ports/custody.js';
 import type { GrantPolicy, PolicyTools } from '../ports/grants.js';
 import type { Reads, UseReads } from '../ports/reads.js';
-import type { RuleStore } from '../ports/rules.js';
+import type { RowProofs, RuleStore } from '../ports/rules.js';
 import type { StopSeals } from '../stop-seals.js';
 import { keyLifeHandlers } from './keys.js';
 import { operatorHandlers } from './operators.js';
@@ -14,7 +14,7 @@ import { stopHandlers } from './stops.js';
 
 export interface KeyPlaneParts {
   readonly custody: Custody & RuleBindings;
-  readonly rules: Pick<RuleStore, 'identityProvider'>;
+  readonly rules: Pick<RuleStore, 'identityProvider'> & RowProofs;
   readonly reads: Reads;
   readonly uses: UseReads;
   readonly grants: GrantPolicy;

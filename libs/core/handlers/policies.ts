@@ -6,7 +6,7 @@ import { policyDigest } from '../policy-digest.js';
 import type { RuleBindings, RuleOperation } from '../ports/custody.js';
 import type { GrantPolicy, PolicyTools } from '../ports/grants.js';
 import type { Reads, UseReads } from '../ports/reads.js';
-import type { StoredPolicy } from '../ports/rules.js';
+import type { RowProofs, StoredPolicy } from '../ports/rules.js';
 import { previewOf } from './policy-preview.js';
 import { simulate } from './simulate.js';
 import { whoCanPage } from './who-can.js';
@@ -31,6 +31,7 @@ type PolicyOperation =
 
 export interface PolicyParts {
   readonly custody: Pick<RuleBindings, 'bindRule'>;
+  readonly rules: RowProofs;
   readonly reads: Reads;
   readonly uses: UseReads;
   readonly grants: GrantPolicy;
@@ -41,7 +42,7 @@ type Publication = Pick<Step<RuleOperation & PolicyOperation>, 'call' | 'princip
 
 /** A tenant's policy: from the first draft to what a change of it would have done last month. */
 export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
-  const { custody, reads, tools, grants, uses } = parts;
+  const { custody, rules, reads, tools, grants, uses } = parts;
 
   /** A new version, whoever wrote its words. `replaces`: the version that the author has read. */
   async function publish({ call, principal, snapshot, now, permit }: Publication, document: PolicyDocument, replaces: number) {
@@ -63,13 +64,16 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
   async function draftOf(tenant: TenantId): Promise<PolicyDraftAnswer> {
     const draft = await reads.policyDraft(tenant);
     if (draft === undefined) throw new KeywardError('not-found', 'There is no draft.');
-    return draft;
+    return { ...draft, digest: policyDigest(draft.document) };
   }
 
+  /** Proven anew: rolled back to, what somebody wrote into an old version would be bound as if it had been published. */
   async function versionOf(tenant: TenantId, version: number): Promise<PolicyAnswer> {
     const found = await reads.policyVersion(tenant, version);
     if (found === undefined) throw new KeywardError('not-found', `There is no version ${version} of the policy.`);
-    return found;
+    const { mac, ...policy } = found;
+    await rules.mustBeBound({ ...policyRow(tenant, policy), mac });
+    return policy;
   }
 
   return {
@@ -149,7 +153,9 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
 
     PublishPolicyDraft: async (step) => {
       const { replaces, acknowledge } = step.input;
-      const { document } = await draftOf(step.call.tenant);
+      const { document, digest } = await draftOf(step.call.tenant);
+      // No MAC protects a draft: what is published is what its author has read, or nothing.
+      if (digest !== step.input.digest) throw new KeywardError('precondition-failed', 'The draft is another one. Validate it again.');
       const findings = tools.lint(document, servicesOf(step));
       refuseErrors(findings);
       refuseErrors(

@@ -9,7 +9,6 @@ import type {
   KeyState,
   ListRecordsQuery,
   PageQuery,
-  PolicyAnswer,
   PolicyDraftAnswer,
   PolicyVersionSummary,
   RecordsAnswer,
@@ -21,6 +20,7 @@ import type {
   TenantId,
   TenantSummary,
 } from '#contract';
+import type { StoredPolicy } from './rules.js';
 
 export interface Page<Item> {
   readonly items: Item[];
@@ -43,7 +43,8 @@ export interface Reads {
   suspensions(query: PageQuery): Promise<Page<SuspensionAnswer>>;
   service(service: ServiceName): Promise<ServiceSummary | undefined>;
   policyVersions(tenant: TenantId, query: PageQuery): Promise<Page<PolicyVersionSummary>>;
-  policyVersion(tenant: TenantId, version: number): Promise<PolicyAnswer | undefined>;
+  /** Unproven: see RowProofs. */
+  policyVersion(tenant: TenantId, version: number): Promise<StoredPolicy | undefined>;
   policyDraft(tenant: TenantId): Promise<PolicyDraftAnswer | undefined>;
   /** Keys with the names by which rules mean them. */
   keyNames(tenant: TenantId, query: PageQuery): Promise<Page<KeyNames>>;

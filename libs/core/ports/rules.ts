@@ -13,7 +13,7 @@ import type {
   StopAnswer,
   TenantId,
 } from '#contract';
-import type { WrappedKeyVersion } from './custody.js';
+import type { BoundRow, WrappedKeyVersion } from './custody.js';
 
 /**
  * A tenant's rule version mark and the platform's: random, new at every change that can turn a yes into a no or back.
@@ -109,6 +109,12 @@ export interface StoredIdentityProvider extends IdentityProviderAnswer {
 }
 
 export type KeyLookup = { readonly reference: string } | { readonly versionId: KeyVersionId };
+
+/** For rows that no decision reads, but whose words may become a rule again. */
+export interface RowProofs {
+  /** @throws KeywardError unavailable, for a row that is not bound, and while custody is away */
+  mustBeBound(row: BoundRow): Promise<void>;
+}
 
 /** Reads for decisions. Each answer is one statement's view and carries the epoch under which it was read. */
 export interface RuleStore {

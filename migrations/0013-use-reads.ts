@@ -64,9 +64,15 @@ export class UseReads implements MigrationInterface {
             WHERE ${COVERED} AND r.op = ANY (${USES}) AND d.doc #>> '{authz,decision}' = 'allow'
             ORDER BY r.seq DESC LIMIT 1),
           'leases', (
-            SELECT json_build_object('count', count(*), 'last', max(r.recorded_at)) FROM keyward.trail_record r, ${PARSED}
+            SELECT json_build_object('count', count(*), 'last', coalesce(max(r.recorded_at), unseen.until), 'complete', unseen.until IS NULL)
+            FROM keyward.trail_record r, ${PARSED}
             WHERE ${COVERED} AND r.op = ANY (${LEASED}) AND r.outcome = 'succeeded' AND r.recorded_at >= leased_since))
-        FROM keyward.trail_record here WHERE here.tenant_id = wanted AND here.seq = before_seq
+        FROM keyward.trail_record here
+        -- What is older than all that is looked at, and not too old to be leased still, ends before this.
+        LEFT JOIN LATERAL (
+          SELECT o.recorded_at AS until FROM keyward.trail_record o
+            WHERE o.tenant_id = wanted AND o.seq = before_seq - ${LOOKED_AT} - 1 AND o.recorded_at >= leased_since) unseen ON true
+        WHERE here.tenant_id = wanted AND here.seq = before_seq
       $$;
 
       CREATE FUNCTION keyward.checkpoint_over(wanted text, of_seq bigint) RETURNS text

@@ -191,7 +191,7 @@ describe('what a command sends', () => {
       seq: 7,
       recordedAt: TIME,
       answersUntil: TIME,
-      leases: { count: 2, until: TIME },
+      leases: { count: 2, complete: true, until: TIME },
       spareKeys: [KEY],
       lastAllowed: { seq: 5, recordedAt: TIME },
     };

@@ -365,7 +365,7 @@ export const previewAnswer = z
       .meta({ description: 'the largest first, 100 at most' }),
     lockouts: z
       .array(z.object({ keyId, alias: alias.optional() }))
-      .meta({ description: 'keys that were decrypted with in this time, and none of these calls would be allowed' }),
+      .meta({ description: 'keys that were decrypted with in this time; nobody could any more, neither these callers nor another' }),
     sentences: z.array(z.string()),
   })
   .meta({ id: 'PolicyPreview' });
@@ -385,13 +385,19 @@ export const revocationReceipt = z
       .meta({ description: 'the last use that it covers and that was allowed before it; absent: none among the records looked at' }),
     answersUntil: time.meta({ description: 'answers that were accepted before the stop may still arrive until then' }),
     leases: z
-      .object({ count: z.int(), until: time.optional() })
-      .meta({ description: 'data keys handed out before the stop that an honest SDK may still hold, and until when' }),
+      .object({
+        count: z.int(),
+        complete: z.boolean().meta({ description: 'false: there were more calls than were looked at; count is the least' }),
+        until: time.optional(),
+      })
+      .meta({ description: 'data keys handed out before the stop that an honest SDK may still hold, and until when at the latest' }),
     checkpoint: z
       .string()
       .optional()
       .meta({ description: 'signed tree head that covers the record, once there is one: GET the stop again' }),
-    spareKeys: z.array(keyId).meta({ description: 'for a stop of one key: other keys that the same services may still use' }),
+    spareKeys: z
+      .array(keyId)
+      .meta({ description: 'for a stop of one key: other keys, of the oldest 1000, that the same services may still use' }),
   })
   .meta({ id: 'RevocationReceipt' });
 export type RevocationReceipt = z.infer<typeof revocationReceipt>;

@@ -316,6 +316,8 @@ describe('the rows that grants rest on', () => {
     );
     expect(await key.reads.keyNames(acme, page)).toEqual({ items: [named] });
     expect(await key.reads.keyNames(tenants.get('globex')!.tenant, page)).toEqual({ items: [] });
+    expect(await key.reads.namesOfKey(acme, keyId)).toEqual(named);
+    expect(await key.reads.namesOfKey(tenants.get('globex')!.tenant, keyId)).toBeUndefined();
   });
 
   it.each([

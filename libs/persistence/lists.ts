@@ -153,6 +153,15 @@ export class DatabaseReads implements Reads {
     });
   }
 
+  async namesOfKey(tenant: TenantId, id: KeyId): Promise<KeyNames | undefined> {
+    return await readTransaction(this.source, tenant, async (manager) => {
+      const key = await manager.findOneBy(CmkEntity, { tenantId: tenant, keyId: id });
+      if (key === null) return undefined;
+      const { keyId, state, tags } = key;
+      return { keyId, state, tags, aliases: (await aliasesOf(manager, tenant, [key])).get(keyId) ?? [] };
+    });
+  }
+
   async policyVersions(tenant: TenantId, query: PageQuery): Promise<Page<PolicyVersionSummary>> {
     const { after, take, page } = paging(`policy-versions ${tenant}`, query);
     const where = { tenantId: tenant, ...(after !== undefined && { version: MoreThan(versionAfter(after)) }) };

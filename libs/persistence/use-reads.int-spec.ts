@@ -144,9 +144,13 @@ describe('what the key plane reads of uses', () => {
         UPDATE keyward.tenant_head SET size = 10001, last_at = now() WHERE tenant_id = 'initech'`),
     );
     expect((await key.uses.usesBefore(tenant, 10_000n, {}, LONG_AGO)).lastAllowed?.seq).toBe(lone);
-    expect((await key.uses.usesBefore(tenant, 10_000n, {}, LONG_AGO)).leases.count).toBe(1);
+    expect((await key.uses.usesBefore(tenant, 10_000n, {}, LONG_AGO)).leases).toMatchObject({ count: 1, complete: true });
     const seq = await stop('initech', newStopId(3));
-    expect(await key.uses.usesBefore(tenant, seq, {}, LONG_AGO)).toMatchObject({ lastAllowed: undefined, leases: { count: 0 } });
+    const { recordedAt: first } = await key.uses.usesBefore(tenant, lone, {}, LONG_AGO);
+    const unseen = await key.uses.usesBefore(tenant, seq, {}, LONG_AGO);
+    expect(unseen).toMatchObject({ lastAllowed: undefined, leases: { count: 0, complete: false, last: first } });
+    const notLeased = await key.uses.usesBefore(tenant, seq, {}, new Date(first.getTime() + 1));
+    expect(notLeased.leases).toEqual({ count: 0, complete: true, last: undefined });
     expect(await key.uses.recordedUses(tenant, { ...all, limit: 1_000_000 })).toEqual({ uses: [], next: 2n });
   });
 

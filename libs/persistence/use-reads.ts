@@ -28,7 +28,7 @@ const usesAnswer = z.object({
 const beforeAnswer = z.object({
   recordedAt: time,
   lastAllowed: z.object({ seq, recordedAt: time }).nullable(),
-  leases: z.object({ count: z.int(), last: time.nullable() }),
+  leases: z.object({ count: z.int(), last: time.nullable(), complete: z.boolean() }),
 });
 
 /** How keys were used, for their tenant's admins: read on the pool for lists, in transactions that end after two seconds. */
@@ -55,7 +55,7 @@ export class DatabaseUseReads implements UseReads {
     const answer = await this.#ask('uses_before', beforeAnswer.nullable(), values);
     if (answer === null) throw new KeywardError('not-found', '', { reason: 'unknown-record' });
     const { recordedAt, lastAllowed, leases } = answer;
-    return { recordedAt, lastAllowed: lastAllowed ?? undefined, leases: { count: leases.count, last: leases.last ?? undefined } };
+    return { recordedAt, lastAllowed: lastAllowed ?? undefined, leases: { ...leases, last: leases.last ?? undefined } };
   }
 
   async checkpointOver(tenant: TenantId, ofSeq: bigint): Promise<string | undefined> {

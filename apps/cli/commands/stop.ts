@@ -73,8 +73,10 @@ function told({ stopId, target, stoppedAt, liftedAt, receipt }: StopAnswer): str
       : `The last use allowed before it is record ${lastAllowed.seq}, ${lastAllowed.recordedAt}.`,
   );
   lines.push(`Answers accepted before it may still arrive until ${answersUntil}.`);
-  if (leases.count > 0)
-    lines.push(`${leases.count} data keys were handed out shortly before; SDKs may hold them until ${leases.until ?? '?'}.`);
+  if (leases.until !== undefined)
+    lines.push(
+      `${leases.complete ? '' : 'At least '}${leases.count} data keys were handed out shortly before; SDKs may hold them until ${leases.until}.`,
+    );
   if (spareKeys.length > 0) lines.push(`The same services may still use ${spareKeys.join(', ')}.`);
   lines.push(checkpoint === undefined ? 'Not signed yet: ask again with `keyward receipt`.' : `Signed:\n${checkpoint}`);
   return lines.join('\n');

@@ -1,6 +1,7 @@
 import { type KeyId, LONGEST_DATA_KEY_LEASE_MS, type RevocationReceipt, type StopAnswer, type StopTarget } from '#contract';
 import { sameMac } from '../api-key.js';
 import { liftedDigest, liftedStopsRow, stopRow } from '../bound-rows.js';
+import { takingBreaths } from '../breaths.js';
 import { ANSWER_DEADLINE_MS } from '../call.js';
 import { KeywardError } from '../errors.js';
 import { newStopId } from '../identifiers.js';
@@ -9,14 +10,15 @@ import type { RuleBindings } from '../ports/custody.js';
 import type { PolicyTools, TenantPolicy } from '../ports/grants.js';
 import type { KeyNames, Reads, UseReads } from '../ports/reads.js';
 import type { StopSeals } from '../stop-seals.js';
+import { everyKey } from './every-key.js';
 
 /** Every decision looks at every stop: without an end, one tenant could slow all others. */
 const MAX_STOPS = 100;
 /** Places that only stops of everything may take: whoever has too many small ones must still be able to stop. */
 const MORE_STOPS_OF_EVERYTHING = 10;
 const RECEIPT_PATIENCE_MS = 1000;
-/** Keys that a receipt looks at for others that the same callers may use. */
-const SPARES_LOOKED_AT = 100;
+/** Keys that a receipt looks at for others that the same callers may use; the contract says so. */
+const SPARES_LOOKED_AT = 1000;
 
 type StopOperation = 'Stop' | 'Lift' | 'ListStops' | 'GetStop';
 
@@ -97,6 +99,7 @@ export function stopHandlers({ custody, reads, uses, tools, seals }: StopParts):
       answersUntil: new Date(recordedAt.getTime() + ANSWER_DEADLINE_MS).toISOString(),
       leases: {
         count: leases.count,
+        complete: leases.complete,
         ...(leases.last && { until: new Date(leases.last.getTime() + LONGEST_DATA_KEY_LEASE_MS).toISOString() }),
       },
       ...(checkpoint !== undefined && { checkpoint }),
@@ -106,10 +109,19 @@ export function stopHandlers({ custody, reads, uses, tools, seals }: StopParts):
 
   /** A stop of one key does not reach what else the same callers may use. */
   async function sparesOf(policy: TenantPolicy, stopped: KeyId): Promise<KeyId[]> {
-    const { items: keys } = await reads.keyNames(policy.tenant, { limit: SPARES_LOOKED_AT });
     const users = (key: KeyNames) => tools.whoCan(policy, key).map(({ subject }) => subject);
-    const affected = new Set(keys.filter(({ keyId }) => keyId === stopped).flatMap(users));
-    return keys.filter((key) => key.keyId !== stopped && users(key).some((subject) => affected.has(subject))).map(({ keyId }) => keyId);
+    const key = await reads.namesOfKey(policy.tenant, stopped);
+    const affected = new Set(key === undefined ? [] : users(key));
+    const spares: KeyId[] = [];
+    const breath = takingBreaths();
+    let looked = 0;
+    for await (const other of everyKey(reads, policy.tenant)) {
+      if (affected.size === 0 || looked++ === SPARES_LOOKED_AT) break;
+      if (other.keyId === stopped || other.state !== 'Enabled') continue;
+      if (users(other).some((subject) => affected.has(subject))) spares.push(other.keyId);
+      await breath();
+    }
+    return spares;
   }
 }
 

@@ -48,6 +48,7 @@ export interface Reads {
   policyDraft(tenant: TenantId): Promise<PolicyDraftAnswer | undefined>;
   /** Keys with the names by which rules mean them. */
   keyNames(tenant: TenantId, query: PageQuery): Promise<Page<KeyNames>>;
+  namesOfKey(tenant: TenantId, id: KeyId): Promise<KeyNames | undefined>;
 }
 
 export interface KeyNames {
@@ -86,8 +87,11 @@ export interface UseReads {
   ): Promise<{
     readonly recordedAt: Date;
     readonly lastAllowed: { readonly seq: bigint; readonly recordedAt: Date } | undefined;
-    /** Data keys and decrypted ones that were answered since `leasedSince`, and when the last was. */
-    readonly leases: { readonly count: number; readonly last: Date | undefined };
+    /**
+     * Data keys and decrypted ones that were answered since `leasedSince`, and when the last was, at the latest. Not `complete`: some may
+     * be older than what was looked at.
+     */
+    readonly leases: { readonly count: number; readonly last: Date | undefined; readonly complete: boolean };
   }>;
   /** The newest signed checkpoint if it covers this record. */
   checkpointOver(tenant: TenantId, seq: bigint): Promise<string | undefined>;

@@ -43,6 +43,8 @@ type Publication = Pick<Step<RuleOperation & PolicyOperation>, 'call' | 'princip
 /** A tenant's policy: from the first draft to what a change of it would have done last month. */
 export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
   const { custody, rules, reads, tools, grants, uses } = parts;
+  /** Tenants whose preview is under way: seconds of work, one at a time. */
+  const previews = new Set<TenantId>();
 
   /** A new version, whoever wrote its words. `replaces`: the version that the author has read. */
   async function publish({ call, principal, snapshot, now, permit }: Publication, document: PolicyDocument, replaces: number) {
@@ -147,8 +149,15 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
     },
 
     PreviewPolicyDraft: async ({ input, call, snapshot, now }) => {
-      const { document } = await draftOf(call.tenant);
-      return { answer: await previewOf({ reads, uses, grants }, snapshot, document, input.days, now), details: {} };
+      const { tenant } = call;
+      const { document } = await draftOf(tenant);
+      if (previews.has(tenant)) throw new KeywardError('too-many-requests', 'Another preview is under way.', { retryAfterSeconds: 5 });
+      previews.add(tenant);
+      try {
+        return { answer: await previewOf({ reads, uses, grants, tools }, snapshot, document, input.days, now), details: {} };
+      } finally {
+        previews.delete(tenant);
+      }
     },
 
     PublishPolicyDraft: async (step) => {

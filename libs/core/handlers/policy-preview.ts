@@ -1,8 +1,11 @@
 import type { Alias, DataOperation, KeyId, PolicyDocument, PreviewAnswer } from '#contract';
-import { type CompiledPolicy, type GrantPolicy, type GrantRequest, RecordedContext } from '../ports/grants.js';
+import { takingBreaths } from '../breaths.js';
+import { type CompiledPolicy, type GrantPolicy, type GrantRequest, type PolicyTools, RecordedContext } from '../ports/grants.js';
 import type { KeyNames, RecordedUse, Reads, UseReads } from '../ports/reads.js';
 import { subjectOf } from '../principal.js';
 import type { Snapshot } from '../snapshot.js';
+import { everyKey } from './every-key.js';
+import { mayAsk } from './who-can.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const PAGE = 1000;
@@ -15,6 +18,7 @@ interface PreviewParts {
   readonly reads: Pick<Reads, 'keyNames'>;
   readonly uses: Pick<UseReads, 'recordedUses'>;
   readonly grants: GrantPolicy;
+  readonly tools: Pick<PolicyTools, 'whoCan'>;
 }
 
 type Verdict = 'newlyRefused' | 'newlyAllowed' | 'unjudged' | 'same';
@@ -26,7 +30,7 @@ type Change = PreviewAnswer['changes'][number];
  * Keys count by the aliases and tags that they have now.
  */
 export async function previewOf(
-  { reads, uses, grants }: PreviewParts,
+  { reads, uses, grants, tools }: PreviewParts,
   snapshot: Snapshot,
   draft: PolicyDocument,
   days: number,
@@ -35,11 +39,13 @@ export async function previewOf(
   const { tenant, policy } = snapshot.rules;
   const compile = (document: PolicyDocument | undefined) => grants.compile({ tenant, document, stops: [] });
   const [before, after] = [compile(policy?.document), compile(draft)];
-  const keys = new Map((await allKeys(reads, snapshot)).map((key) => [key.keyId, key]));
+  const keys = new Map<KeyId, KeyNames>();
+  for await (const key of everyKey(reads, tenant)) keys.set(key.keyId, key);
   const since = new Date(now - days * DAY_MS);
   const changes = new Map<string, Change>();
-  /** Keys that were decrypted with, and whether one of these calls would still be allowed. */
-  const readable = new Map<KeyId, boolean>();
+  /** Keys that were decrypted with, by whom, and whether one of these calls would still be allowed. */
+  const readable = new Map<KeyId, { still: boolean; readonly readers: Set<string> }>();
+  const breath = takingBreaths();
   let calls = 0;
   let looked = 0;
   let next: bigint | undefined;
@@ -50,17 +56,22 @@ export async function previewOf(
       if (key === undefined) continue;
       calls++;
       const verdict = judge(before, after, use, requestOf(use, key, snapshot));
-      if (use.allowed && use.operation === 'Decrypt')
-        readable.set(use.keyId, readable.get(use.keyId) === true || verdict !== 'newlyRefused');
+      if (use.allowed && use.operation === 'Decrypt') {
+        const reading = readable.get(use.keyId) ?? { still: false, readers: new Set() };
+        readable.set(use.keyId, reading);
+        reading.still ||= verdict !== 'newlyRefused';
+        reading.readers.add(subjectOf({ name: use.service }));
+      }
       count(changes, use, key, verdict);
+      await breath();
     }
     looked += PAGE;
     next = page.next;
   } while (next !== undefined && looked < MOST_RECORDS);
 
-  const lockouts = [...readable].flatMap(([keyId, still]) => {
+  const lockouts = [...readable].flatMap(([keyId, { still, readers }]) => {
     const key = keys.get(keyId);
-    return key === undefined || still ? [] : [named(key)];
+    return key === undefined || still || hasNewReader(tools, snapshot, draft, key, readers) ? [] : [named(key)];
   });
   const sum = (which: Exclude<Verdict, 'same'>) => [...changes.values()].reduce((total, change) => total + change[which], 0);
   const totals = { newlyRefused: sum('newlyRefused'), newlyAllowed: sum('newlyAllowed'), unjudged: sum('unjudged') };
@@ -76,15 +87,18 @@ export async function previewOf(
   };
 }
 
-async function allKeys(reads: Pick<Reads, 'keyNames'>, { rules }: Snapshot): Promise<KeyNames[]> {
-  const keys: KeyNames[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = await reads.keyNames(rules.tenant, { limit: 100, cursor });
-    keys.push(...page.items);
-    cursor = page.nextCursor;
-  } while (cursor !== undefined);
-  return keys;
+/** May somebody decrypt with this key by the draft who did not do so lately, and whose calls are therefore not among those replayed? */
+function hasNewReader(
+  tools: Pick<PolicyTools, 'whoCan'>,
+  { rules }: Snapshot,
+  draft: PolicyDocument,
+  key: KeyNames,
+  known: ReadonlySet<string>,
+): boolean {
+  const { tenant, services } = rules;
+  return tools
+    .whoCan({ tenant, document: draft, stops: [] }, key)
+    .some(({ subject, operations }) => !known.has(subject) && mayAsk(services, subject, operations).includes('Decrypt'));
 }
 
 function requestOf(use: RecordedUse, { keyId, aliases, tags }: KeyNames, snapshot: Snapshot): GrantRequest {

@@ -1,8 +1,9 @@
-import type { WhoCanEntry } from '#contract';
+import type { DataOperation, WhoCanEntry } from '#contract';
 import { KeywardError } from '../errors.js';
 import type { Step } from '../pipeline.js';
 import type { PolicyTools } from '../ports/grants.js';
 import type { KeyNames, Page, Reads } from '../ports/reads.js';
+import type { TenantRules } from '../ports/rules.js';
 
 /** Who may use which key, by the policy in force and its stops. A page holds so many keys, with everybody who may use them. */
 export async function whoCanPage(
@@ -19,12 +20,8 @@ export async function whoCanPage(
     if (key === undefined) throw new KeywardError('not-found', 'There is no such key.');
     return { items: [key] };
   };
-  /** What the ISV lets the caller ask for, of what the tenant grants; workloads are in no catalogue. */
-  const asked = (subject: string, granted: readonly WhoCanEntry['operations'][number][]) => {
-    const entry = subject.startsWith('svc:') ? services.get(subject.slice(4)) : undefined;
-    if (suspended || entry === undefined || entry.suspended) return [];
-    return granted.filter((name) => entry.operations.includes(name) && (operation === undefined || name === operation));
-  };
+  const asked = (subject: string, granted: readonly DataOperation[]) =>
+    suspended ? [] : mayAsk(services, subject, granted).filter((name) => operation === undefined || name === operation);
 
   const { items, nextCursor } = await keys();
   const entries = items
@@ -37,4 +34,10 @@ export async function whoCanPage(
       }),
     );
   return { items: entries, ...(nextCursor !== undefined && { nextCursor }) };
+}
+
+/** What the ISV lets a caller ask for, of what a tenant grants it; workloads are in no catalogue. */
+export function mayAsk(services: TenantRules['services'], subject: string, granted: readonly DataOperation[]): DataOperation[] {
+  const entry = subject.startsWith('svc:') ? services.get(subject.slice('svc:'.length)) : undefined;
+  return entry === undefined || entry.suspended ? [] : granted.filter((operation) => entry.operations.includes(operation));
 }

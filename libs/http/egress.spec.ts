@@ -1,0 +1,135 @@
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Egress, type EgressOptions } from './egress.js';
+
+const json = { 'content-type': 'application/json' };
+
+/** What hostile providers answer. */
+const ANSWERS: Readonly<Record<string, RequestListener>> = {
+  '/keys': (_, response) => response.writeHead(200, json).end('{"keys":[]}'),
+  '/suffix': (_, response) => response.writeHead(200, { 'content-type': 'application/jwk-set+json; charset=utf-8' }).end('{"keys":[]}'),
+  '/redirect': (_, response) => response.writeHead(302, { ...json, location: '/keys' }).end('{"keys":[]}'),
+  '/gone': (_, response) => response.writeHead(410, json).end('{}'),
+  '/html': (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('{"keys":[]}'),
+  '/untyped': (_, response) => response.writeHead(200).end('{"keys":[]}'),
+  '/compressed': (_, response) => response.writeHead(200, { ...json, 'content-encoding': 'gzip' }).end('x'),
+  '/broken': (_, response) => response.writeHead(200, json).end('{"keys":'),
+  '/latin1': (_, response) => response.writeHead(200, json).end(Buffer.from('{"k":"\xff"}', 'latin1')),
+  '/huge': (_, response) => response.writeHead(200, json).end(`"${'a'.repeat(256 * 1024)}"`),
+  '/endless': (request, response) => {
+    response.writeHead(200, json);
+    const more = () => {
+      while (!request.socket.destroyed && response.write(' '.repeat(16_384)));
+    };
+    response.on('drain', more);
+    more();
+  },
+  '/silent': () => undefined,
+  '/slow-headers': (request) => void request.socket.write('HTTP/1.1 200 OK\r\n'),
+  '/slow-body': (_, response) => {
+    response.writeHead(200, json);
+    const drip = setInterval(() => response.write(' '), 20);
+    response.on('close', () => clearInterval(drip));
+  },
+  '/hangs-up': (request) => void request.socket.destroy(),
+};
+
+describe('what a tenant names is fetched', () => {
+  let server: Server;
+  let origin: string;
+  let asked: string[];
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      asked.push(request.url!);
+      ANSWERS[request.url!]!(request, response);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    origin = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  afterAll(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  beforeEach(() => void (asked = []));
+
+  const vouched = (options: EgressOptions = {}) => new Egress({ allow: [origin], timeLimitMs: 300, ...options });
+
+  it.each(['/keys', '/suffix'])('as JSON from an origin that the operator vouches for: %s', async (path) => {
+    expect(await vouched().json(`http://${origin}${path}`)).toEqual({ keys: [] });
+  });
+
+  it.each([
+    ['a redirect, which could lead anywhere', '/redirect', 'status'],
+    ['another status', '/gone', 'status'],
+    ['what is not said to be JSON', '/html', 'media-type'],
+    ['what is not said to be anything', '/untyped', 'media-type'],
+    ['what would grow when unpacked', '/compressed', 'media-type'],
+    ['half of JSON', '/broken', 'not-json'],
+    ['what is not UTF-8', '/latin1', 'not-json'],
+    ['more than 256 KiB', '/huge', 'too-large'],
+    ['what never ends', '/endless', 'too-large'],
+    ['no answer', '/silent', 'time-limit'],
+    ['headers that do not end', '/slow-headers', 'time-limit'],
+    ['a body that drips', '/slow-body', 'time-limit'],
+    ['a connection that ends', '/hangs-up', 'connection'],
+  ])('not for %s', async (_, path, reason) => {
+    await expect(vouched().json(`http://${origin}${path}`)).rejects.toMatchObject({ name: 'EgressError', reason });
+    expect(asked).toEqual([path]);
+  });
+
+  it.each([
+    ['plain http', 'http://idp.example/keys', 'url'],
+    ['another scheme', 'file:///etc/passwd', 'url'],
+    ['no URL', 'idp.example', 'url'],
+    ['a name and password', 'https://ann:x@idp.example/keys', 'url'],
+    ['a port of other services', 'https://idp.example:22/', 'port'],
+    ['loopback', 'https://127.0.0.1/', 'address'],
+    ['loopback as one number', 'https://2130706433/', 'address'],
+    ['loopback in octal', 'https://0177.0.0.1/', 'address'],
+    ['loopback in hexadecimal', 'https://0x7f.1/', 'address'],
+    ['loopback of IPv6', 'https://[::1]/', 'address'],
+    ['loopback as IPv4 in IPv6', 'https://[::ffff:127.0.0.1]/', 'address'],
+    ['loopback as IPv4 in IPv6, in hexadecimal', 'https://[::ffff:7f00:1]/', 'address'],
+    ['loopback by NAT64', 'https://[64:ff9b::7f00:1]/', 'address'],
+    ['this host', 'https://0.0.0.0/', 'address'],
+    ['metadata of a cloud', 'https://169.254.169.254/latest/meta-data/', 'address'],
+    ['metadata by 6to4', 'https://[2002:a9fe:a9fe::]/', 'address'],
+    ['a private network', 'https://10.0.0.1/', 'address'],
+    ['a unique local address', 'https://[fd00::1]/', 'address'],
+    ['a link-local address', 'https://[fe80::1]/', 'address'],
+  ])('not from %s', async (_, url, reason) => {
+    const egress = new Egress({ resolve: async () => ['192.0.2.1'], timeLimitMs: 300 });
+    await expect(egress.json(url)).rejects.toMatchObject({ name: 'EgressError', reason });
+  });
+
+  it.each([
+    ['our network', ['10.1.2.3'], 'address'],
+    ['a public and a private address', ['93.184.216.34', '127.0.0.1'], 'address'],
+    ['IPv4 of ours in an IPv6 coat', ['::ffff:10.1.2.3'], 'address'],
+    ['nothing', [], 'name'],
+  ])('not from a name that leads to %s', async (_, addresses, reason) => {
+    const egress = new Egress({ resolve: async () => addresses });
+    await expect(egress.json('https://idp.example/')).rejects.toMatchObject({ name: 'EgressError', reason });
+  });
+
+  it('from the address that was checked: a name is looked up once', async () => {
+    const answers = [['192.88.100.1'], ['127.0.0.1']];
+    let lookUps = 0;
+    const resolve = async () => answers[lookUps++]!;
+    const egress = new Egress({ resolve, timeLimitMs: 100 });
+    await expect(egress.json('https://rebinding.example/keys')).rejects.toMatchObject({ name: 'EgressError' });
+    expect([lookUps, asked]).toEqual([1, []]);
+  });
+
+  it('not for longer than its limit, however long a name is looked up', async () => {
+    const egress = new Egress({ resolve: () => new Promise<never>(() => undefined), timeLimitMs: 50 });
+    await expect(egress.json('https://idp.example/')).rejects.toMatchObject({ reason: 'time-limit' });
+  });
+
+  it('from no other port of a host that the operator vouches for', async () => {
+    const other = new Egress({ allow: ['127.0.0.1:1'] });
+    await expect(other.json(`http://${origin}/keys`)).rejects.toMatchObject({ reason: 'url' });
+    await expect(other.json(`https://${origin}/keys`)).rejects.toMatchObject({ reason: 'port' });
+    expect(asked).toEqual([]);
+  });
+});

@@ -1,7 +1,7 @@
 import type { LintFinding, PolicyAnswer, PolicyDocument, PolicyDraftAnswer, TenantId } from '#contract';
 import { policyRow } from '../bound-rows.js';
 import { InvalidRequest, KeywardError } from '../errors.js';
-import type { Handlers, Step } from '../pipeline.js';
+import type { Handler, Handlers, Step } from '../pipeline.js';
 import { policyDigest } from '../policy-digest.js';
 import type { RuleBindings, RuleOperation } from '../ports/custody.js';
 import type { GrantPolicy, PolicyTools } from '../ports/grants.js';
@@ -9,6 +9,7 @@ import type { Reads, UseReads } from '../ports/reads.js';
 import type { RowProofs, StoredPolicy } from '../ports/rules.js';
 import { previewOf } from './policy-preview.js';
 import { simulate } from './simulate.js';
+import { TenantTurns } from './tenant-turns.js';
 import { whoCanPage } from './who-can.js';
 
 type PolicyOperation =
@@ -43,6 +44,11 @@ type Publication = Pick<Step<RuleOperation & PolicyOperation>, 'call' | 'princip
 /** A tenant's policy: from the first draft to what a change of it would have done last month. */
 export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
   const { custody, rules, reads, tools, grants, uses } = parts;
+  const turns = new TenantTurns();
+  const inTurn =
+    <Operation extends PolicyOperation>(handler: Handler<Operation>): Handler<Operation> =>
+    (step) =>
+      turns.run(step.call.tenant, () => handler(step));
   /** Tenants whose preview is under way: seconds of work, one at a time. */
   const previews = new Set<TenantId>();
 
@@ -79,12 +85,12 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
   }
 
   return {
-    PutPolicy: async (step) => {
+    PutPolicy: inTurn(async (step) => {
       const { document } = step.input;
       refuseErrors(tools.lint(document, undefined));
       const { answer, policy, change } = await publish(step, document, step.input.replaces);
       return { answer, details: { change }, apply: (writes) => writes.insertPolicy(policy) };
-    },
+    }),
 
     GetPolicy: async ({ snapshot }) => {
       const { policy } = snapshot.rules;
@@ -99,13 +105,13 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
 
     ExportPolicy: async ({ input, call }) => ({ answer: tools.toCsv((await versionOf(call.tenant, input.version)).document), details: {} }),
 
-    DiffPolicy: async ({ input, call, snapshot }) => {
+    DiffPolicy: inTurn(async ({ input, call, snapshot }) => {
       const { from = snapshot.rules.policy?.version ?? 0, to } = input;
       const documentOf = async (version: number) => (version === 0 ? undefined : (await versionOf(call.tenant, version)).document);
       const before = await documentOf(from);
       const after = to === undefined ? (await draftOf(call.tenant)).document : await documentOf(to);
       return { answer: { from, ...(to !== undefined && { to }), ...tools.diff(before, after) }, details: {} };
-    },
+    }),
 
     /** The old words as a new version: history is only ever added to. */
     RollbackPolicy: async (step) => {
@@ -119,25 +125,25 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
       };
     },
 
-    LintPolicy: async (step) => {
+    LintPolicy: inTurn(async (step) => {
       const { document, findings } = read(step);
       return { answer: { ...verdict(findings), sentences: document === undefined ? [] : tools.sentences(document) }, details: {} };
-    },
+    }),
 
-    PutPolicyDraft: async (step) => {
+    PutPolicyDraft: inTurn(async (step) => {
       const { document, findings } = read(step);
       refuseErrors(findings);
       if (document === undefined) throw new KeywardError('invalid-request', 'This is not a policy.');
       const { principal, now } = step;
       const draft = { digest: policyDigest(document), author: principal.name, savedAt: new Date(now).toISOString(), document };
       return { answer: draft, details: { change: { policyDigest: draft.digest } }, apply: (writes) => writes.putPolicyDraft(draft) };
-    },
+    }),
 
     GetPolicyDraft: async ({ call }) => ({ answer: await draftOf(call.tenant), details: {} }),
 
     DiscardPolicyDraft: async () => ({ answer: undefined, details: {}, apply: (writes) => writes.deletePolicyDraft() }),
 
-    ValidatePolicyDraft: async (step) => {
+    ValidatePolicyDraft: inTurn(async (step) => {
       const { digest, document } = await draftOf(step.call.tenant);
       const { policy } = step.snapshot.rules;
       const { change, sentences: diff } = tools.diff(policy?.document, document);
@@ -146,7 +152,7 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
         answer: { ...verdict(findings), sentences: tools.sentences(document), digest, replaces: policy?.version ?? 0, change, diff },
         details: {},
       };
-    },
+    }),
 
     PreviewPolicyDraft: async ({ input, call, snapshot, now }) => {
       const { tenant } = call;
@@ -160,7 +166,7 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
       }
     },
 
-    PublishPolicyDraft: async (step) => {
+    PublishPolicyDraft: inTurn(async (step) => {
       const { replaces, acknowledge } = step.input;
       const { document, digest } = await draftOf(step.call.tenant);
       // No MAC protects a draft: what is published is what its author has read, or nothing.
@@ -180,9 +186,9 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
           await writes.deletePolicyDraft();
         },
       };
-    },
+    }),
 
-    SimulatePolicy: async (step) => {
+    SimulatePolicy: inTurn(async (step) => {
       const { against } = step.input;
       const { tenant } = step.call;
       const document =
@@ -190,9 +196,9 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
           ? step.snapshot.rules.policy?.document
           : (against === 'draft' ? await draftOf(tenant) : await versionOf(tenant, against)).document;
       return { answer: await simulate({ grants, tools }, step, document), details: {} };
-    },
+    }),
 
-    WhoCan: async (step) => ({ answer: await whoCanPage({ reads, tools }, step), details: {} }),
+    WhoCan: inTurn(async (step) => ({ answer: await whoCanPage({ reads, tools }, step), details: {} })),
   };
 }
 

@@ -21,7 +21,7 @@ const draft: PolicyDocument = { schema: 'keyward.policy/1', roles: {}, grants: [
 const mail = { operations: ['Decrypt'], suspended: false } as const;
 
 /** A tenant whose policy in force allowed `count` decryptions of crm by billing; the draft allows none of them. */
-function aWorld({ count = 3, readers = [] as string[], slowly = () => undefined } = {}) {
+function aWorld({ count = 3, readers = [] as string[], slowly = (): void => undefined } = {}) {
   const use: Omit<RecordedUse, 'seq'> = {
     ...{ at: new Date(NOW), operation: 'Decrypt', service: 'billing', authMethod: 'api-key', keyId: key.keyId },
     ...{ contextDigests: [], justification: null, allowed: true },

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { BoundedMap } from '#core';
 
 /** Addresses that share their first `prefix` bits. */
 export interface Network {
@@ -14,6 +15,13 @@ export interface Network {
  * IPv4-mapped address is no caller's: those are IPv4.
  */
 export function networkOf(text: string): Network | undefined {
+  return (networks.get(text) ?? networks.set(text, { network: parsed(text) })).network;
+}
+
+/** Each rule is compared with all others. */
+const networks = new BoundedMap<string, { readonly network: Network | undefined }>(4096);
+
+function parsed(text: string): Network | undefined {
   const [address = '', length, ...more] = text.split('/');
   const family = isIP(address);
   if ((family !== 4 && family !== 6) || address.includes('%') || more.length > 0) return undefined;

@@ -11,6 +11,7 @@ import { Onboarding } from './0010-onboarding.js';
 import { Checkpoints } from './0011-checkpoints.js';
 import { PlaneRights } from './0012-plane-rights.js';
 import { UseReads } from './0013-use-reads.js';
+import { KeyLife } from './0030-key-life.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -27,4 +28,5 @@ export const MIGRATIONS = [
   Checkpoints,
   PlaneRights,
   UseReads,
+  KeyLife,
 ];

@@ -108,7 +108,10 @@ const key = {
   origin: 'KEYWARD',
   protectionLevel: 'SOFTWARE_TOKEN',
 };
-const described = { ...key, description: '', aliases: ['alias/invoices'], primaryVersion: VERSION, createdAt: TIME };
+const described = {
+  ...key,
+  ...{ description: '', aliases: ['alias/invoices'], tags: {}, primaryVersion: VERSION, createdAt: TIME, deletionProtection: false },
+};
 
 describe('what a command sends', () => {
   it('is the operation, with the credential of the file and its tenant', async () => {
@@ -116,6 +119,34 @@ describe('what a command sends', () => {
     expect(await keyward(['key', 'create', '--alias', 'alias/invoices'])).toMatchObject({ exit: 0 });
     expect(asked[0]).toMatchObject({ method: 'POST', path: '/v1/tenants/acme/keys', authorization: `Bearer ${API_KEY}` });
     expect(JSON.parse(asked[0]!.body)).toEqual({ description: '', alias: 'alias/invoices' });
+  });
+
+  it.each([
+    [['describe', KEY], 'GET', '', undefined],
+    [['set-description', KEY, 'for invoices'], 'PUT', '/description', { description: 'for invoices' }],
+    [['tag', KEY, 'team=blue', 'a=b=c'], 'POST', '/tag', { tags: { team: 'blue', a: 'b=c' } }],
+    [['untag', KEY, 'team,a'], 'POST', '/untag', { names: ['team', 'a'] }],
+    [['protect', KEY], 'PUT', '/deletion-protection', { enabled: true }],
+    [['unprotect', KEY], 'PUT', '/deletion-protection', { enabled: false }],
+    [['schedule-deletion', KEY], 'POST', '/schedule-deletion', { pendingDays: 30 }],
+    [['schedule-deletion', KEY, '--days', '7'], 'POST', '/schedule-deletion', { pendingDays: 7 }],
+    [['cancel-deletion', KEY], 'POST', '/cancel-deletion', undefined],
+  ])('key %j', async (line, method, path, body) => {
+    answers = [{ status: 200, body: described }];
+    expect(await keyward(['key', ...line])).toMatchObject({ exit: 0 });
+    expect(asked[0]).toMatchObject({ method, path: `/v1/tenants/acme/keys/${KEY}${path}` });
+    expect(asked[0]!.body === '' ? undefined : JSON.parse(asked[0]!.body)).toEqual(body);
+  });
+
+  it.each([
+    [['move', 'alias/a', KEY], 'PUT', '/v1/tenants/acme/aliases', { alias: 'alias/a', keyId: KEY }],
+    [['delete', 'alias/a'], 'DELETE', '/v1/tenants/acme/aliases?alias=alias%2Fa', undefined],
+    [['list', '--key', KEY], 'GET', `/v1/tenants/acme/aliases?keyId=${KEY}`, undefined],
+  ])('alias %j', async (line, method, path, body) => {
+    answers = [{ status: 200, body: method === 'GET' ? { items: [{ alias: 'alias/a', keyId: KEY }] } : { alias: 'alias/a', keyId: KEY } }];
+    expect(await keyward(['alias', ...line])).toMatchObject({ exit: 0 });
+    expect(asked[0]).toMatchObject({ method, path });
+    expect(asked[0]!.body === '' ? undefined : JSON.parse(asked[0]!.body)).toEqual(body);
   });
 
   it.each([

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import type { Config } from '#runtime';
 import { KeywardError } from '#sdk';
+import { aliasCommands } from './commands/alias.js';
 import { auditCommands } from './commands/audit.js';
 import { CommandEnded } from './commands/command-ended.js';
 import { credentialCommands } from './commands/credential.js';
@@ -25,6 +26,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   credentialCommands,
   identityProviderCommands,
   keyCommands,
+  aliasCommands,
   policyCommands,
   stopCommands,
   cryptoCommands,

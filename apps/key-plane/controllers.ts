@@ -1,3 +1,4 @@
+import { AliasesController } from './aliases.controller.js';
 import { CredentialsController } from './credentials.controller.js';
 import { IdentityProviderController } from './identity-provider.controller.js';
 import { KeysController } from './keys.controller.js';
@@ -10,6 +11,6 @@ import { TenantsController } from './tenants.controller.js';
 /** Every route of the key-plane. */
 export const controllers = [
   ...[TenantsController, ServicesController, SuspensionsController],
-  ...[CredentialsController, IdentityProviderController, KeysController, PolicyController, StopsController],
+  ...[CredentialsController, IdentityProviderController, KeysController, AliasesController, PolicyController, StopsController],
 ];
 export const title = 'Keyward key-plane';

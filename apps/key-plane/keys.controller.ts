@@ -1,59 +1,109 @@
-import { Body, Controller, Get, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, Param, Post, Put, Query } from '@nestjs/common';
 import type { z } from 'zod';
 import {
-  type CreateAliasRequest,
-  createAliasRequest,
   type CreateKeyRequest,
   createKeyRequest,
+  type DeletionProtectionRequest,
+  deletionProtectionRequest,
+  type KeyDescriptionRequest,
+  keyDescriptionRequest,
   keyPath,
   type KeyOperation,
+  type ListKeysQuery,
+  listKeysQuery,
   noBody,
-  type PageQuery,
-  pageQuery,
+  type ScheduleDeletionRequest,
+  scheduleDeletionRequest,
+  type TagKeyRequest,
+  tagKeyRequest,
+  type UntagKeyRequest,
+  untagKeyRequest,
 } from '#contract';
 import { type Call, Pipeline } from '#core';
 import { Calling, Operation } from '#http';
 
 type KeyPath = z.infer<typeof keyPath>;
 
-/** A tenant's keys and their names. */
-@Controller('v1/tenants/:tenant')
+/** A tenant's keys: their making, their description, the wait for their end. */
+@Controller('v1/tenants/:tenant/keys')
 export class KeysController {
   constructor(private readonly pipeline: Pipeline<KeyOperation>) {}
 
-  @Post('keys')
+  @Post()
   @Operation('CreateKey')
   create(@Calling() call: Call, @Body({ schema: createKeyRequest }) body: CreateKeyRequest) {
     return this.pipeline.run('CreateKey', call, body);
   }
 
-  @Get('keys')
+  @Get()
   @Operation('ListKeys')
-  list(@Calling() call: Call, @Query({ schema: pageQuery }) query: PageQuery) {
+  list(@Calling() call: Call, @Query({ schema: listKeysQuery }) query: ListKeysQuery) {
     return this.pipeline.run('ListKeys', call, query);
   }
 
-  @Get('keys/:key')
+  @Get(':key')
   @Operation('DescribeKey')
   describe(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath) {
     return this.pipeline.run('DescribeKey', call, { keyId: key });
   }
 
-  @Post('keys/:key/enable')
+  @Post(':key/enable')
   @Operation('EnableKey')
   enable(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath, @Body({ schema: noBody }) _body: unknown) {
     return this.pipeline.run('EnableKey', call, { keyId: key });
   }
 
-  @Post('keys/:key/disable')
+  @Post(':key/disable')
   @Operation('DisableKey')
   disable(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath, @Body({ schema: noBody }) _body: unknown) {
     return this.pipeline.run('DisableKey', call, { keyId: key });
   }
 
-  @Post('aliases')
-  @Operation('CreateAlias')
-  createAlias(@Calling() call: Call, @Body({ schema: createAliasRequest }) body: CreateAliasRequest) {
-    return this.pipeline.run('CreateAlias', call, body);
+  @Put(':key/description')
+  @Operation('UpdateKeyDescription')
+  describeAs(
+    @Calling() call: Call,
+    @Param({ schema: keyPath }) { key }: KeyPath,
+    @Body({ schema: keyDescriptionRequest }) body: KeyDescriptionRequest,
+  ) {
+    return this.pipeline.run('UpdateKeyDescription', call, { keyId: key, ...body });
+  }
+
+  @Post(':key/tag')
+  @Operation('TagKey')
+  tag(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath, @Body({ schema: tagKeyRequest }) body: TagKeyRequest) {
+    return this.pipeline.run('TagKey', call, { keyId: key, ...body });
+  }
+
+  @Post(':key/untag')
+  @Operation('UntagKey')
+  untag(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath, @Body({ schema: untagKeyRequest }) body: UntagKeyRequest) {
+    return this.pipeline.run('UntagKey', call, { keyId: key, ...body });
+  }
+
+  @Put(':key/deletion-protection')
+  @Operation('SetDeletionProtection')
+  protect(
+    @Calling() call: Call,
+    @Param({ schema: keyPath }) { key }: KeyPath,
+    @Body({ schema: deletionProtectionRequest }) body: DeletionProtectionRequest,
+  ) {
+    return this.pipeline.run('SetDeletionProtection', call, { keyId: key, ...body });
+  }
+
+  @Post(':key/schedule-deletion')
+  @Operation('ScheduleKeyDeletion')
+  scheduleDeletion(
+    @Calling() call: Call,
+    @Param({ schema: keyPath }) { key }: KeyPath,
+    @Body({ schema: scheduleDeletionRequest }) body: ScheduleDeletionRequest,
+  ) {
+    return this.pipeline.run('ScheduleKeyDeletion', call, { keyId: key, ...body });
+  }
+
+  @Post(':key/cancel-deletion')
+  @Operation('CancelKeyDeletion')
+  cancelDeletion(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath, @Body({ schema: noBody }) _body: unknown) {
+    return this.pipeline.run('CancelKeyDeletion', call, { keyId: key });
   }
 }

@@ -9,3 +9,4 @@ export * from './record.js';
 export * from './audit-operations.js';
 export * from './data-operations.js';
 export * from './key-operations.js';
+export * from './key-life.js';

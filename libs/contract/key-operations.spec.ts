@@ -1,5 +1,6 @@
 import { listRecordsQuery } from './audit-operations.js';
-import { createKeyRequest, onboardTenantRequest, registerServiceRequest, stopRequest } from './key-operations.js';
+import { createKeyRequest } from './key-life.js';
+import { onboardTenantRequest, registerServiceRequest, stopRequest } from './key-operations.js';
 
 const LINES = [
   ['displayName', (text: string) => onboardTenantRequest.safeParse({ tenant: 'acme', displayName: text })],

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { encryptionContext } from './encryption-context.js';
-import { alias, credentialId, keyId, keyReference, keyVersionId, principalName, serviceName, stopId, tenantId } from './identifiers.js';
+import { alias, credentialId, keyId, keyReference, principalName, serviceName, stopId, tenantId } from './identifiers.js';
 import { DATA_OPERATIONS } from './operations.js';
 import { CONDITION_NAMES, justification, MAX_POLICY_BYTES, policyDocument, SERVICE_AUTH_METHODS, stopTarget } from './policy.js';
 import { authMethod, role } from './principal.js';
@@ -146,39 +146,6 @@ export const credentialSummary = z
   })
   .meta({ id: 'Credential' });
 export type CredentialSummary = z.infer<typeof credentialSummary>;
-
-// Keys
-export const keyState = z.enum(['PendingImport', 'Enabled', 'Disabled', 'PendingDeletion', 'Destroyed']);
-export type KeyState = z.infer<typeof keyState>;
-export const createKeyRequest = z
-  .strictObject({
-    keySpec: z.enum(['AES_256']).default('AES_256'),
-    keyUsage: z.enum(['ENCRYPT_DECRYPT']).default('ENCRYPT_DECRYPT'),
-    description: prose(8192).default(''),
-    alias: alias.optional().meta({ description: 'a first alias, made in the same step' }),
-  })
-  .meta({ id: 'CreateKeyRequest' });
-export type CreateKeyRequest = z.infer<typeof createKeyRequest>;
-export const keyDescription = z
-  .object({
-    keyId,
-    state: keyState,
-    keySpec: z.string(),
-    keyUsage: z.string(),
-    origin: z.string(),
-    protectionLevel: z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']),
-    description: z.string(),
-    aliases: z.array(alias),
-    primaryVersion: keyVersionId,
-    createdAt: time,
-  })
-  .meta({ id: 'Key' });
-export type KeyDescription = z.infer<typeof keyDescription>;
-export const createAliasRequest = z.strictObject({ alias, keyId }).meta({ id: 'CreateAliasRequest' });
-export type CreateAliasRequest = z.infer<typeof createAliasRequest>;
-export const aliasAnswer = z.object({ alias, keyId }).meta({ id: 'Alias' });
-export type AliasAnswer = z.infer<typeof aliasAnswer>;
-export const describeKeyInput = z.strictObject({ keyId: keyReference });
 
 // Policy
 export const policyAnswer = z

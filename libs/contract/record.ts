@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { MAX_CONTEXT_PAIRS } from './encryption-context.js';
 import { alias, credentialId, keyId, keyVersionId, prefixedId, stopId, tenantId } from './identifiers.js';
-import { keyState } from './key-operations.js';
+import { keyState } from './key-life.js';
 import { OPERATION_NAMES } from './operations.js';
 import { justification } from './policy.js';
 import { authMethod, role } from './principal.js';

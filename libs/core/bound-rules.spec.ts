@@ -62,7 +62,8 @@ async function aWorld() {
   const provider: StoredIdentityProvider = { ...unboundProvider, mac: await bind(identityProviderRow(ACME, unboundProvider)) };
   const names = { keyId: newKeyId(1), aliases: ['alias/a' as Alias], tags: { class: 'pii' }, primaryVersion: newKeyVersionId(1) };
   const namesMac = await bind(keyNamesRow(ACME, names));
-  const key: StoredKey = { ...names, state: 'Enabled', description: '', createdAt: NOW, versions: [], namesMac };
+  const life = { state: 'Enabled', description: '', createdAt: NOW, deletionProtection: false, deletion: undefined } as const;
+  const key: StoredKey = { ...names, ...life, versions: [], namesMac };
 
   const rules: TenantRules = {
     ...{ tenant: ACME, state: 'Active', epochs: { tenant: 'e', platform: 'p' }, log: { logId: 'l', origin: 'o', vkey: 'v' } },

@@ -10,7 +10,8 @@ import {
 } from '#contract';
 import type { Call } from './call.js';
 import { DecryptFailed, KeywardError, Refused } from './errors.js';
-import { OPERATIONS, type OperationRow } from './operation-table.js';
+import { refusalByState } from './key-states.js';
+import type { OperationRow } from './operation-table.js';
 import type { CompiledPolicy, GrantDecision, GrantRequest, LimitedGrant } from './ports/grants.js';
 import type { KeyLookup, TenantRules } from './ports/rules.js';
 import { type Principal, subjectOf } from './principal.js';
@@ -44,13 +45,6 @@ export interface Refusal {
   readonly why?: RefusalReason | undefined;
 }
 
-const STATE_CODES: Record<Exclude<KeyState, 'Enabled'>, ProblemCode> = {
-  Disabled: 'key-disabled',
-  PendingDeletion: 'key-pending-deletion',
-  PendingImport: 'key-pending-import',
-  Destroyed: 'key-destroyed',
-};
-
 /**
  * The callers column: may this role, of this tenant, make this call at all?
  * Answers what to refuse with. People are told 404 for what is not theirs; the truth is in the reason.
@@ -80,10 +74,8 @@ export function refusalByRules(
   if (decision.guardrail !== undefined) return { code: 'not-granted', reason: 'guardrail', why: 'guardrail' };
   if (decision.stop !== undefined) return { code: 'stopped', reason: 'stopped', why: 'stopped' };
   if (suspended) return { code: 'not-granted', reason: 'tenant-suspended', why: 'tenant-suspended' };
-  const states: readonly KeyState[] = OPERATIONS[operation].keyStates;
-  if (key.state !== 'Enabled' && !states.includes(key.state))
-    return { code: STATE_CODES[key.state], reason: STATE_CODES[key.state], why: 'key-state' };
-  return undefined;
+  const byState = refusalByState(operation, key.state);
+  return byState && { code: byState, reason: byState, why: 'key-state' };
 }
 
 /** Of the grants that name the request, the one that came closest, and its conditions that were not as it asks. */

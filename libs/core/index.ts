@@ -15,6 +15,7 @@ export * from './handlers/issue-credential.js';
 export * from './handlers/key.js';
 export * from './handlers/vkey.js';
 export * from './identifiers.js';
+export * from './key-states.js';
 export * from './no-changes.js';
 export * from './operation-shapes.js';
 export * from './operation-table.js';

@@ -1,11 +1,13 @@
 import type {
+  Alias,
   AliasAnswer,
+  AliasTarget,
   CatalogueEntryRequest,
-  CreateAliasRequest,
   CreateKeyRequest,
   CredentialId,
   CredentialSummary,
   DecryptRequest,
+  DeletionProtectionRequest,
   DiffPolicyQuery,
   EncryptRequest,
   EnrolAnswer,
@@ -17,10 +19,13 @@ import type {
   IssuedCredential,
   IssueServiceCredentialRequest,
   KeyDescription,
+  KeyDescriptionRequest,
   KeyId,
   KeyReference,
   KeyVersionId,
   LintAnswer,
+  ListAliasesQuery,
+  ListKeysQuery,
   ListRecordsQuery,
   OnboardTenantAnswer,
   OnboardTenantRequest,
@@ -37,6 +42,7 @@ import type {
   PublishDraftRequest,
   RecordsAnswer,
   RegisterServiceRequest,
+  ScheduleDeletionRequest,
   ServiceName,
   ServiceSummary,
   SimulateAnswer,
@@ -46,8 +52,10 @@ import type {
   StopRequest,
   SuspendRequest,
   SuspensionAnswer,
+  TagKeyRequest,
   TenantId,
   TenantSummary,
+  UntagKeyRequest,
   ValidateDraftAnswer,
   WhoCanEntry,
   WhoCanQuery,
@@ -74,6 +82,7 @@ export interface DryRunResult extends UsedKey {
 }
 
 type Shape<Input, Answer> = { readonly input: Input; readonly answer: Answer };
+type OfKey<Input> = Input & { readonly keyId: KeyId };
 type OfService<Input> = Input & { readonly service: ServiceName };
 
 /** What each operation takes and answers, inside the process. A name that is missing here does not compile below. */
@@ -102,10 +111,19 @@ export interface OperationShapes {
   RevokeCredential: Shape<{ readonly credentialId: CredentialId }, undefined>;
   CreateKey: Shape<CreateKeyRequest, KeyDescription>;
   DescribeKey: Shape<{ readonly keyId: KeyReference }, KeyDescription>;
-  ListKeys: Shape<PageQuery, Page<KeyDescription>>;
+  ListKeys: Shape<ListKeysQuery, Page<KeyDescription>>;
   EnableKey: Shape<{ readonly keyId: KeyId }, KeyDescription>;
   DisableKey: Shape<{ readonly keyId: KeyId }, KeyDescription>;
-  CreateAlias: Shape<CreateAliasRequest, AliasAnswer>;
+  UpdateKeyDescription: Shape<OfKey<KeyDescriptionRequest>, KeyDescription>;
+  TagKey: Shape<OfKey<TagKeyRequest>, KeyDescription>;
+  UntagKey: Shape<OfKey<UntagKeyRequest>, KeyDescription>;
+  SetDeletionProtection: Shape<OfKey<DeletionProtectionRequest>, KeyDescription>;
+  ScheduleKeyDeletion: Shape<OfKey<ScheduleDeletionRequest>, KeyDescription>;
+  CancelKeyDeletion: Shape<{ readonly keyId: KeyId }, KeyDescription>;
+  CreateAlias: Shape<AliasTarget, AliasAnswer>;
+  UpdateAlias: Shape<AliasTarget, AliasAnswer>;
+  DeleteAlias: Shape<{ readonly alias: Alias }, undefined>;
+  ListAliases: Shape<ListAliasesQuery, Page<AliasAnswer>>;
   PutIdentityProvider: Shape<IdentityProviderRequest, IdentityProviderAnswer>;
   GetIdentityProvider: Shape<undefined, IdentityProviderAnswer>;
   DeleteIdentityProvider: Shape<undefined, undefined>;

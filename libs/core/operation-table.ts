@@ -31,6 +31,8 @@ const row = (
 ): OperationRow => ({ plane, effect, callers, keyStates, rateClass, records });
 
 const NONE: readonly KeyState[] = [];
+/** Everything but what is on its way out. */
+const NOT_ENDING: readonly KeyState[] = ['Enabled', 'Disabled', 'PendingImport'];
 
 // biome-ignore format: an aligned table is read column by column
 export const OPERATIONS = {
@@ -62,7 +64,16 @@ export const OPERATIONS = {
   ListKeys:                        row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   EnableKey:                       row('key',   'change', ['admin'],             ['Enabled', 'Disabled'], 'manage', ['change']),
   DisableKey:                      row('key',   'change', ['admin'],             ['Enabled', 'Disabled'], 'stop',   ['change']),
-  CreateAlias:                     row('key',   'change', ['admin'],             ['Enabled', 'Disabled', 'PendingImport'], 'manage', ['change']),
+  UpdateKeyDescription:            row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
+  TagKey:                          row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
+  UntagKey:                        row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
+  SetDeletionProtection:           row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
+  ScheduleKeyDeletion:             row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
+  CancelKeyDeletion:               row('key',   'change', ['admin'],             ['PendingDeletion'],    'manage', ['change']),
+  CreateAlias:                     row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
+  UpdateAlias:                     row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
+  DeleteAlias:                     row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  ListAliases:                     row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   PutIdentityProvider:             row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
   GetIdentityProvider:             row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   DeleteIdentityProvider:          row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),

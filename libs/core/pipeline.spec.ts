@@ -60,6 +60,8 @@ const enabled: StoredKey = {
   primaryVersion: versionId,
   versions: [version],
   namesMac: new Uint8Array(32),
+  deletionProtection: false,
+  deletion: undefined,
 };
 
 /** One tenant, one service, one key; everything around the pipeline answers as it is told, and remembers. */

@@ -20,6 +20,7 @@ export function decodeCursor(list: string, cursor: string | undefined): string |
   return afterId;
 }
 
-const ID = /^[a-z][a-z0-9_-]{0,62}$/;
+/** Ids, names of services and tenants, aliases. */
+const ID = /^[a-z][A-Za-z0-9_/-]{0,261}$/;
 const CHECK_BYTES = 6;
 const checkOf = (list: string, afterId: string) => createHash('sha256').update(`${list}\n${afterId}`).digest().subarray(0, CHECK_BYTES);

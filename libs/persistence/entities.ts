@@ -5,13 +5,15 @@ import type {
   DataOperation,
   IdentityProviderAnswer,
   KeyId,
+  KeySpec,
   KeyState,
+  KeyUsage,
   KeyVersionId,
   Role,
   ServicePublicKey,
   TenantId,
 } from '#contract';
-import type { KeyOrigin, KeySpec, KeyUsage, ProtectionLevel } from '#core';
+import type { KeyOrigin, ProtectionLevel } from '#core';
 import { bytes, id, json, list, tenantId, text, time } from './columns.js';
 import { PolicyDraftEntity, PolicyEntity, StopEntity } from './rule-entities.js';
 
@@ -131,7 +133,7 @@ export const SuspensionEntity = new EntitySchema<SuspensionRow>({
   },
 });
 
-interface CmkRow {
+export interface CmkRow {
   tenantId: TenantId;
   keyId: KeyId;
   state: KeyState;
@@ -140,6 +142,9 @@ interface CmkRow {
   primaryVersion: KeyVersionId;
   createdAt: Date;
   namesMac: Buffer;
+  deletionProtection: boolean;
+  deletionAt: Date | null;
+  stateBefore: KeyState | null;
 }
 export const CmkEntity = new EntitySchema<CmkRow>({
   name: 'Cmk',
@@ -153,6 +158,9 @@ export const CmkEntity = new EntitySchema<CmkRow>({
     primaryVersion: { ...text, name: 'primary_version' },
     createdAt: { ...time, name: 'created_at' },
     namesMac: { ...bytes, name: 'names_mac' },
+    deletionProtection: { type: 'boolean', name: 'deletion_protection' },
+    deletionAt: { ...time, name: 'deletion_at', nullable: true },
+    stateBefore: { ...text, name: 'state_before', nullable: true },
   },
 });
 
@@ -185,7 +193,7 @@ export const KeyVersionEntity = new EntitySchema<KeyVersionRow>({
   },
 });
 
-interface AliasRow {
+export interface AliasRow {
   tenantId: TenantId;
   alias: string;
   keyId: KeyId;

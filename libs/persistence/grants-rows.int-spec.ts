@@ -309,10 +309,11 @@ describe('the rows that grants rest on', () => {
   it('keys are told with the names by which rules mean them', async () => {
     const [keyId, versionId] = [newKeyId(1), newKeyVersionId(1)];
     const made = { spec: 'AES_256', usage: 'ENCRYPT_DECRYPT', origin: 'KEYWARD', protectionLevel: 'SOFTWARE_TOKEN' } as const;
+    const life = { description: '', deletionProtection: false, deletion: undefined };
     const version = { tenant: acme, keyId, versionId, ...made, logId: tenants.get('acme')!.logId, blob: bytes(1), mac: bytes(2) };
     const named = { keyId, state: 'Enabled' as const, aliases: ['alias/a' as Alias, 'alias/b' as Alias], tags: { team: 'blue' } };
     await change('acme', 'CreateKey', (writes) =>
-      writes.insertKey({ ...named, description: '', createdAt: now, primaryVersion: versionId, versions: [version], namesMac: bytes(3) }),
+      writes.insertKey({ ...named, ...life, createdAt: now, primaryVersion: versionId, versions: [version], namesMac: bytes(3) }),
     );
     expect(await key.reads.keyNames(acme, page)).toEqual({ items: [named] });
     expect(await key.reads.keyNames(tenants.get('globex')!.tenant, page)).toEqual({ items: [] });

@@ -1,5 +1,7 @@
 import {
+  type Alias,
   type CredentialSummary,
+  type KeyDescription,
   type PolicyVersionSummary,
   principalName,
   serviceName,
@@ -7,7 +9,7 @@ import {
   type StopAnswer,
   type SuspensionAnswer,
 } from '#contract';
-import type { CredentialRow, ServiceRow, SuspensionRow } from './entities.js';
+import type { CmkRow, CredentialRow, KeyVersionRow, ServiceRow, SuspensionRow } from './entities.js';
 import type { PolicyRow, StopRow } from './rule-entities.js';
 
 /** Rows as people are told of them. */
@@ -48,3 +50,13 @@ export const stopAnswer = ({ stopId, target, reason, stoppedBy, stoppedAt, lifte
   ...(liftedAt !== null && { liftedAt: iso(liftedAt) }),
   ...(liftedBy !== null && { liftedBy }),
 });
+
+export function keyDescription(key: CmkRow, primary: KeyVersionRow | undefined, aliases: Alias[]): KeyDescription {
+  if (primary === undefined) throw new Error(`${key.keyId} has no primary version.`);
+  const { keyId, state, description, tags, primaryVersion, createdAt, deletionProtection, deletionAt } = key;
+  const { spec: keySpec, usage: keyUsage, origin, protectionLevel } = primary;
+  return {
+    ...{ keyId, state, keySpec, keyUsage, origin, protectionLevel, description, aliases, tags, primaryVersion },
+    ...{ createdAt: iso(createdAt), deletionProtection, ...(deletionAt !== null && { deletionAt: iso(deletionAt) }) },
+  };
+}

@@ -2,9 +2,12 @@ import { type DataSource, type EntityManager, In, IsNull, MoreThan, Not } from '
 import {
   type Alias,
   alias,
+  type AliasAnswer,
   type CredentialSummary,
   type KeyDescription,
   type KeyId,
+  type ListAliasesQuery,
+  type ListKeysQuery,
   PLATFORM,
   policyDocument,
   type PolicyDraftAnswer,
@@ -23,6 +26,7 @@ import { decodeCursor, encodeCursor } from './cursor.js';
 import {
   AliasEntity,
   CmkEntity,
+  type CmkRow,
   CredentialEntity,
   type CredentialRow,
   KeyVersionEntity,
@@ -32,7 +36,15 @@ import {
 } from './entities.js';
 import { PolicyDraftEntity, PolicyEntity, StopEntity, type StopRow } from './rule-entities.js';
 import { parsed } from './function-answer.js';
-import { credentialSummary, iso, policyVersionSummary, serviceSummary, stopAnswer, suspensionAnswer } from './list-answers.js';
+import {
+  credentialSummary,
+  iso,
+  keyDescription,
+  policyVersionSummary,
+  serviceSummary,
+  stopAnswer,
+  suspensionAnswer,
+} from './list-answers.js';
 import { readTransaction } from './tenant-transaction.js';
 
 /** Lists for people: one page after an id, oldest first, in a read-only transaction held to the tenant. */
@@ -104,39 +116,32 @@ export class DatabaseReads implements Reads {
     return page(rows, (row) => row.credentialId, credentialSummary);
   }
 
-  async keys(tenant: TenantId, query: PageQuery): Promise<Page<KeyDescription>> {
-    const { after, take, page } = paging(`keys ${tenant}`, query);
+  async keys(tenant: TenantId, { cursor, limit, ...filter }: ListKeysQuery): Promise<Page<KeyDescription>> {
+    const { after, take, page } = paging(`keys ${tenant} ${JSON.stringify(filter)}`, { cursor, limit });
     return await readTransaction(this.source, tenant, async (manager) => {
-      const where = { tenantId: tenant, ...(after !== undefined && { keyId: MoreThan(after as KeyDescription['keyId']) }) };
-      const keys = await manager.find(CmkEntity, { where, order: { keyId: 'ASC' }, take });
-      const ids = In(keys.map((key) => key.keyId));
-      const versions = new Map(
-        (await manager.findBy(KeyVersionEntity, { tenantId: tenant, keyId: ids })).map((version) => [version.versionId, version]),
-      );
+      const keys = await keysAfter(manager, tenant, after, filter, take);
+      const keyId = In(keys.map((key) => key.keyId));
+      const versions = new Map((await manager.findBy(KeyVersionEntity, { tenantId: tenant, keyId })).map((row) => [row.versionId, row]));
       const aliases = await aliasesOf(manager, tenant, keys);
       return page(
         keys,
         (key) => key.keyId,
-        ({ keyId, state, description, primaryVersion, createdAt }) => {
-          const primary = versions.get(primaryVersion);
-          if (primary === undefined) throw new Error(`${keyId} has no primary version.`);
-          const { spec: keySpec, usage: keyUsage, origin, protectionLevel } = primary;
-          const names = aliases.get(keyId) ?? [];
-          return {
-            keyId,
-            state,
-            keySpec,
-            keyUsage,
-            origin,
-            protectionLevel,
-            description,
-            aliases: names,
-            primaryVersion,
-            createdAt: iso(createdAt),
-          };
-        },
+        (key) => keyDescription(key, versions.get(key.primaryVersion), aliases.get(key.keyId) ?? []),
       );
     });
+  }
+
+  async aliases(tenant: TenantId, { keyId, ...query }: ListAliasesQuery): Promise<Page<AliasAnswer>> {
+    const { after, take, page } = paging(`aliases ${tenant} ${keyId ?? ''}`, query);
+    const where = { tenantId: tenant, ...(keyId && { keyId }), ...(after !== undefined && { alias: MoreThan(after) }) };
+    const rows = await readTransaction(this.source, tenant, (manager) =>
+      manager.find(AliasEntity, { where, order: { alias: 'ASC' }, take }),
+    );
+    return page(
+      rows,
+      (row) => row.alias,
+      (row) => ({ alias: alias.parse(row.alias), keyId: row.keyId }),
+    );
   }
 
   async keyNames(tenant: TenantId, query: PageQuery): Promise<Page<KeyNames>> {
@@ -234,6 +239,24 @@ function versionAfter(id: string): number {
   const version = Number(/^v(\d{1,10})$/.exec(id)?.[1] ?? Number.NaN);
   if (version <= LAST_VERSION) return version;
   throw new InvalidRequest([{ field: 'cursor', message: 'is not a cursor of this list' }]);
+}
+
+/** Rules mean a tag as the text `name=value`, and so does the filter. */
+function keysAfter(
+  manager: EntityManager,
+  tenant: TenantId,
+  after: string | undefined,
+  { state, keySpec, keyUsage, tag }: Omit<ListKeysQuery, 'cursor' | 'limit'>,
+  take: number,
+): Promise<CmkRow[]> {
+  const query = manager.createQueryBuilder(CmkEntity, 'k').where('k.tenantId = :tenant', { tenant });
+  if (after !== undefined) query.andWhere('k.keyId > :after', { after });
+  if (state !== undefined) query.andWhere('k.state = :state', { state });
+  if (tag !== undefined) query.andWhere(`EXISTS (SELECT FROM json_each_text(k.tags) t WHERE t.key || '=' || t.value = :tag)`, { tag });
+  const ofPrimary = `EXISTS (SELECT FROM keyward.key_version v WHERE v.tenant_id = k.tenant_id AND v.version_id = k.primary_version`;
+  if (keySpec !== undefined) query.andWhere(`${ofPrimary} AND v.spec = :keySpec)`, { keySpec });
+  if (keyUsage !== undefined) query.andWhere(`${ofPrimary} AND v.usage = :keyUsage)`, { keyUsage });
+  return query.orderBy('k.keyId').limit(take).getMany();
 }
 
 async function aliasesOf(

@@ -21,8 +21,10 @@ describe('migrations', () => {
     return rows;
   };
 
-  it('are as many as the code asks for', () => {
-    expect(MIGRATIONS).toHaveLength(SCHEMA_VERSION);
+  it('come in the order of their numbers, up to the one that the code asks for', () => {
+    const numbers = MIGRATIONS.map((migration) => Number(/\d{13}$/.exec(new migration().name)?.[0]));
+    expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+    expect(numbers.at(-1)).toBe(SCHEMA_VERSION);
   });
 
   it('may be applied again without a change', async () => {

@@ -88,7 +88,7 @@ describe('what each role can and cannot do', () => {
       auditor: 'log select, schema_migration select, trail_checkpoint select, trail_record select',
       data_plane: 'schema_migration select',
       key_plane:
-        'alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_version insert, key_version select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, schema_migration select, service insert, service select, stop insert, stop select, tenant select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select',
+        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_version insert, key_version select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, schema_migration select, service insert, service select, stop insert, stop select, tenant select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select',
       worker: 'schema_migration select',
     });
   });
@@ -103,7 +103,11 @@ describe('what each role can and cannot do', () => {
       {
         role: 'keyward_key_plane',
         columns: [
-          ...['cmk.names_mac', 'cmk.state', 'credential.revoked_at'],
+          'alias.key_id',
+          ...['deletion_at', 'deletion_protection', 'description', 'names_mac', 'state', 'state_before', 'tags'].map(
+            (name) => `cmk.${name}`,
+          ),
+          'credential.revoked_at',
           ...['algorithms', 'audience', 'changed_at', 'changed_by', 'issuer', 'jwks_uri', 'mac', 'version'].map(
             (name) => `identity_provider.${name}`,
           ),

@@ -5,6 +5,8 @@ import {
   credentialId,
   DATA_OPERATIONS,
   identityProviderAnswer,
+  KEY_SPECS,
+  KEY_USAGES,
   keyId,
   keyState,
   keyVersionId,
@@ -15,7 +17,6 @@ import {
   stopTarget,
   tenantId,
 } from '#contract';
-import { KEY_SPECS } from '#core';
 
 /** What the functions of migration 0007 answer. A row that does not parse is no authority. */
 const bytes = z.hex().transform((text) => Buffer.from(text, 'hex'));
@@ -64,11 +65,13 @@ export const keyRow = z.object({
       primaryVersion: keyVersionId,
       aliases: z.array(alias),
       namesMac: bytes,
+      deletionProtection: z.boolean(),
+      deletion: optional(z.object({ at: time, stateBefore: keyState })),
       versions: z.array(
         z.object({
           versionId: keyVersionId,
           spec: z.enum(KEY_SPECS),
-          usage: z.literal('ENCRYPT_DECRYPT'),
+          usage: z.enum(KEY_USAGES),
           origin: z.literal('KEYWARD'),
           protectionLevel: z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']),
           logId: z.string(),

@@ -68,6 +68,8 @@ function aKey(tenant: TenantId, logId: string, aliases: Alias[]): StoredKey {
     primaryVersion: versionId,
     versions: [version],
     namesMac: Buffer.from(bytes(3)),
+    deletionProtection: false,
+    deletion: undefined,
   };
 }
 
@@ -182,12 +184,14 @@ describe('the stores', () => {
 
   it('say what exists already, and that a key does not', async () => {
     await expect(
-      change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/invoices' as Alias, cmk.keyId, bytes(4))),
+      change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/invoices' as Alias, cmk.keyId)),
     ).rejects.toMatchObject({ code: 'already-exists', message: 'alias/invoices exists already.' });
     await expect(
-      change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/x' as Alias, 'key_none' as KeyId, bytes(4))),
+      change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/x' as Alias, 'key_none' as KeyId)),
     ).rejects.toMatchObject({ code: 'not-found' });
-    await expect(change(customer, 'DisableKey', (writes) => writes.setKeyState('key_none' as KeyId, 'Disabled'))).rejects.toMatchObject({
+    await expect(
+      change(customer, 'DisableKey', (writes) => writes.updateKey('key_none' as KeyId, { state: 'Disabled' })),
+    ).rejects.toMatchObject({
       code: 'not-found',
     });
   });
@@ -224,7 +228,7 @@ describe('the stores', () => {
 
   it('change nothing when a rule or the caller’s credential changed meanwhile', async () => {
     const stale = { tenant: crypto.randomUUID(), platform: (await key.rules.rules(acme))!.epochs.platform };
-    const apply = (writes: Writes) => writes.setKeyState(cmk.keyId, 'Disabled');
+    const apply = (writes: Writes) => writes.updateKey(cmk.keyId, { state: 'Disabled' });
     const entry = {
       tenant: acme,
       validUntil: undefined,
@@ -246,7 +250,7 @@ describe('the stores', () => {
 
   it('move the epoch with the change, so that what was decided before is stale', async () => {
     const before = (await data.rules.rules(acme))!.epochs;
-    await change(customer, 'DisableKey', (writes) => writes.setKeyState(cmk.keyId, 'Disabled'));
+    await change(customer, 'DisableKey', (writes) => writes.updateKey(cmk.keyId, { state: 'Disabled' }));
     expect(await data.trail.append({ tenant: acme, epochs: before, validUntil: undefined, body: aRecord(customer, 'Encrypt') })).toEqual({
       verdict: 'stale',
     });
@@ -257,12 +261,14 @@ describe('the stores', () => {
       client.query(`CREATE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'at commit'; END $$;
         CREATE CONSTRAINT TRIGGER fails AFTER INSERT ON keyward.trail_record DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fail()`),
     );
-    await expect(change(customer, 'EnableKey', (writes) => writes.setKeyState(cmk.keyId, 'Enabled'))).rejects.toMatchObject({
+    await expect(change(customer, 'EnableKey', (writes) => writes.updateKey(cmk.keyId, { state: 'Enabled' }))).rejects.toMatchObject({
       code: 'unavailable',
     });
     await database.as('superuser', (client) => client.query('DROP TRIGGER fails ON keyward.trail_record; DROP FUNCTION public.fail()'));
     expect((await data.rules.key(acme, { reference: cmk.keyId })).key?.state).toBe('Disabled');
-    expect(await change(customer, 'EnableKey', (writes) => writes.setKeyState(cmk.keyId, 'Enabled'))).toMatchObject({ verdict: 'durable' });
+    expect(await change(customer, 'EnableKey', (writes) => writes.updateKey(cmk.keyId, { state: 'Enabled' }))).toMatchObject({
+      verdict: 'durable',
+    });
   });
 
   it('hold services and their credentials in the platform', async () => {
@@ -344,7 +350,7 @@ describe('the stores', () => {
 
   it('tell nobody what the driver said', async () => {
     await database.as('superuser', (client) => client.query('REVOKE INSERT ON keyward.alias FROM keyward_key_plane'));
-    const failing = change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/canary-4711' as Alias, cmk.keyId, bytes(4)));
+    const failing = change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/canary-4711' as Alias, cmk.keyId));
     const error: unknown = await failing.catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'unavailable', reason: 'database: 42501' });
     expect(JSON.stringify(error) + String((error as Error).stack)).not.toContain('canary');
@@ -366,9 +372,7 @@ describe('the stores', () => {
       });
     expect(await appended()).toMatchObject({ verdict: 'durable' });
     expect((await key.reads.keys(acme, { limit: 1, cursor: undefined })).items).toHaveLength(1);
-    expect(
-      await change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/after' as Alias, cmk.keyId, bytes(4))),
-    ).toMatchObject({
+    expect(await change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/after' as Alias, cmk.keyId))).toMatchObject({
       verdict: 'durable',
     });
   });

@@ -4,7 +4,6 @@ import {
   type CredentialId,
   type DataOperation,
   type KeyId,
-  type KeyState,
   PLATFORM,
   type PolicyDraftAnswer,
   type ServiceName,
@@ -13,6 +12,7 @@ import {
   type TenantId,
 } from '#contract';
 import {
+  type KeyChange,
   KeywardError,
   type NewCredential,
   type NewTenant,
@@ -96,28 +96,33 @@ export class TenantWrites implements Writes {
     });
   }
 
-  async insertKey({ keyId, state, description, tags, primaryVersion, createdAt, versions, aliases, namesMac }: StoredKey): Promise<void> {
-    const { tenantId } = this;
-    const key = { tenantId, keyId, state, description, tags, primaryVersion, createdAt, namesMac: Buffer.from(namesMac) };
+  async insertKey({ versions, aliases, unproven: _, ...key }: StoredKey): Promise<void> {
     await writing('key', async () => {
-      await this.manager.insert(CmkEntity, key);
+      await this.manager.insert(CmkEntity, { tenantId: this.tenantId, ...cmkColumns(key) });
       await this.manager.insert(KeyVersionEntity, versions.map(versionRow));
     });
-    for (const alias of aliases) await this.#insertAlias(alias, keyId);
+    for (const alias of aliases) await this.insertAlias(alias, key.keyId);
   }
 
-  async setKeyState(id: KeyId, state: KeyState): Promise<void> {
-    const { affected } = await writing('key', () => this.manager.update(CmkEntity, { tenantId: this.tenantId, keyId: id }, { state }));
+  async updateKey(keyId: KeyId, change: KeyChange): Promise<void> {
+    const which = { tenantId: this.tenantId, keyId };
+    const { affected } = await writing('key', () => this.manager.update(CmkEntity, which, cmkColumns(change)));
     if (affected === 0) throw absent('key');
   }
 
-  async insertAlias(alias: Alias, keyId: KeyId, namesMac: Uint8Array): Promise<void> {
-    await this.#insertAlias(alias, keyId);
-    await writing('key', () => this.manager.update(CmkEntity, { tenantId: this.tenantId, keyId }, { namesMac: Buffer.from(namesMac) }));
+  async insertAlias(alias: Alias, keyId: KeyId): Promise<void> {
+    await writing(alias, () => this.manager.insert(AliasEntity, { tenantId: this.tenantId, alias, keyId }));
   }
 
-  async #insertAlias(alias: Alias, keyId: KeyId): Promise<void> {
-    await writing(alias, () => this.manager.insert(AliasEntity, { tenantId: this.tenantId, alias, keyId }));
+  async moveAlias(alias: Alias, keyId: KeyId): Promise<void> {
+    const which = { tenantId: this.tenantId, alias };
+    const { affected } = await writing(alias, () => this.manager.update(AliasEntity, which, { keyId }));
+    if (affected === 0) throw absent('alias');
+  }
+
+  async deleteAlias(alias: Alias): Promise<void> {
+    const { affected } = await writing(alias, () => this.manager.delete(AliasEntity, { tenantId: this.tenantId, alias }));
+    if (affected === 0) throw absent('alias');
   }
 
   async insertPolicy({ publishedAt, mac, ...policy }: StoredPolicy): Promise<void> {
@@ -195,6 +200,16 @@ async function overtaken<Answer>(told: string, write: () => Promise<Answer>): Pr
   } catch (error) {
     throw error instanceof KeywardError && error.code === 'already-exists' ? new KeywardError('precondition-failed', told) : error;
   }
+}
+
+/** Only what the change names: a deletion that is named as undefined is none any more. */
+function cmkColumns<Change extends KeyChange>(change: Change) {
+  const { namesMac, deletion, ...columns } = change;
+  return {
+    ...columns,
+    ...(namesMac && { namesMac: Buffer.from(namesMac) }),
+    ...('deletion' in change && { deletionAt: deletion?.at ?? null, stateBefore: deletion?.stateBefore ?? null }),
+  };
 }
 
 const versionRow = ({ tenant, blob, mac, ...version }: WrappedKeyVersion) => ({

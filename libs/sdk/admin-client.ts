@@ -2,8 +2,8 @@ import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import {
   aliasAnswer,
+  type aliasTarget,
   type catalogueEntryRequest,
-  type createAliasRequest,
   type createKeyRequest,
   credentialSummary,
   type diffPolicyQuery,
@@ -16,6 +16,7 @@ import {
   type issueServiceCredentialRequest,
   keyDescription,
   lintAnswer,
+  type listKeysQuery,
   type listRecordsQuery,
   onboardTenantAnswer,
   type onboardTenantRequest,
@@ -30,6 +31,7 @@ import {
   type publishDraftRequest,
   recordsAnswer,
   type registerServiceRequest,
+  type scheduleDeletionRequest,
   serviceSummary,
   simulateAnswer,
   type simulateRequest,
@@ -146,8 +148,8 @@ export class KeywardAdmin {
   describeKey(tenant: string, keyId: string) {
     return this.#keys.read(keyDescription, at`/v1/tenants/${tenant}/keys/${keyId}`);
   }
-  listKeys(tenant: string, page: Page = {}) {
-    return this.#keys.read(pageOf(keyDescription), at`/v1/tenants/${tenant}/keys`, page);
+  listKeys(tenant: string, query: Partial<z.output<typeof listKeysQuery>> = {}) {
+    return this.#keys.read(pageOf(keyDescription), at`/v1/tenants/${tenant}/keys`, query);
   }
   enableKey(tenant: string, keyId: string) {
     return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/enable` });
@@ -155,8 +157,41 @@ export class KeywardAdmin {
   disableKey(tenant: string, keyId: string) {
     return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/disable` });
   }
-  createAlias(tenant: string, body: z.input<typeof createAliasRequest>) {
+  setKeyDescription(tenant: string, keyId: string, description: string) {
+    return this.#keys.change(keyDescription, {
+      method: 'PUT',
+      path: at`/v1/tenants/${tenant}/keys/${keyId}/description`,
+      body: { description },
+    });
+  }
+  tagKey(tenant: string, keyId: string, tags: Readonly<Record<string, string>>) {
+    return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/tag`, body: { tags } });
+  }
+  untagKey(tenant: string, keyId: string, names: readonly string[]) {
+    return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/untag`, body: { names } });
+  }
+  setDeletionProtection(tenant: string, keyId: string, enabled: boolean) {
+    const path = at`/v1/tenants/${tenant}/keys/${keyId}/deletion-protection`;
+    return this.#keys.change(keyDescription, { method: 'PUT', path, body: { enabled } });
+  }
+  scheduleKeyDeletion(tenant: string, keyId: string, body: z.input<typeof scheduleDeletionRequest> = {}) {
+    return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/schedule-deletion`, body });
+  }
+  cancelKeyDeletion(tenant: string, keyId: string) {
+    return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/cancel-deletion` });
+  }
+  createAlias(tenant: string, body: z.input<typeof aliasTarget>) {
     return this.#keys.change(aliasAnswer, { path: at`/v1/tenants/${tenant}/aliases`, body });
+  }
+  /** To another key. */
+  updateAlias(tenant: string, body: z.input<typeof aliasTarget>) {
+    return this.#keys.change(aliasAnswer, { method: 'PUT', path: at`/v1/tenants/${tenant}/aliases`, body });
+  }
+  deleteAlias(tenant: string, alias: string) {
+    return this.#keys.changeOnly({ method: 'DELETE', path: at`/v1/tenants/${tenant}/aliases?alias=${alias}` });
+  }
+  listAliases(tenant: string, query: Page & { readonly keyId?: string } = {}) {
+    return this.#keys.read(pageOf(aliasAnswer), at`/v1/tenants/${tenant}/aliases`, query);
   }
   getPolicy(tenant: string) {
     return this.#keys.read(policyAnswer, at`/v1/tenants/${tenant}/policy`);

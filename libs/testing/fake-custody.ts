@@ -9,8 +9,8 @@ import {
   timingSafeEqual,
 } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { type OperationName, type TenantId, tenantId } from '#contract';
-import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KEY_SPECS, KeyBindingBroken, KeywardError, PermitMisused } from '#core';
+import { KEY_SPECS, type OperationName, type TenantId, tenantId } from '#contract';
+import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KeyBindingBroken, KeywardError, PermitMisused } from '#core';
 import type {
   BoundRow,
   CheckpointSigner,
@@ -43,6 +43,11 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
   readonly #logKeys = new Map<string, { readonly publicKey: KeyObject; readonly privateKey: KeyObject }>();
   readonly #signed = new Map<string, { readonly size: bigint; readonly root: string; readonly origin: string }>();
   readonly #bindingKey = createSecretKey(randomBytes(32));
+
+  /** A tenant's root, without a call. */
+  onboard(tenant: TenantId): void {
+    this.#roots.set(tenant, createSecretKey(randomBytes(32)));
+  }
 
   async createTenantRoot(permit: Permit<'OnboardTenant'>): Promise<void> {
     permit.spend({ operation: 'OnboardTenant', tenant: permit.tenant, versionId: undefined });

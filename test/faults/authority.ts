@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { type Answer, api } from '../stories/api.js';
 import type { Onboarded } from '../stories/onboarded.js';
-import type { Place } from './places.js';
 import type { TokenIssuer } from './token-issuer.js';
 
 type Request = [method: string, path: string, body?: unknown, headers?: Record<string, string>];
@@ -18,8 +17,6 @@ export interface Authority {
   operator(...request: Request): Promise<Answer>;
   /** In force of acme from now on. */
   publish(document: unknown): Promise<Answer>;
-  /** One transaction that changes what acme's decisions read, without a record. */
-  bySql(change: string): Promise<Place>;
   end(): Promise<void>;
 }
 
@@ -38,7 +35,6 @@ export async function authorityOver(world: Onboarded, issuer: TokenIssuer): Prom
       etag = `"${String(published.body['version'])}"`;
       return published;
     },
-    bySql: (change) => changedBySql(database, change),
     end: () => database.end(),
   };
 }
@@ -52,12 +48,4 @@ async function patiently(...call: Parameters<typeof api>): Promise<Answer> {
   }
   await sleep(1000 * Number(answer.headers.get('retry-after')));
   return await patiently(...call);
-}
-
-/** In one message, so that nobody waits for acme's head over a round trip. Its size under the lock is the change's place. */
-async function changedBySql(database: pg.Client, change: string): Promise<Place> {
-  const head = "SELECT size FROM keyward.tenant_head WHERE tenant_id = 'acme' FOR UPDATE";
-  const results = (await database.query(`BEGIN; ${change}; ${head}; COMMIT`)) as unknown as pg.QueryResult<{ size?: string }>[];
-  const size = results.flatMap(({ rows }) => rows).find((row) => row.size !== undefined)?.size;
-  return { size: Number(size) };
 }

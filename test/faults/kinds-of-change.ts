@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { INVOICE_POLICY } from '../stories/onboarded.js';
 import type { Authority } from './authority.js';
-import { type KeyNames, withKeyNames } from './key-names.js';
 import type { CallShape } from './load.js';
 import type { Place } from './places.js';
 
@@ -52,6 +51,10 @@ export const KINDS_OF_CHANGE: Readonly<Record<string, Make>> = {
   'key state': (authority) => {
     const to = (state: string) => () => ofAcme(authority.admin('POST', `/keys/${authority.world.acme.keyId}/${state}`));
     return { ...dataKeys(authority), close: to('disable'), open: to('enable') };
+  },
+  'wait for deletion': (authority) => {
+    const to = (verb: string) => () => ofAcme(authority.admin('POST', `/keys/${authority.world.acme.keyId}/${verb}-deletion`, {}));
+    return { ...dataKeys(authority), close: to('schedule'), open: to('cancel') };
   },
   alias: movedAlias,
   tag: changedTag,
@@ -149,46 +152,33 @@ function endingGrant(authority: Authority): KindOfChange {
 /** Billing names the key; the grant names the alias, which goes to a spare key and comes back. */
 function movedAlias(authority: Authority): KindOfChange {
   const { keyId } = authority.world.acme;
-  const moves = { away: '', back: '' };
-  const to = (owner: string, names: readonly string[]) =>
-    [`UPDATE keyward.alias SET key_id = '${owner}' WHERE tenant_id = 'acme' AND alias = 'alias/invoices'`, ...names].join('; ');
+  let spare = '';
+  const to = (owner: () => string) => () => ofAcme(authority.admin('PUT', '/aliases', { alias: 'alias/invoices', keyId: owner() }));
   return {
     ...dataKeys(authority, keyId),
     prepare: async () => {
       await authority.publish(INVOICE_POLICY);
-      const spare = String((await authority.admin('POST', '/keys', {})).body['keyId']);
-      await withKeyNames(authority.world, async (bound) => {
-        const [without, named] = [
-          { aliases: [], tags: {} },
-          { aliases: ['alias/invoices'], tags: {} },
-        ];
-        moves.away = to(spare, [await bound(keyId, without), await bound(spare, named)]);
-        moves.back = to(keyId, [await bound(keyId, named), await bound(spare, without)]);
-      });
+      spare = String((await authority.admin('POST', '/keys', {})).body['keyId']);
     },
-    close: async () => ({ place: await authority.bySql(moves.away) }),
-    open: async () => ({ place: await authority.bySql(moves.back) }),
+    close: to(() => spare),
+    open: to(() => keyId),
   };
 }
 
 /** The grant names a tag, which the key loses and gets again. */
 function changedTag(authority: Authority): KindOfChange {
-  const { keyId } = authority.world.acme;
-  const tag = { on: '', off: '' };
-  const named = (tags: KeyNames['tags']) => ({ aliases: ['alias/invoices'], tags });
+  const path = `/keys/${authority.world.acme.keyId}`;
+  const on = () => ofAcme(authority.admin('POST', `${path}/tag`, { tags: { class: 'invoices' } }));
+  const off = () => ofAcme(authority.admin('POST', `${path}/untag`, { names: ['class'] }));
   return {
     ...dataKeys(authority),
     prepare: async () => {
-      await withKeyNames(authority.world, async (bound) => {
-        tag.on = await bound(keyId, named({ class: 'invoices' }));
-        tag.off = await bound(keyId, named({}));
-      });
       await authority.publish({ ...INVOICE_POLICY, grants: [{ ...INVOICES, objects: ['tag:class=invoices'] }] });
-      await authority.bySql(tag.on);
+      await on();
     },
-    close: async () => ({ place: await authority.bySql(tag.off) }),
-    open: async () => ({ place: await authority.bySql(tag.on) }),
-    end: async () => void (await authority.bySql(tag.off)),
+    close: off,
+    open: on,
+    end: async () => void (await off()),
   };
 }
 

@@ -2,15 +2,15 @@ import type pg from 'pg';
 
 /**
  * Where a change took effect in acme's log: with a record of acme's; with a record of the platform's log, whose place between acme's
- * the database's clock tells; at an instant; or, without a record, behind the first `size` records.
+ * the database's clock tells; or at an instant.
  */
-export type Place = { readonly seq: number } | { readonly platformSeq: number } | { readonly after: Date } | { readonly size: number };
+export type Place = { readonly seq: number } | { readonly platformSeq: number } | { readonly after: Date };
 
 /** Of each place, in the order of the changes: the first record that must obey the change. */
 export async function firstBehind(database: pg.Client, places: readonly Place[]): Promise<number[]> {
   const instants = await instantsOf(database, places);
   const behind = await firstAfter(database, [...instants.values()]);
-  const firsts = places.map((place) => ('seq' in place ? place.seq : 'size' in place ? place.size : behind.shift()!));
+  const firsts = places.map((place) => ('seq' in place ? place.seq : behind.shift()!));
   // A rule that was made after its own end opened nothing: what closes is then not before what opens.
   for (let index = 1; index < firsts.length; index++) firsts[index] = Math.max(firsts[index]!, firsts[index - 1]!);
   return firsts;

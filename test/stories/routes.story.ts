@@ -43,8 +43,9 @@ describe('every route of every plane', () => {
   afterAll(() => world?.stop(), 60_000);
 
   const named = ({ method, url }: Route) => `${method} ${url}`;
-  const path = ({ url }: Route) =>
-    url
+  const QUERIES: Record<string, string> = { DeleteAlias: '?alias=alias/mine' };
+  const path = ({ url, operation }: Route) =>
+    (url + (QUERIES[operation ?? ''] ?? ''))
       .replace(':tenant', 'acme')
       .replace(':service', 'billing')
       .replace(':suspended', 'globex')
@@ -102,7 +103,12 @@ describe('every route of every plane', () => {
     Enrol: { admin: 'mallory' },
     IssueCredential: { principal: 'mallory', role: 'admin' },
     CreateKey: {},
+    UpdateKeyDescription: { description: '' },
+    TagKey: { tags: { a: 'b' } },
+    UntagKey: { names: ['a'] },
+    SetDeletionProtection: { enabled: true },
     CreateAlias: { alias: 'alias/mine', keyId: 'key_01jdsz0000e008000000000001' },
+    UpdateAlias: { alias: 'alias/mine', keyId: 'key_01jdsz0000e008000000000001' },
     PutIdentityProvider: { issuer: 'https://evil.example', audience: 'keyward', jwksUri: 'https://evil.example/jwks' },
     PutPolicy: INVOICE_POLICY,
     LintPolicy: { text: '{}' },

@@ -1,9 +1,15 @@
 import type { Command } from 'commander';
-import type { OpenSession } from '../session.js';
+import type { KeyState } from '#contract';
+import type { OpenSession, Session } from '../session.js';
 import { table } from '../terminal.js';
-import { paged, type PageOptions } from './options.js';
+import { listed, pair, paged, type PageOptions, wholeNumber } from './options.js';
 
-/** For admins: their tenant's master keys and the names they go by. */
+interface KeyFilter extends PageOptions {
+  readonly state?: KeyState;
+  readonly tag?: string;
+}
+
+/** For admins: their tenant's master keys. */
 export function keyCommands(program: Command, open: OpenSession): void {
   const key = program.command('key').description("a tenant's master keys (admins)");
   key
@@ -16,30 +22,44 @@ export function keyCommands(program: Command, open: OpenSession): void {
       const session = open(command);
       session.answer(await session.admin.createKey(session.tenant, { description, ...(alias !== undefined && { alias }) }));
     });
-  paged(key.command('list').description('all keys')).action(async (options: PageOptions, command: Command) => {
-    const session = open(command);
-    const page = await session.admin.listKeys(session.tenant, options);
-    const rows = page.items.map((item) => [item.keyId, item.state, item.protectionLevel, item.aliases.join(' '), item.description]);
-    session.answer(page, table(['KEY', 'STATE', 'PROTECTION', 'ALIASES', 'DESCRIPTION'], rows));
-  });
-  const one = (name: 'describe' | 'enable' | 'disable', description: string, method: 'describeKey' | 'enableKey' | 'disableKey') =>
-    key
-      .command(`${name} <key>`)
-      .description(description)
-      .action(async (keyId: string, _options: object, command: Command) => {
-        const session = open(command);
-        session.answer(await session.admin[method](session.tenant, keyId));
-      });
-  one('describe', 'everything about one key but itself', 'describeKey');
-  one('enable', 'let a disabled key be used again', 'enableKey');
-  one('disable', 'from its return on no replica uses the key', 'disableKey');
-
-  const alias = program.command('alias').description('names of keys (admins)');
-  alias
-    .command('create <alias> <key>')
-    .description('give a key another name, as alias/payroll')
-    .action(async (name: string, keyId: string, _options: object, command: Command) => {
+  paged(key.command('list').description('all keys'))
+    .option('--state <state>', 'only those in this state, as PendingDeletion')
+    .option('--tag <name=value>', 'only those with this tag')
+    .action(async (filter: KeyFilter, command: Command) => {
       const session = open(command);
-      session.answer(await session.admin.createAlias(session.tenant, { alias: name, keyId }));
+      const page = await session.admin.listKeys(session.tenant, filter);
+      const rows = page.items.map((item) => [item.keyId, item.state, item.protectionLevel, item.aliases.join(' '), item.description]);
+      session.answer(page, table(['KEY', 'STATE', 'PROTECTION', 'ALIASES', 'DESCRIPTION'], rows));
     });
+  const one = (usage: string, description: string, call: (session: Session, keyId: string, ...words: string[]) => Promise<object>) =>
+    key
+      .command(usage)
+      .description(description)
+      .action(async (...given: unknown[]) => {
+        const self = given.at(-1) as Command;
+        const [keyId = '', ...words] = self.args;
+        const session = open(self);
+        session.answer(await call(session, keyId, ...words));
+      });
+  one('describe <key>', 'everything about one key but itself', (to, keyId) => to.admin.describeKey(to.tenant, keyId));
+  one('enable <key>', 'let a disabled key be used again', (to, keyId) => to.admin.enableKey(to.tenant, keyId));
+  one('disable <key>', 'from its return on no replica uses the key', (to, keyId) => to.admin.disableKey(to.tenant, keyId));
+  one('set-description <key> <text>', 'say what it is for', (to, keyId, text = '') => to.admin.setKeyDescription(to.tenant, keyId, text));
+  one('tag <key> <name=value...>', 'add tags, or change their values', (to, keyId, ...tags) =>
+    to.admin.tagKey(to.tenant, keyId, Object.fromEntries(tags.map(pair))),
+  );
+  one('untag <key> <names>', 'take tags away, several by commas', (to, keyId, names = '') =>
+    to.admin.untagKey(to.tenant, keyId, listed(names)),
+  );
+  one('protect <key>', 'deletion cannot be scheduled', (to, keyId) => to.admin.setDeletionProtection(to.tenant, keyId, true));
+  one('unprotect <key>', 'deletion can be scheduled', (to, keyId) => to.admin.setDeletionProtection(to.tenant, keyId, false));
+  key
+    .command('schedule-deletion <key>')
+    .description('nothing can be done with the key from now on; until its end it can be cancelled')
+    .option('--days <n>', '7 to 366', wholeNumber(1), 30)
+    .action(async (keyId: string, { days }: { days: number }, command: Command) => {
+      const session = open(command);
+      session.answer(await session.admin.scheduleKeyDeletion(session.tenant, keyId, { pendingDays: days }));
+    });
+  one('cancel-deletion <key>', 'the key is again as it was before', (to, keyId) => to.admin.cancelKeyDeletion(to.tenant, keyId));
 }

@@ -6,6 +6,7 @@ import type { GrantPolicy, PolicyTools } from '../ports/grants.js';
 import type { Reads, UseReads } from '../ports/reads.js';
 import type { RowProofs, RuleStore } from '../ports/rules.js';
 import type { StopSeals } from '../stop-seals.js';
+import { aliasHandlers } from './aliases.js';
 import { keyLifeHandlers } from './keys.js';
 import { operatorHandlers } from './operators.js';
 import { peopleHandlers } from './people.js';
@@ -30,6 +31,7 @@ export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation> => ({
   ...operatorHandlers(parts),
   ...peopleHandlers(parts),
   ...keyLifeHandlers(parts),
+  ...aliasHandlers(parts),
   ...policyHandlers(parts),
   ...stopHandlers(parts),
 });

@@ -1,54 +1,72 @@
+import { createHash } from 'node:crypto';
 import type { KeyDescription, KeyState } from '#contract';
 import { keyNamesRow } from '../bound-rows.js';
 import { KeywardError } from '../errors.js';
 import { newKeyId, newKeyVersionId } from '../identifiers.js';
-import { OPERATIONS } from '../operation-table.js';
-import type { Handlers, Step } from '../pipeline.js';
+import { mustAllow } from '../key-states.js';
+import type { Handlers, Prepared, Step } from '../pipeline.js';
 import type { Custody, RuleBindings } from '../ports/custody.js';
 import type { Reads } from '../ports/reads.js';
 import type { StoredKey } from '../ports/rules.js';
-import type { Writes } from '../ports/writes.js';
-import { type Snapshot, type SnapshotKey, UNCHECKED } from '../snapshot.js';
+import type { KeyChange } from '../ports/writes.js';
+import type { RecordDetails } from '../record.js';
+import type { SnapshotKey } from '../snapshot.js';
+import { describeKey } from './describe-key.js';
+import { ownKey } from './own-key.js';
+import { tagChange, taggedWith, untagged } from './tags.js';
 
-/** Every decision looks at every alias of its key: without an end, one tenant could slow all others. */
-const MAX_ALIASES = 50;
+const DAY_MS = 86_400_000;
 
-type KeyLifeOperation = 'CreateKey' | 'DescribeKey' | 'ListKeys' | 'EnableKey' | 'DisableKey' | 'CreateAlias';
+type ChangeOfOneKey =
+  | 'EnableKey'
+  | 'DisableKey'
+  | 'UpdateKeyDescription'
+  | 'TagKey'
+  | 'UntagKey'
+  | 'SetDeletionProtection'
+  | 'ScheduleKeyDeletion'
+  | 'CancelKeyDeletion';
+type KeyLifeOperation = 'CreateKey' | 'DescribeKey' | 'ListKeys' | ChangeOfOneKey;
 
 export interface KeyLifeParts {
   readonly custody: Custody & Pick<RuleBindings, 'bindRule'>;
   readonly reads: Reads;
 }
 
-/** A tenant's keys and their names. */
+/** A tenant's keys, from their making to the wait for their end. */
 export function keyLifeHandlers({ custody, reads }: KeyLifeParts): Handlers<KeyLifeOperation> {
+  async function retag(step: Step<'TagKey'> | Step<'UntagKey'>, tagsOf: (key: SnapshotKey) => Readonly<Record<string, string>>) {
+    const key = await changeable(step);
+    const tags = tagsOf(key);
+    const namesMac = await custody.bindRule(step.permit(), keyNamesRow(step.call.tenant, { ...key, tags }));
+    return changed(key, { tags, namesMac }, tagChange(key.tags, tags));
+  }
   return {
     CreateKey: async ({ input, call, snapshot, now, permit }) => {
       const keyId = newKeyId(now);
-      const draft = {
-        tenant: call.tenant,
-        keyId,
-        versionId: newKeyVersionId(now),
-        spec: input.keySpec,
-        usage: input.keyUsage,
-        origin: 'KEYWARD' as const,
-        logId: snapshot.rules.log.logId,
-      };
-      const version = await custody.createKeyVersion(permit({ versionId: draft.versionId }), draft);
-      const names = { keyId, aliases: input.alias === undefined ? [] : [input.alias], tags: {}, primaryVersion: version.versionId };
+      const { keySpec: spec, keyUsage: usage, alias, tags = {}, description, deletionProtection = false } = input;
+      const made = { tenant: call.tenant, keyId, versionId: newKeyVersionId(now), origin: 'KEYWARD' as const };
+      const version = await custody.createKeyVersion(permit({ versionId: made.versionId }), {
+        ...made,
+        ...{ spec, usage, logId: snapshot.rules.log.logId },
+      });
+      const names = { keyId, aliases: alias === undefined ? [] : [alias], tags, primaryVersion: version.versionId };
       const key: StoredKey = {
         ...names,
-        state: 'Enabled',
-        description: input.description,
-        createdAt: new Date(now),
+        ...{ state: 'Enabled', description, createdAt: new Date(now), deletionProtection, deletion: undefined },
         versions: [version],
         namesMac: await custody.bindRule(permit(), keyNamesRow(call.tenant, names)),
       };
       return {
-        answer: describe(key, [version]),
+        answer: describeKey(key, [version]),
         details: {
           key: { id: keyId, versionId: version.versionId, state: 'Enabled' },
-          change: { spec: version.spec, ...(input.alias && { alias: input.alias }) },
+          change: {
+            spec,
+            ...(alias && { alias }),
+            ...(input.tags && tagChange({}, tags)),
+            ...(deletionProtection && { deletionProtection }),
+          },
         },
         apply: (writes) => writes.insertKey(key),
       };
@@ -56,7 +74,7 @@ export function keyLifeHandlers({ custody, reads }: KeyLifeParts): Handlers<KeyL
 
     DescribeKey: async (step) => {
       const key = await ownKey(step, step.input.keyId);
-      return { answer: describe(key, [...key.versions.values()]), details: { key: { id: key.keyId, state: key.state } } };
+      return { answer: describeKey(key, key.versions.values()), details: { key: { id: key.keyId, state: key.state } } };
     },
 
     ListKeys: async ({ input, call }) => ({ answer: await reads.keys(call.tenant, input), details: {} }),
@@ -64,63 +82,55 @@ export function keyLifeHandlers({ custody, reads }: KeyLifeParts): Handlers<KeyL
     EnableKey: (step) => moveKey(step, 'Enabled'),
     DisableKey: (step) => moveKey(step, 'Disabled'),
 
-    CreateAlias: async (step) => {
-      const { alias, keyId } = step.input;
-      const key = await ownKey(step, keyId);
-      mustAllow(step.operation, key);
-      if (key.aliases.length >= MAX_ALIASES) throw new KeywardError('state-unchangeable', `A key has at most ${MAX_ALIASES} aliases.`);
-      const names = keyNamesRow(step.call.tenant, { ...key, aliases: [...key.aliases, alias] });
-      const namesMac = await custody.bindRule(step.permit(), names);
-      return {
-        answer: { alias, keyId: key.keyId },
-        details: { key: { id: key.keyId, state: key.state }, change: { alias } },
-        apply: (writes) => writes.insertAlias(alias, key.keyId, namesMac),
-      };
+    UpdateKeyDescription: async (step) => {
+      const { description } = step.input;
+      const descriptionDigest = createHash('sha256').update(description).digest('base64url');
+      return changed(await changeable(step), { description }, { descriptionDigest });
+    },
+
+    TagKey: (step) => retag(step, (key) => taggedWith(key.tags, step.input.tags)),
+    UntagKey: (step) => retag(step, (key) => untagged(key.tags, step.input.names)),
+
+    SetDeletionProtection: async (step) => {
+      const { enabled: deletionProtection } = step.input;
+      return changed(await changeable(step), { deletionProtection }, { deletionProtection });
+    },
+
+    /** From its return on no replica uses the key; nothing is lost yet. */
+    ScheduleKeyDeletion: async (step) => {
+      const key = await changeable(step);
+      if (key.deletionProtection)
+        throw new KeywardError('state-unchangeable', 'Deletion protection is on.', { reason: 'deletion-protected' });
+      const at = new Date(step.now + step.input.pendingDays * DAY_MS);
+      const change = { before: key.state, after: 'PendingDeletion', deletionAt: at.toISOString() };
+      return changed(key, { state: 'PendingDeletion', deletion: { at, stateBefore: key.state } }, change);
+    },
+
+    CancelKeyDeletion: async (step) => {
+      const key = await changeable(step);
+      const state = key.deletion?.stateBefore ?? 'Disabled';
+      return changed(key, { state, deletion: undefined }, { before: key.state, after: state });
     },
   };
 }
 
-export async function ownKey(
-  { operation, snapshot }: { readonly operation: KeyLifeOperation; readonly snapshot: Snapshot },
-  reference: string,
-): Promise<SnapshotKey> {
-  const key = await snapshot.key({ reference });
-  if (key === undefined) throw new KeywardError('not-found', 'There is no such key.', { reason: 'unknown-key' });
-  // Its names could be forged, and a change would bind them anew; disabling takes away whatever it is called.
-  if (key.unproven === true && operation !== 'DisableKey') throw new KeywardError('unavailable', '', { reason: UNCHECKED });
+/** The key that a call is about, if its state lets it be changed so. */
+async function changeable(step: Step<ChangeOfOneKey>): Promise<SnapshotKey> {
+  const key = await ownKey(step, step.input.keyId);
+  mustAllow(step.operation, key);
   return key;
 }
 
-function mustAllow(operation: 'EnableKey' | 'DisableKey' | 'CreateAlias', key: SnapshotKey): void {
-  const states: readonly KeyState[] = OPERATIONS[operation].keyStates;
-  if (!states.includes(key.state)) throw new KeywardError('state-unchangeable', `The key is ${key.state}.`);
-}
-
 async function moveKey(step: Step<'EnableKey'> | Step<'DisableKey'>, state: KeyState) {
-  const key = await ownKey(step, step.input.keyId);
-  mustAllow(step.operation, key);
-  return {
-    answer: describe({ ...key, state }, [...key.versions.values()]),
-    details: { key: { id: key.keyId, state }, change: { before: key.state, after: state } },
-    apply: (writes: Writes) => writes.setKeyState(key.keyId, state),
-  };
+  const key = await changeable(step);
+  return changed(key, { state }, { before: key.state, after: state });
 }
 
-function describe(key: Omit<StoredKey, 'versions'>, versions: StoredKey['versions']): KeyDescription {
-  const primary = versions.find(({ versionId }) => versionId === key.primaryVersion) ?? versions[0];
-  if (primary === undefined) throw new KeywardError('internal', '', { reason: 'key-without-version' });
-  const { keyId, state, description, aliases, primaryVersion } = key;
-  const { spec: keySpec, usage: keyUsage, origin, protectionLevel } = primary;
+function changed(key: SnapshotKey, change: KeyChange, told: NonNullable<RecordDetails['change']>): Prepared<KeyDescription> {
+  const after = { ...key, ...change };
   return {
-    keyId,
-    state,
-    keySpec,
-    keyUsage,
-    origin,
-    protectionLevel,
-    description,
-    aliases: [...aliases],
-    primaryVersion,
-    createdAt: key.createdAt.toISOString(),
+    answer: describeKey(after, key.versions.values()),
+    details: { key: { id: key.keyId, state: after.state }, change: told },
+    apply: (writes) => writes.updateKey(key.keyId, change),
   };
 }

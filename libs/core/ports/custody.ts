@@ -1,9 +1,6 @@
-import type { KeyId, KeyVersionId, OperationName, TenantId } from '#contract';
+import type { KeyId, KeySpec, KeyUsage, KeyVersionId, OperationName, TenantId } from '#contract';
 import type { Permit } from '../permit.js';
 
-export const KEY_SPECS = ['AES_256'] as const;
-export type KeySpec = (typeof KEY_SPECS)[number];
-export type KeyUsage = 'ENCRYPT_DECRYPT';
 export type KeyOrigin = 'KEYWARD';
 /** Told truthfully: HSM only for declared hardware, SOFTWARE_TOKEN for SoftHSM, SOFTWARE where the custodian computes. */
 export type ProtectionLevel = 'HSM' | 'SOFTWARE_TOKEN' | 'SOFTWARE';
@@ -90,7 +87,11 @@ export type RuleOperation = Extract<
   | 'IssueServiceCredential'
   | 'PutIdentityProvider'
   | 'CreateKey'
+  | 'TagKey'
+  | 'UntagKey'
   | 'CreateAlias'
+  | 'UpdateAlias'
+  | 'DeleteAlias'
   | 'PutPolicy'
   | 'PublishPolicyDraft'
   | 'RollbackPolicy'

@@ -1,5 +1,6 @@
 import type {
   Alias,
+  AliasAnswer,
   AuthMethod,
   CredentialSummary,
   DataOperation,
@@ -7,6 +8,8 @@ import type {
   KeyDescription,
   KeyId,
   KeyState,
+  ListAliasesQuery,
+  ListKeysQuery,
   ListRecordsQuery,
   PageQuery,
   PolicyDraftAnswer,
@@ -35,7 +38,8 @@ export interface Reads {
   serviceExists(service: ServiceName): Promise<boolean>;
   /** With `service` only that service's, which live in `platform`. */
   credentials(tenant: TenantId, query: PageQuery, service?: string): Promise<Page<CredentialSummary>>;
-  keys(tenant: TenantId, query: PageQuery): Promise<Page<KeyDescription>>;
+  keys(tenant: TenantId, query: ListKeysQuery): Promise<Page<KeyDescription>>;
+  aliases(tenant: TenantId, query: ListAliasesQuery): Promise<Page<AliasAnswer>>;
   stops(tenant: TenantId, query: PageQuery): Promise<Page<StopAnswer>>;
   stop(tenant: TenantId, id: StopId): Promise<StopAnswer | undefined>;
   /** In the order of lifting. */

@@ -74,6 +74,10 @@ export interface StoredKey {
   readonly tags: Readonly<Record<string, string>>;
   readonly primaryVersion: KeyVersionId;
   readonly versions: readonly WrappedKeyVersion[];
+  /** An admin has to switch it off before deletion can be scheduled. */
+  readonly deletionProtection: boolean;
+  /** While PendingDeletion: when it ends, and the state to which cancelling leads back. */
+  readonly deletion: { readonly at: Date; readonly stateBefore: KeyState } | undefined;
   /** Over the names by which rules mean the key. */
   readonly namesMac: BindingMac;
   /** Custody was not there to check it. */

@@ -3,7 +3,6 @@ import type {
   CredentialId,
   DataOperation,
   KeyId,
-  KeyState,
   OnboardTenantRequest,
   PolicyDraftAnswer,
   ServiceName,
@@ -22,6 +21,9 @@ export interface NewTenant extends OnboardTenantRequest {
   readonly createdAt: Date;
   readonly enrolment: NewCredential;
 }
+
+/** `namesMac` goes with every change of a key's aliases, tags or primary version. */
+export type KeyChange = Partial<Pick<StoredKey, 'state' | 'description' | 'tags' | 'deletionProtection' | 'deletion' | 'namesMac'>>;
 
 /** Every write that an operation may make, inside its transaction. Blind: the epoch fences what they rest on. */
 export interface Writes {
@@ -42,9 +44,14 @@ export interface Writes {
   /** @throws KeywardError not-found, when there is none or (with `service`) it is not that service's; already revoked is success. */
   revokeCredential(id: CredentialId, at: Date, service?: string): Promise<void>;
   insertKey(key: StoredKey): Promise<void>;
-  setKeyState(id: KeyId, state: KeyState): Promise<void>;
-  /** `namesMac`: over the key's names with this one. @throws KeywardError already-exists */
-  insertAlias(alias: Alias, keyId: KeyId, namesMac: Uint8Array): Promise<void>;
+  /** @throws KeywardError not-found */
+  updateKey(id: KeyId, change: KeyChange): Promise<void>;
+  /** @throws KeywardError already-exists */
+  insertAlias(alias: Alias, keyId: KeyId): Promise<void>;
+  /** To another key. @throws KeywardError not-found */
+  moveAlias(alias: Alias, keyId: KeyId): Promise<void>;
+  /** @throws KeywardError not-found */
+  deleteAlias(alias: Alias): Promise<void>;
   /** @throws KeywardError precondition-failed, when the version exists */
   insertPolicy(policy: StoredPolicy): Promise<void>;
   putPolicyDraft(draft: PolicyDraftAnswer): Promise<void>;

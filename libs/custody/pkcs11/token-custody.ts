@@ -1,4 +1,5 @@
-import { CustodyUnavailable, DecryptFailed, KEY_SPECS } from '#core';
+import { KEY_SPECS } from '#contract';
+import { CustodyUnavailable, DecryptFailed } from '#core';
 import type {
   BoundRow,
   CustodyCapabilities,

@@ -1,4 +1,4 @@
-import { KEY_SPECS } from '#core';
+import { KEY_SPECS } from '#contract';
 import type { CustodyCapabilities, GeneratedDataKey, KeyVersionDraft, LogKey, Sealed, WrappedKeyVersion } from '#core';
 import { z } from 'zod';
 import { decodeRow } from './key-version-row.js';

@@ -1,5 +1,5 @@
-import { keyId, keyVersionId, tenantId } from '#contract';
-import { KEY_SPECS, KeyBindingBroken } from '#core';
+import { KEY_SPECS, keyId, keyVersionId, tenantId } from '#contract';
+import { KeyBindingBroken } from '#core';
 import type { KeyVersionDraft, WrappedKeyVersion } from '#core';
 import { z } from 'zod';
 import type { PresentedVersion } from '../presented-version.js';

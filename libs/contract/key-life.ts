@@ -1,0 +1,105 @@
+import { z } from 'zod';
+import { alias, keyId, keyReference, keyVersionId } from './identifiers.js';
+import { pageQuery } from './key-operations.js';
+import { plainMap } from './plain-map.js';
+import { prose } from './text.js';
+
+export const MAX_DESCRIPTION_CHARACTERS = 8192;
+export const MAX_TAGS = 20;
+const MAX_TAG_CHARACTERS = 128;
+export const DELETION_DAYS = { shortest: 7, longest: 366, usual: 30 } as const;
+
+const time = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
+
+export const keyState = z.enum(['PendingImport', 'Enabled', 'Disabled', 'PendingDeletion', 'Destroyed']);
+export type KeyState = z.infer<typeof keyState>;
+
+export const KEY_SPECS = ['AES_256'] as const;
+export type KeySpec = (typeof KEY_SPECS)[number];
+export const KEY_USAGES = ['ENCRYPT_DECRYPT'] as const;
+export type KeyUsage = (typeof KEY_USAGES)[number];
+const keySpec = z.enum(KEY_SPECS, { error: `must be one of ${KEY_SPECS.join(', ')}` });
+const keyUsage = z.enum(KEY_USAGES, { error: `must be one of ${KEY_USAGES.join(', ')}` });
+
+const description = prose(MAX_DESCRIPTION_CHARACTERS);
+const tagText = (min: number) =>
+  z
+    .string()
+    .min(min)
+    .max(MAX_TAG_CHARACTERS)
+    .regex(/^[A-Za-z0-9/\\_.+=:@-]*$/, `must be ${min} to ${MAX_TAG_CHARACTERS} of letters, digits and / \\ _ - . + = : @`);
+const tagName = tagText(1);
+const tags = plainMap(tagName, tagText(0)).refine((map) => Object.keys(map).length <= MAX_TAGS, `must be at most ${MAX_TAGS}`);
+
+export const createKeyRequest = z
+  .strictObject({
+    keySpec: keySpec.default('AES_256'),
+    keyUsage: keyUsage.default('ENCRYPT_DECRYPT'),
+    description: description.default(''),
+    alias: alias.optional().meta({ description: 'a first alias, made in the same step' }),
+    tags: tags.optional(),
+    deletionProtection: z.boolean().optional().meta({ description: 'deletion cannot be scheduled until it is switched off' }),
+  })
+  .meta({ id: 'CreateKeyRequest' });
+export type CreateKeyRequest = z.infer<typeof createKeyRequest>;
+export const keyDescription = z
+  .object({
+    keyId,
+    state: keyState,
+    keySpec: z.string(),
+    keyUsage: z.string(),
+    origin: z.string(),
+    protectionLevel: z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']),
+    description: z.string(),
+    aliases: z.array(alias),
+    tags: z.record(z.string(), z.string()),
+    primaryVersion: keyVersionId,
+    createdAt: time,
+    deletionProtection: z.boolean(),
+    deletionAt: time.optional().meta({ description: 'while PendingDeletion: when it will be destroyed' }),
+  })
+  .meta({ id: 'Key' });
+export type KeyDescription = z.infer<typeof keyDescription>;
+
+export const listKeysQuery = z
+  .strictObject({
+    ...pageQuery.shape,
+    state: keyState.optional(),
+    keySpec: keySpec.optional(),
+    keyUsage: keyUsage.optional(),
+    tag: z
+      .string()
+      .max(2 * MAX_TAG_CHARACTERS + 1)
+      .regex(/^[A-Za-z0-9/\\_.+=:@-]+=[A-Za-z0-9/\\_.+=:@-]*$/, 'must be name=value')
+      .optional()
+      .meta({ description: 'name=value' }),
+  })
+  .meta({ id: 'ListKeysQuery' });
+export type ListKeysQuery = z.infer<typeof listKeysQuery>;
+
+export const describeKeyInput = z.strictObject({ keyId: keyReference });
+export const keyDescriptionRequest = z.strictObject({ description }).meta({ id: 'KeyDescriptionRequest' });
+export type KeyDescriptionRequest = z.infer<typeof keyDescriptionRequest>;
+export const tagKeyRequest = z
+  .strictObject({ tags: tags.refine((map) => Object.keys(map).length > 0, 'must name at least one') })
+  .meta({ id: 'TagKeyRequest' });
+export type TagKeyRequest = z.infer<typeof tagKeyRequest>;
+export const untagKeyRequest = z.strictObject({ names: z.array(tagName).min(1).max(MAX_TAGS) }).meta({ id: 'UntagKeyRequest' });
+export type UntagKeyRequest = z.infer<typeof untagKeyRequest>;
+export const deletionProtectionRequest = z.strictObject({ enabled: z.boolean() }).meta({ id: 'DeletionProtectionRequest' });
+export type DeletionProtectionRequest = z.infer<typeof deletionProtectionRequest>;
+export const scheduleDeletionRequest = z
+  .strictObject({ pendingDays: z.int().min(DELETION_DAYS.shortest).max(DELETION_DAYS.longest).default(DELETION_DAYS.usual) })
+  .meta({ id: 'ScheduleDeletionRequest' });
+export type ScheduleDeletionRequest = z.infer<typeof scheduleDeletionRequest>;
+
+// Aliases
+export const aliasTarget = z.strictObject({ alias, keyId }).meta({ id: 'AliasTarget' });
+export type AliasTarget = z.infer<typeof aliasTarget>;
+export const aliasAnswer = z.object({ alias, keyId }).meta({ id: 'Alias' });
+export type AliasAnswer = z.infer<typeof aliasAnswer>;
+export const listAliasesQuery = z
+  .strictObject({ ...pageQuery.shape, keyId: keyId.optional().meta({ description: 'only the aliases of this key' }) })
+  .meta({ id: 'ListAliasesQuery' });
+export type ListAliasesQuery = z.infer<typeof listAliasesQuery>;
+export const aliasQuery = z.strictObject({ alias });

@@ -1,0 +1,163 @@
+import { createSecretKey, randomBytes } from 'node:crypto';
+import {
+  type Alias,
+  type CredentialId,
+  DATA_OPERATIONS,
+  type DataOperation,
+  type KeyDescription,
+  type KeyId,
+  type KeyOperation,
+  type KeyState,
+  PLATFORM,
+  type RecordBody,
+  type Role,
+  type TenantId,
+} from '#contract';
+import {
+  type AnswerOf,
+  BoundRules,
+  Credentials,
+  dataHandlers,
+  type InputOf,
+  type KeyPlaneParts,
+  keyHandlers,
+  KeywardError,
+  newCredentialId,
+  Pipeline,
+  Snapshots,
+  systemClock,
+  type TrailEntry,
+} from '#core';
+import { type KeyPlaneStore, openDataPlaneStore, openKeyPlaneStore, type DataPlaneStore } from '#persistence';
+import { MAC, TestDatabase } from '../../libs/persistence/test-database.js';
+import { FakeCustody } from '../../libs/testing/fake-custody.js';
+
+export const ACME = 'acme' as TenantId;
+export const GLOBEX = 'globex' as TenantId;
+const GRANTED = { grant: 'all', limited: [], guardrail: undefined, stop: undefined, validUntil: undefined };
+
+/** Both planes' pipelines over a real database and a custody in memory; every service is granted everything. */
+export class KeyWorld {
+  readonly custody = new FakeCustody();
+  readonly records: RecordBody[] = [];
+  readonly keys: Pipeline<KeyOperation>;
+  readonly uses: Pipeline<DataOperation>;
+
+  private constructor(
+    readonly database: TestDatabase,
+    readonly store: KeyPlaneStore,
+    private readonly data: DataPlaneStore,
+    private readonly credentialIds: ReadonlyMap<string, CredentialId>,
+  ) {
+    const { custody } = this;
+    const grants = { compile: () => ({ decide: () => GRANTED, explain: () => [], couldAllow: () => true }) };
+    const pepper = createSecretKey(randomBytes(32));
+    const append = async (entry: Pick<TrailEntry, 'body'>, to: () => ReturnType<KeyPlaneStore['trail']['append']>) => {
+      const verdict = await to();
+      if (verdict.verdict === 'durable') this.records.push(entry.body);
+      return verdict;
+    };
+    const lane = (rules: KeyPlaneStore['rules']) => ({
+      snapshots: new Snapshots(new BoundRules(rules, custody), grants),
+      credentials: new Credentials(rules, pepper, systemClock),
+      clock: systemClock,
+      changes: {
+        commit: (change: Parameters<KeyPlaneStore['changes']['commit']>[0]) => append(change, () => store.changes.commit(change)),
+      },
+    });
+    // What a tenant's keys do not need is not there.
+    const parts = { custody, reads: store.reads, uses: store.uses, rules: store.rules, pepper, grants } as unknown as KeyPlaneParts;
+    const trail = { append: (entry: TrailEntry) => append(entry, () => store.trail.append(entry)) };
+    this.keys = new Pipeline({ ...lane(store.rules), trail }, keyHandlers(parts));
+    const uses = { append: (entry: TrailEntry) => append(entry, () => data.trail.append(entry)) };
+    this.uses = new Pipeline({ ...lane(data.rules), trail: uses }, dataHandlers(custody));
+  }
+
+  static async start(): Promise<KeyWorld> {
+    const database = await TestDatabase.start();
+    const tenants = await database.addTenants(PLATFORM, ACME, GLOBEX);
+    const service = newCredentialId(Date.now());
+    await database.as('superuser', async (client) => {
+      const operations = `{${DATA_OPERATIONS.join(',')}}`;
+      await client.query(`INSERT INTO keyward.service VALUES ('platform', 'billing', '', $1, false, now())`, [operations]);
+      await client.query(
+        `INSERT INTO keyward.credential (tenant_id, credential_id, principal, role, auth_method, mac, created_at, expires_at, binding_mac)
+          VALUES ('platform', $1, 'billing', 'service', 'api-key', ${MAC}, now(), now() + interval '1 day', ${MAC})`,
+        [service],
+      );
+    });
+    const store = await openKeyPlaneStore(database.settings('keyward_key_plane'));
+    const data = await openDataPlaneStore(database.settings('keyward_data_plane'));
+    const ids = new Map([...tenants].map(([name, { credentialId }]) => [name, credentialId]));
+    const world = new KeyWorld(database, store, data, ids.set('billing', service));
+    for (const tenant of [ACME, GLOBEX]) world.custody.onboard(tenant);
+    return world;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.store.close(), this.data.close()]);
+    await this.database.stop();
+  }
+
+  /** As an admin of the tenant. */
+  async admin<Operation extends KeyOperation>(
+    operation: Operation,
+    input: InputOf<Operation>,
+    tenant: TenantId = ACME,
+  ): Promise<AnswerOf<Operation>> {
+    return (await this.keys.run(operation, this.#call('admin', tenant, tenant, 'anna'), input)).answer;
+  }
+
+  /** As the service billing. */
+  async service<Operation extends DataOperation>(operation: Operation, input: InputOf<Operation>): Promise<AnswerOf<Operation>> {
+    return (await this.uses.run(operation, this.#call('service', ACME, PLATFORM, 'billing'), input)).answer;
+  }
+
+  async create(input: Partial<InputOf<'CreateKey'>> = {}, tenant: TenantId = ACME): Promise<KeyDescription> {
+    const asked = { keySpec: 'AES_256', keyUsage: 'ENCRYPT_DECRYPT', description: '', ...input } as const;
+    return await this.admin('CreateKey', asked, tenant);
+  }
+
+  /** By hand: no call leads to some of these states. */
+  async putInto(state: KeyState, keyId: KeyId): Promise<void> {
+    const wait = state === 'PendingDeletion' ? `now() + interval '9 days', state_before = 'Disabled'` : 'NULL, state_before = NULL';
+    await this.database.as('superuser', (client) =>
+      client.query(`UPDATE keyward.cmk SET state = $1, deletion_at = ${wait} WHERE key_id = $2`, [state, keyId]),
+    );
+  }
+
+  /** Everything that is stored of a key. */
+  async rowsOf(keyId: KeyId): Promise<unknown> {
+    const { rows } = await this.database.as('superuser', (client) =>
+      client.query(
+        `SELECT to_json(k) AS cmk,
+            (SELECT json_agg(to_json(a) ORDER BY a.alias) FROM keyward.alias a WHERE a.key_id = k.key_id) AS aliases,
+            (SELECT json_agg(to_json(v) ORDER BY v.version_id) FROM keyward.key_version v WHERE v.key_id = k.key_id) AS versions
+          FROM keyward.cmk k WHERE k.key_id = $1`,
+        [keyId],
+      ),
+    );
+    return rows[0];
+  }
+
+  #call(role: Role, tenant: TenantId, home: TenantId, name: string) {
+    const credentialId = this.credentialIds.get(role === 'service' ? name : home)!;
+    const expiresAt = new Date(Date.now() + 3_600_000);
+    const principal = { role, tenant: home, name, credentialId, authMethod: 'api-key' as const, expiresAt, epoch: '' };
+    return { principal, tenant, sourceAddress: undefined, requestId: 'req_1', startedAt: Date.now() };
+  }
+}
+
+/** How it was refused. */
+export async function refusal(work: Promise<unknown>): Promise<KeywardError> {
+  const outcome = await work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (!(outcome instanceof KeywardError)) throw new Error('It was not refused.', { cause: outcome });
+  return outcome;
+}
+
+let names = 0;
+/** One that nobody has. */
+export const freshAlias = (): Alias => `alias/test-${++names}` as Alias;

@@ -316,7 +316,7 @@ export const previewAnswer = z
     complete: z.boolean().meta({ description: 'false: there were more calls, and the oldest are left out' }),
     newlyRefused: z.int(),
     newlyAllowed: z.int(),
-    unjudged: z.int().meta({ description: 'the record does not hold what a condition asks about' }),
+    unjudged: z.int().meta({ description: 'the record does not hold what a condition asks about, or a limit is new' }),
     changes: z
       .array(
         z.object({

@@ -21,7 +21,13 @@ const draft: PolicyDocument = { schema: 'keyward.policy/1', roles: {}, grants: [
 const mail = { operations: ['Decrypt'], suspended: false } as const;
 
 /** A tenant whose policy in force allowed `count` decryptions of crm by billing; the draft allows none of them. */
-function aWorld({ count = 3, readers = [] as string[], slowly = (): void => undefined } = {}) {
+function aWorld({
+  count = 3,
+  readers = [] as string[],
+  slowly = (): void => undefined,
+  /** By a grant that may allow so many a day. */
+  limits = { before: undefined as number | undefined, after: undefined as number | undefined },
+} = {}) {
   const use: Omit<RecordedUse, 'seq'> = {
     ...{ at: new Date(NOW), operation: 'Decrypt', service: 'billing', authMethod: 'api-key', keyId: key.keyId },
     ...{ contextDigests: [], justification: null, allowed: true },
@@ -31,11 +37,18 @@ function aWorld({ count = 3, readers = [] as string[], slowly = (): void => unde
     ...{ contextSalt: new Uint8Array(32), policy: undefined, stops: [], lifted: { count: 0, digest: liftedDigest([]), mac: undefined } },
     ...{ services: new Map([['mail', mail]]), suspended: false },
   };
-  const decide: CompiledPolicy['decide'] = () => {
-    slowly();
-    return NO_DECISION;
+  const decideBy =
+    (perDay: number | undefined): CompiledPolicy['decide'] =>
+    () => {
+      slowly();
+      return perDay === undefined ? NO_DECISION : { ...NO_DECISION, grant: 'g', limited: [{ ruleId: 'g', limits: { perDay } }] };
+    };
+  const grants: GrantPolicy = {
+    compile: (policy) => ({
+      ...noGrants.compile(policy),
+      decide: decideBy(policy.document === draft ? limits.after : limits.before),
+    }),
   };
-  const grants: GrantPolicy = { compile: (policy) => ({ ...noGrants.compile(policy), decide }) };
   const parts = {
     reads: { keyNames: async () => ({ items: [key] }) },
     uses: {
@@ -63,6 +76,14 @@ describe('the preview of a draft', () => {
     const { lockouts, sentences } = await aWorld({ readers })();
     expect([lockouts.length, sentences.includes(LOCKED_OUT)]).toEqual([locked ? 1 : 0, locked]);
     expect(sentences[0]).toBe('3 of 3 calls would newly be refused.');
+  });
+
+  it.each<[string, { before: number | undefined; after: number | undefined }, number]>([
+    ['new', { before: undefined, after: 5 }, 3],
+    ['another one', { before: 9, after: 5 }, 3],
+    ['as it was', { before: 5, after: 5 }, 0],
+  ])('does not say what a limit would have refused that is %s', async (_, limits, unjudged) => {
+    expect(await aWorld({ limits })()).toMatchObject({ newlyRefused: 0, unjudged, lockouts: [] });
   });
 
   it('lets others have their turn meanwhile', async () => {

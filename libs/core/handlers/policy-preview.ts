@@ -1,6 +1,13 @@
 import type { Alias, DataOperation, KeyId, PolicyDocument, PreviewAnswer } from '#contract';
 import { takingBreaths } from '../breaths.js';
-import { type CompiledPolicy, type GrantPolicy, type GrantRequest, type PolicyTools, RecordedContext } from '../ports/grants.js';
+import {
+  type CompiledPolicy,
+  type GrantDecision,
+  type GrantPolicy,
+  type GrantRequest,
+  type PolicyTools,
+  RecordedContext,
+} from '../ports/grants.js';
 import type { KeyNames, RecordedUse, Reads, UseReads } from '../ports/reads.js';
 import { subjectOf } from '../principal.js';
 import type { Snapshot } from '../snapshot.js';
@@ -115,11 +122,15 @@ function requestOf(use: RecordedUse, { keyId, aliases, tags }: KeyNames, snapsho
   };
 }
 
-/** What was allowed is compared as it was recorded; what was refused only if the rules in force would refuse it, and no stop or state. */
+/**
+ * What was allowed is compared as it was recorded; what was refused only if the rules in force would refuse it, and no stop or state.
+ * Limits are not counted again: what a new one would have refused depends on all other calls.
+ */
 function judge(before: CompiledPolicy, after: CompiledPolicy, use: RecordedUse, request: GrantRequest): Verdict {
-  const allowed = allows(after, request);
+  const decision = after.decide(request);
+  const allowed = allows(decision);
   if (use.allowed) {
-    if (allowed) return 'same';
+    if (allowed) return limitsAlike(decision, () => before.decide(request)) ? 'same' : 'unjudged';
     return after.couldAllow(request) ? 'unjudged' : 'newlyRefused';
   }
   if (before.couldAllow(request)) return 'same';
@@ -127,10 +138,10 @@ function judge(before: CompiledPolicy, after: CompiledPolicy, use: RecordedUse, 
   return after.couldAllow(request) ? 'unjudged' : 'same';
 }
 
-function allows(policy: CompiledPolicy, request: GrantRequest): boolean {
-  const { grant, guardrail, stop } = policy.decide(request);
-  return grant !== undefined && guardrail === undefined && stop === undefined;
-}
+const allows = ({ grant, guardrail, stop }: GrantDecision): boolean => grant !== undefined && guardrail === undefined && stop === undefined;
+
+const limitsAlike = ({ limited }: GrantDecision, before: () => GrantDecision): boolean =>
+  limited.length === 0 || JSON.stringify(limited) === JSON.stringify(before().limited);
 
 function count(changes: Map<string, Change>, use: RecordedUse, key: KeyNames, verdict: Verdict): void {
   if (verdict === 'same') return;
@@ -176,7 +187,7 @@ function sentences(
       }),
     ...lockouts.map((key) => `Nobody could decrypt with ${called(key)} any more.`),
     ...(totals.unjudged > 0
-      ? [`${number(totals.unjudged)} could not be judged: their records do not hold what a condition asks about.`]
+      ? [`${number(totals.unjudged)} could not be judged: their records do not hold what a condition asks about, or a limit is new.`]
       : []),
   ];
 }

@@ -44,7 +44,7 @@ describe('long work of tenants', () => {
   it('is turned away when too much of it waits, and taken again afterwards', async () => {
     const turns = new TenantTurns();
     const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
-    const taken = Array.from({ length: 16 }, () => turns.run(ACME, () => held));
+    const taken = Array.from({ length: 256 }, () => turns.run(ACME, () => held));
     await expect(turns.run(ACME, async () => 1)).rejects.toMatchObject({ code: 'too-many-requests', retryAfterSeconds: 1 });
     letGo();
     await Promise.all(taken);

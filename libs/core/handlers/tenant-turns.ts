@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { TenantId } from '#contract';
 import { KeywardError } from '../errors.js';
 
-const MOST_WAITING = 16;
+const MOST_WAITING = 256;
 
 /**
  * Work that keeps a plane's only thread busy, for each tenant one call after the other, with a turn for everybody else between: else one

@@ -125,8 +125,11 @@ function policies(authority: Authority, closed: object, open: object): KindOfCha
   return { ...dataKeys(authority), prepare: published(open), close: published(closed), open: published(open) };
 }
 
-/** How long before its own end a grant is published, and the breadth of the client's doubt about that instant. */
-const LASTS_MS = 200;
+/**
+ * How long before its own end a grant is published: longer than that takes on a busy machine, for one that has ended by then opens nothing,
+ * and would be judged as if it had. And the breadth of the client's doubt about that instant.
+ */
+const LASTS_MS = 500;
 const DOUBT_MS = 2;
 
 function endingGrant(authority: Authority): KindOfChange {

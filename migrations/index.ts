@@ -12,6 +12,7 @@ import { Checkpoints } from './0011-checkpoints.js';
 import { PlaneRights } from './0012-plane-rights.js';
 import { UseReads } from './0013-use-reads.js';
 import { KeyLife } from './0030-key-life.js';
+import { KeyVersions } from './0031-key-versions.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -29,4 +30,5 @@ export const MIGRATIONS = [
   PlaneRights,
   UseReads,
   KeyLife,
+  KeyVersions,
 ];

@@ -3,6 +3,8 @@ import type { z } from 'zod';
 import {
   type CreateKeyRequest,
   createKeyRequest,
+  type CreateKeyVersionRequest,
+  createKeyVersionRequest,
   type DeletionProtectionRequest,
   deletionProtectionRequest,
   type KeyDescriptionRequest,
@@ -12,6 +14,8 @@ import {
   type ListKeysQuery,
   listKeysQuery,
   noBody,
+  type PageQuery,
+  pageQuery,
   type ScheduleDeletionRequest,
   scheduleDeletionRequest,
   type TagKeyRequest,
@@ -57,6 +61,22 @@ export class KeysController {
   @Operation('DisableKey')
   disable(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath, @Body({ schema: noBody }) _body: unknown) {
     return this.pipeline.run('DisableKey', call, { keyId: key });
+  }
+
+  @Post(':key/versions')
+  @Operation('CreateKeyVersion')
+  createVersion(
+    @Calling() call: Call,
+    @Param({ schema: keyPath }) { key }: KeyPath,
+    @Body({ schema: createKeyVersionRequest }) body: CreateKeyVersionRequest,
+  ) {
+    return this.pipeline.run('CreateKeyVersion', call, { keyId: key, ...body });
+  }
+
+  @Get(':key/versions')
+  @Operation('ListKeyVersions')
+  listVersions(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath, @Query({ schema: pageQuery }) query: PageQuery) {
+    return this.pipeline.run('ListKeyVersions', call, { keyId: key, ...query });
   }
 
   @Put(':key/description')

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { alias, keyId, keyReference, keyVersionId } from './identifiers.js';
 import { pageQuery } from './key-operations.js';
 import { plainMap } from './plain-map.js';
-import { prose } from './text.js';
+import { line, prose } from './text.js';
 
 export const MAX_DESCRIPTION_CHARACTERS = 8192;
 export const MAX_TAGS = 20;
@@ -14,7 +14,7 @@ const time = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
 export const keyState = z.enum(['PendingImport', 'Enabled', 'Disabled', 'PendingDeletion', 'Destroyed']);
 export type KeyState = z.infer<typeof keyState>;
 
-export const KEY_SPECS = ['AES_256'] as const;
+export const KEY_SPECS = ['AES_256', 'AES_128'] as const;
 export type KeySpec = (typeof KEY_SPECS)[number];
 export const KEY_USAGES = ['ENCRYPT_DECRYPT'] as const;
 export type KeyUsage = (typeof KEY_USAGES)[number];
@@ -46,8 +46,8 @@ export const keyDescription = z
   .object({
     keyId,
     state: keyState,
-    keySpec: z.string(),
-    keyUsage: z.string(),
+    keySpec,
+    keyUsage,
     origin: z.string(),
     protectionLevel: z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']),
     description: z.string(),
@@ -92,6 +92,21 @@ export const scheduleDeletionRequest = z
   .strictObject({ pendingDays: z.int().min(DELETION_DAYS.shortest).max(DELETION_DAYS.longest).default(DELETION_DAYS.usual) })
   .meta({ id: 'ScheduleDeletionRequest' });
 export type ScheduleDeletionRequest = z.infer<typeof scheduleDeletionRequest>;
+
+// Versions
+export const createKeyVersionRequest = z
+  .strictObject({ reason: line(512).optional().meta({ description: 'why, for the trail' }) })
+  .meta({ id: 'CreateKeyVersionRequest' });
+export type CreateKeyVersionRequest = z.infer<typeof createKeyVersionRequest>;
+export const keyVersionSummary = z
+  .object({
+    keyVersionId,
+    primary: z.boolean().meta({ description: 'encrypts and signs; the others only decrypt and verify' }),
+    protectionLevel: z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']),
+    createdAt: time,
+  })
+  .meta({ id: 'KeyVersion' });
+export type KeyVersionSummary = z.infer<typeof keyVersionSummary>;
 
 // Aliases
 export const aliasTarget = z.strictObject({ alias, keyId }).meta({ id: 'AliasTarget' });

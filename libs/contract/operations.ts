@@ -25,6 +25,8 @@ export const KEY_OPERATIONS = [
   'ListKeys',
   'EnableKey',
   'DisableKey',
+  'CreateKeyVersion',
+  'ListKeyVersions',
   'UpdateKeyDescription',
   'TagKey',
   'UntagKey',

@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import type { KeyVersionId } from '#contract';
-import { type CiphertextKind, ciphertextHeader, frameCiphertext, HEADER_BYTES, parseCiphertext } from './ciphertext.js';
+import { type CipherSpec, type CiphertextKind, ciphertextHeader, frameCiphertext, HEADER_BYTES, parseCiphertext } from './ciphertext.js';
 import { DecryptFailed } from './errors.js';
 import { decode26, encode26, newKeyVersionId, versionIdBytes } from './identifiers.js';
 
 interface Vector {
   desc: string;
   kind: CiphertextKind;
+  spec?: CipherSpec;
   versionId: KeyVersionId;
   iv: string;
   sealed: string;
@@ -17,8 +18,8 @@ const vectors = JSON.parse(readFileSync('test/vectors/ciphertext-v1.json', 'utf8
 const unhex = (text: string) => Buffer.from(text, 'hex');
 
 describe('ciphertext v1', () => {
-  it.each(vectors)('$desc', ({ kind, versionId, iv, sealed, want }) => {
-    const header = ciphertextHeader(kind, versionId);
+  it.each(vectors)('$desc', ({ kind, spec, versionId, iv, sealed, want }) => {
+    const header = ciphertextHeader(kind, versionId, spec);
     const framed = frameCiphertext(header, unhex(iv), unhex(sealed));
     expect(Buffer.from(framed).toString('hex')).toBe(want + Buffer.from(versionIdBytes(versionId)).toString('hex') + iv + sealed);
     expect(header).toHaveLength(HEADER_BYTES);

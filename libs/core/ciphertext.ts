@@ -8,7 +8,8 @@ export type CiphertextKind = keyof typeof KIND;
 
 const MAGIC = Buffer.from('KW');
 const VERSION = 1;
-const AES_256_GCM = 1;
+const ALGORITHM = { AES_256: 1, AES_128: 2 } as const;
+export type CipherSpec = keyof typeof ALGORITHM;
 /** 'KW' ‖ version ‖ kind ‖ algorithm ‖ key version id: authenticated as the first bytes of the AAD. */
 export const HEADER_BYTES = 21;
 const IV_BYTES = 12;
@@ -24,8 +25,8 @@ export interface Ciphertext {
 }
 
 /** The 21 bytes in front of every ciphertext v1 (DESIGN §7). */
-export function ciphertextHeader(kind: CiphertextKind, versionId: KeyVersionId): Uint8Array {
-  return Buffer.concat([MAGIC, Uint8Array.of(VERSION, KIND[kind], AES_256_GCM), versionIdBytes(versionId)]);
+export function ciphertextHeader(kind: CiphertextKind, versionId: KeyVersionId, spec: CipherSpec = 'AES_256'): Uint8Array {
+  return Buffer.concat([MAGIC, Uint8Array.of(VERSION, KIND[kind], ALGORITHM[spec]), versionIdBytes(versionId)]);
 }
 
 /** header ‖ IV ‖ ciphertext ‖ tag */
@@ -44,7 +45,7 @@ export function parseCiphertext(bytes: Uint8Array): Ciphertext {
     bytes[0] === MAGIC[0] &&
     bytes[1] === MAGIC[1] &&
     bytes[2] === VERSION &&
-    bytes[4] === AES_256_GCM;
+    (bytes[4] === ALGORITHM.AES_256 || bytes[4] === ALGORITHM.AES_128);
   if (!wellFormed || kind === undefined) throw new DecryptFailed('not-a-ciphertext');
   return {
     kind,

@@ -67,6 +67,9 @@ export const newLogId = fresh('log');
 export const newRequestId = fresh('req');
 export const newRecordId = fresh('rec');
 
+/** When an id was drawn: a UUIDv7 begins with 48 bits of milliseconds. */
+export const drawnAt = (id: string): Date => new Date(Buffer.from(decode26(id.slice(-26))).readUIntBE(0, 6));
+
 /** A version id as a ciphertext carries it: 16 bytes, and back. */
 export const versionIdBytes = (id: KeyVersionId): Uint8Array => decode26(id.slice(5));
 export const versionIdOf = (bytes: Uint8Array): KeyVersionId => `kver_${encode26(bytes)}` as KeyVersionId;

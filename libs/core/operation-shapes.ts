@@ -4,6 +4,7 @@ import type {
   AliasTarget,
   CatalogueEntryRequest,
   CreateKeyRequest,
+  CreateKeyVersionRequest,
   CredentialId,
   CredentialSummary,
   DecryptRequest,
@@ -23,6 +24,7 @@ import type {
   KeyId,
   KeyReference,
   KeyVersionId,
+  KeyVersionSummary,
   LintAnswer,
   ListAliasesQuery,
   ListKeysQuery,
@@ -114,6 +116,8 @@ export interface OperationShapes {
   ListKeys: Shape<ListKeysQuery, Page<KeyDescription>>;
   EnableKey: Shape<{ readonly keyId: KeyId }, KeyDescription>;
   DisableKey: Shape<{ readonly keyId: KeyId }, KeyDescription>;
+  CreateKeyVersion: Shape<OfKey<CreateKeyVersionRequest>, KeyDescription>;
+  ListKeyVersions: Shape<OfKey<PageQuery>, Page<KeyVersionSummary>>;
   UpdateKeyDescription: Shape<OfKey<KeyDescriptionRequest>, KeyDescription>;
   TagKey: Shape<OfKey<TagKeyRequest>, KeyDescription>;
   UntagKey: Shape<OfKey<UntagKeyRequest>, KeyDescription>;

@@ -64,6 +64,8 @@ export const OPERATIONS = {
   ListKeys:                        row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   EnableKey:                       row('key',   'change', ['admin'],             ['Enabled', 'Disabled'], 'manage', ['change']),
   DisableKey:                      row('key',   'change', ['admin'],             ['Enabled', 'Disabled'], 'stop',   ['change']),
+  CreateKeyVersion:                row('key',   'change', ['admin'],             ['Enabled'],            'manage', ['change']),
+  ListKeyVersions:                 row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   UpdateKeyDescription:            row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
   TagKey:                          row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
   UntagKey:                        row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),

@@ -109,7 +109,10 @@ function withHeaders(key: StoredKey): SnapshotKey {
     version.versionId,
     {
       ...version,
-      headers: { direct: ciphertextHeader('direct', version.versionId), dataKey: ciphertextHeader('dataKey', version.versionId) },
+      headers: {
+        direct: ciphertextHeader('direct', version.versionId, version.spec),
+        dataKey: ciphertextHeader('dataKey', version.versionId, version.spec),
+      },
     },
   ]);
   return { ...key, versions: new Map(versions) };

@@ -10,6 +10,7 @@ const BINDING = {
   IssueServiceCredential: true,
   PutIdentityProvider: true,
   CreateKey: true,
+  CreateKeyVersion: true,
   TagKey: true,
   UntagKey: true,
   CreateAlias: true,

@@ -2,6 +2,7 @@ import {
   type Alias,
   type CredentialSummary,
   type KeyDescription,
+  type KeyVersionSummary,
   type PolicyVersionSummary,
   principalName,
   serviceName,
@@ -9,6 +10,7 @@ import {
   type StopAnswer,
   type SuspensionAnswer,
 } from '#contract';
+import { drawnAt } from '#core';
 import type { CmkRow, CredentialRow, KeyVersionRow, ServiceRow, SuspensionRow } from './entities.js';
 import type { PolicyRow, StopRow } from './rule-entities.js';
 
@@ -60,3 +62,10 @@ export function keyDescription(key: CmkRow, primary: KeyVersionRow | undefined, 
     ...{ createdAt: iso(createdAt), deletionProtection, ...(deletionAt !== null && { deletionAt: iso(deletionAt) }) },
   };
 }
+
+export const keyVersionSummary = ({ versionId, protectionLevel }: KeyVersionRow, primary: string | undefined): KeyVersionSummary => ({
+  keyVersionId: versionId,
+  primary: versionId === primary,
+  protectionLevel,
+  createdAt: iso(drawnAt(versionId)),
+});

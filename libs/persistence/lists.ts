@@ -6,6 +6,7 @@ import {
   type CredentialSummary,
   type KeyDescription,
   type KeyId,
+  type KeyVersionSummary,
   type ListAliasesQuery,
   type ListKeysQuery,
   PLATFORM,
@@ -30,6 +31,7 @@ import {
   CredentialEntity,
   type CredentialRow,
   KeyVersionEntity,
+  type KeyVersionRow,
   ServiceEntity,
   SuspensionEntity,
   TenantEntity,
@@ -40,6 +42,7 @@ import {
   credentialSummary,
   iso,
   keyDescription,
+  keyVersionSummary,
   policyVersionSummary,
   serviceSummary,
   stopAnswer,
@@ -127,6 +130,20 @@ export class DatabaseReads implements Reads {
         keys,
         (key) => key.keyId,
         (key) => keyDescription(key, versions.get(key.primaryVersion), aliases.get(key.keyId) ?? []),
+      );
+    });
+  }
+
+  async keyVersions(tenant: TenantId, keyId: KeyId, query: PageQuery): Promise<Page<KeyVersionSummary>> {
+    const { after, take, page } = paging(`key-versions ${tenant} ${keyId}`, query);
+    const where = { tenantId: tenant, keyId, ...(after !== undefined && { versionId: MoreThan(after as KeyVersionRow['versionId']) }) };
+    return await readTransaction(this.source, tenant, async (manager) => {
+      const key = await manager.findOneBy(CmkEntity, { tenantId: tenant, keyId });
+      const rows = await manager.find(KeyVersionEntity, { where, order: { versionId: 'ASC' }, take });
+      return page(
+        rows,
+        (row) => row.versionId,
+        (row) => keyVersionSummary(row, key?.primaryVersion),
       );
     });
   }

@@ -104,7 +104,7 @@ describe('what each role can and cannot do', () => {
         role: 'keyward_key_plane',
         columns: [
           'alias.key_id',
-          ...['deletion_at', 'deletion_protection', 'description', 'names_mac', 'state', 'state_before', 'tags'].map(
+          ...['deletion_at', 'deletion_protection', 'description', 'names_mac', 'primary_version', 'state', 'state_before', 'tags'].map(
             (name) => `cmk.${name}`,
           ),
           'credential.revoked_at',

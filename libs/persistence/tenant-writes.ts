@@ -110,6 +110,10 @@ export class TenantWrites implements Writes {
     if (affected === 0) throw absent('key');
   }
 
+  async insertKeyVersion(version: WrappedKeyVersion): Promise<void> {
+    await writing('key version', () => this.manager.insert(KeyVersionEntity, versionRow(version)));
+  }
+
   async insertAlias(alias: Alias, keyId: KeyId): Promise<void> {
     await writing(alias, () => this.manager.insert(AliasEntity, { tenantId: this.tenantId, alias, keyId }));
   }

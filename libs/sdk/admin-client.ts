@@ -5,6 +5,7 @@ import {
   type aliasTarget,
   type catalogueEntryRequest,
   type createKeyRequest,
+  type createKeyVersionRequest,
   credentialSummary,
   type diffPolicyQuery,
   enrolAnswer,
@@ -15,6 +16,7 @@ import {
   issuedCredential,
   type issueServiceCredentialRequest,
   keyDescription,
+  keyVersionSummary,
   lintAnswer,
   type listKeysQuery,
   type listRecordsQuery,
@@ -156,6 +158,13 @@ export class KeywardAdmin {
   }
   disableKey(tenant: string, keyId: string) {
     return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/disable` });
+  }
+  /** The new one is primary. */
+  createKeyVersion(tenant: string, keyId: string, body: z.input<typeof createKeyVersionRequest> = {}) {
+    return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/versions`, body });
+  }
+  listKeyVersions(tenant: string, keyId: string, page: Page = {}) {
+    return this.#keys.read(pageOf(keyVersionSummary), at`/v1/tenants/${tenant}/keys/${keyId}/versions`, page);
   }
   setKeyDescription(tenant: string, keyId: string, description: string) {
     return this.#keys.change(keyDescription, {

@@ -1,5 +1,5 @@
 import { createPublicKey, verify } from 'node:crypto';
-import type { OperationName, TenantId } from '#contract';
+import type { KeySpec, OperationName, TenantId } from '#contract';
 import { CustodyUnavailable, DecryptFailed, KeyBindingBroken, newKeyId, newKeyVersionId, newLogId, Permit, PermitMisused } from '#core';
 import type {
   BindingChecks,
@@ -39,16 +39,16 @@ export function permitFor<Operation extends OperationName>(
 }
 
 /** A draft of a key version of a tenant, with fresh ids. */
-export function aDraft(tenant: TenantId = ACME): KeyVersionDraft {
+export function aDraft(tenant: TenantId = ACME, spec: KeySpec = 'AES_256'): KeyVersionDraft {
   const now = Date.now();
   const ids = { keyId: newKeyId(now), versionId: newKeyVersionId(now), logId: newLogId(now) };
-  return { tenant, ...ids, spec: 'AES_256', usage: 'ENCRYPT_DECRYPT', origin: 'KEYWARD' };
+  return { tenant, ...ids, spec, usage: 'ENCRYPT_DECRYPT', origin: 'KEYWARD' };
 }
 
 /** Onboards the tenant if need be, and makes a version of a new key for it. */
-export async function aVersion(custody: Custody, tenant: TenantId = ACME): Promise<WrappedKeyVersion> {
+export async function aVersion(custody: Custody, tenant: TenantId = ACME, spec?: KeySpec): Promise<WrappedKeyVersion> {
   await custody.createTenantRoot(new Permit({ operation: 'OnboardTenant', tenant }));
-  const draft = aDraft(tenant);
+  const draft = aDraft(tenant, spec);
   return custody.createKeyVersion(new Permit({ operation: 'CreateKey', tenant, versionId: draft.versionId }), draft);
 }
 
@@ -64,6 +64,19 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       version = await aVersion(under.key);
     });
     afterAll(() => under?.stop());
+
+    it('seals and opens with a key of 128 bits, whose blob is shorter', async () => {
+      const short = await aVersion(under.key, ACME, 'AES_128');
+      const opened = await under.data.decrypt(permitFor('Decrypt', short), short, await seal(short));
+      expect([Buffer.from(opened), short.blob.length, version.blob.length]).toEqual([PLAINTEXT, 24, 40]);
+    });
+
+    it('makes a version under a permit for a new one', async () => {
+      const draft = aDraft();
+      const permit = new Permit<'CreateKeyVersion'>({ operation: 'CreateKeyVersion', tenant: ACME, versionId: draft.versionId });
+      await expect(under.key.createKeyVersion(permit, draft)).resolves.toMatchObject(draft);
+      await expect(under.key.createKeyVersion(permit, draft)).rejects.toThrow(PermitMisused);
+    });
 
     it('opens what it sealed', async () => {
       const opened = await under.data.decrypt(permitFor('Decrypt', version), version, await seal());

@@ -63,11 +63,15 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
     return { publicKey: rawPublicKey(pair.publicKey) };
   }
 
-  async createKeyVersion(permit: Permit<'CreateKey'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion> {
-    permit.spend({ operation: 'CreateKey', tenant: draft.tenant, versionId: permit.versionId && draft.versionId });
+  async createKeyVersion(permit: Permit<'CreateKey' | 'CreateKeyVersion'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion> {
+    permit.spend({ operation: permit.operation, tenant: draft.tenant, versionId: permit.versionId && draft.versionId });
     this.#reach('createKeyVersion');
     const wrap = createCipheriv('id-aes256-wrap', this.#rootOf(draft.tenant), KW_IV);
-    const version = { ...draft, protectionLevel: 'SOFTWARE' as const, blob: Buffer.concat([wrap.update(randomBytes(32)), wrap.final()]) };
+    const version = {
+      ...draft,
+      protectionLevel: 'SOFTWARE' as const,
+      blob: Buffer.concat([wrap.update(randomBytes(draft.spec === 'AES_128' ? 16 : 32)), wrap.final()]),
+    };
     return { ...version, mac: this.#mac(version) };
   }
 
@@ -94,7 +98,7 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
   async decrypt(permit: Permit<'Decrypt'>, version: WrappedKeyVersion, sealed: Sealed): Promise<Uint8Array> {
     const aad = spend(permit, 'Decrypt', version);
     this.#reach('decrypt');
-    const decipher = createDecipheriv('aes-256-gcm', this.#keyOf(version), sealed.iv);
+    const decipher = createDecipheriv(cipherOf(version), this.#keyOf(version), sealed.iv);
     decipher.setAAD(aad).setAuthTag(sealed.ciphertext.subarray(-TAG_BYTES));
     const opened = decipher.update(sealed.ciphertext.subarray(0, -TAG_BYTES));
     try {
@@ -167,7 +171,7 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
 
   #seal(version: WrappedKeyVersion, aad: Uint8Array, plaintext: Uint8Array): Sealed {
     const iv = randomBytes(12);
-    const cipher = createCipheriv('aes-256-gcm', this.#keyOf(version), iv).setAAD(aad);
+    const cipher = createCipheriv(cipherOf(version), this.#keyOf(version), iv).setAAD(aad);
     return { iv, ciphertext: Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]) };
   }
 
@@ -191,6 +195,8 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
     return createHmac('sha256', this.#bindingKey).update(bindingMessage(version)).digest();
   }
 }
+
+const cipherOf = ({ spec }: WrappedKeyVersion) => (spec === 'AES_128' ? 'aes-128-gcm' : 'aes-256-gcm');
 
 function spend<Operation extends OperationName>(permit: Permit<Operation>, operation: Operation, version: WrappedKeyVersion): Uint8Array {
   permit.spend({ operation, tenant: version.tenant, versionId: version.versionId });

@@ -60,6 +60,35 @@ describe('the life of a key', () => {
     expect((await describeKey(keyId)).description).toBe('new\nline');
   });
 
+  it.each(['AES_256', 'AES_128'] as const)('of %s has versions: the newest seals, all of them open', async (keySpec) => {
+    const { keyId, primaryVersion: first } = await world.create({ keySpec });
+    const seal = async () => {
+      const sealed = await world.service('Encrypt', { keyId, plaintext: Buffer.from('x') });
+      if (!('ciphertext' in sealed)) throw new Error('A dry run.');
+      return sealed;
+    };
+    const old = await seal();
+    const { primaryVersion: second, keySpec: same } = await world.admin('CreateKeyVersion', { keyId, reason: 'yearly' });
+    expect([old.keyVersionId, (await seal()).keyVersionId, same]).toEqual([first, second, keySpec]);
+    for (const sealed of [old, await seal()]) {
+      const opened = await world.service('Decrypt', { ciphertext: Buffer.from(sealed.ciphertext) });
+      expect('plaintext' in opened && Buffer.from(opened.plaintext).toString()).toBe('x');
+    }
+    const versions = (await world.admin('ListKeyVersions', { ...page, keyId })).items;
+    expect(versions.map(({ keyVersionId, primary }) => [keyVersionId, primary])).toEqual([
+      [first, false],
+      [second, true],
+    ]);
+  });
+
+  it('does not open under a header that names another algorithm', async () => {
+    const { keyId } = await world.create();
+    const sealed = await world.service('Encrypt', { keyId, plaintext: Buffer.from('x') });
+    const ciphertext = 'ciphertext' in sealed ? Buffer.from(sealed.ciphertext) : Buffer.alloc(0);
+    ciphertext[4] = 2;
+    expect(await refusal(world.service('Decrypt', { ciphertext }))).toMatchObject({ code: 'decrypt-failed' });
+  });
+
   describe('with tags', () => {
     const tagged = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`t${index}`, 'v']));
 

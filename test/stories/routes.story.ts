@@ -104,6 +104,8 @@ describe('every route of every plane', () => {
     IssueCredential: { principal: 'mallory', role: 'admin' },
     CreateKey: {},
     UpdateKeyDescription: { description: '' },
+    CreateKeyVersion: {},
+    ScheduleKeyDeletion: {},
     TagKey: { tags: { a: 'b' } },
     UntagKey: { names: ['a'] },
     SetDeletionProtection: { enabled: true },

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { KeyState } from '#contract';
+import { KEY_SPECS, type KeySpec, type KeyState } from '#contract';
 import type { OpenSession, Session } from '../session.js';
 import { table } from '../terminal.js';
 import { listed, pair, paged, type PageOptions, wholeNumber } from './options.js';
@@ -16,11 +16,12 @@ export function keyCommands(program: Command, open: OpenSession): void {
     .command('create')
     .description('make a key inside the HSM')
     .option('--alias <alias>', 'a first name for it, as alias/invoices')
+    .option('--spec <spec>', `one of ${KEY_SPECS.join(', ')}`)
     .option('--description <text>', 'what it is for', '')
     .addHelpText('after', '\nExample:\n  keyward key create --alias alias/invoices\n')
-    .action(async ({ alias, description }: { alias?: string; description: string }, command: Command) => {
+    .action(async ({ spec, ...body }: { spec?: KeySpec; alias?: string; description: string }, command: Command) => {
       const session = open(command);
-      session.answer(await session.admin.createKey(session.tenant, { description, ...(alias !== undefined && { alias }) }));
+      session.answer(await session.admin.createKey(session.tenant, { ...body, ...(spec !== undefined && { keySpec: spec }) }));
     });
   paged(key.command('list').description('all keys'))
     .option('--state <state>', 'only those in this state, as PendingDeletion')
@@ -44,6 +45,17 @@ export function keyCommands(program: Command, open: OpenSession): void {
   one('describe <key>', 'everything about one key but itself', (to, keyId) => to.admin.describeKey(to.tenant, keyId));
   one('enable <key>', 'let a disabled key be used again', (to, keyId) => to.admin.enableKey(to.tenant, keyId));
   one('disable <key>', 'from its return on no replica uses the key', (to, keyId) => to.admin.disableKey(to.tenant, keyId));
+  one('rotate <key>', 'make a new version, which is primary; older ones go on opening what they sealed', (to, keyId) =>
+    to.admin.createKeyVersion(to.tenant, keyId),
+  );
+  paged(key.command('versions <key>').description('all versions of a key')).action(
+    async (keyId: string, options: PageOptions, command: Command) => {
+      const session = open(command);
+      const page = await session.admin.listKeyVersions(session.tenant, keyId, options);
+      const rows = page.items.map((item) => [item.keyVersionId, item.primary ? 'primary' : '', item.protectionLevel, item.createdAt]);
+      session.answer(page, table(['VERSION', '', 'PROTECTION', 'CREATED'], rows));
+    },
+  );
   one('set-description <key> <text>', 'say what it is for', (to, keyId, text = '') => to.admin.setKeyDescription(to.tenant, keyId, text));
   one('tag <key> <name=value...>', 'add tags, or change their values', (to, keyId, ...tags) =>
     to.admin.tagKey(to.tenant, keyId, Object.fromEntries(tags.map(pair))),

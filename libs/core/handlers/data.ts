@@ -2,7 +2,7 @@ import type { DataOperation, EncryptRequest, GenerateDataKeyRequest, Justificati
 import { type CiphertextKind, frameCiphertext, parseCiphertext } from '../ciphertext.js';
 import { decideUse, type Wish } from '../decide.js';
 import { contextOf } from '../encryption-context.js';
-import { asFailure } from '../errors.js';
+import { asFailure, DecryptFailed } from '../errors.js';
 import type { Handlers, Step } from '../pipeline.js';
 import type { Custody, Sealed } from '../ports/custody.js';
 import { type RecordDetails, sizeBucket } from '../record.js';
@@ -22,7 +22,7 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
       }),
 
     Decrypt: (step) => {
-      const { kind, versionId, iv, sealed } = parseCiphertext(step.input.ciphertext);
+      const { kind, header, versionId, iv, sealed } = parseCiphertext(step.input.ciphertext);
       const wish = {
         lookup: { versionId },
         context: contextOf(step.input.encryptionContext),
@@ -31,6 +31,8 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
         size: sizeBucket(sealed.length - 16),
       };
       return using(step, wish, kind, async ({ permit, key, version }) => {
+        // The AAD has the version's own header: one that names another algorithm would not be noticed.
+        if (!Buffer.from(header).equals(version.headers[kind])) throw new DecryptFailed('another-algorithm');
         const plaintext = await custody.decrypt(permit, version, { iv, ciphertext: sealed });
         return { answer: { ...used(key, version), plaintext }, secret: plaintext };
       });

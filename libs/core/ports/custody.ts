@@ -16,7 +16,7 @@ export interface WrappedKeyVersion {
   readonly protectionLevel: ProtectionLevel;
   /** The tenant's log: ties the key to the trail that records it. */
   readonly logId: string;
-  /** The key, wrapped under the tenant root (AES-KW, RFC 3394): 40 bytes for AES-256. */
+  /** The key, wrapped under the tenant root (AES-KW, RFC 3394): its length and eight bytes. */
   readonly blob: Uint8Array;
   /** HMAC-SHA-256 under the HSM's binding key over everything above, length-prefixed. */
   readonly mac: Uint8Array;
@@ -87,6 +87,7 @@ export type RuleOperation = Extract<
   | 'IssueServiceCredential'
   | 'PutIdentityProvider'
   | 'CreateKey'
+  | 'CreateKeyVersion'
   | 'TagKey'
   | 'UntagKey'
   | 'CreateAlias'
@@ -108,7 +109,7 @@ export interface Custody {
   createTenantRoot(permit: Permit<'OnboardTenant'>): Promise<void>;
   /** The tenant's, found or created by label, so that onboarding may be repeated after a crash. */
   createLogKey(permit: Permit<'OnboardTenant'>, logId: string): Promise<LogKey>;
-  createKeyVersion(permit: Permit<'CreateKey'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion>;
+  createKeyVersion(permit: Permit<'CreateKey' | 'CreateKeyVersion'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion>;
   encrypt(permit: Permit<'Encrypt'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed>;
   decrypt(permit: Permit<'Decrypt'>, version: WrappedKeyVersion, sealed: Sealed): Promise<Uint8Array>;
   generateDataKey(permit: Permit<'GenerateDataKey'>, version: WrappedKeyVersion, length: number): Promise<GeneratedDataKey>;

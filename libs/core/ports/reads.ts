@@ -8,6 +8,7 @@ import type {
   KeyDescription,
   KeyId,
   KeyState,
+  KeyVersionSummary,
   ListAliasesQuery,
   ListKeysQuery,
   ListRecordsQuery,
@@ -39,6 +40,8 @@ export interface Reads {
   /** With `service` only that service's, which live in `platform`. */
   credentials(tenant: TenantId, query: PageQuery, service?: string): Promise<Page<CredentialSummary>>;
   keys(tenant: TenantId, query: ListKeysQuery): Promise<Page<KeyDescription>>;
+  /** Of an unknown key: none. */
+  keyVersions(tenant: TenantId, keyId: KeyId, query: PageQuery): Promise<Page<KeyVersionSummary>>;
   aliases(tenant: TenantId, query: ListAliasesQuery): Promise<Page<AliasAnswer>>;
   stops(tenant: TenantId, query: PageQuery): Promise<Page<StopAnswer>>;
   stop(tenant: TenantId, id: StopId): Promise<StopAnswer | undefined>;

@@ -11,6 +11,7 @@ import type {
   SuspensionAnswer,
   TenantId,
 } from '#contract';
+import type { WrappedKeyVersion } from './custody.js';
 import type { StoredCredential, StoredIdentityProvider, StoredKey, StoredPolicy } from './rules.js';
 
 export type NewCredential = Omit<StoredCredential, 'revokedAt' | 'unproven'>;
@@ -23,7 +24,9 @@ export interface NewTenant extends OnboardTenantRequest {
 }
 
 /** `namesMac` goes with every change of a key's aliases, tags or primary version. */
-export type KeyChange = Partial<Pick<StoredKey, 'state' | 'description' | 'tags' | 'deletionProtection' | 'deletion' | 'namesMac'>>;
+export type KeyChange = Partial<
+  Pick<StoredKey, 'state' | 'description' | 'tags' | 'deletionProtection' | 'deletion' | 'primaryVersion' | 'namesMac'>
+>;
 
 /** Every write that an operation may make, inside its transaction. Blind: the epoch fences what they rest on. */
 export interface Writes {
@@ -46,6 +49,7 @@ export interface Writes {
   insertKey(key: StoredKey): Promise<void>;
   /** @throws KeywardError not-found */
   updateKey(id: KeyId, change: KeyChange): Promise<void>;
+  insertKeyVersion(version: WrappedKeyVersion): Promise<void>;
   /** @throws KeywardError already-exists */
   insertAlias(alias: Alias, keyId: KeyId): Promise<void>;
   /** To another key. @throws KeywardError not-found */

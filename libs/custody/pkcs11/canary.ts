@@ -1,7 +1,7 @@
 import { CustodyUnavailable } from '#core';
 import type { KeyHandle } from './cryptoki.js';
 import { IV_BYTES } from './cryptoki.js';
-import { CANARY_ROOT_LABEL, NEWBORN_VERSION, VERSION_IN_USE } from './key-templates.js';
+import { CANARY_ROOT_LABEL, newbornVersion, VERSION_IN_USE } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
 import { ensureRoot, refuseWeakRoot } from './tenant-roots.js';
 
@@ -23,7 +23,7 @@ export class Canary {
     const { cryptoki, holder } = token;
     this.#root = ensureRoot(token, CANARY_ROOT_LABEL);
     refuseWeakRoot(token, this.#root);
-    const newborn = cryptoki.generateKey(holder, 'aes', NEWBORN_VERSION);
+    const newborn = cryptoki.generateKey(holder, 'aes', newbornVersion('AES_256'));
     this.#blob = cryptoki.wrap(holder, this.#root, newborn);
     token.destroy(newborn);
     this.#cached = this.#unwrap();

@@ -1,5 +1,5 @@
 import { HandleCache } from './handle-cache.js';
-import { NEWBORN_VERSION, rootTemplate, VERSION_IN_USE } from './key-templates.js';
+import { newbornVersion, rootTemplate, VERSION_IN_USE } from './key-templates.js';
 import { nativeTemplate } from './template.js';
 import type { Template } from './template.js';
 import { Cryptoki } from './cryptoki.js';
@@ -29,9 +29,9 @@ describe('templates', () => {
   });
 
   it('of key versions make them extractable at birth only', () => {
-    expect([NEWBORN_VERSION.extractable, VERSION_IN_USE.extractable]).toEqual([true, false]);
-    expect([NEWBORN_VERSION.token, VERSION_IN_USE.token]).toEqual([false, false]);
-    expect([NEWBORN_VERSION.sensitive, VERSION_IN_USE.sensitive]).toEqual([true, true]);
+    expect([newbornVersion('AES_256').extractable, VERSION_IN_USE.extractable]).toEqual([true, false]);
+    expect([newbornVersion('AES_256').token, VERSION_IN_USE.token]).toEqual([false, false]);
+    expect([newbornVersion('AES_256').sensitive, VERSION_IN_USE.sensitive]).toEqual([true, true]);
   });
 });
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { KeySpec } from '#contract';
 import pkcs11js from 'pkcs11js';
 import { KEY_TYPE, mechanismList, OBJECT_CLASS } from './template.js';
 import type { Template } from './template.js';
@@ -31,16 +32,18 @@ export const rootTemplate = (label: string): Template => ({
   allowedMechanisms: mechanismList(pkcs11js.CKM_AES_KEY_WRAP, pkcs11js.CKM_AES_KEY_WRAP_PAD),
 });
 
+export const KEY_BYTES: Readonly<Record<KeySpec, number>> = { AES_256: 32, AES_128: 16 };
+
 /** A CMK version at birth: extractable, only so that its root can wrap it; destroyed right after that. */
-export const NEWBORN_VERSION: Template = {
+export const newbornVersion = (spec: KeySpec): Template => ({
   ...AES_SECRET,
   ...NEVER_LEAVES,
   ...NO_USE,
   token: false,
   extractable: true,
-  valueLen: 32,
+  valueLen: KEY_BYTES[spec],
   encrypt: true,
-};
+});
 
 /** A CMK version in use. No CKA_VALUE_LEN: SoftHSM refuses it when unwrapping. */
 export const VERSION_IN_USE: Template = { ...AES_SECRET, ...NEVER_LEAVES, ...NO_USE, token: false, encrypt: true, decrypt: true };

@@ -1,15 +1,16 @@
+import type { KeySpec } from '#contract';
 import { CustodyUnavailable } from '#core';
 import type { KeyVersionDraft, ProtectionLevel, WrappedKeyVersion } from '#core';
 import type { PresentedVersion } from '../presented-version.js';
 import type { BindingKey } from './binding-key.js';
 import type { KeyHandle } from './cryptoki.js';
 import { HandleCache } from './handle-cache.js';
-import { NEWBORN_VERSION, VERSION_IN_USE } from './key-templates.js';
+import { KEY_BYTES, newbornVersion, VERSION_IN_USE } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
 import type { TenantRoots } from './tenant-roots.js';
 
-/** AES-KW of 32 bytes (RFC 3394). Other lengths are other keys. */
-export const BLOB_BYTES = 40;
+/** What AES-KW (RFC 3394) adds. A blob of another length is another key. */
+const KW_BYTES = 8;
 
 /** CMK versions: born in the HSM, at rest only wrapped, in use as handles. */
 export class KeyVersions {
@@ -26,7 +27,7 @@ export class KeyVersions {
   }
 
   create(draft: KeyVersionDraft): WrappedKeyVersion {
-    const blob = this.#bearWrapped(this.roots.of(draft.tenant));
+    const blob = this.#bearWrapped(this.roots.of(draft.tenant), draft.spec);
     const version = { ...draft, protectionLevel: this.protectionLevel, blob };
     return { ...version, mac: this.binding.mac(version) };
   }
@@ -43,12 +44,12 @@ export class KeyVersions {
     return handle;
   }
 
-  #bearWrapped(root: KeyHandle): Buffer {
+  #bearWrapped(root: KeyHandle, spec: KeySpec): Buffer {
     const { cryptoki, holder } = this.token;
-    const newborn = cryptoki.generateKey(holder, 'aes', NEWBORN_VERSION);
+    const newborn = cryptoki.generateKey(holder, 'aes', newbornVersion(spec));
     try {
       const blob = cryptoki.wrap(holder, root, newborn);
-      if (blob.length !== BLOB_BYTES) throw new CustodyUnavailable('the module wrapped a key to an unknown length');
+      if (blob.length !== KEY_BYTES[spec] + KW_BYTES) throw new CustodyUnavailable('the module wrapped a key to an unknown length');
       return blob;
     } finally {
       this.token.destroy(newborn);

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { KeyHandle } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
-import { CANARY_ROOT_LABEL, named, NEWBORN_VERSION, VERSION_IN_USE } from './key-templates.js';
+import { CANARY_ROOT_LABEL, named, newbornVersion, VERSION_IN_USE } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
 import { only } from './find-or-create.js';
 
@@ -17,7 +17,7 @@ export function selfTest(token: OpenToken): void {
   const { cryptoki, holder } = token;
   const root = only(token, named(CANARY_ROOT_LABEL));
   if (root === undefined) throw new SelfTestFailed('There is no root to test with.');
-  const newborn = cryptoki.generateKey(holder, 'aes', NEWBORN_VERSION);
+  const newborn = cryptoki.generateKey(holder, 'aes', newbornVersion('AES_256'));
   const inUse = cryptoki.unwrap(holder, root, cryptoki.wrap(holder, root, newborn), VERSION_IN_USE);
   try {
     mustRefuse('wrapping a key that is not extractable', () => cryptoki.wrap(holder, root, inUse));

@@ -81,9 +81,9 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner {
     return this.#call(OPERATION.createLogKey, permit.tenant, [], readLogKey, logId, 5 * this.#timeoutMs);
   }
 
-  async createKeyVersion(permit: Permit<'CreateKey'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion> {
+  async createKeyVersion(permit: Permit<'CreateKey' | 'CreateKeyVersion'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion> {
     // A permit to create may leave the version open, which does not exist yet; if it names one, it is this one.
-    permit.spend({ operation: 'CreateKey', tenant: draft.tenant, versionId: permit.versionId && draft.versionId });
+    permit.spend({ operation: permit.operation, tenant: draft.tenant, versionId: permit.versionId && draft.versionId });
     return this.#call(OPERATION.createKeyVersion, draft.tenant, [encodeDraft(draft)], readVersionOf(draft), draft.versionId);
   }
 

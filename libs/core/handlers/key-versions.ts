@@ -1,0 +1,47 @@
+import { keyNamesRow } from '../bound-rows.js';
+import { newKeyVersionId } from '../identifiers.js';
+import { mustAllow } from '../key-states.js';
+import type { Handlers } from '../pipeline.js';
+import type { Custody, RuleBindings } from '../ports/custody.js';
+import type { Reads } from '../ports/reads.js';
+import { describeKey } from './describe-key.js';
+import { ownKey } from './own-key.js';
+
+export interface KeyVersionParts {
+  readonly custody: Custody & Pick<RuleBindings, 'bindRule'>;
+  readonly reads: Pick<Reads, 'keyVersions'>;
+}
+
+/** A key's versions: the newest is primary, the others go on opening what they sealed. */
+export function keyVersionHandlers({ custody, reads }: KeyVersionParts): Handlers<'CreateKeyVersion' | 'ListKeyVersions'> {
+  return {
+    CreateKeyVersion: async (step) => {
+      const { call, input, now, snapshot, permit } = step;
+      const key = await ownKey(step, input.keyId);
+      mustAllow(step.operation, key);
+      const { keySpec: spec, keyUsage: usage } = describeKey(key, key.versions.values());
+      const versionId = newKeyVersionId(now);
+      const draft = { tenant: call.tenant, keyId: key.keyId, versionId, spec, usage, logId: snapshot.rules.log.logId };
+      const version = await custody.createKeyVersion(permit({ versionId }), { ...draft, origin: 'KEYWARD' });
+      const moved = { ...key, primaryVersion: versionId };
+      const namesMac = await custody.bindRule(permit(), keyNamesRow(call.tenant, moved));
+      return {
+        answer: describeKey(moved, [version]),
+        details: {
+          key: { id: key.keyId, versionId, state: key.state },
+          change: { before: key.primaryVersion, after: versionId, ...(input.reason !== undefined && { reason: input.reason }) },
+        },
+        apply: async (writes) => {
+          await writes.insertKeyVersion(version);
+          await writes.updateKey(key.keyId, { primaryVersion: versionId, namesMac });
+        },
+      };
+    },
+
+    ListKeyVersions: async (step) => {
+      const { keyId, ...query } = step.input;
+      const key = await ownKey(step, keyId);
+      return { answer: await reads.keyVersions(step.call.tenant, keyId, query), details: { key: { id: key.keyId, state: key.state } } };
+    },
+  };
+}

@@ -11,6 +11,8 @@ import { Onboarding } from './0010-onboarding.js';
 import { Checkpoints } from './0011-checkpoints.js';
 import { PlaneRights } from './0012-plane-rights.js';
 import { UseReads } from './0013-use-reads.js';
+import { SignedCheckpoints } from './0020-signed-checkpoints.js';
+import { ReadCounts } from './0021-read-counts.js';
 import { KeyLife } from './0030-key-life.js';
 import { KeyVersions } from './0031-key-versions.js';
 
@@ -29,6 +31,8 @@ export const MIGRATIONS = [
   Checkpoints,
   PlaneRights,
   UseReads,
+  SignedCheckpoints,
+  ReadCounts,
   KeyLife,
   KeyVersions,
 ];

@@ -1,9 +1,17 @@
-import { Controller, Get, Query } from '@nestjs/common';
-import { type AuditOperation, type ListRecordsQuery, listRecordsQuery } from '#contract';
+import { Controller, Get, Param, Query } from '@nestjs/common';
+import type { z } from 'zod';
+import {
+  type AuditOperation,
+  type ListCheckpointsQuery,
+  listCheckpointsQuery,
+  type ListRecordsQuery,
+  listRecordsQuery,
+  tilePath,
+} from '#contract';
 import { type Call, Pipeline } from '#core';
 import { Calling, Operation } from '#http';
 
-/** A tenant's log, for its auditors: only reads. */
+/** A tenant's log, for its auditors: only reads. `checkpoint` and `tile/…` are what C2SP tlog-tiles calls a log, under this prefix. */
 @Controller('v1/tenants/:tenant')
 export class AuditController {
   constructor(private readonly pipeline: Pipeline<AuditOperation>) {}
@@ -14,10 +22,28 @@ export class AuditController {
     return this.pipeline.run('ListRecords', call, query);
   }
 
+  @Get('log')
+  @Operation('GetLog')
+  log(@Calling() call: Call) {
+    return this.pipeline.run('GetLog', call, undefined);
+  }
+
   @Get('checkpoint')
   @Operation('GetCheckpoint')
   checkpoint(@Calling() call: Call) {
     return this.pipeline.run('GetCheckpoint', call, undefined);
+  }
+
+  @Get('checkpoints')
+  @Operation('ListCheckpoints')
+  checkpoints(@Calling() call: Call, @Query({ schema: listCheckpointsQuery }) query: ListCheckpointsQuery) {
+    return this.pipeline.run('ListCheckpoints', call, query);
+  }
+
+  @Get('tile/*')
+  @Operation('GetTile')
+  tile(@Calling() call: Call, @Param({ schema: tilePath }) { '*': tile }: z.infer<typeof tilePath>) {
+    return this.pipeline.run('GetTile', call, tile);
   }
 
   @Get('bundle')

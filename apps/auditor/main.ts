@@ -3,8 +3,11 @@ import { auditHandlers, Credentials, noChanges, noGrants, Pipeline, Snapshots, s
 import { createPlane, Egress, readPepper, untilThere } from '#http';
 import { openAuditorStore } from '#persistence';
 import { createLogger, drainOnSignal, Health, loadConfig, required, serverTls } from '#runtime';
-import { writeBundle } from '#trail';
+import { encodeEntries, writeBundle } from '#trail';
 import { controllers, title } from './controllers.js';
+
+/** A read is recorded when its minute is over, and within this. */
+const RECORD_READS_MS = 5000;
 
 /** The auditor: tenants' auditors read their logs. It has no way to any key, and none to a rule. */
 const config = loadConfig('auditor');
@@ -18,10 +21,11 @@ const store = await untilThere(log, 'database', () => openAuditorStore({ url, ap
 const health = new Health();
 health.register('database', () => store.ping());
 
-const { rules, trail, auditReads } = store;
+const { rules, trail, auditReads, readCounter } = store;
 const credentials = new Credentials(rules, pepper, systemClock);
-const parts = { snapshots: new Snapshots(rules, noGrants), credentials, trail, changes: noChanges, clock: systemClock };
-const pipeline = new Pipeline<AuditOperation>(parts, auditHandlers({ reads: auditReads, writeBundle }));
+const parts = { snapshots: new Snapshots(rules, noGrants), credentials, trail, readCounter, changes: noChanges, clock: systemClock };
+const pipeline = new Pipeline<AuditOperation>(parts, auditHandlers({ reads: auditReads, formats: { writeBundle, encodeEntries } }));
+const readsRecorded = setInterval(() => void recordReads(), RECORD_READS_MS);
 
 const { trustedProxies, egressAllow } = config;
 const tokens = { people: { egress: new Egress({ allow: egressAllow }) } };
@@ -35,8 +39,18 @@ drainOnSignal({
   steps: [
     { name: 'readiness', run: () => health.startDraining() },
     { name: 'http', run: () => app.close() },
+    { name: 'reads', run: () => clearInterval(readsRecorded) },
     { name: 'database', run: () => store.close() },
   ],
 });
 await app.listen(config.listen);
 log.info(config.listen, 'ready');
+
+/** What fails now is still counted, and recorded the next time. */
+async function recordReads(): Promise<void> {
+  try {
+    await readCounter.recordReads();
+  } catch (error) {
+    log.warn({ err: error }, 'reads are counted, but could not be recorded yet');
+  }
+}

@@ -2,6 +2,7 @@
 import { CheckpointRefused, CODE, PlaneSocket } from '#custody/socket';
 import { Hsm, SignedCheckpoints } from '#custody/pkcs11';
 import type { HsmEvents } from '#custody/pkcs11';
+import { verifyConsistency } from '#trail';
 import { pino } from 'pino';
 import { custodianConfig, planes, socketPath } from './config.js';
 import { NEVER_RESTART } from './exit-codes.js';
@@ -17,7 +18,7 @@ async function start(): Promise<void> {
   process.umask(0o077);
   process.on('uncaughtException', die);
   const config = unlessWrong(() => custodianConfig());
-  const signed = await SignedCheckpoints.open(config.stateDirectory);
+  const signed = await SignedCheckpoints.open(config.stateDirectory, verifyConsistency);
   const connected = Promise.withResolvers<undefined>();
   const hsm = unlessWrong(
     () =>

@@ -8,6 +8,7 @@ import type { SocketCustody } from '#custody/socket';
 import { aVersion, custodyContract, permitFor } from '../../libs/testing/custody-contract.js';
 import { NEVER_RESTART } from './exit-codes.js';
 import { HEARTBEAT_MS } from './ipc.js';
+import { aTree } from '../../libs/testing/claimed-tree.js';
 import { eventually, TestCustodian, TestToken } from './test-bed.js';
 
 custodyContract('the custodian on SoftHSM, over its sockets', async () => {
@@ -69,9 +70,7 @@ describe('the custodian', () => {
     const mayPublish = () => new Permit<'PutPolicy'>({ operation: 'PutPolicy', tenant: 'acme' as TenantId });
     await expect(data.bindRule(mayPublish(), rule)).rejects.toThrow(PermitMisused);
     await expect(worker.checkBindings([{ ...rule, tenant: 'acme' as TenantId, mac: Buffer.alloc(32) }])).rejects.toThrow(PermitMisused);
-    await expect(data.signCheckpoint('acme' as TenantId, { logId: 'log_1', origin: 'o' }, 1n, Buffer.alloc(32))).rejects.toThrow(
-      PermitMisused,
-    );
+    await expect(data.signCheckpoint('acme' as TenantId, { logId: 'log_1', origin: 'o' }, aTree(1))).rejects.toThrow(PermitMisused);
     await expect(worker.ping()).resolves.toBeUndefined();
   });
 
@@ -148,7 +147,7 @@ describe('the custodian', () => {
     const worker = await custodian.connect('worker');
     const log = { logId: 'log_restart', origin: 'keyward.example/acme' };
     await key.createLogKey(new Permit({ operation: 'OnboardTenant', tenant: version.tenant }), log.logId);
-    await worker.signCheckpoint(version.tenant, log, 7n, Buffer.alloc(32, 7));
+    await worker.signCheckpoint(version.tenant, log, aTree(7));
     process.kill(custodian.childPid, 'SIGKILL');
     await eventually(() =>
       worker.ping().then(
@@ -156,9 +155,7 @@ describe('the custodian', () => {
         () => false,
       ),
     );
-    await expect(worker.signCheckpoint(version.tenant, log, 6n, Buffer.alloc(32, 6))).rejects.toThrow(
-      expect.objectContaining({ code: 'internal' }),
-    );
+    await expect(worker.signCheckpoint(version.tenant, log, aTree(6))).rejects.toThrow(expect.objectContaining({ code: 'internal' }));
   });
 
   it('tells a bad ciphertext from a bad HSM', async () => {

@@ -17,6 +17,7 @@ const RULE_ID = /^[\x21-\x7e]{1,128}$/;
 const KIND = new RegExp(`^(${BOUND_KINDS.join('|')})$`);
 const MAX_ROWS_CHECKED = 64;
 const DIGEST_BYTES = 32;
+const MAX_PROOF_HASHES = 128;
 const DECIMAL = /^(0|[1-9]\d{0,18})$/;
 
 type Operations = Record<CustodyOperation, (hsm: Hsm, tenant: string, args: readonly unknown[]) => unknown>;
@@ -85,8 +86,10 @@ const OPERATIONS: Operations = {
     const log = { logId: textAt(args, 0, LOG_ID), origin: textAt(args, 1, ORIGIN) };
     const size = BigInt(textAt(args, 2, DECIMAL));
     const root = Uint8Array.from(bytesAt(args, 3, 32, 32));
-    return hsm.signCheckpoint(tenantId.parse(tenant), log, size, root);
+    return hsm.signCheckpoint(tenantId.parse(tenant), log, { size, root, proof: hashesAt(args, 4) });
   },
+
+  signedSize: (hsm, tenant, args) => hsm.signedSize(tenantId.parse(tenant), textAt(args, 0, LOG_ID)).toString(),
 };
 
 /** The operations that a plane's socket accepts, by their number on the wire. */
@@ -103,6 +106,13 @@ export function codeOf(error: unknown): number {
   if (error instanceof KeyBindingBroken) return CODE.keyBindingBroken;
   if (error instanceof CheckpointRefused) return CODE.checkpointRefused;
   return CODE.malformed;
+}
+
+/** A proof has two hashes a level of the tree at most. */
+function hashesAt(args: readonly unknown[], at: number): Uint8Array[] {
+  const hashes = args[at];
+  if (!Array.isArray(hashes) || hashes.length > MAX_PROOF_HASHES) throw new RangeError('Not a proof.');
+  return hashes.map((_, place) => Uint8Array.from(bytesAt(hashes, place, DIGEST_BYTES, DIGEST_BYTES)));
 }
 
 function ruleAt(tenant: RuleRow['tenant'], args: readonly unknown[], at: number): RuleRow {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { TenantId } from '#contract';
-import type { Checkpoints, CheckpointSigner, Clock, LogToSign } from '#core';
-import { leafHash, treeRoot } from '#trail';
+import type { Checkpoints, CheckpointSigner, ClaimedTree, Clock, LogToSign, TrailNode } from '#core';
+import { EMPTY_ROOT, leafHash, treeRoot, verifyConsistency } from '#trail';
 import { CheckpointRounds } from './checkpoint-signer.js';
 
 const hash = (n: number) => leafHash(createHash('sha256').update(String(n)).digest());
@@ -9,6 +9,8 @@ const hash = (n: number) => leafHash(createHash('sha256').update(String(n)).dige
 /** Logs in memory: how many records each has, what was signed and saved, what was read. */
 class World implements Checkpoints, CheckpointSigner, Clock {
   readonly sizes = new Map<string, number>();
+  readonly signed = new Map<string, { size: bigint; root: Uint8Array }>();
+  readonly nodes = new Map<string, TrailNode[]>();
   readonly saved = new Map<string, { size: bigint; root: Uint8Array; note: string }>();
   readonly reads: [string, bigint, bigint][] = [];
   readonly told: string[] = [];
@@ -31,6 +33,16 @@ class World implements Checkpoints, CheckpointSigner, Clock {
     this.reads.push([tenant, from, to]);
     return Array.from({ length: Number(to - from) }, (_, i) => hash(Number(from) + i));
   }
+  async tileHashes(tenant: TenantId, level: number, index: number, width: number): Promise<Uint8Array[]> {
+    const from = 256 * index;
+    if (level === 0) return Array.from({ length: width }, (_, i) => hash(from + i));
+    return [...(this.nodes.get(tenant) ?? [])]
+      .filter((node) => node.level === level && node.index >= from && node.index < from + width)
+      .map((node) => node.hash);
+  }
+  async saveNodes(tenant: TenantId, nodes: readonly TrailNode[]): Promise<void> {
+    this.nodes.set(tenant, [...(this.nodes.get(tenant) ?? []), ...nodes]);
+  }
   async save(tenant: TenantId, checkpoint: { size: bigint; root: Uint8Array; note: string }): Promise<void> {
     this.saved.set(tenant, checkpoint);
   }
@@ -38,8 +50,15 @@ class World implements Checkpoints, CheckpointSigner, Clock {
     if (this.leads) await work();
     return this.leads;
   }
-  async signCheckpoint(tenant: TenantId, log: { logId: string; origin: string }, size: bigint): Promise<string> {
+  async signedSize(tenant: TenantId): Promise<bigint> {
+    return this.signed.get(tenant)?.size ?? 0n;
+  }
+  async signCheckpoint(tenant: TenantId, log: { logId: string; origin: string }, { size, root, proof }: ClaimedTree): Promise<string> {
     if (tenant === this.broken) throw new Error(this.reason);
+    const last = this.signed.get(tenant) ?? { size: 0n, root: EMPTY_ROOT };
+    const claim = { fromSize: Number(last.size), fromRoot: last.root, toSize: Number(size), toRoot: root, proof };
+    if (!verifyConsistency(claim)) throw new Error('a fork');
+    this.signed.set(tenant, { size, root });
     return `${log.origin} ${size}`;
   }
   now(): Date {
@@ -118,4 +137,56 @@ it('does nothing without the lead', async () => {
   world.leads = false;
   await rounds.round();
   expect(world.saved.size).toBe(0);
+});
+
+it('begins after a restart where it ended, and not with the first record', async () => {
+  world.sizes.set('acme', 700);
+  await rounds.round();
+  world.sizes.set('acme', 800);
+  world.reads.length = 0;
+  await new CheckpointRounds(world, world, world, world).round();
+  expect(world.reads).toEqual([['acme', 700n, 800n]]);
+  expect(world.saved.get('acme')).toMatchObject({ size: 800n, root: rootOfFirst(800) });
+});
+
+it('begins with the first record where nodes are missing, and stores them', async () => {
+  world.sizes.set('acme', 700);
+  await rounds.round();
+  world.sizes.set('acme', 800);
+  world.nodes.clear();
+  await new CheckpointRounds(world, world, world, world).round();
+  expect(world.saved.get('acme')).toMatchObject({ size: 800n, root: rootOfFirst(800) });
+  expect(world.nodes.get('acme')?.map(({ level, index }) => [level, index])).toEqual([
+    [1, 0],
+    [1, 1],
+    [1, 2],
+  ]);
+});
+
+it('goes on from what the signer signed last, also where that was not saved', async () => {
+  world.sizes.set('acme', 5);
+  await rounds.round();
+  world.saved.clear();
+  await rounds.round();
+  expect(world.saved.get('acme')).toMatchObject({ size: 5n });
+  world.sizes.set('acme', 9);
+  await rounds.round();
+  expect(world.saved.get('acme')).toMatchObject({ size: 9n, root: rootOfFirst(9) });
+});
+
+it('signs a log that is far behind step by step', async () => {
+  world.sizes.set('acme', 100_010).set('globex', 1);
+  await rounds.round();
+  expect([world.saved.get('acme')?.size, world.saved.get('globex')?.size]).toEqual([100_000n, 1n]);
+  await rounds.round();
+  expect(world.saved.get('acme')?.size).toBe(100_010n);
+});
+
+it('tells of a log that does not begin with what was signed, and never saves a checkpoint of it', async () => {
+  world.sizes.set('acme', 5);
+  await rounds.round();
+  world.signed.set('acme', { size: 5n, root: rootOfFirst(4) });
+  world.sizes.set('acme', 9);
+  await rounds.round();
+  expect([world.saved.get('acme')?.size, world.told]).toEqual([5n, ['a log could not be signed']]);
 });

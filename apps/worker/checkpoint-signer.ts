@@ -1,9 +1,11 @@
 import type { TenantId } from '#contract';
 import { type Checkpoints, type CheckpointSigner, type Clock, KeywardError, type LogToSign, systemClock } from '#core';
-import { appendLeaf, emptyTree, type Frontier, rootOf } from '#trail';
+import { emptyTree, extensionProof, type Frontier, frontierAt, growTree, rootOf, type TileNode } from '#trail';
 
 /** Leaves read at once (core/ports/checkpoints.ts). */
 const PAGE = 10_000n;
+/** Leaves between two checkpoints at most: what a proof needs is in memory. */
+const STEP = 100_000n;
 /** A log that goes on being refused is told of again after this; rounds come twice a second. */
 const REMIND_MS = 60_000;
 
@@ -13,7 +15,7 @@ export interface SignerLog {
 
 /**
  * Keeps every log's newest checkpoint close to its newest record. What it remembers of a log is only a shortcut: it is rebuilt
- * from the stored leaves when unknown, and the custodian refuses to sign a tree that is not an extension of the last one it signed.
+ * from the stored leaves when unknown, and the custodian refuses to sign a tree without the proof that it extends the last one it signed.
  */
 export class CheckpointRounds {
   readonly #frontiers = new Map<string, Frontier>();
@@ -53,26 +55,61 @@ export class CheckpointRounds {
     this.log.error({ err: error, logId }, 'a log could not be signed');
   }
 
+  /** One step a round: a log that is far behind keeps the others waiting no longer than one that is not. */
   async #sign({ tenant, logId, origin, size }: LogToSign): Promise<void> {
-    const frontier = await this.#grow(tenant, logId, size);
-    const root = rootOf(frontier);
-    const note = await this.signer.signCheckpoint(tenant, { logId, origin }, size, root);
-    this.#frontiers.set(logId, frontier);
-    await this.checkpoints.save(tenant, { size, root, note });
+    const signed = await this.signer.signedSize(tenant, logId);
+    // Smaller than what was signed: a restored database. The signer refuses, and that is to be told.
+    const from = signed < size ? signed : size;
+    const { before, leaves, tree } = await this.#grow(tenant, logId, from, from + STEP < size ? from + STEP : size);
+    const claimed = { size: BigInt(tree.size), root: rootOf(tree), proof: extensionProof(before, leaves) };
+    const note = await this.signer.signCheckpoint(tenant, { logId, origin }, claimed);
+    this.#frontiers.set(logId, tree);
+    await this.checkpoints.save(tenant, { size: claimed.size, root: claimed.root, note });
   }
 
-  async #grow(tenant: TenantId, logId: string, size: bigint): Promise<Frontier> {
-    const known = this.#frontiers.get(logId) ?? emptyTree();
-    // Smaller than remembered: a restored database. From the start, and the custodian decides.
-    let frontier = BigInt(known.size) > size ? emptyTree() : known;
-    for (let from = BigInt(frontier.size); from < size; from = BigInt(frontier.size)) {
-      const to = from + PAGE < size ? from + PAGE : size;
-      const leaves = await this.checkpoints.leafHashes(tenant, from, to);
-      if (BigInt(leaves.length) !== to - from) throw new Error(`Leaves are missing between ${from} and ${to}.`);
-      for (const leaf of leaves) frontier = appendLeaf(frontier, leaf);
-    }
-    return frontier;
+  /** The tree of `to` records, and what a proof from the one of `from` needs. */
+  async #grow(tenant: TenantId, logId: string, from: bigint, to: bigint): Promise<Grown> {
+    const known = this.#frontiers.get(logId);
+    // What is remembered beyond `from` was never signed.
+    const start = known !== undefined && BigInt(known.size) <= from ? known : await this.#resumed(tenant, from);
+    const before = await this.#extend(tenant, start, from, () => undefined);
+    const leaves: Uint8Array[] = [];
+    const tree = await this.#extend(tenant, before, to, (leaf) => leaves.push(leaf));
+    return { before, leaves, tree };
   }
+
+  /** From the stored nodes, which prove nothing: the signer sees whether they fit. From the first record where some are missing. */
+  async #resumed(tenant: TenantId, size: bigint): Promise<Frontier> {
+    try {
+      return await frontierAt(Number(size), (level, index, width) => this.checkpoints.tileHashes(tenant, level, index, width));
+    } catch (error) {
+      if (error instanceof RangeError) return emptyTree();
+      throw error;
+    }
+  }
+
+  /** From the stored leaves, page by page; nodes above full tiles are stored on the way. */
+  async #extend(tenant: TenantId, tree: Frontier, to: bigint, onLeaf: (leaf: Uint8Array) => void): Promise<Frontier> {
+    let grown = tree;
+    for (let from = BigInt(tree.size); from < to; from = BigInt(grown.size)) {
+      const end = from + PAGE < to ? from + PAGE : to;
+      const nodes: TileNode[] = [];
+      const leaves = await this.checkpoints.leafHashes(tenant, from, end);
+      if (BigInt(leaves.length) !== end - from) throw new Error(`Leaves are missing between ${from} and ${end}.`);
+      for (const leaf of leaves) {
+        grown = growTree(grown, leaf, (node) => nodes.push(node));
+        onLeaf(leaf);
+      }
+      await this.checkpoints.saveNodes(tenant, nodes);
+    }
+    return grown;
+  }
+}
+
+interface Grown {
+  readonly before: Frontier;
+  readonly leaves: readonly Uint8Array[];
+  readonly tree: Frontier;
 }
 
 /** What tells one failure from another; of what is typed, the reason, because its message is for callers. */

@@ -27,3 +27,58 @@ export const recordsAnswer = z
 export type RecordsAnswer = { size: number; items: unknown[]; nextSeq?: number };
 
 export const checkpointAnswer = z.string().meta({ description: 'C2SP tlog-checkpoint: a signed note', id: 'Checkpoint' });
+
+export const listCheckpointsQuery = z
+  .strictObject({
+    beforeSize: z.coerce.number().int().min(1).optional().meta({ description: 'continue before this size' }),
+    limit: z.coerce.number().int().min(1).max(1000).default(100),
+  })
+  .meta({ id: 'ListCheckpointsQuery' });
+export type ListCheckpointsQuery = z.infer<typeof listCheckpointsQuery>;
+
+/** Every checkpoint that was ever signed, the largest first. */
+export const checkpointsAnswer = z
+  .object({
+    items: z.array(z.object({ size: z.int(), signedAt: z.iso.datetime({ precision: 6 }), note: checkpointAnswer })),
+    nextBeforeSize: z.int().optional().meta({ description: 'the `beforeSize` that continues the list' }),
+  })
+  .meta({ id: 'Checkpoints' });
+export type CheckpointsAnswer = z.infer<typeof checkpointsAnswer>;
+
+/** `<level>` or `entries`, then the index in groups of three digits, then `.p/<width>` for a tile that is not full (C2SP tlog-tiles). */
+const TILE = /^(entries|[0-6])\/((?!x000)(?:x[0-9]{3}\/){0,4}[0-9]{3})(?:\.p\/([1-9][0-9]{0,2}))?$/;
+const TILE_WIDTH = 256;
+
+/** What stands behind `tile/` in a path. */
+export const tilePath = z.object({
+  '*': z.string().transform((path, context): TileName => {
+    const [, level, digits, part] = TILE.exec(path) ?? [];
+    const width = part === undefined ? TILE_WIDTH : Number(part);
+    if (level !== undefined && digits !== undefined && width <= TILE_WIDTH && (part === undefined || width < TILE_WIDTH))
+      return { level: level === 'entries' ? level : Number(level), index: Number(digits.replaceAll(/\D/g, '')), width };
+    context.addIssue({
+      code: 'custom',
+      message: 'must be <level or entries>/<index> of C2SP tlog-tiles, with .p/<width> where it is not full',
+    });
+    return z.NEVER;
+  }),
+});
+export interface TileName {
+  readonly level: number | 'entries';
+  readonly index: number;
+  /** Hashes or entries in it: 256, or fewer. */
+  readonly width: number;
+}
+export const tileAnswer = z
+  .string()
+  .meta({ description: 'C2SP tlog-tiles: hashes of 32 bytes, or entries each after its length in two bytes' });
+
+export const logAnswer = z
+  .object({
+    logId: z.string(),
+    origin: z.string().meta({ description: 'the first line of its checkpoints' }),
+    vkeys: z.array(z.string()).meta({ description: 'verifier keys (C2SP signed-note), the newest first; pin yours from elsewhere' }),
+    signedSize: z.int().meta({ description: 'records under the newest checkpoint' }),
+  })
+  .meta({ id: 'Log' });
+export type LogAnswer = z.infer<typeof logAnswer>;

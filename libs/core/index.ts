@@ -28,6 +28,7 @@ export * from './ports/grants.js';
 export * from './ports/reads.js';
 export * from './ports/rules.js';
 export * from './ports/trail.js';
+export * from './ports/trail-formats.js';
 export * from './ports/writes.js';
 export * from './principal.js';
 export * from './policy-digest.js';

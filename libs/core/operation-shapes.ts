@@ -3,6 +3,7 @@ import type {
   AliasAnswer,
   AliasTarget,
   CatalogueEntryRequest,
+  CheckpointsAnswer,
   CreateKeyRequest,
   CreateKeyVersionRequest,
   CredentialId,
@@ -28,7 +29,9 @@ import type {
   LintAnswer,
   ListAliasesQuery,
   ListKeysQuery,
+  ListCheckpointsQuery,
   ListRecordsQuery,
+  LogAnswer,
   OnboardTenantAnswer,
   OnboardTenantRequest,
   OperationName,
@@ -58,6 +61,7 @@ import type {
   TenantId,
   TenantSummary,
   UntagKeyRequest,
+  TileName,
   ValidateDraftAnswer,
   WhoCanEntry,
   WhoCanQuery,
@@ -156,6 +160,10 @@ export interface OperationShapes {
 
   ListRecords: Shape<ListRecordsQuery, RecordsAnswer>;
   GetCheckpoint: Shape<undefined, string>;
+  ListCheckpoints: Shape<ListCheckpointsQuery, CheckpointsAnswer>;
+  /** The tile's bytes. */
+  GetTile: Shape<TileName, Uint8Array>;
+  GetLog: Shape<undefined, LogAnswer>;
   GetBundle: Shape<undefined, AsyncIterable<Uint8Array>>;
 }
 

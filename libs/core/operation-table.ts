@@ -102,5 +102,8 @@ export const OPERATIONS = {
 
   ListRecords:                     row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   GetCheckpoint:                   row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
+  ListCheckpoints:                 row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
+  GetTile:                         row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
+  GetLog:                          row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   GetBundle:                       row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
 } as const satisfies Record<OperationName, OperationRow>;

@@ -8,7 +8,7 @@ import { OPERATIONS } from './operation-table.js';
 import { Permit, type PermitTerms } from './permit.js';
 import type { Clock } from './ports/clock.js';
 import type { LimitedGrant } from './ports/grants.js';
-import type { Appended, Changes, Trail, TrailEntry } from './ports/trail.js';
+import type { Appended, Changes, Counted, ReadCounter, Trail, TrailEntry } from './ports/trail.js';
 import type { Writes } from './ports/writes.js';
 import type { Principal } from './principal.js';
 import { type Ending, type RecordDetails, recordBody } from './record.js';
@@ -58,8 +58,8 @@ export type Handlers<Names extends OperationName> = { readonly [Name in Names]: 
 
 export interface Answered<Operation extends OperationName> {
   readonly answer: AnswerOf<Operation>;
-  /** The record's place in its log. */
-  readonly seq: bigint;
+  /** The record's place in its log; undefined for a read that is recorded with others once the minute is over. */
+  readonly seq: bigint | undefined;
   /** To be wiped when the response has finished. */
   readonly secret: Uint8Array | undefined;
 }
@@ -75,6 +75,8 @@ export interface Lane {
 
 export interface PipelineParts extends Lane {
   readonly trail: Trail;
+  /** The auditor's, for its own reads. */
+  readonly readCounter?: ReadCounter;
   readonly clock: Clock;
   /** Reserved for operations that stop: nothing else occupies its connections. Default: the lane of all. */
   readonly stopLane?: Lane | undefined;
@@ -121,6 +123,7 @@ export class Pipeline<Names extends OperationName> {
         const done = await work(scene);
         const { verdict, error } = await this.#record(operation, call, scene, done, discarded);
         if (verdict.verdict === 'durable') return await this.#release(done, error, verdict.seq);
+        if (verdict.verdict === 'counted' && 'answer' in done) return { answer: done.answer, seq: undefined, secret: undefined };
         wipe(done);
         if ('answer' in done) discarded++;
       } catch (error) {
@@ -195,14 +198,16 @@ export class Pipeline<Names extends OperationName> {
     scene: Scene,
     done: Prepared<unknown> | Declined,
     discarded: number,
-  ): Promise<{ verdict: Appended; error: KeywardError | undefined }> {
+  ): Promise<{ verdict: Appended | Counted; error: KeywardError | undefined }> {
     const entry = (ending: Omit<Ending, 'discarded'>): TrailEntry =>
       this.#entry(operation, call, scene, { ...ending, discarded }, done.validUntil);
-    const { trail } = this.parts;
+    const { trail, readCounter } = this.parts;
     try {
       if ('error' in done) return { verdict: await trail.append(entry(done)), error: done.error };
       if (done.charges !== undefined && done.charges.length > 0) return await this.#charge(entry, done, done.charges);
       const success = entry({ error: undefined, details: done.details });
+      if (readCounter !== undefined && Object.keys(done.details).length === 0)
+        return { verdict: await readCounter.count(success), error: undefined };
       if (done.apply === undefined) return { verdict: await trail.append(success), error: undefined };
       return { verdict: await this.#change(this.#laneOf(operation).changes, scene, success, done.apply), error: undefined };
     } catch (error) {

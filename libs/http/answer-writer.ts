@@ -28,7 +28,8 @@ export class AnswerWriter {
       if (!Buffer.isBuffer(body)) body.destroy();
       else if (secret !== undefined) wipe(secret, body);
     });
-    reply.code(form.status).header('keyward-record', String(seq));
+    reply.code(form.status);
+    if (seq !== undefined) reply.header('keyward-record', String(seq));
     if (form.version !== undefined) reply.header('etag', `"${form.version(answer)}"`);
     if (form.type !== undefined) reply.header('content-type', form.type);
     // The last moment at which it can still be kept back.

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import {
   aliasAnswer,
   checkpointAnswer,
+  checkpointsAnswer,
   ciphertextAnswer,
   credentialSummary,
   dataKeyAnswer,
@@ -12,6 +13,7 @@ import {
   keyDescription,
   keyVersionSummary,
   lintAnswer,
+  logAnswer,
   onboardTenantAnswer,
   type OperationName,
   page,
@@ -27,6 +29,7 @@ import {
   stopAnswer,
   suspensionAnswer,
   tenantSummary,
+  tileAnswer,
   validateDraftAnswer,
   whoCanEntry,
 } from '#contract';
@@ -134,5 +137,8 @@ export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Na
 
   ListRecords:   read("Lists records of the tenant's log.", recordsAnswer),
   GetCheckpoint: { status: 200, type: 'text/plain; charset=utf-8', summary: 'Answers the newest signed checkpoint.', schema: checkpointAnswer, body: (note) => Buffer.from(note) },
+  ListCheckpoints: read('Lists every checkpoint that was ever signed, the largest first.', checkpointsAnswer),
+  GetTile:       { status: 200, type: 'application/octet-stream', summary: 'Answers one tile of the log (C2SP tlog-tiles).', schema: tileAnswer, body: (tile) => Buffer.from(tile) },
+  GetLog:        read('Tells the name, keys and size of the log.', logAnswer),
   GetBundle:     { status: 200, type: 'application/x-tar', summary: 'Streams everything that an offline verification needs.', schema: undefined, body: (tar) => Readable.from(tar, { objectMode: false }) },
 };

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { z } from 'zod';
 import { type TenantId, tenantId } from '#contract';
-import type { Checkpoints, LogToSign } from '#core';
+import type { Checkpoints, LogToSign, TrailNode } from '#core';
 import { reading } from './database-error.js';
 
 const LEAF_BYTES = 32;
@@ -38,8 +38,21 @@ export class DatabaseCheckpoints implements Checkpoints {
       ]);
       const leaves = rows[0]?.leaves ?? Buffer.alloc(0);
       if (leaves.length !== Number(to - from) * LEAF_BYTES) throw new Error('Records are missing, or the range is too long.');
-      return Array.from({ length: Number(to - from) }, (_, index) => leaves.subarray(index * LEAF_BYTES, (index + 1) * LEAF_BYTES));
+      return hashesIn(leaves);
     });
+  }
+
+  async tileHashes(tenant: TenantId, level: number, index: number, width: number): Promise<readonly Uint8Array[]> {
+    const { rows } = await reading(() =>
+      this.pool.query<{ hashes: Buffer | null }>('SELECT keyward.tile_hashes_of($1, $2, $3, $4) AS hashes', [tenant, level, index, width]),
+    );
+    return hashesIn(rows[0]?.hashes ?? Buffer.alloc(0));
+  }
+
+  async saveNodes(tenant: TenantId, nodes: readonly TrailNode[]): Promise<void> {
+    if (nodes.length === 0) return;
+    const values = [nodes.map(({ level }) => level), nodes.map(({ index }) => index), Buffer.concat(nodes.map(({ hash }) => hash))];
+    await reading(() => this.pool.query('SELECT keyward.save_nodes($1, $2, $3, $4)', [tenant, ...values]));
   }
 
   async save(
@@ -69,3 +82,6 @@ export class DatabaseCheckpoints implements Checkpoints {
     }
   }
 }
+
+const hashesIn = (joined: Buffer): Uint8Array[] =>
+  Array.from({ length: joined.length / LEAF_BYTES }, (_, index) => joined.subarray(index * LEAF_BYTES, (index + 1) * LEAF_BYTES));

@@ -314,16 +314,16 @@ describe('the stores', () => {
   });
 
   it('show an auditor the records, filtered and in pages', async () => {
-    const all = await auditor.auditReads.records(acme, { fromSeq: 0, limit: 1000 });
+    const all = await auditor.auditReads.records(customer, { fromSeq: 0, limit: 1000 });
     expect(all.items).toHaveLength(all.size);
     expect(all).not.toHaveProperty('nextSeq');
-    const page = await auditor.auditReads.records(acme, { fromSeq: 1, limit: 2 });
+    const page = await auditor.auditReads.records(customer, { fromSeq: 1, limit: 2 });
     expect(page).toMatchObject({ items: [{ seq: 1 }, { seq: 2 }], nextSeq: 3 });
-    expect((await auditor.auditReads.records(acme, { fromSeq: 0, limit: 10, op: 'Stop', outcome: 'succeeded' })).items).toMatchObject([
+    expect((await auditor.auditReads.records(customer, { fromSeq: 0, limit: 10, op: 'Stop', outcome: 'succeeded' })).items).toMatchObject([
       { op: 'Stop', writer: 'keyward_key_plane' },
     ]);
     let count = 0;
-    for await (const { leafHash } of auditor.auditReads.entries(acme, BigInt(all.size))) count += leafHash.length / 32;
+    for await (const { leafHash } of auditor.auditReads.entries(customer, BigInt(all.size))) count += leafHash.length / 32;
     expect(count).toBe(all.size);
   });
 
@@ -336,7 +336,7 @@ describe('the stores', () => {
     await expect(checkpoints.leafHashes(tenant, 0n, size + 1n)).rejects.toMatchObject({ code: 'unavailable' });
     await checkpoints.save(tenant, { size, root: bytes(9), note: 'newest' });
     await checkpoints.save(tenant, { size: size - 1n, root: bytes(8), note: 'older' });
-    expect(await auditor.auditReads.checkpoint(acme)).toEqual({ note: 'newest', size });
+    expect(await auditor.auditReads.checkpoint(customer)).toEqual({ note: 'newest', size });
     expect((await checkpoints.logsToSign()).map((log) => log.tenant)).toEqual(['platform']);
     let inner: boolean | undefined;
     expect(

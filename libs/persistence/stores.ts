@@ -9,6 +9,7 @@ import { type DatabaseSettings, openReadPool, RESERVED } from './connection.js';
 import { openDatabase } from './database.js';
 import { reading } from './database-error.js';
 import { DatabaseReads } from './lists.js';
+import { DatabaseReadCounter } from './read-counter.js';
 import { DatabaseRules } from './rule-store.js';
 import { DatabaseSeals } from './seals.js';
 import { checkStartup, type Startup } from './startup.js';
@@ -42,6 +43,7 @@ export interface KeyPlaneStore extends DeciderStore {
 export type DataPlaneStore = DeciderStore;
 export interface AuditorStore extends DeciderStore {
   readonly auditReads: AuditReads;
+  readonly readCounter: DatabaseReadCounter;
 }
 export interface WorkerStore extends Store {
   readonly checkpoints: Checkpoints;
@@ -86,6 +88,7 @@ export async function openAuditorStore(settings: AppenderOptions): Promise<Audit
   const trail = new Appender(settings);
   return {
     ...{ startup, trail, rules: new DatabaseRules(pool), auditReads: new DatabaseAuditReads(lists) },
+    readCounter: new DatabaseReadCounter(pool),
     ping: () => bothAnswer(pool, trail),
     close: () => closed(trail.close(), pool.end(), lists.destroy()),
   };

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
-import { KeywardError } from '#core';
+import { KeywardError, StaleSnapshot } from '#core';
 import type { TenantId } from '#contract';
 import { ANSWER_TIMEOUT_MS, surelyFailed } from './connection.js';
 import { databaseUnavailable } from './database-error.js';
@@ -60,7 +60,7 @@ export async function readTransaction<Answer>(
       throw error;
     }
   } catch (error) {
-    throw error instanceof KeywardError ? error : databaseUnavailable(error);
+    throw error instanceof KeywardError || error instanceof StaleSnapshot ? error : databaseUnavailable(error);
   } finally {
     await runner.release();
   }

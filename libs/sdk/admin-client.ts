@@ -3,6 +3,7 @@ import { z } from 'zod';
 import {
   aliasAnswer,
   type aliasTarget,
+  checkpointsAnswer,
   type catalogueEntryRequest,
   type createKeyRequest,
   type createKeyVersionRequest,
@@ -19,6 +20,7 @@ import {
   keyVersionSummary,
   lintAnswer,
   type listKeysQuery,
+  logAnswer,
   type listRecordsQuery,
   onboardTenantAnswer,
   type onboardTenantRequest,
@@ -45,7 +47,9 @@ import {
   validateDraftAnswer,
   whoCanEntry,
 } from '#contract';
+import { type Bundle, parseCheckpoint, tiledLog } from '#trail';
 import { bearerOf, type Proof } from './bearer.js';
+import { KeywardError } from './errors.js';
 import { PlaneCalls } from './plane-calls.js';
 import type { Patience } from './retries.js';
 import { type Connection, Transport } from './transport.js';
@@ -283,6 +287,27 @@ export class KeywardAdmin {
   /** The signed note, as text. */
   checkpoint(tenant: string): Promise<string> {
     return this.#audit.readText(at`/v1/tenants/${tenant}/checkpoint`);
+  }
+  listCheckpoints(tenant: string, query: { readonly beforeSize?: number; readonly limit?: number } = {}) {
+    return this.#audit.read(checkpointsAnswer, at`/v1/tenants/${tenant}/checkpoints`, query);
+  }
+  log(tenant: string) {
+    return this.#audit.read(logAnswer, at`/v1/tenants/${tenant}/log`);
+  }
+  /** The whole log, read tile by tile as it is verified: for `verifyLog` of the trail library. */
+  async tiledLog(tenant: string): Promise<Bundle> {
+    const checkpoint = await this.checkpoint(tenant);
+    const { vkeys } = await this.log(tenant);
+    const { items } = await this.listCheckpoints(tenant, { beforeSize: Number(parseCheckpoint(checkpoint).size), limit: 1000 });
+    const head = { checkpoint, vkeys, checkpoints: items.map(({ note }) => note).reverse() };
+    return tiledLog(head, async (path) => {
+      try {
+        return await this.#audit.readBytes(`${at`/v1/tenants/${tenant}`}/${path}`);
+      } catch (error) {
+        if (error instanceof KeywardError && error.code === 'not-found') return undefined;
+        throw error;
+      }
+    });
   }
   /** The tar that `keyward verify` reads, as a stream. */
   bundle(tenant: string): Promise<Readable> {

@@ -35,7 +35,11 @@ export class PlaneCalls {
   }
 
   async readText(path: string): Promise<string> {
-    return (await this.#read(path, {})).body.toString('utf8');
+    return (await this.readBytes(path)).toString('utf8');
+  }
+
+  async readBytes(path: string): Promise<Buffer> {
+    return (await this.#read(path, {})).body;
   }
 
   async change<Schema extends z.ZodType<object>>(schema: Schema, call: Change): Promise<z.output<Schema> & Told> {

@@ -13,6 +13,7 @@ import type {
   RuleRow,
   WrappedKeyVersion,
 } from '#core';
+import { aTree } from './claimed-tree.js';
 
 /** An implementation of the port under test; the three may be one object. */
 export interface CustodyUnderTest {
@@ -326,7 +327,6 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
     });
 
     describe('checkpoints', () => {
-      const root = (byte: number) => Buffer.alloc(32, byte);
       const aLog = async (tenant = ACME) => {
         const logId = newLogId(Date.now());
         const { publicKey } = await under.key.createLogKey(new Permit({ operation: 'OnboardTenant', tenant }), logId);
@@ -343,54 +343,58 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       it('signs the log of the attempt that succeeded', async () => {
         await aLog();
         const { log } = await aLog();
-        await expect(under.signer.signCheckpoint(ACME, log, 1n, root(1))).resolves.toContain('\n1\n');
+        await expect(under.signer.signCheckpoint(ACME, log, aTree(1))).resolves.toContain('\n1\n');
       });
 
       it("refuses another log under this one's name, which the same key would sign", async () => {
         const [{ log }, other] = [await aLog(), await aLog()];
-        await under.signer.signCheckpoint(ACME, log, 5n, root(5));
-        const attempt = under.signer.signCheckpoint(ACME, { ...other.log, origin: log.origin }, 5n, root(6));
+        await under.signer.signCheckpoint(ACME, log, aTree(5));
+        const attempt = under.signer.signCheckpoint(ACME, { ...other.log, origin: log.origin }, aTree(5, 0, 1));
         await expect(attempt).rejects.toMatchObject({ reason: expect.stringContaining('checkpoint-refused') });
       });
 
       it('does not remember what it could not sign for want of a key', async () => {
         const tenant = 'late-comer' as TenantId;
         const log = { logId: newLogId(Date.now()), origin: 'keyward.example/late-comer' };
-        await expect(under.signer.signCheckpoint(tenant, log, 9n, root(9))).rejects.toThrow(CustodyUnavailable);
+        await expect(under.signer.signCheckpoint(tenant, log, aTree(9))).rejects.toThrow(CustodyUnavailable);
         await aLog(tenant);
-        await expect(under.signer.signCheckpoint(tenant, log, 1n, root(1))).resolves.toContain('\n1\n');
+        await expect(under.signer.signCheckpoint(tenant, log, aTree(1))).resolves.toContain('\n1\n');
       });
 
       it("signs a checkpoint that verifies under the log's key", async () => {
         const { log, publicKey } = await aLog();
-        const note = await under.signer.signCheckpoint(ACME, log, 5n, root(5));
+        const note = await under.signer.signCheckpoint(ACME, log, aTree(5));
         const { body, name, signature } = takeApart(note);
-        expect(body).toBe(`${log.origin}\n5\n${root(5).toString('base64')}\n`);
+        expect(body).toBe(`${log.origin}\n5\n${Buffer.from(aTree(5).root).toString('base64')}\n`);
         expect(name).toBe(log.origin);
         expect(verify(null, Buffer.from(body), ed25519(publicKey), signature)).toBe(true);
       });
 
       it('signs a grown tree, and the same one again', async () => {
         const { log } = await aLog();
-        await under.signer.signCheckpoint(ACME, log, 5n, root(5));
-        await expect(under.signer.signCheckpoint(ACME, log, 5n, root(5))).resolves.toContain('\n5\n');
-        await expect(under.signer.signCheckpoint(ACME, log, 6n, root(6))).resolves.toContain('\n6\n');
+        expect(await under.signer.signedSize(ACME, log.logId)).toBe(0n);
+        await under.signer.signCheckpoint(ACME, log, aTree(5));
+        expect(await under.signer.signedSize(ACME, log.logId)).toBe(5n);
+        await expect(under.signer.signCheckpoint(ACME, log, aTree(5, 5))).resolves.toContain('\n5\n');
+        await expect(under.signer.signCheckpoint(ACME, log, aTree(6, 5))).resolves.toContain('\n6\n');
       });
 
       it.each([
-        ['a smaller tree', 4n, 4, undefined],
-        ['another root at the same size', 5n, 9, undefined],
-        ['another origin', 6n, 6, 'keyward.example/globex'],
-      ])('refuses %s', async (_what, size, byte, origin) => {
+        ['a smaller tree', aTree(4), undefined],
+        ['another root at the same size', aTree(5, 5, 1), undefined],
+        ['another origin', aTree(6, 5), 'keyward.example/globex'],
+        ['a larger tree with another beginning', aTree(6, 5, 1), undefined],
+        ['a larger tree without a proof', { ...aTree(6, 5), proof: [] }, undefined],
+      ])('refuses %s', async (_what, tree, origin) => {
         const { log } = await aLog();
-        await under.signer.signCheckpoint(ACME, log, 5n, root(5));
-        const attempt = under.signer.signCheckpoint(ACME, { ...log, origin: origin ?? log.origin }, size, root(byte));
+        await under.signer.signCheckpoint(ACME, log, aTree(5));
+        const attempt = under.signer.signCheckpoint(ACME, { ...log, origin: origin ?? log.origin }, tree);
         await expect(attempt).rejects.toMatchObject({ code: 'internal', reason: expect.stringContaining('checkpoint-refused') });
       });
 
       it('refuses an origin that would add lines to the note', async () => {
         const { log } = await aLog();
-        await expect(under.signer.signCheckpoint(ACME, { ...log, origin: 'a\n9\n' }, 1n, root(1))).rejects.toThrow();
+        await expect(under.signer.signCheckpoint(ACME, { ...log, origin: 'a\n9\n' }, aTree(1))).rejects.toThrow();
       });
     });
   });

@@ -14,6 +14,7 @@ import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KeyBindingBroken, Keywa
 import type {
   BoundRow,
   CheckpointSigner,
+  ClaimedTree,
   Custody,
   CustodyCapabilities,
   GeneratedDataKey,
@@ -27,6 +28,7 @@ import type {
   WrappedKeyVersion,
 } from '#core';
 import { bindingMessage, checkpointBody, CheckpointRefused, ruleMessage, signedNote, spendToBind } from '#custody/socket';
+import { verifyConsistency } from '#trail';
 
 const KW_IV = Buffer.alloc(8, 0xa6);
 const TAG_BYTES = 16;
@@ -139,23 +141,29 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
   async signCheckpoint(
     tenant: TenantId,
     log: { readonly logId: string; readonly origin: string },
-    size: bigint,
-    root: Uint8Array,
+    { size, root, proof }: ClaimedTree,
   ): Promise<string> {
     this.#reach('signCheckpoint');
     const body = checkpointBody(log.origin, size, root);
     const pair = this.#logKeys.get(tenant);
     if (pair === undefined) throw new CustodyUnavailable('the tenant has no log key on this token');
-    this.#claim(`${tenant}/${log.logId}`, { size, root: Buffer.from(root).toString('hex'), origin: log.origin });
+    this.#claim(`${tenant}/${log.logId}`, { size, root: Buffer.from(root).toString('hex'), origin: log.origin }, proof);
     return signedNote(log.origin, body, rawPublicKey(pair.publicKey), sign(null, Buffer.from(body), pair.privateKey));
   }
 
-  #claim(name: string, next: { size: bigint; root: string; origin: string }): void {
+  async signedSize(tenant: TenantId, logId: string): Promise<bigint> {
+    return this.#signed.get(`${tenant}/${logId}`)?.size ?? 0n;
+  }
+
+  #claim(name: string, next: { size: bigint; root: string; origin: string }, proof: readonly Uint8Array[]): void {
     const known = this.#signed.get(name);
     const forks =
       known && (next.size < known.size || next.origin !== known.origin || (next.size === known.size && next.root !== known.root));
     const taken = known === undefined && this.#signed.values().some(({ origin }) => origin === next.origin);
-    if (forks || taken) throw new CheckpointRefused('a fork');
+    const [from, to] = [known, next].map((tree) => ({ size: Number(tree?.size ?? 0), root: Buffer.from(tree?.root ?? '', 'hex') }));
+    const grows =
+      known === undefined || verifyConsistency({ fromSize: from!.size, fromRoot: from!.root, toSize: to!.size, toRoot: to!.root, proof });
+    if (forks || taken || !grows) throw new CheckpointRefused('a fork');
     this.#signed.set(name, next);
   }
 

@@ -1,5 +1,16 @@
 import { z } from 'zod';
-import { type BundleEntry, type FailedReport, leafHash, type VerificationReport, verifyBundle, vkey } from './index.js';
+import {
+  type BundleEntry,
+  encodeEntries,
+  type FailedReport,
+  type FetchTile,
+  leafHash,
+  tiledLog,
+  type VerificationReport,
+  verifyBundle,
+  verifyLog,
+  vkey,
+} from './index.js';
 import { concat, fromUtf8, utf8 } from './octets.js';
 import {
   bundleOf,
@@ -71,7 +82,7 @@ const MUTATIONS: readonly Mutation[] = [
   [
     'a forged record with its tile hash',
     ({ entries: log }) => void (log[300] = entryAt(300, { body: { outcome: 'failed' } })),
-    { code: 'root-mismatch' },
+    { code: 'root-mismatch', between: { from: 0, to: SIZE } },
   ],
   [
     'a forged record with its tile hash beside a careless change',
@@ -164,6 +175,97 @@ const MUTATIONS: readonly Mutation[] = [
   ],
 ];
 
+/** The same with what was signed on the way: after 100, 256, 400 and 599 records. */
+const withHistory = (): SampleLog => ({
+  ...aLog(),
+  checkpoints: [100, 256, 400, 599].map((size) => checkpointOver(BASE.entries.slice(0, size))),
+});
+
+describe('a bundle with earlier checkpoints', () => {
+  it('stands', async () => {
+    expect(await verify(withHistory())).toMatchObject({ status: 'verified', size: SIZE });
+  });
+
+  it.each([
+    [0, { from: 0, to: 100 }],
+    [99, { from: 0, to: 100 }],
+    [100, { from: 100, to: 256 }],
+    [300, { from: 256, to: 400 }],
+    [599, { from: 599, to: 600 }],
+  ])('names the two around record %i when its stored hash was recomputed too', async (index, between) => {
+    const log = withHistory();
+    log.entries[index] = entryAt(index, { body: { outcome: 'failed' } });
+    const message = expect.stringContaining(`of size ${between.from} and ${between.to}.`);
+    expect(await verify(log)).toEqual({ status: 'failed', code: 'root-mismatch', between, message });
+  });
+
+  it('shows that a log was signed twice', async () => {
+    const log = withHistory();
+    log.entries[300] = entryAt(300, { body: { outcome: 'failed' } });
+    expect(await verify(signedAgain(log))).toMatchObject({ code: 'inconsistent-checkpoint', between: { from: 256, to: 400 } });
+  });
+
+  const elsewhere = BASE.entries.slice(0, 256).map((entry, index) => (index === 9 ? entryAt(9, { body: { outcome: 'failed' } }) : entry));
+  it.each([
+    ['an unknown signer', [checkpointOver(elsewhere, { key: stranger })], 'unknown-signer'],
+    ['a foreign origin', [checkpointOver(BASE.entries.slice(0, 256), { origin: FOREIGN_ORIGIN })], 'foreign-origin'],
+    ['the newest again', [BASE.checkpoint], 'malformed-bundle'],
+    ['a larger one', [checkpointOver([...BASE.entries, entryAt(600)])], 'malformed-bundle'],
+    ['no note', ['nonsense'], 'malformed-note'],
+  ])('is refused with one of %s', async (_, checkpoints, code) => {
+    expect(await verify({ ...aLog(), checkpoints })).toMatchObject({ status: 'failed', code });
+  });
+
+  it('is refused when they are no JSON strings', async () => {
+    const head = [tarFile({ path: 'checkpoint', bytes: utf8(BASE.checkpoint) }), tarFile({ path: 'vkey', bytes: utf8(`${LOG_VKEY}\n`) })];
+    for (const text of ['{}\n', 'nonsense\n', ''])
+      expect(await verifyBundle(concat(...head, tarFile({ path: 'checkpoints.jsonl', bytes: utf8(text) }), tarEnd()))).toMatchObject({
+        code: 'malformed-bundle',
+      });
+  });
+});
+
+describe('a log that is read tile by tile', () => {
+  const { checkpoint } = BASE;
+  const tileOf = async (path: string, log: SampleLog = BASE): Promise<Uint8Array> => {
+    const [, kind, place] = /^tile\/(0|entries)\/(.*)$/.exec(path)!;
+    const index = Number(place!.slice(0, 3));
+    const part = log.entries.slice(256 * index, 256 * (index + 1));
+    return kind === '0' ? concat(...part.map((entry) => entry.leafHash)) : encodeEntries(part.map(({ bytes }) => bytes));
+  };
+  const verifyTiles = (fetch: FetchTile, checkpoints: string[] = []) =>
+    verifyLog(async () => tiledLog({ checkpoint, vkeys: [], checkpoints }, fetch), { vkey: LOG_VKEY });
+
+  it('stands, and each tile is asked for once', async () => {
+    const asked: string[] = [];
+    expect(await verifyTiles((path) => (asked.push(path), tileOf(path)))).toMatchObject({ status: 'verified', size: SIZE, pinned: true });
+    expect(asked).toEqual(['000', '001', '002.p/88'].flatMap((name) => [`tile/entries/${name}`, `tile/0/${name}`]));
+  });
+
+  it('names the first bad record, or the checkpoints around it', async () => {
+    const log = aLog();
+    log.entries[300] = flip(log.entries[300]!, 200, 0x41);
+    expect(await verifyTiles((path) => tileOf(path, log))).toMatchObject({ code: 'record-changed', index: 300 });
+    log.entries[300] = entryAt(300, { body: { outcome: 'failed' } });
+    expect(await verifyTiles((path) => tileOf(path, log), withHistory().checkpoints)).toMatchObject({ between: { from: 256, to: 400 } });
+  });
+
+  it('is refused when a tile is missing', async () => {
+    const fetch: FetchTile = async (path) => (path === 'tile/entries/001' ? undefined : tileOf(path));
+    expect(await verifyTiles(fetch)).toMatchObject({ code: 'missing-tile' });
+  });
+
+  it.each([
+    ['too narrow', (tile: Uint8Array) => tile.slice(0, -32), 'wrong-tile-width'],
+    ['cut off', (tile: Uint8Array) => tile.slice(0, -1), 'malformed-bundle'],
+    ['too wide', (tile: Uint8Array) => concat(tile, new Uint8Array(32)), 'wrong-tile-width'],
+  ])('is refused when a tile is %s', async (_, change, code) => {
+    expect(await verifyTiles(async (path) => (path === 'tile/0/001' ? change(await tileOf(path)) : await tileOf(path)))).toMatchObject({
+      code,
+    });
+  });
+});
+
 describe('a bundle', () => {
   it.each([0, 1, 255, 256, 257, 600])('of %i records stands', async (size) => {
     const log = sampleLog(size);
@@ -192,7 +294,7 @@ describe('a bundle', () => {
   it('with a forged record tells where the tampered part lies', async () => {
     const log = aLog();
     log.entries[300] = entryAt(300, { body: { outcome: 'failed' } });
-    expect(await verify(log)).toMatchObject({ message: expect.stringContaining('the tampered part lies before size 600') });
+    expect(await verify(log)).toMatchObject({ message: expect.stringContaining('checkpoints of size 0 and 600') });
   });
 
   it('may arrive in pieces of any length', async () => {

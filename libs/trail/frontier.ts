@@ -1,5 +1,8 @@
 import { EMPTY_ROOT, HASH_BYTES, nodeHash } from './tree-hash.js';
 
+/** A tile has 2^8 hashes. */
+export const TILE_HEIGHT = 8;
+
 /**
  * All that a log must remember to go on: the roots of the perfect subtrees that `size` leaves make, largest first
  * (a compact range from 0). At most 53 hashes.
@@ -11,11 +14,28 @@ export interface Frontier {
 
 export const emptyTree = (): Frontier => ({ size: 0, nodes: [] });
 
+/** The root of a full tile: a hash of the tile above it (C2SP tlog-tiles). */
+export interface TileNode {
+  /** Of the tile that it belongs to, from 1. */
+  readonly level: number;
+  /** Among all hashes of this level. */
+  readonly index: number;
+  readonly hash: Uint8Array;
+}
+
 /** The tree with one more leaf; `leafHash` is 32 bytes. The given one stays as it was. */
-export function appendLeaf({ size, nodes }: Frontier, leafHash: Uint8Array): Frontier {
+export const appendLeaf = (tree: Frontier, leafHash: Uint8Array): Frontier => growTree(tree, leafHash, () => undefined);
+
+/** The same; `onTile` is told of each tile that this leaf completes, the lowest first. */
+export function growTree({ size, nodes }: Frontier, leafHash: Uint8Array, onTile: (node: TileNode) => void): Frontier {
   const kept = nodes.slice();
   let node = leafHash;
-  for (let odd = size; odd % 2 === 1; odd = (odd - 1) / 2) node = nodeHash(kept.pop()!, node);
+  let height = 0;
+  for (let odd = size; odd % 2 === 1; odd = (odd - 1) / 2) {
+    node = nodeHash(kept.pop()!, node);
+    height++;
+    if (height % TILE_HEIGHT === 0) onTile({ level: height / TILE_HEIGHT, index: (odd - 1) / 2, hash: node });
+  }
   kept.push(node);
   return { size: size + 1, nodes: kept };
 }

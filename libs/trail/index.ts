@@ -1,7 +1,8 @@
 export { type ByteSource, ByteReader } from './byte-reader.js';
 export { type Checkpoint, CheckpointRefused, formatCheckpointBody, logIdOf, parseCheckpoint, type TreeHead } from './checkpoint.js';
 export { encodeRecord, type EncodingProblem, MAX_BODY_BYTES, MAX_RECORD_BYTES, RecordUnencodable } from './encode-record.js';
-export { appendLeaf, decodeFrontier, emptyTree, encodeFrontier, type Frontier, rootOf } from './frontier.js';
+export { extensionProof } from './extension-proof.js';
+export { appendLeaf, decodeFrontier, emptyTree, encodeFrontier, type Frontier, growTree, rootOf, type TileNode } from './frontier.js';
 export { parseRecord, type RecordProblem, RecordRefused } from './parse-record.js';
 export { consistencyProof, inclusionProof, treeRoot } from './proofs.js';
 export { type Bundle, BundleRefused, type BundleTile, readBundle } from './read-bundle.js';
@@ -16,10 +17,12 @@ export {
   verifyNote,
 } from './signed-note.js';
 export { type RecordPosition, spliceRecord } from './splice-record.js';
-export { decodeEntries, decodeHashes, encodeEntries, MAX_ENTRY_BYTES, TILE_WIDTH, tilePath } from './tiles.js';
+export { type FetchTile, tiledLog } from './tiled-log.js';
+export { frontierAt, type ReadHashTile, TileProofs } from './tile-proofs.js';
+export { decodeEntries, decodeHashes, encodeEntries, MAX_ENTRY_BYTES, TILE_WIDTH, type TileKind, tilePath } from './tiles.js';
 export { EMPTY_ROOT, HASH_BYTES, leafHash, nodeHash } from './tree-hash.js';
 export { keyId, parseVkey, type VerifierKey, VerifierKeyRefused, vkey } from './verifier-key.js';
 export type { FailedReport, VerificationFailure, VerificationReport, VerifiedReport } from './verify/report.js';
-export { verifyBundle } from './verify-bundle.js';
+export { verifyBundle, verifyLog, type VerifyOptions } from './verify-bundle.js';
 export { verifyConsistency, verifyInclusion } from './verify-proofs.js';
 export { type BundleEntry, type BundleSource, writeBundle } from './write-bundle.js';

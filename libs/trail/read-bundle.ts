@@ -9,18 +9,20 @@ export interface BundleTile {
   readonly hashes: readonly Uint8Array[];
 }
 
+/** A whole log, wherever it comes from. Nothing of it is verified. */
 export interface Bundle {
-  /** Unverified. */
   readonly checkpoint: string;
-  /** Unverified verifier keys, as they claim to be the log's. */
+  /** Verifier keys, as they claim to be the log's. */
   readonly vkeys: readonly string[];
+  /** Smaller checkpoints of the log, in their order; there may be none. */
+  readonly checkpoints: readonly string[];
   /** From record 0 on; to be read once. @throws BundleRefused */
   readonly tiles: AsyncIterable<BundleTile>;
 }
 
 export class BundleRefused extends Error {
   constructor(
-    readonly code: 'malformed-bundle' | 'wrong-tile-width',
+    readonly code: 'malformed-bundle' | 'wrong-tile-width' | 'missing-tile',
     detail: string,
     cause?: unknown,
   ) {
@@ -29,8 +31,10 @@ export class BundleRefused extends Error {
   }
 }
 
+export const CHECKPOINTS_FILE = 'checkpoints.jsonl';
+
 /**
- * Opens what `writeBundle` wrote: these files in this order and no others. Reads the first two; the tiles are read as they are asked
+ * Opens what `writeBundle` wrote: these files in this order and no others. Reads all but the tiles; these are read as they are asked
  * for, one in memory at a time. Verifies nothing. @throws BundleRefused
  */
 export async function readBundle(reader: ByteReader): Promise<Bundle> {
@@ -38,14 +42,31 @@ export async function readBundle(reader: ByteReader): Promise<Bundle> {
   const checkpoint = textOf(await nextFile(files), 'checkpoint');
   const keys = textOf(await nextFile(files), 'vkey');
   if (!keys.endsWith('\n')) throw malformed('Its vkey file does not end in a newline.');
-  return { checkpoint, vkeys: keys.slice(0, -1).split('\n'), tiles: readTiles(files) };
+  const next = await nextFile(files);
+  const more = next?.path === CHECKPOINTS_FILE;
+  const checkpoints = more ? notesIn(textOf(next, CHECKPOINTS_FILE)) : [];
+  return { checkpoint, vkeys: keys.slice(0, -1).split('\n'), checkpoints, tiles: readTiles(files, more ? await nextFile(files) : next) };
 }
 
-async function* readTiles(files: AsyncGenerator<TarFile>): AsyncGenerator<BundleTile> {
+function notesIn(text: string): string[] {
+  try {
+    return text
+      .trimEnd()
+      .split('\n')
+      .map((line) => {
+        const note: unknown = JSON.parse(line);
+        if (typeof note !== 'string') throw new SyntaxError('not a string');
+        return note;
+      });
+  } catch (cause) {
+    throw malformed(`Its ${CHECKPOINTS_FILE} is not one JSON string a line.`, cause);
+  }
+}
+
+async function* readTiles(files: AsyncGenerator<TarFile>, first: TarFile | undefined): AsyncGenerator<BundleTile> {
   let width = TILE_WIDTH;
-  for (let index = 0; ; index++) {
-    const file = await nextFile(files);
-    if (file === undefined) return;
+  let file = first;
+  for (let index = 0; file !== undefined; index++, file = await nextFile(files)) {
     if (width < TILE_WIDTH) throw new BundleRefused('wrong-tile-width', 'A tile follows one that is not full.');
     const entries = decode(decodeEntries, file);
     const hashFile = await nextFile(files);

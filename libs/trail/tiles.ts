@@ -5,11 +5,14 @@ import { HASH_BYTES } from './tree-hash.js';
 export const TILE_WIDTH = 256;
 export const MAX_ENTRY_BYTES = 65_535;
 
+/** A level of hashes, or the records themselves. */
+export type TileKind = 'entries' | `${number}`;
+
 /**
- * Path of a tile of the lowest level (C2SP tlog-tiles): `tile/0/<N>` for hashes, `tile/entries/<N>` for entries; N in groups of three
- * digits, all but the last with an `x` before; `.p/<W>` for a tile of `width` < 256.
+ * Path of a tile (C2SP tlog-tiles): `tile/<level>/<N>` for hashes, `tile/entries/<N>` for entries; N in groups of three digits, all but
+ * the last with an `x` before; `.p/<W>` for a tile of `width` < 256.
  */
-export function tilePath(kind: '0' | 'entries', index: number, width: number): string {
+export function tilePath(kind: TileKind, index: number, width: number): string {
   const digits = String(index);
   const groups = digits.padStart(Math.ceil(digits.length / 3) * 3, '0').match(/.../g) ?? [];
   const path = groups.map((group, i) => (i < groups.length - 1 ? `x${group}` : group)).join('/');

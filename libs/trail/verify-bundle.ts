@@ -1,7 +1,7 @@
 import { ByteReader, type ByteSource } from './byte-reader.js';
 import { CheckpointRefused } from './checkpoint.js';
 import { base64 } from './octets.js';
-import { BundleRefused, readBundle } from './read-bundle.js';
+import { type Bundle, BundleRefused, readBundle } from './read-bundle.js';
 import { NoteRefused } from './signed-note.js';
 import { parseVkey, VerifierKeyRefused } from './verifier-key.js';
 import { checkSignature } from './verify/check-signature.js';
@@ -9,27 +9,39 @@ import { compare } from './verify/compare.js';
 import { recomputeRoot } from './verify/recompute-root.js';
 import { type FailedReport, VerificationFailed, type VerificationReport } from './verify/report.js';
 
+/** `vkey`: the log's key as the auditor pinned it earlier. */
+export interface VerifyOptions {
+  readonly vkey?: string | undefined;
+}
+
 /**
  * Verifies an exported log offline: read → check the signature → recompute the root from all records → compare.
- * `vkey` is the log's key as the auditor pinned it earlier; without one the bundle is only checked against its own, and the report
- * says `pinned: false`. Reads the bundle once, one tile in memory at a time.
+ * Without a pinned key the bundle is only checked against its own, and the report says `pinned: false`. Reads the bundle once, one tile in
+ * memory at a time.
  * A bundle that does not stand is a report, never an error. @throws VerifierKeyRefused when the pinned key itself is none
  */
-export async function verifyBundle(source: ByteSource, options: { readonly vkey?: string | undefined } = {}): Promise<VerificationReport> {
-  const pinned = options.vkey === undefined ? undefined : parseVkey(options.vkey);
+export async function verifyBundle(source: ByteSource, options: VerifyOptions = {}): Promise<VerificationReport> {
   const reader = new ByteReader(source);
   try {
-    const bundle = await readBundle(reader);
-    const signed = await checkSignature(bundle, pinned);
-    const found = await recomputeRoot(bundle.tiles, signed.logId);
-    compare(signed.checkpoint, found);
+    return await verifyLog(() => readBundle(reader), options);
+  } finally {
+    await reader.close();
+  }
+}
+
+/** The same for a log from anywhere, as one that is read tile by tile (`tiledLog`). @throws what `open` and its tiles throw, and VerifierKeyRefused */
+export async function verifyLog(open: () => Promise<Bundle>, { vkey }: VerifyOptions = {}): Promise<VerificationReport> {
+  const pinned = vkey === undefined ? undefined : parseVkey(vkey);
+  try {
+    const log = await open();
+    const signed = await checkSignature(log, pinned);
+    const found = await recomputeRoot(log.tiles, signed.logId, signed.earlier);
+    await compare(signed, found);
     const { origin, root } = signed.checkpoint;
     const times = found.firstAt === undefined || found.lastAt === undefined ? {} : { firstAt: found.firstAt, lastAt: found.lastAt };
     return { status: 'verified', origin, size: found.count, root: base64(root), ...times, pinned: signed.pinned };
   } catch (error) {
     return failure(error);
-  } finally {
-    await reader.close();
   }
 }
 

@@ -1,4 +1,5 @@
 import { concat, utf8 } from './octets.js';
+import { CHECKPOINTS_FILE } from './read-bundle.js';
 import { tarEnd, tarFile } from './tar.js';
 import { encodeEntries, TILE_WIDTH, tilePath } from './tiles.js';
 
@@ -13,18 +14,22 @@ export interface BundleSource {
   readonly checkpoint: string;
   /** Verifier keys of the log. */
   readonly vkeys: readonly string[];
+  /** Smaller checkpoints of the same log, in their order: they narrow down where a log was tampered with. */
+  readonly checkpoints?: readonly string[] | undefined;
   /** From record 0 on, in order. */
   readonly entries: AsyncIterable<BundleEntry>;
 }
 
 /**
- * A log as a tar of `checkpoint`, `vkey` (one key a line) and, for each 256 records, `tile/entries/<N>` and `tile/0/<N>`
+ * A log as a tar of `checkpoint`, `vkey` (one key a line), `checkpoints.jsonl` (one JSON string a line, where there are any) and, for each 256 records, `tile/entries/<N>` and `tile/0/<N>`
  * (C2SP tlog-tiles). The hashes are the stored ones, not computed ones: beside the signed root they show which record was changed.
  * Checks nothing, holds at most 256 records at a time. @throws RangeError for a record over 65,535 bytes
  */
-export async function* writeBundle({ checkpoint, vkeys, entries }: BundleSource): AsyncGenerator<Uint8Array> {
+export async function* writeBundle({ checkpoint, vkeys, checkpoints = [], entries }: BundleSource): AsyncGenerator<Uint8Array> {
   yield tarFile({ path: 'checkpoint', bytes: utf8(checkpoint) });
   yield tarFile({ path: 'vkey', bytes: utf8(vkeys.map((key) => `${key}\n`).join('')) });
+  if (checkpoints.length > 0)
+    yield tarFile({ path: CHECKPOINTS_FILE, bytes: utf8(checkpoints.map((note) => `${JSON.stringify(note)}\n`).join('')) });
   let index = 0;
   let tile: BundleEntry[] = [];
   for await (const entry of entries) {

@@ -1,36 +1,67 @@
 import type { Command } from 'commander';
 import { createReadStream, existsSync } from 'node:fs';
-import { type VerificationReport, verifyBundle } from '#trail';
+import { type VerificationReport, verifyBundle, verifyLog } from '#trail';
 import { EXIT, UsageError } from '../exit-codes.js';
-import type { OpenSession } from '../session.js';
+import type { OpenSession, Session } from '../session.js';
 import { CommandEnded } from './command-ended.js';
 
-/** For anybody who has a bundle: no server, no credential. */
+const AFTER_HELP = `
+A bundle needs no server and no credential. A URL is the log's own, as https://auditor.example/v1/tenants/acme, and is read with the credential.
+Exit code 0: the log is as it was signed. 6: it is not, and the first bad record is named, or the two signed checkpoints around it.
+
+Examples:
+  keyward verify acme.tar --credentials otto.json
+  keyward verify https://auditor.example/v1/tenants/acme --credentials otto.json
+`;
+
+/** For anybody who has a bundle, and for auditors. */
 export function verifyCommand(program: Command, open: OpenSession): void {
   program
-    .command('verify <bundle>')
-    .description('verify a downloaded log offline: its signature, every record, their order')
+    .command('verify <bundle-or-url>')
+    .description('verify a whole log: its signature, every record, their order')
     .option('--vkey <key>', "the log's verifier key as you noted it earlier (default: the one in the file of --credentials)")
-    .addHelpText('after', '\nExit code 0: the log is as it was signed. 6: it is not, and the first bad record is named.\n')
-    .action(async (file: string, { vkey }: { vkey?: string }, command: Command) => {
+    .addHelpText('after', AFTER_HELP)
+    .action(async (source: string, { vkey }: { vkey?: string }, command: Command) => {
       const session = open(command);
-      if (!existsSync(file)) throw new UsageError(`${file} cannot be read.`);
-      const report = await verifyBundle(createReadStream(file), { vkey: vkey ?? session.pinnedVkey });
+      const options = { vkey: vkey ?? session.pinnedVkey };
+      const report = /^https?:\/\//.test(source) ? await verifyUrl(session, source, options) : await verifyFile(source, options);
       session.answer(report, readable(report));
       if (report.status === 'failed') throw new CommandEnded(EXIT.verification);
     });
+}
+
+type Options = Parameters<typeof verifyBundle>[1];
+
+async function verifyFile(file: string, options: Options): Promise<VerificationReport> {
+  if (!existsSync(file)) throw new UsageError(`${file} cannot be read.`);
+  return await verifyBundle(createReadStream(file), options);
+}
+
+/** @throws UsageError for anything but a log's address */
+async function verifyUrl(session: Session, address: string, options: Options): Promise<VerificationReport> {
+  const { origin, pathname } = urlOf(address);
+  const tenant = /^\/v1\/tenants\/([a-z][a-z0-9-]*)\/?$/.exec(pathname)?.[1];
+  if (tenant === undefined) throw new UsageError(`${address} is not the address of a log: it ends in /v1/tenants/NAME.`);
+  const auditor = session.adminWith(session.credentials.proof, { keyPlane: undefined, auditor: origin });
+  return await verifyLog(() => auditor.tiledLog(tenant), options);
+}
+
+function urlOf(address: string): URL {
+  if (!URL.canParse(address)) throw new UsageError(`${address} is not a URL.`);
+  return new URL(address);
 }
 
 /** The report in words. */
 export function readable(report: VerificationReport): string {
   if (report.status === 'failed') {
     const place = report.index === undefined ? '' : `\nfirst bad record: ${report.index}`;
-    return `FAILED (${report.code})${place}\n${report.message}`;
+    const between = report.between === undefined ? '' : `\nfirst bad record between: ${report.between.from} and ${report.between.to}`;
+    return `FAILED (${report.code})${place || between}\n${report.message}`;
   }
   const { origin, size, root, firstAt, lastAt, pinned } = report;
   const times = firstAt === undefined ? '' : `\nfrom ${firstAt} to ${lastAt}`;
   const key = pinned
     ? 'Signed by the key that you pinned.'
-    : 'Signed by the key inside the bundle: who made the bundle could have chosen it. Give --vkey to know better.';
+    : 'Signed by the key that came with it: who made the bundle could have chosen it. Give --vkey to know better.';
   return `OK: ${size} records, none missing, none changed\nlog  ${origin}${times}\nroot ${root}\n${key}`;
 }

@@ -1,35 +1,40 @@
-import type { AuditOperation, TenantId } from '#contract';
-import { KeywardError } from '../errors.js';
+import type { AuditOperation } from '#contract';
 import type { Handlers } from '../pipeline.js';
 import type { AuditReads } from '../ports/reads.js';
+import type { TrailFormats } from '../ports/trail-formats.js';
+import { newestCheckpoint } from './newest-checkpoint.js';
+import { tileOf } from './tiles.js';
 
 export interface AuditParts {
   readonly reads: AuditReads;
-  /** trail's writeBundle: streams a tar of checkpoint, verifier keys, entries and stored leaf hashes. */
-  readonly writeBundle: (bundle: {
-    readonly checkpoint: string;
-    readonly vkeys: readonly string[];
-    readonly entries: AsyncIterable<{ readonly bytes: Uint8Array; readonly leafHash: Uint8Array }>;
-  }) => AsyncIterable<Uint8Array>;
+  readonly formats: TrailFormats;
 }
 
-/** What a tenant's auditors read. Each read is itself a record, durable before the first byte is answered. */
-export function auditHandlers({ reads, writeBundle }: AuditParts): Handlers<AuditOperation> {
-  const newest = async (tenant: TenantId) => {
-    const checkpoint = await reads.checkpoint(tenant);
-    if (checkpoint === undefined) throw new KeywardError('not-found', 'The log has no signed checkpoint yet; it will in a moment.');
-    return checkpoint;
-  };
+/** Checkpoints in a bundle, beside the newest. */
+const CHECKPOINTS_IN_BUNDLE = 1000;
+
+/** What a tenant's auditors read. Each read is itself recorded: alone, or counted with those of its minute. */
+export function auditHandlers({ reads, formats }: AuditParts): Handlers<AuditOperation> {
   return {
-    ListRecords: async ({ input, call }) => ({ answer: await reads.records(call.tenant, input), details: {} }),
-    GetCheckpoint: async ({ call }) => ({ answer: (await newest(call.tenant)).note, details: {} }),
-    GetBundle: async ({ call, snapshot }) => {
-      const { note, size } = await newest(call.tenant);
-      const entries = reads.entries(call.tenant, size);
-      return {
-        answer: writeBundle({ checkpoint: note, vkeys: [snapshot.rules.log.vkey], entries }),
-        details: { change: { size: Number(size) } },
+    ListRecords: async ({ input, principal }) => ({ answer: await reads.records(principal, input), details: {} }),
+    GetCheckpoint: async ({ principal }) => ({ answer: (await newestCheckpoint(reads, principal)).note, details: {} }),
+    ListCheckpoints: async ({ input, principal }) => ({ answer: await reads.checkpoints(principal, input), details: {} }),
+    GetTile: async ({ input, principal }) => ({ answer: await tileOf(reads, formats, principal, input), details: {} }),
+    GetLog: async ({ principal, snapshot }) => {
+      const { logId, origin, vkey } = snapshot.rules.log;
+      const signedSize = Number((await reads.checkpoint(principal))?.size ?? 0);
+      return { answer: { logId, origin, vkeys: [vkey], signedSize }, details: {} };
+    },
+    GetBundle: async ({ principal, snapshot }) => {
+      const { note, size } = await newestCheckpoint(reads, principal);
+      const { items } = await reads.checkpoints(principal, { beforeSize: Number(size), limit: CHECKPOINTS_IN_BUNDLE });
+      const bundle = {
+        checkpoint: note,
+        vkeys: [snapshot.rules.log.vkey],
+        checkpoints: items.map((earlier) => earlier.note).reverse(),
+        entries: reads.entries(principal, size),
       };
+      return { answer: formats.writeBundle(bundle), details: { change: { size: Number(size) } } };
     },
   };
 }

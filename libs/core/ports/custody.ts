@@ -123,17 +123,21 @@ export interface Custody {
   ping(): Promise<void>;
 }
 
+/** A tree that somebody wants signed. */
+export interface ClaimedTree {
+  readonly size: bigint;
+  readonly root: Uint8Array;
+  readonly proof: readonly Uint8Array[];
+}
+
 /** A system operation, without a permit: it touches the tenant's log key only. */
 export interface CheckpointSigner {
+  /** Records under the last checkpoint that was signed for this log, by the signer's own file; 0 before the first. */
+  signedSize(tenant: TenantId, logId: string): Promise<bigint>;
   /**
    * Composes the signed note (C2SP signed-note, tlog-checkpoint) of a tree itself, so that nobody can have other text signed.
-   * Refuses a tree that is smaller than, or not equal at the same size to, the last one it signed for this log (its own fsynced file).
-   * `root` is 32 bytes; the answer is the note's text.
+   * Refuses a tree that is not, by `proof`, an extension of the last one it signed for this log (its own fsynced file).
+   * `root` is 32 bytes, `proof` the consistency proof from `signedSize` (RFC 9162 §2.1.4.1), 32 bytes each; the answer is the note's text.
    */
-  signCheckpoint(
-    tenant: TenantId,
-    log: { readonly logId: string; readonly origin: string },
-    size: bigint,
-    root: Uint8Array,
-  ): Promise<string>;
+  signCheckpoint(tenant: TenantId, log: { readonly logId: string; readonly origin: string }, tree: ClaimedTree): Promise<string>;
 }

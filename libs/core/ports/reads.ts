@@ -2,6 +2,8 @@ import type {
   Alias,
   AliasAnswer,
   AuthMethod,
+  CheckpointsAnswer,
+  CredentialId,
   CredentialSummary,
   DataOperation,
   Justification,
@@ -11,6 +13,7 @@ import type {
   KeyVersionSummary,
   ListAliasesQuery,
   ListKeysQuery,
+  ListCheckpointsQuery,
   ListRecordsQuery,
   PageQuery,
   PolicyDraftAnswer,
@@ -106,11 +109,30 @@ export interface UseReads {
   seqOfStop(tenant: TenantId, id: StopId): Promise<bigint | undefined>;
 }
 
-/** A log, as its auditor sees it: read-only, under row-level security, no lock that an append would wait for. */
+/** Who reads: each statement that reads for a credential looks at that credential too. */
+export interface Reader {
+  readonly tenant: TenantId;
+  readonly credentialId: CredentialId;
+}
+
+/**
+ * A log, as its auditor sees it: read-only, under row-level security, no lock that an append would wait for.
+ * @throws StaleSnapshot when the reader's credential does not hold any more
+ */
 export interface AuditReads {
-  records(tenant: TenantId, query: ListRecordsQuery): Promise<RecordsAnswer>;
+  records(reader: Reader, query: ListRecordsQuery): Promise<RecordsAnswer>;
   /** The newest signed checkpoint, undefined while the log has none. */
-  checkpoint(tenant: TenantId): Promise<{ readonly note: string; readonly size: bigint } | undefined>;
+  checkpoint(reader: Reader): Promise<{ readonly note: string; readonly size: bigint } | undefined>;
+  checkpoints(reader: Reader, query: ListCheckpointsQuery): Promise<CheckpointsAnswer>;
   /** Stored bytes and stored leaf hashes of records [0, size), in pages. */
-  entries(tenant: TenantId, size: bigint): AsyncIterable<{ readonly bytes: Uint8Array; readonly leafHash: Uint8Array }>;
+  entries(reader: Reader, size: bigint): AsyncIterable<StoredEntry>;
+  /** Those of one tile: at most 256 records; fewer where one is missing. */
+  tileEntries(reader: Reader, index: number, width: number): Promise<readonly StoredEntry[]>;
+  /** The hashes of one tile, 32 bytes each; fewer where one is missing. */
+  tileHashes(reader: Reader, level: number, index: number, width: number): Promise<readonly Uint8Array[]>;
+}
+
+export interface StoredEntry {
+  readonly bytes: Uint8Array;
+  readonly leafHash: Uint8Array;
 }

@@ -25,6 +25,15 @@ export type Appended =
   | { readonly verdict: 'expired' }
   | { readonly verdict: 'over-limit' };
 
+/** `counted`: durably, and recorded once the minute is over. */
+export type Counted = { readonly verdict: 'counted' } | Exclude<Appended, { verdict: 'durable' }>;
+
+/** Reads that tell nothing but that they happened: one record a minute for all of one credential and operation, with their exact count. */
+export interface ReadCounter {
+  /** Under the same fence as an append. @throws TrailUnavailable */
+  count(entry: TrailEntry): Promise<Counted>;
+}
+
 export interface Trail {
   /**
    * Resolves once the record is durable, or was refused by the fence.

@@ -1,5 +1,5 @@
 import { CustodyUnavailable } from '#core';
-import type { ProtectionLevel } from '#core';
+import type { ClaimedTree, ProtectionLevel } from '#core';
 import { checkpointBody, signedNote } from '../checkpoint-note.js';
 import { Cryptoki } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
@@ -95,17 +95,17 @@ export class Hsm {
    * Composes, claims on disk, then signs: in this order, so that no signature leaves that the next start would not know. A log
    * without a key claims nothing.
    */
-  async signCheckpoint(
-    tenant: string,
-    log: { readonly logId: string; readonly origin: string },
-    size: bigint,
-    root: Uint8Array,
-  ): Promise<string> {
-    const body = checkpointBody(log.origin, size, root);
+  async signCheckpoint(tenant: string, log: { readonly logId: string; readonly origin: string }, tree: ClaimedTree): Promise<string> {
+    const body = checkpointBody(log.origin, tree.size, tree.root);
     const publicKey = this.use((custody) => custody.logKey(tenant));
-    await this.signed.claim(`${tenant}/${log.logId}`, log.origin, size, root);
+    await this.signed.claim(`${tenant}/${log.logId}`, log.origin, tree);
     const signature = this.use((custody) => custody.signLog(tenant, body));
     return signedNote(log.origin, body, publicKey, signature);
+  }
+
+  /** Records under the last checkpoint that was signed for this log. */
+  signedSize(tenant: string, logId: string): bigint {
+    return this.signed.sizeOf(`${tenant}/${logId}`);
   }
 
   async #beat(): Promise<void> {

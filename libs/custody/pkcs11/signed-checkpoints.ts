@@ -3,6 +3,7 @@ import { open, rename } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { ClaimedTree } from '#core';
 import { CheckpointRefused } from '../checkpoint-refused.js';
 
 const checkpoint = z.object({
@@ -12,6 +13,15 @@ const checkpoint = z.object({
   root: z.string().regex(/^[0-9a-f]{64}$/),
 });
 type Checkpoint = z.infer<typeof checkpoint>;
+
+/** Whether `proof` shows that the tree of `fromSize` is the beginning of the tree of `toSize` (RFC 9162 §2.1.4.2); libs/trail's. */
+export type VerifyConsistency = (claim: {
+  readonly fromSize: number;
+  readonly fromRoot: Uint8Array;
+  readonly toSize: number;
+  readonly toRoot: Uint8Array;
+  readonly proof: readonly Uint8Array[];
+}) => boolean;
 
 /** One claim that waits for the disk. */
 interface Waiting {
@@ -37,30 +47,46 @@ export class SignedCheckpoints {
     private readonly directory: string,
     private readonly last: Map<string, Checkpoint>,
     private file: FileHandle,
+    private readonly isConsistent: VerifyConsistency,
   ) {
     this.#lines = last.size;
   }
 
   /** Opens or creates `signed-checkpoints.jsonl` in a directory. @throws Error when it holds anything but what was written here. */
-  static async open(directory: string): Promise<SignedCheckpoints> {
+  static async open(directory: string, isConsistent: VerifyConsistency): Promise<SignedCheckpoints> {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const last = read(join(directory, FILE_NAME));
-    return new SignedCheckpoints(directory, last, await writtenAnew(directory, last));
+    return new SignedCheckpoints(directory, last, await writtenAnew(directory, last), isConsistent);
+  }
+
+  /** Records under the largest tree that was claimed; 0 before the first. */
+  sizeOf(log: string): bigint {
+    return BigInt(this.last.get(log)?.size ?? 0);
   }
 
   /**
-   * Claims a tree for signing: resolves when the claim is on disk. `log` is tenant and log id, `root` 32 bytes.
-   * @throws CheckpointRefused for a smaller tree, another root at the same size, another origin than this log's first, or another
-   * log's origin: one key signs all logs of a tenant, and to whoever verifies them the origin is the log.
+   * Claims a tree for signing: resolves when the claim is on disk. `log` is tenant and log id, `root` 32 bytes, `proof` the consistency
+   * proof from the largest tree so far.
+   * @throws CheckpointRefused for a smaller tree, another root at the same size, a tree that does not begin with the largest so far,
+   * another origin than this log's first, or another log's origin: one key signs all logs of a tenant, and to whoever verifies them the origin is the log.
    */
-  async claim(log: string, origin: string, size: bigint, root: Uint8Array): Promise<void> {
+  async claim(log: string, origin: string, { size, root, proof }: ClaimedTree): Promise<void> {
     const next = { log, origin, size: size.toString(), root: Buffer.from(root).toString('hex') };
     const known = this.last.get(log);
-    if (known !== undefined) refuseFork(known, next);
-    else if (this.last.values().some((other) => other.origin === origin)) throw new CheckpointRefused("another log's origin");
+    if (known !== undefined) {
+      refuseFork(known, next);
+      if (!this.#extends(known, next, proof))
+        throw new CheckpointRefused(`a tree of ${next.size} that does not begin with the one of ${known.size}`);
+    } else if (this.last.values().some((other) => other.origin === origin)) throw new CheckpointRefused("another log's origin");
     // Before the disk: a second claim that comes meanwhile is compared with this one.
     this.last.set(log, next);
     await this.#append(`${JSON.stringify(next)}\n`);
+  }
+
+  #extends(known: Checkpoint, next: Checkpoint, proof: readonly Uint8Array[]): boolean {
+    if (known.size === '0') return true;
+    const [fromRoot, toRoot] = [known.root, next.root].map((root) => Uint8Array.from(Buffer.from(root, 'hex')));
+    return this.isConsistent({ fromSize: Number(known.size), fromRoot: fromRoot!, toSize: Number(next.size), toRoot: toRoot!, proof });
   }
 
   async close(): Promise<void> {

@@ -14,6 +14,13 @@ const capabilities = z.object({
 export const readNothing = (): void => undefined;
 export const readCapabilities = (result: unknown): CustodyCapabilities => capabilities.parse(result);
 export const readNote = (result: unknown): string => z.string().min(1).parse(result);
+export const readSize = (result: unknown): bigint =>
+  BigInt(
+    z
+      .string()
+      .regex(/^\d{1,19}$/)
+      .parse(result),
+  );
 export const readBytes = (result: unknown): Uint8Array => copyOf(first(result)[0]);
 export const readLogKey = (result: unknown): LogKey => ({ publicKey: copyOf(first(result)[0]) });
 

@@ -4,6 +4,7 @@ import { CustodyUnavailable, PermitMisused } from '#core';
 import type {
   BoundRow,
   CheckpointSigner,
+  ClaimedTree,
   Custody,
   CustodyCapabilities,
   GeneratedDataKey,
@@ -26,6 +27,7 @@ import {
   readNote,
   readNothing,
   readSealed,
+  readSize,
   readTruthsOf,
   readVersionOf,
 } from './answers.js';
@@ -139,10 +141,13 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner {
   async signCheckpoint(
     tenant: TenantId,
     log: { readonly logId: string; readonly origin: string },
-    size: bigint,
-    root: Uint8Array,
+    { size, root, proof }: ClaimedTree,
   ): Promise<string> {
-    return this.#call(OPERATION.signCheckpoint, tenant, [log.logId, log.origin, size.toString(), root], readNote, log.logId);
+    return this.#call(OPERATION.signCheckpoint, tenant, [log.logId, log.origin, size.toString(), root, proof], readNote, log.logId);
+  }
+
+  async signedSize(tenant: TenantId, logId: string): Promise<bigint> {
+    return this.#call(OPERATION.signedSize, tenant, [logId], readSize, logId);
   }
 
   #call<Answer>(

@@ -21,6 +21,8 @@ export const OPERATION = {
   signCheckpoint: 10,
   bindRule: 11,
   checkBindings: 12,
+  // 13 to 19 belong to keys
+  signedSize: 20,
 } as const;
 export type CustodyOperation = keyof typeof OPERATION;
 
@@ -28,7 +30,7 @@ export type CustodyOperation = keyof typeof OPERATION;
 export const PLANES = {
   key: ['createTenantRoot', 'createLogKey', 'createKeyVersion', 'bindRule', 'checkBindings', 'capabilities', 'ping'],
   data: ['encrypt', 'decrypt', 'generateDataKey', 'generateDataKeyWithoutPlaintext', 'checkBindings', 'ping'],
-  worker: ['signCheckpoint', 'ping'],
+  worker: ['signCheckpoint', 'signedSize', 'ping'],
 } as const satisfies Record<string, readonly CustodyOperation[]>;
 export type Plane = keyof typeof PLANES;
 

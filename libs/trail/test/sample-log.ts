@@ -56,6 +56,7 @@ export function checkpointOver(log: readonly BundleEntry[], { origin = ORIGIN, k
 
 export interface SampleLog {
   checkpoint: string;
+  checkpoints?: string[];
   vkeys: string[];
   entries: BundleEntry[];
 }

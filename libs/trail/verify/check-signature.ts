@@ -8,6 +8,10 @@ export interface SignedHead {
   readonly checkpoint: Checkpoint;
   readonly logId: string;
   readonly pinned: boolean;
+  /** Those that may sign this log. */
+  readonly known: readonly VerifierKey[];
+  /** Smaller ones, in their order. Their signatures are looked at when one of them does not fit. */
+  readonly earlier: readonly Checkpoint[];
 }
 
 /**
@@ -24,5 +28,15 @@ export async function checkSignature(bundle: Bundle, pinned: VerifierKey | undef
   if (known.length === 0)
     throw new VerificationFailed('foreign-origin', `The checkpoint is of ${checkpoint.origin}, the key is of another log.`);
   await verifyNote(checkpoint.note, known);
-  return { checkpoint, logId, pinned: pinned !== undefined };
+  return { checkpoint, logId, pinned: pinned !== undefined, known, earlier: earlierOf(bundle.checkpoints, checkpoint) };
+}
+
+function earlierOf(notes: readonly string[], newest: Checkpoint): Checkpoint[] {
+  const earlier = notes.map(parseCheckpoint);
+  if (earlier.some(({ origin }) => origin !== newest.origin))
+    throw new VerificationFailed('foreign-origin', 'One of its checkpoints is of another log.');
+  const sizes = [...earlier, newest].map(({ size }) => size);
+  if (sizes.some((size, at) => at > 0 && size <= sizes[at - 1]!))
+    throw new VerificationFailed('malformed-bundle', 'Its checkpoints do not grow.');
+  return earlier;
 }

@@ -1,16 +1,30 @@
 import type { Checkpoint } from '../checkpoint.js';
+import type { VerifierKey } from '../verifier-key.js';
+import { verifyNote } from '../signed-note.js';
+import type { SignedHead } from './check-signature.js';
 import { equalBytes } from '../octets.js';
 import type { Recomputed } from './recompute-root.js';
-import { type RecordFault, VerificationFailed } from './report.js';
+import { type Between, type RecordFault, VerificationFailed } from './report.js';
 
 /**
  * What was recomputed against what was signed. Attacker: whoever can write to the database, the stored hashes included.
  * Names a record only if the signed root vouches for the hash that it should have had, or if the record is wrong in itself.
  */
-export function compare({ size, root }: Checkpoint, found: Recomputed): void {
+export async function compare(
+  { checkpoint, earlier, known }: Pick<SignedHead, 'checkpoint' | 'earlier' | 'known'>,
+  found: Recomputed,
+): Promise<void> {
+  const { size, root } = checkpoint;
   const { count, firstDifference, firstFault } = found;
   if (BigInt(count) !== size) throw wrongCount(size, found);
-  if (!equalBytes(found.root, root)) throw wrongRoot(root, found);
+  const between = await firstMisfit([...earlier, checkpoint], [...found.fits, equalBytes(found.root, root)], known);
+  if (!equalBytes(found.root, root)) throw wrongRoot(root, found, between);
+  if (between !== undefined)
+    throw new VerificationFailed(
+      'inconsistent-checkpoint',
+      `The log was signed twice: the checkpoint of size ${between.to} is of other records than the newest.`,
+      { between },
+    );
   if (firstFault !== undefined)
     throw new VerificationFailed(firstFault.code, `${firstFault.message} The log was signed like this.`, placeOf(firstFault));
   if (firstDifference !== undefined)
@@ -32,7 +46,24 @@ function wrongCount(size: bigint, { count, firstFault }: Recomputed): Verificati
   return new VerificationFailed(missing ? 'missing-records' : 'extra-records', `${what}; the first wrong place is ${place.index}.`, place);
 }
 
-function wrongRoot(root: Uint8Array, { storedRoot, firstDifference, firstFault, count }: Recomputed): VerificationFailed {
+/** The first signed checkpoint that the records do not fit, and the last before it that they do. @throws NoteRefused when it is not signed */
+async function firstMisfit(
+  heads: readonly Checkpoint[],
+  fits: readonly boolean[],
+  known: readonly VerifierKey[],
+): Promise<Between | undefined> {
+  const at = fits.indexOf(false);
+  const [misfit, fitting] = [heads[at], heads[at - 1]];
+  if (misfit === undefined) return undefined;
+  for (const head of [misfit, fitting]) if (head !== undefined) await verifyNote(head.note, known);
+  return { from: Number(fitting?.size ?? 0), to: Number(misfit.size) };
+}
+
+function wrongRoot(
+  root: Uint8Array,
+  { storedRoot, firstDifference, firstFault }: Recomputed,
+  between: Between | undefined,
+): VerificationFailed {
   if (equalBytes(storedRoot, root) && firstDifference !== undefined)
     return new VerificationFailed('record-changed', `Record ${firstDifference} was changed: its bytes are not those that were signed.`, {
       index: firstDifference,
@@ -45,7 +76,8 @@ function wrongRoot(root: Uint8Array, { storedRoot, firstDifference, firstFault, 
     );
   return new VerificationFailed(
     'root-mismatch',
-    `The records are not those that were signed. Their stored hashes were changed too, so the record cannot be named; the tampered part lies before size ${count}.`,
+    `The records are not those that were signed. Their stored hashes were changed too, so the record cannot be named; the tampered part lies between the signed checkpoints of size ${between?.from} and ${between?.to}.`,
+    { ...(between && { between }) },
   );
 }
 

@@ -1,3 +1,4 @@
+import type { TreeHead } from '../checkpoint.js';
 import { appendLeaf, emptyTree, rootOf } from '../frontier.js';
 import { equalBytes } from '../octets.js';
 import type { Bundle } from '../read-bundle.js';
@@ -17,18 +18,21 @@ export interface Recomputed {
   readonly firstFault: RecordFault | undefined;
   readonly firstAt: string | undefined;
   readonly lastAt: string | undefined;
+  /** Of the earlier checkpoints, by their place: whether the records up to their size have their root. Shorter where records are missing. */
+  readonly fits: readonly boolean[];
 }
 
 /**
  * One pass over ALL records. Nothing is taken from a tile unchecked: verifiers that trusted tiles accepted a forged record together
  * with a forged tile (CVE-2026-56865).
  */
-export async function recomputeRoot(tiles: Bundle['tiles'], logId: string): Promise<Recomputed> {
+export async function recomputeRoot(tiles: Bundle['tiles'], logId: string, earlier: readonly TreeHead[] = []): Promise<Recomputed> {
   let [tree, stored] = [emptyTree(), emptyTree()];
   let firstDifference: number | undefined;
   let firstFault: RecordFault | undefined;
   let firstAt: string | undefined;
   let lastAt: string | undefined;
+  const fits: boolean[] = [];
   for await (const { entries, hashes } of tiles) {
     for (const [i, bytes] of entries.entries()) {
       const index = tree.size;
@@ -38,10 +42,12 @@ export async function recomputeRoot(tiles: Bundle['tiles'], logId: string): Prom
       tree = appendLeaf(tree, hash);
       // While nothing differs both trees are one and the same.
       stored = firstDifference === undefined ? tree : appendLeaf(stored, storedHash);
+      const head = earlier[fits.length];
+      if (head !== undefined && head.size === BigInt(tree.size)) fits.push(equalBytes(rootOf(tree), head.root));
       const checked = checkRecord(bytes, { index, logId, after: lastAt ?? '' });
       if ('code' in checked) firstFault ??= checked;
       else [firstAt, lastAt] = [firstAt ?? checked.recordedAt, checked.recordedAt];
     }
   }
-  return { count: tree.size, root: rootOf(tree), storedRoot: rootOf(stored), firstDifference, firstFault, firstAt, lastAt };
+  return { count: tree.size, root: rootOf(tree), storedRoot: rootOf(stored), firstDifference, firstFault, firstAt, lastAt, fits };
 }

@@ -5,6 +5,7 @@ export type VerificationFailure =
   // read
   | 'malformed-bundle'
   | 'wrong-tile-width'
+  | 'missing-tile'
   // check the signature
   | NoteProblem
   | 'malformed-checkpoint'
@@ -16,6 +17,7 @@ export type VerificationFailure =
   | 'record-changed'
   | 'root-mismatch'
   | 'stored-hash-changed'
+  | 'inconsistent-checkpoint'
   // check each record: the log itself was signed over something that may not be
   | RecordFaultCode;
 
@@ -49,8 +51,16 @@ export interface FailedReport {
   /** Place of the first bad record, from 0. Absent when it cannot be named. */
   readonly index?: number;
   readonly seq?: number;
+  /** The two signed checkpoints between which the first bad record lies: the first `from` records are as they were signed, the first `to` are not. */
+  readonly between?: Between;
   /** One English sentence or two. */
   readonly message: string;
+}
+
+/** Sizes of two checkpoints; 0 where there is no smaller one. */
+export interface Between {
+  readonly from: number;
+  readonly to: number;
 }
 
 export type VerificationReport = VerifiedReport | FailedReport;
@@ -58,7 +68,7 @@ export type VerificationReport = VerifiedReport | FailedReport;
 /** Ends a verification; never leaves `verifyBundle`. */
 export class VerificationFailed extends Error {
   readonly report: FailedReport;
-  constructor(code: VerificationFailure, message: string, place: { readonly index?: number; readonly seq?: number } = {}) {
+  constructor(code: VerificationFailure, message: string, place: Pick<FailedReport, 'index' | 'seq' | 'between'> = {}) {
     super(message);
     this.name = 'VerificationFailed';
     this.report = { status: 'failed', code, ...place, message };

@@ -1,0 +1,25 @@
+import type { TileName } from '#contract';
+import { KeywardError } from '../errors.js';
+import type { AuditReads, Reader } from '../ports/reads.js';
+import type { TrailFormats } from '../ports/trail-formats.js';
+import { newestCheckpoint } from './newest-checkpoint.js';
+
+const TILE_WIDTH = 256;
+
+/** One tile, of what is signed: nobody could prove anything about the rest. @throws KeywardError not-found */
+export async function tileOf(
+  reads: AuditReads,
+  formats: Pick<TrailFormats, 'encodeEntries'>,
+  reader: Reader,
+  { level, index, width }: TileName,
+): Promise<Uint8Array> {
+  const { size } = await newestCheckpoint(reads, reader);
+  const span = level === 'entries' ? 1 : TILE_WIDTH ** level;
+  if ((index * TILE_WIDTH + width) * span > Number(size))
+    throw new KeywardError('not-found', 'The newest checkpoint does not cover this tile.', { reason: 'tile-not-covered' });
+  const hashes = level === 'entries' ? undefined : await reads.tileHashes(reader, level, index, width);
+  const entries = level === 'entries' ? await reads.tileEntries(reader, index, width) : [];
+  if ((hashes ?? entries).length !== width)
+    throw new KeywardError('not-found', 'A part of this tile is missing.', { reason: 'tile-incomplete' });
+  return hashes === undefined ? formats.encodeEntries(entries.map(({ bytes }) => bytes)) : Buffer.concat(hashes);
+}

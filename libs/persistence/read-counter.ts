@@ -1,0 +1,36 @@
+import type pg from 'pg';
+import { type Counted, type ReadCounter, type TrailEntry, TrailUnavailable } from '#core';
+import { sqlState } from './connection.js';
+import { recordBytes } from './record-bytes.js';
+
+/** Answers of count_read (migration 0021). */
+const VERDICTS: Readonly<Record<number, Counted>> = { 0: { verdict: 'counted' }, [-1]: { verdict: 'stale' }, [-2]: { verdict: 'expired' } };
+const NOT_NOW = '55P03';
+
+/** An auditor's own reads: counted one by one, recorded minute by minute. */
+export class DatabaseReadCounter implements ReadCounter {
+  constructor(private readonly pool: pg.Pool) {}
+
+  async count({ tenant, epochs, validUntil, body }: TrailEntry): Promise<Counted> {
+    const values = [tenant, body.actor.credentialId, body.op, epochs.tenant, epochs.platform, validUntil?.toISOString() ?? null];
+    const verdict = await this.#ask<number>('count_read($1, $2, $3, $4, $5, $6, $7)', [...values, Buffer.from(recordBytes(body))]);
+    const counted = VERDICTS[verdict];
+    if (counted === undefined) throw new TrailUnavailable('unknown verdict');
+    return counted;
+  }
+
+  /** Makes records of the minutes that are over. Any number of processes may do so at once. @throws TrailUnavailable */
+  async recordReads(): Promise<void> {
+    while (await this.#ask<boolean>('record_reads()', []));
+  }
+
+  async #ask<Answer>(call: string, values: readonly unknown[]): Promise<Answer> {
+    try {
+      const { rows } = await this.pool.query<{ answer: Answer }>(`SELECT keyward.${call} AS answer`, [...values]);
+      return rows[0]!.answer;
+    } catch (error) {
+      const state = sqlState(error);
+      throw new TrailUnavailable(state === NOT_NOW ? 'not now' : `reads not counted: ${state ?? 'connection lost'}`);
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { writeProfile } from '../../apps/cli/credentials-file.js';
+import { runCli } from '../../apps/cli/program.js';
+import { loadConfig } from '#runtime';
+import type { Onboarded, Tenant } from './onboarded.js';
+
+export interface Said {
+  readonly exit: number;
+  readonly out: string;
+  readonly talk: string;
+}
+
+/** The CLI as a tenant's auditor has it, with the log's key pinned. */
+export class AuditorsCommandLine {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'kw-cli-'));
+  readonly #credentials = join(this.#folder, 'auditor.json');
+
+  constructor({ platform }: Onboarded, { name, auditor, vkey }: Tenant) {
+    const [credentialId, expiresAt] = ['crd', new Date(Date.now() + 3_600_000).toISOString()];
+    const profile = { auditor: platform.urls.auditor, tenant: name, principal: 'otto', role: 'auditor', credentialId, expiresAt };
+    writeProfile(this.#credentials, { ...profile, vkey, apiKey: auditor });
+  }
+
+  file(name: string): string {
+    return join(this.#folder, name);
+  }
+
+  async run(...argv: readonly string[]): Promise<Said> {
+    const [out, talk] = [new PassThrough(), new PassThrough()];
+    const said = Promise.all([text(out), text(talk)]);
+    const exit = await runCli([...argv, '--credentials', this.#credentials], { in: Readable.from([]), out, talk }, () => loadConfig('cli'));
+    out.end();
+    talk.end();
+    const [outText, talkText] = await said;
+    return { exit, out: outText, talk: talkText };
+  }
+
+  /** What it answers with --json. */
+  async json(...argv: readonly string[]): Promise<Record<string, unknown>> {
+    const { out, talk } = await this.run(...argv, '--json');
+    if (out === '') throw new Error(talk);
+    return JSON.parse(out) as Record<string, unknown>;
+  }
+
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}

@@ -225,6 +225,35 @@ describe('a bundle with earlier checkpoints', () => {
   });
 });
 
+describe('a log beside a checkpoint that was kept', () => {
+  const since = (kept: string, log = aLog()) => bundleOf(log).then((bundle) => verifyBundle(bundle, { vkey: LOG_VKEY, since: kept }));
+  const upTo = (size: number) => checkpointOver(BASE.entries.slice(0, size));
+
+  it.each([0, 1, 300, SIZE])('stands when it continues the one of %i records', async (size) => {
+    expect(await since(upTo(size))).toMatchObject({ status: 'verified', size: SIZE });
+    expect(await since(upTo(size), withHistory())).toMatchObject({ status: 'verified', size: SIZE });
+  });
+
+  it('is refused when it was rewritten and signed again', async () => {
+    const log = withHistory();
+    log.entries[300] = entryAt(300, { body: { outcome: 'failed' } });
+    const rewritten = { ...signedAgain(log), checkpoints: [checkpointOver(log.entries.slice(0, 400))] };
+    expect(await verify(rewritten)).toMatchObject({ status: 'verified' });
+    expect(await since(upTo(350), rewritten)).toMatchObject({ code: 'inconsistent-checkpoint', between: { from: 0, to: 350 } });
+    expect(await since(upTo(400), rewritten)).toMatchObject({ code: 'inconsistent-checkpoint' });
+  });
+
+  it('is refused when it is older', async () => {
+    expect(await since(checkpointOver([...BASE.entries, entryAt(600)]))).toMatchObject({ code: 'older-checkpoint' });
+  });
+
+  it('is refused when that one is of another log or signer, or none', async () => {
+    expect(await since(checkpointOver(BASE.entries, { key: stranger }))).toMatchObject({ code: 'unknown-signer' });
+    expect(await since(checkpointOver(BASE.entries, { origin: FOREIGN_ORIGIN }))).toMatchObject({ status: 'failed' });
+    expect(await since('nonsense')).toMatchObject({ code: 'malformed-note' });
+  });
+});
+
 describe('a log that is read tile by tile', () => {
   const { checkpoint } = BASE;
   const tileOf = async (path: string, log: SampleLog = BASE): Promise<Uint8Array> => {

@@ -9,9 +9,11 @@ import { compare } from './verify/compare.js';
 import { recomputeRoot } from './verify/recompute-root.js';
 import { type FailedReport, VerificationFailed, type VerificationReport } from './verify/report.js';
 
-/** `vkey`: the log's key as the auditor pinned it earlier. */
 export interface VerifyOptions {
+  /** The log's key as the auditor pinned it earlier. */
   readonly vkey?: string | undefined;
+  /** A checkpoint that the auditor kept from earlier: the log must be its continuation. */
+  readonly since?: string | undefined;
 }
 
 /**
@@ -30,11 +32,11 @@ export async function verifyBundle(source: ByteSource, options: VerifyOptions = 
 }
 
 /** The same for a log from anywhere, as one that is read tile by tile (`tiledLog`). @throws what `open` and its tiles throw, and VerifierKeyRefused */
-export async function verifyLog(open: () => Promise<Bundle>, { vkey }: VerifyOptions = {}): Promise<VerificationReport> {
+export async function verifyLog(open: () => Promise<Bundle>, { vkey, since }: VerifyOptions = {}): Promise<VerificationReport> {
   const pinned = vkey === undefined ? undefined : parseVkey(vkey);
   try {
     const log = await open();
-    const signed = await checkSignature(log, pinned);
+    const signed = await checkSignature(log, pinned, since);
     const found = await recomputeRoot(log.tiles, signed.logId, signed.earlier);
     await compare(signed, found);
     const { origin, root } = signed.checkpoint;

@@ -1,4 +1,7 @@
-import { decodeEntries, leafHash, parseCheckpoint, parseVkey, treeRoot, verifyNote } from '#trail';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { decodeEntries, leafHash, parseCheckpoint, parseVkey, tilePath, treeRoot, verifyNote } from '#trail';
+import { ForeignVerifier } from '../foreign-verifier/foreign-verifier.js';
 import { api, must } from './api.js';
 import { AuditorsCommandLine } from './command-line.js';
 import { type Onboarded, onboarded } from './onboarded.js';
@@ -108,6 +111,28 @@ describe("a tenant's log, tile by tile", () => {
     expect(await cli.run('verify', `${address()}/checkpoint`)).toMatchObject({ exit: 2 });
     expect(await cli.run('verify', `${world.platform.urls.auditor}/v1/tenants/globex`)).toMatchObject({ exit: 4 });
   });
+
+  it('stands before a program that we did not write, from its address and from a bundle', async () => {
+    const foreign = new ForeignVerifier();
+    try {
+      const head = await (await get('checkpoint')).text();
+      const covered = Number(parseCheckpoint(head).size);
+      const files = new Map<string, Uint8Array>([['checkpoint', Buffer.from(head)]]);
+      for (let index = 0; index * 256 < covered; index++) {
+        const path = tilePath('entries', index, Math.min(256, covered - 256 * index));
+        files.set(path, await bytes(path));
+      }
+      expect(foreign.verify(world.acme.vkey, files, head)).toEqual({ exit: 0, said: `OK: ${covered} records` });
+      expect(foreign.verify(world.globex.vkey, files)).toMatchObject({ exit: 6 });
+      const [bundle, folder] = [cli.file('genuine.tar'), cli.file('genuine')];
+      await cli.run('bundle', 'download', bundle);
+      mkdirSync(folder);
+      expect(spawnSync('tar', ['-xf', bundle, '-C', folder]).status).toBe(0);
+      expect(foreign.verifyFolder(world.acme.vkey, folder)).toMatchObject({ exit: 0 });
+    } finally {
+      foreign.remove();
+    }
+  }, 300_000);
 
   it('is read without growing: reads are counted, and recorded once their minute is over', async () => {
     const newest = () => signedSize(world, 'acme', size);

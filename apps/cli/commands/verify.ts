@@ -3,6 +3,7 @@ import { createReadStream, existsSync } from 'node:fs';
 import { type VerificationReport, verifyBundle, verifyLog } from '#trail';
 import { EXIT, UsageError } from '../exit-codes.js';
 import type { OpenSession, Session } from '../session.js';
+import { bytesFrom } from '../terminal.js';
 import { CommandEnded } from './command-ended.js';
 
 const AFTER_HELP = `
@@ -11,6 +12,7 @@ Exit code 0: the log is as it was signed. 6: it is not, and the first bad record
 
 Examples:
   keyward verify acme.tar --credentials otto.json
+  keyward checkpoint --credentials otto.json > kept; keyward verify acme.tar --since kept --credentials otto.json
   keyward verify https://auditor.example/v1/tenants/acme --credentials otto.json
 `;
 
@@ -20,10 +22,12 @@ export function verifyCommand(program: Command, open: OpenSession): void {
     .command('verify <bundle-or-url>')
     .description('verify a whole log: its signature, every record, their order')
     .option('--vkey <key>', "the log's verifier key as you noted it earlier (default: the one in the file of --credentials)")
+    .option('--since <file>', 'a checkpoint that you kept from earlier: the log must be its continuation')
     .addHelpText('after', AFTER_HELP)
-    .action(async (source: string, { vkey }: { vkey?: string }, command: Command) => {
+    .action(async (source: string, { vkey, since }: { vkey?: string; since?: string }, command: Command) => {
       const session = open(command);
-      const options = { vkey: vkey ?? session.pinnedVkey };
+      const kept = since === undefined ? undefined : (await bytesFrom(session.terminal, since)).toString('utf8');
+      const options = { vkey: vkey ?? session.pinnedVkey, since: kept };
       const report = /^https?:\/\//.test(source) ? await verifyUrl(session, source, options) : await verifyFile(source, options);
       session.answer(report, readable(report));
       if (report.status === 'failed') throw new CommandEnded(EXIT.verification);

@@ -18,7 +18,7 @@ export interface SignedHead {
  * The log's own key must have signed the checkpoint. Attacker: the ISV, who can put any key and any signature into a bundle;
  * only a key that the auditor pinned earlier stops that.
  */
-export async function checkSignature(bundle: Bundle, pinned: VerifierKey | undefined): Promise<SignedHead> {
+export async function checkSignature(bundle: Bundle, pinned: VerifierKey | undefined, since?: string): Promise<SignedHead> {
   const checkpoint = parseCheckpoint(bundle.checkpoint);
   const logId = logIdOf(checkpoint.origin);
   // The bundle's own keys must be readable even when they are not needed.
@@ -28,15 +28,24 @@ export async function checkSignature(bundle: Bundle, pinned: VerifierKey | undef
   if (known.length === 0)
     throw new VerificationFailed('foreign-origin', `The checkpoint is of ${checkpoint.origin}, the key is of another log.`);
   await verifyNote(checkpoint.note, known);
-  return { checkpoint, logId, pinned: pinned !== undefined, known, earlier: earlierOf(bundle.checkpoints, checkpoint) };
+  const kept = since === undefined ? undefined : parseCheckpoint(since);
+  if (kept !== undefined) await verifyNote(kept.note, known);
+  return { checkpoint, logId, pinned: pinned !== undefined, known, earlier: earlierOf(bundle.checkpoints, checkpoint, kept) };
 }
 
-function earlierOf(notes: readonly string[], newest: Checkpoint): Checkpoint[] {
-  const earlier = notes.map(parseCheckpoint);
-  if (earlier.some(({ origin }) => origin !== newest.origin))
-    throw new VerificationFailed('foreign-origin', 'One of its checkpoints is of another log.');
-  const sizes = [...earlier, newest].map(({ size }) => size);
+/** The log's own, which may be left out, and the auditor's, which may not. */
+function earlierOf(notes: readonly string[], newest: Checkpoint, kept: Checkpoint | undefined): Checkpoint[] {
+  const offered = notes.map(parseCheckpoint);
+  const sizes = [...offered, newest].map(({ size }) => size);
   if (sizes.some((size, at) => at > 0 && size <= sizes[at - 1]!))
     throw new VerificationFailed('malformed-bundle', 'Its checkpoints do not grow.');
-  return earlier;
+  if (kept !== undefined && kept.size > newest.size)
+    throw new VerificationFailed(
+      'older-checkpoint',
+      `The log ends at ${newest.size} records; the checkpoint that you kept is of ${kept.size}.`,
+    );
+  const earlier = kept === undefined ? offered : [...offered.filter(({ size }) => size !== kept.size), kept];
+  if (earlier.some(({ origin }) => origin !== newest.origin))
+    throw new VerificationFailed('foreign-origin', 'One of its checkpoints is of another log.');
+  return earlier.sort((a, b) => Number(a.size - b.size));
 }

@@ -33,6 +33,11 @@ export async function recomputeRoot(tiles: Bundle['tiles'], logId: string, earli
   let firstAt: string | undefined;
   let lastAt: string | undefined;
   const fits: boolean[] = [];
+  const compareHeads = () => {
+    for (let head = earlier[fits.length]; head?.size === BigInt(tree.size); head = earlier[fits.length])
+      fits.push(equalBytes(rootOf(tree), head.root));
+  };
+  compareHeads();
   for await (const { entries, hashes } of tiles) {
     for (const [i, bytes] of entries.entries()) {
       const index = tree.size;
@@ -42,8 +47,7 @@ export async function recomputeRoot(tiles: Bundle['tiles'], logId: string, earli
       tree = appendLeaf(tree, hash);
       // While nothing differs both trees are one and the same.
       stored = firstDifference === undefined ? tree : appendLeaf(stored, storedHash);
-      const head = earlier[fits.length];
-      if (head !== undefined && head.size === BigInt(tree.size)) fits.push(equalBytes(rootOf(tree), head.root));
+      compareHeads();
       const checked = checkRecord(bytes, { index, logId, after: lastAt ?? '' });
       if ('code' in checked) firstFault ??= checked;
       else [firstAt, lastAt] = [firstAt ?? checked.recordedAt, checked.recordedAt];

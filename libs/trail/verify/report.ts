@@ -11,6 +11,7 @@ export type VerificationFailure =
   | 'malformed-checkpoint'
   | 'malformed-vkey'
   | 'foreign-origin'
+  | 'older-checkpoint'
   // compare what was recomputed with what was signed
   | 'missing-records'
   | 'extra-records'

@@ -106,7 +106,7 @@ export const MUTATIONS: readonly (readonly [what: string, make: () => Exhibit])[
   ['a foreign origin', checkpoint(checkpointOver(BASE.entries, { origin: FOREIGN_ORIGIN }))],
   ['an unknown signer', checkpoint(checkpointOver(BASE.entries, { key: keyFrom(2) }))],
   ['line ends CRLF', checkpoint(BASE.checkpoint.replaceAll('\n', '\r\n'))],
-  ['no signature', checkpoint(`${BASE.checkpoint.slice(0, BASE.checkpoint.lastIndexOf('—'))}`)],
+  ['no signature', checkpoint(BASE.checkpoint.slice(0, BASE.checkpoint.lastIndexOf('—')))],
   ['no checkpoint', checkpoint('')],
   ['a tile that is narrower than its name', files((of) => of.set('tile/entries/001', of.get('tile/entries/002.p/88')!))],
   ['a tile under the name of another width', files((of) => rename(of, 'tile/entries/002.p/88', 'tile/entries/002.p/87'))],

@@ -5,6 +5,7 @@ import { recordBytes } from './record-bytes.js';
 
 /** Answers of count_read (migration 0021). */
 const VERDICTS: Readonly<Record<number, Counted>> = { 0: { verdict: 'counted' }, [-1]: { verdict: 'stale' }, [-2]: { verdict: 'expired' } };
+/** lock_not_available: somebody holds the head. */
 const NOT_NOW = '55P03';
 
 /** An auditor's own reads: counted one by one, recorded minute by minute. */
@@ -19,9 +20,18 @@ export class DatabaseReadCounter implements ReadCounter {
     return counted;
   }
 
-  /** Makes records of the minutes that are over. Any number of processes may do so at once. @throws TrailUnavailable */
-  async recordReads(): Promise<void> {
-    while (await this.#ask<boolean>('record_reads()', []));
+  /**
+   * Makes records of the minutes that are over; answers false where a head was held and some are left for the next time.
+   * Any number of processes may do so at once. @throws TrailUnavailable
+   */
+  async recordReads(): Promise<boolean> {
+    try {
+      while (await this.#ask<boolean>('record_reads()', []));
+      return true;
+    } catch (error) {
+      if (error instanceof TrailUnavailable && error.reason.endsWith(NOT_NOW)) return false;
+      throw error;
+    }
   }
 
   async #ask<Answer>(call: string, values: readonly unknown[]): Promise<Answer> {
@@ -29,8 +39,7 @@ export class DatabaseReadCounter implements ReadCounter {
       const { rows } = await this.pool.query<{ answer: Answer }>(`SELECT keyward.${call} AS answer`, [...values]);
       return rows[0]!.answer;
     } catch (error) {
-      const state = sqlState(error);
-      throw new TrailUnavailable(state === NOT_NOW ? 'not now' : `reads not counted: ${state ?? 'connection lost'}`);
+      throw new TrailUnavailable(`reads not counted: ${sqlState(error) ?? 'connection lost'}`);
     }
   }
 }

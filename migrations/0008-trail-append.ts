@@ -36,14 +36,14 @@ const store = (judging: 'fenced' | 'limited', limits: string): string => String.
         ), fenced AS (
           SELECT e.*, head.tenant_id, head.size, head.base,
               CASE
-                WHEN e.op IS NULL OR (e.log = head.log_id) IS NOT TRUE THEN -3
+                WHEN e.op IS NULL OR e.calls IS NULL OR (e.log = head.log_id) IS NOT TRUE THEN -3
                 WHEN NOT head.ours THEN -4
                 WHEN (e.epoch = head.epoch AND e.platform_epoch = (SELECT p.epoch FROM keyward.tenant_head p WHERE p.tenant_id = 'platform')) IS NOT TRUE THEN -1
                 WHEN e.until < head.now THEN -2
                 ELSE 0
               END AS verdict
-            FROM unnest(starts, lengths, tenants, epochs, platform_epochs, valid_until, logs, ops, outcomes, key_ids, principals, request_ids, charges, per_minute, per_day)
-              WITH ORDINALITY e (start, len, tenant, epoch, platform_epoch, until, log, op, outcome, key_id, principal, request_id, rule, per_minute, per_day, ord)
+            FROM unnest(starts, lengths, tenants, epochs, platform_epochs, valid_until, logs, ops, outcomes, key_ids, principals, request_ids, charges, per_minute, per_day, counts)
+              WITH ORDINALITY e (start, len, tenant, epoch, platform_epoch, until, log, op, outcome, key_id, principal, request_id, rule, per_minute, per_day, calls, ord)
             LEFT JOIN head ON head.tenant_id = e.tenant
         )${limits}, judged AS MATERIALIZED (
           SELECT v.ord, v.start, v.len, v.tenant_id, v.op, v.outcome, v.key_id, v.principal, v.request_id, v.verdict,
@@ -67,21 +67,25 @@ const store = (judging: 'fenced' | 'limited', limits: string): string => String.
         )
         SELECT array_agg(CASE j.verdict WHEN 0 THEN j.seq ELSE j.verdict END ORDER BY j.ord) INTO answers FROM judged j;`;
 
-/** Who is fenced off pays nothing; the others pay in their order while there is room, and who finds none leaves no record. */
+/**
+ * Who is fenced off pays nothing; the others pay in their order while there is room, for every call that their record counts or for none,
+ * and who finds too little leaves no record: the answer tells the room.
+ */
 const LIMITS = `, limited AS MATERIALIZED (
-          SELECT c.ord, c.start, c.len, c.tenant_id, c.op, c.outcome, c.key_id, c.principal, c.request_id, c.size, c.base, c.rule, c.minute, c.day,
-              CASE WHEN c.verdict = 0 AND c.rule IS NOT NULL
-                  AND (c.place > c.per_minute - CASE WHEN u.minute = c.minute THEN u.used_minute ELSE 0 END
-                    OR c.place > c.per_day - CASE WHEN u.day = c.day THEN u.used_day ELSE 0 END)
-                THEN -5 ELSE c.verdict END AS verdict
+          SELECT c.ord, c.start, c.len, c.tenant_id, c.op, c.outcome, c.key_id, c.principal, c.request_id, c.size, c.base, c.rule, c.calls, c.minute, c.day,
+              CASE WHEN c.verdict = 0 AND c.rule IS NOT NULL AND c.calls > r.room THEN -5 - greatest(r.room, 0) ELSE c.verdict END AS verdict
             FROM (
               SELECT f.*, date_trunc('minute', f.base, 'UTC') AS minute, (f.base AT TIME ZONE 'UTC')::date AS day,
-                  count(*) FILTER (WHERE f.verdict = 0) OVER (PARTITION BY f.tenant_id, f.rule ORDER BY f.ord) AS place
+                  sum(f.calls) FILTER (WHERE f.verdict = 0) OVER (PARTITION BY f.tenant_id, f.rule ORDER BY f.ord) - f.calls AS before
                 FROM fenced f) c
             LEFT JOIN keyward.grant_use u ON u.tenant_id = c.tenant_id AND u.rule_id = c.rule
+            CROSS JOIN LATERAL (
+              SELECT least(
+                  c.per_minute - CASE WHEN u.minute = c.minute THEN u.used_minute ELSE 0 END,
+                  c.per_day - CASE WHEN u.day = c.day THEN u.used_day ELSE 0 END) - c.before AS room) r
         ), paid AS (
           INSERT INTO keyward.grant_use AS u (tenant_id, rule_id, minute, used_minute, day, used_day)
-            SELECT l.tenant_id, l.rule, l.minute, count(*), l.day, count(*)
+            SELECT l.tenant_id, l.rule, l.minute, sum(l.calls), l.day, sum(l.calls)
               FROM limited l WHERE l.verdict = 0 AND l.rule IS NOT NULL GROUP BY l.tenant_id, l.rule, l.minute, l.day
             ON CONFLICT (tenant_id, rule_id) DO UPDATE SET
               minute = excluded.minute,
@@ -124,7 +128,8 @@ export class TrailAppend implements MigrationInterface {
       GRANT SELECT, INSERT, UPDATE ON keyward.grant_use TO keyward_functions;
 
       -- One answer a record, in order: its seq, or -1 stale, -2 expired, -3 malformed, -4 busy (its tenant's head is held),
-      -- -5 over limit. charges: the grant that pays for each record, NULL for none; for no record of the batch: NULL itself.
+      -- -5 - n over limit, with room for n calls. charges: the grant that pays for each record, NULL for none; for no record of the
+      -- batch: NULL itself. It pays for as many calls as the record says.
       CREATE FUNCTION keyward.trail_append(
         batch bytea, lengths integer[], tenants text[], epochs uuid[], platform_epochs uuid[], valid_until timestamptz[],
         charges text[] DEFAULT NULL, per_minute integer[] DEFAULT NULL, per_day integer[] DEFAULT NULL
@@ -138,6 +143,7 @@ export class TrailAppend implements MigrationInterface {
         key_ids text[];
         principals text[];
         request_ids text[];
+        counts integer[];
         locked text[];
         answers bigint[];
       BEGIN
@@ -153,12 +159,12 @@ export class TrailAppend implements MigrationInterface {
         LOOP
           BEGIN
             SELECT array_agg(r.start), array_agg(r.doc ->> 'log'), array_agg(r.doc ->> 'outcome'), array_agg(r.doc #>> '{key,id}'),
-                array_agg(r.doc #>> '{actor,principal}'), array_agg(r.doc #>> '{request,requestId}'),
+                array_agg(r.doc #>> '{actor,principal}'), array_agg(r.doc #>> '{request,requestId}'), array_agg(substring(coalesce(r.doc ->> 'count', '1') FROM '^[1-9][0-9]{0,5}$')::integer),
                 array_agg(CASE WHEN r.len <= 8000 AND get_byte(batch, r.start - 1) = 123 AND jsonb_typeof(r.doc -> 'outcome') = 'string'
                     AND NOT r.doc ?| ARRAY['seq', 'recordedAt', 'writer']
                     AND r.doc ->> 'op' = ANY (ARRAY(SELECT p.op FROM keyward.plane_operation p WHERE p.role = session_user))
                   THEN r.doc ->> 'op' END)
-              INTO starts, logs, outcomes, key_ids, principals, request_ids, ops
+              INTO starts, logs, outcomes, key_ids, principals, request_ids, counts, ops
               FROM (
                 SELECT e.start, e.len,
                     CASE WHEN one_by_one THEN keyward.json_or_null(substring(batch FROM e.start FOR e.len))

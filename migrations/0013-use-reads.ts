@@ -18,6 +18,9 @@ const LEASED = `ARRAY['GenerateDataKey', 'Decrypt']`;
 const PARSED = 'LATERAL (SELECT keyward.json_or_null(r.bytes) AS doc OFFSET 0) d';
 const NO_DRY_RUN = `(d.doc #> '{request,dryRun}') IS DISTINCT FROM 'true'`;
 
+/** Items of one batch share a record. */
+const COUNT = `coalesce((d.doc ->> 'count')::integer, 1)`;
+
 /** Sequence numbers have no gaps, so the newest so many are a range. */
 const COVERED = `r.tenant_id = wanted AND r.seq < before_seq AND r.seq >= before_seq - ${LOOKED_AT}
             AND (of_service IS NULL OR r.principal = of_service) AND (of_key IS NULL OR r.key_id = of_key)
@@ -47,7 +50,7 @@ export class UseReads implements MigrationInterface {
             SELECT coalesce(json_agg(json_build_object(
                 'seq', r.seq::text, 'at', r.recorded_at, 'operation', r.op, 'service', r.principal, 'keyId', r.key_id,
                 'authMethod', coalesce(d.doc #> '{actor,authMethod}', '"api-key"'), 'contextDigests', coalesce(d.doc #> '{crypto,context}', '[]'),
-                'justification', d.doc #> '{request,justification}',
+                'justification', d.doc #> '{request,justification}', 'count', ${COUNT},
                 'allowed', coalesce(d.doc #>> '{authz,decision}' = 'allow', false)) ORDER BY r.seq DESC), '[]')
               FROM looked_at r, ${PARSED}
               WHERE r.recorded_at >= since AND r.op = ANY (${USES}) AND r.key_id IS NOT NULL AND ${NO_DRY_RUN}))
@@ -64,7 +67,7 @@ export class UseReads implements MigrationInterface {
             WHERE ${COVERED} AND r.op = ANY (${USES}) AND d.doc #>> '{authz,decision}' = 'allow'
             ORDER BY r.seq DESC LIMIT 1),
           'leases', (
-            SELECT json_build_object('count', count(*), 'last', coalesce(max(r.recorded_at), unseen.until), 'complete', unseen.until IS NULL)
+            SELECT json_build_object('count', coalesce(sum(${COUNT}), 0), 'last', coalesce(max(r.recorded_at), unseen.until), 'complete', unseen.until IS NULL)
             FROM keyward.trail_record r, ${PARSED}
             WHERE ${COVERED} AND r.op = ANY (${LEASED}) AND r.outcome = 'succeeded' AND r.recorded_at >= leased_since))
         FROM keyward.trail_record here

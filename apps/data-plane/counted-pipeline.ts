@@ -1,5 +1,14 @@
 import type { DataOperation } from '#contract';
-import { type Answered, type Call, type Handlers, type InputOf, Pipeline, type PipelineParts } from '#core';
+import {
+  type Answered,
+  type AnsweredBatch,
+  type BatchItem,
+  type Call,
+  type Handlers,
+  type InputOf,
+  Pipeline,
+  type PipelineParts,
+} from '#core';
 
 /** The pipeline; keeps `calls.inFlight` at the number of calls that are in it now, by which the appender sizes its batches. */
 export class CountedPipeline extends Pipeline<DataOperation> {
@@ -11,14 +20,22 @@ export class CountedPipeline extends Pipeline<DataOperation> {
     super(parts, handlers);
   }
 
-  override async run<Operation extends DataOperation>(
+  override run<Operation extends DataOperation>(operation: Operation, call: Call, input: InputOf<Operation>): Promise<Answered<Operation>> {
+    return this.#counted(() => super.run(operation, call, input));
+  }
+
+  override runBatch<Operation extends DataOperation>(
     operation: Operation,
     call: Call,
-    input: InputOf<Operation>,
-  ): Promise<Answered<Operation>> {
+    items: readonly BatchItem<Operation>[],
+  ): Promise<AnsweredBatch<Operation>> {
+    return this.#counted(() => super.runBatch(operation, call, items));
+  }
+
+  async #counted<Answer>(work: () => Promise<Answer>): Promise<Answer> {
     this.calls.inFlight++;
     try {
-      return await super.run(operation, call, input);
+      return await work();
     } finally {
       this.calls.inFlight--;
     }

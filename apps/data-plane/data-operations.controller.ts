@@ -1,15 +1,24 @@
 import { Body, Controller, Post } from '@nestjs/common';
 import {
   type DataOperation,
+  type DecryptBatchRequest,
+  decryptBatchRequest,
   type DecryptRequest,
   decryptRequest,
+  type EncryptBatchRequest,
+  encryptBatchRequest,
   type EncryptRequest,
   encryptRequest,
+  type GenerateDataKeyBatchRequest,
+  generateDataKeyBatchRequest,
   type GenerateDataKeyRequest,
   generateDataKeyRequest,
+  MAX_BATCH_BYTES,
 } from '#contract';
 import { type Call, Pipeline } from '#core';
-import { Calling, Operation } from '#http';
+import { Calling, itemsOf, Operation } from '#http';
+
+const BATCH = { batch: true, bodyLimit: MAX_BATCH_BYTES } as const;
 
 /** What the ISV's services do with keys that were granted to them. */
 @Controller('v1/tenants/:tenant')
@@ -22,16 +31,34 @@ export class DataOperationsController {
     return this.pipeline.run('Encrypt', call, body);
   }
 
+  @Post('encrypt/batch')
+  @Operation('Encrypt', BATCH)
+  encryptBatch(@Calling() call: Call, @Body({ schema: encryptBatchRequest }) body: EncryptBatchRequest) {
+    return this.pipeline.runBatch('Encrypt', call, itemsOf(body));
+  }
+
   @Post('decrypt')
   @Operation('Decrypt')
   decrypt(@Calling() call: Call, @Body({ schema: decryptRequest }) body: DecryptRequest) {
     return this.pipeline.run('Decrypt', call, body);
   }
 
+  @Post('decrypt/batch')
+  @Operation('Decrypt', BATCH)
+  decryptBatch(@Calling() call: Call, @Body({ schema: decryptBatchRequest }) body: DecryptBatchRequest) {
+    return this.pipeline.runBatch('Decrypt', call, itemsOf(body));
+  }
+
   @Post('data-keys')
   @Operation('GenerateDataKey')
   generate(@Calling() call: Call, @Body({ schema: generateDataKeyRequest }) body: GenerateDataKeyRequest) {
     return this.pipeline.run('GenerateDataKey', call, body);
+  }
+
+  @Post('data-keys/batch')
+  @Operation('GenerateDataKey', BATCH)
+  generateBatch(@Calling() call: Call, @Body({ schema: generateDataKeyBatchRequest }) body: GenerateDataKeyBatchRequest) {
+    return this.pipeline.runBatch('GenerateDataKey', call, itemsOf(body));
   }
 
   @Post('data-keys/without-plaintext')

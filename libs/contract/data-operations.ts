@@ -3,6 +3,7 @@ import { base64Bytes } from './bytes.js';
 import { encryptionContext } from './encryption-context.js';
 import { keyId, keyReference, keyVersionId } from './identifiers.js';
 import { justification } from './policy.js';
+import { problem } from './problem.js';
 
 export const MAX_DIRECT_PLAINTEXT_BYTES = 6144;
 export const MAX_DATA_KEY_BYTES = 1024;
@@ -52,6 +53,33 @@ export const generateDataKeyRequest = z
   .meta({ id: 'GenerateDataKeyRequest' });
 export type GenerateDataKeyRequest = z.infer<typeof generateDataKeyRequest>;
 
+/** Of one batch: items, and bytes of the request's body. */
+export const MAX_BATCH_ITEMS = 500;
+export const MAX_BATCH_BYTES = 1024 * 1024;
+
+/** Only the number of items counts for the whole; each is parsed by itself, so that a bad one fails alone. */
+const batchOf = <Item extends z.ZodType>(name: string, item: Item) =>
+  z
+    .strictObject({
+      items: z
+        .array(
+          z
+            .unknown()
+            .transform((value) => item.safeParse(value))
+            .meta({ $ref: `#/components/schemas/${name}Request` }),
+        )
+        .min(1)
+        .max(MAX_BATCH_ITEMS),
+    })
+    .meta({ id: `${name}BatchRequest` });
+
+export const encryptBatchRequest = batchOf('Encrypt', encryptRequest);
+export type EncryptBatchRequest = z.infer<typeof encryptBatchRequest>;
+export const decryptBatchRequest = batchOf('Decrypt', decryptRequest);
+export type DecryptBatchRequest = z.infer<typeof decryptBatchRequest>;
+export const generateDataKeyBatchRequest = batchOf('GenerateDataKey', generateDataKeyRequest);
+export type GenerateDataKeyBatchRequest = z.infer<typeof generateDataKeyBatchRequest>;
+
 /** Which key answered. The wire forms carry base64 where these carry bytes (http/answer-body.ts). */
 const usedKey = { keyId, keyVersionId };
 const base64Text = z.string().meta({ contentEncoding: 'base64' });
@@ -60,3 +88,12 @@ export const dryRunAnswer = z.object({ ...usedKey, dryRun: z.literal(true) }).me
 export const ciphertextAnswer = z.object({ ...usedKey, ciphertext: base64Text }).meta({ id: 'CiphertextAnswer' });
 export const plaintextAnswer = z.object({ ...usedKey, plaintext: base64Text }).meta({ id: 'PlaintextAnswer' });
 export const dataKeyAnswer = z.object({ ...usedKey, ciphertext: base64Text, plaintext: base64Text }).meta({ id: 'DataKeyAnswer' });
+
+const recorded = { record: z.int().meta({ description: "the place of the item's record in the log; items of one outcome share one" }) };
+export const failedItem = z.object({ problem, record: recorded.record.optional() }).meta({ id: 'FailedItem' });
+/** In the order of the items. */
+const batchAnswerOf = (id: string, answer: z.ZodObject) =>
+  z.object({ items: z.array(z.union([answer.extend(recorded), dryRunAnswer.extend(recorded), failedItem])) }).meta({ id });
+export const encryptBatchAnswer = batchAnswerOf('EncryptBatchAnswer', ciphertextAnswer);
+export const decryptBatchAnswer = batchAnswerOf('DecryptBatchAnswer', plaintextAnswer);
+export const generateDataKeyBatchAnswer = batchAnswerOf('GenerateDataKeyBatchAnswer', dataKeyAnswer);

@@ -79,7 +79,11 @@ export const recordBody = z.strictObject({
     justification: justification.optional(),
   }),
   discarded: count.optional().meta({ description: 'results that the HSM made and a stale rule threw away before this one' }),
-  count: z.int().min(1).optional().meta({ description: 'identical refusals, or reads of one minute, that share this record' }),
+  count: z
+    .int()
+    .min(1)
+    .optional()
+    .meta({ description: 'calls that share this record: items of one batch, identical refusals, or reads of one minute' }),
 });
 /** What a plane hands to the trail; ids need no brand here, `parseRecord` gives them one. */
 export type RecordBody = z.input<typeof recordBody>;

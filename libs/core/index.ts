@@ -1,4 +1,5 @@
 export * from './api-key.js';
+export type { BatchItem, ItemOutcome } from './batch.js';
 export * from './bound-rows.js';
 export * from './bound-rules.js';
 export * from './bounded-map.js';

@@ -67,7 +67,7 @@ const enabled: StoredKey = {
 /** One tenant, one service, one key; everything around the pipeline answers as it is told, and remembers. */
 function aWorld(
   given: {
-    verdicts?: (Appended['verdict'] | 'down')[];
+    verdicts?: (Appended['verdict'] | 'down' | { room: number })[];
     decisions?: GrantDecision[];
     key?: StoredKey;
     movedAfterRules?: boolean;
@@ -133,10 +133,13 @@ function aWorld(
     charged.push(charge?.ruleId);
     const verdict = verdicts.shift() ?? 'durable';
     if (verdict === 'down') throw new TrailUnavailable('down');
+    if (typeof verdict === 'object') return { verdict: 'over-limit', ...verdict };
+    if (verdict === 'over-limit') return { verdict, room: 0 };
     if (verdict !== 'durable') return { verdict };
     records.push(body);
     return { verdict, seq: BigInt(records.length - 1) };
   };
+  const appendAll = (entries: readonly TrailEntry[]) => Promise.all(entries.map(append));
   const custody = {
     generateDataKey: async (permit: Permit) => {
       permits.push(permit);
@@ -150,7 +153,7 @@ function aWorld(
   const snapshots = new Snapshots(rules, {
     compile: () => ({ decide: () => decisions.shift() ?? GRANTED, explain: () => given.explained ?? [], couldAllow: () => false }),
   });
-  const parts = { snapshots, credentials, trail: { append }, changes: { commit: append }, clock };
+  const parts = { snapshots, credentials, trail: { append, appendAll }, changes: { commit: append }, clock };
   const pipeline = new Pipeline(parts, dataHandlers(custody));
   const billing: Principal = {
     role: 'service',
@@ -167,7 +170,11 @@ function aWorld(
   });
   const generate = (over: Partial<Call> = {}, reference: string = 'alias/invoices', asked: { dryRun?: boolean } = {}) =>
     pipeline.run('GenerateDataKey', call(over), { keyId: reference as Alias, encryptionContext: { purpose: 'invoice' }, ...asked });
-  return { pipeline, generate, call, billing, records, charged, results, permits, loads: () => loads };
+  const batch = (...contexts: Record<string, string>[]) => {
+    const items = contexts.map((encryptionContext) => ({ input: { keyId: 'alias/invoices' as Alias, encryptionContext } }));
+    return pipeline.runBatch('GenerateDataKey', call(), items);
+  };
+  return { pipeline, generate, batch, call, billing, records, charged, results, permits, loads: () => loads };
 }
 
 const refusal = async (work: Promise<unknown>): Promise<KeywardError> => {
@@ -328,6 +335,79 @@ describe('limits', () => {
     expect(allZero(world.results[0])).toBe(true);
     expect(world.charged).toEqual(['few', 'many', undefined]);
     expect(world.records).toMatchObject([{ outcome: 'refused', authz: { decision: 'deny', ruleId: 'few' } }]);
+  });
+});
+
+describe('a batch', () => {
+  const [A, B] = [{ purpose: 'invoice' }, { purpose: 'payroll' }];
+  const told = ({ items }: Awaited<ReturnType<ReturnType<typeof aWorld>['batch']>>) =>
+    items.map((item) => ('error' in item ? `${item.error.code} ${item.error.record}` : `ok ${item.record}`));
+  const NO_GRANT = { ...GRANTED, grant: undefined };
+
+  it('answers in order; items that would have equal records share one, with their exact number', async () => {
+    const world = aWorld();
+    expect(told(await world.batch(A, B, A))).toEqual(['ok 0', 'ok 1', 'ok 0']);
+    expect(world.records.map(({ count }) => count)).toEqual([2, undefined]);
+    expect(new Set(world.permits).size).toBe(3);
+  });
+
+  it('refuses a bad item alone', async () => {
+    const world = aWorld({ decisions: [GRANTED, NO_GRANT, GRANTED] });
+    expect(told(await world.batch(A, A, A))).toEqual(['ok 0', 'not-granted 1', 'ok 0']);
+    expect(world.records).toMatchObject([
+      { outcome: 'succeeded', count: 2 },
+      { outcome: 'refused', authz: { decision: 'deny' } },
+    ]);
+  });
+
+  it('records what the edge could not read, and works on the rest', async () => {
+    const world = aWorld();
+    const error = new KeywardError('invalid-request');
+    const input = { keyId: 'alias/invoices' as Alias };
+    const { items } = await world.pipeline.runBatch('GenerateDataKey', world.call(), [{ error }, { input }]);
+    expect(items).toMatchObject([{ error: { code: 'invalid-request', record: 0n } }, { record: 1n }]);
+  });
+
+  it('decides only what became stale again, once, and says how many results were thrown away', async () => {
+    const world = aWorld({ verdicts: ['durable', 'stale', 'durable'] });
+    expect(told(await world.batch(A, B, B))).toEqual(['ok 0', 'ok 1', 'ok 1']);
+    expect(world.records).toMatchObject([{}, { count: 2, discarded: 2 }]);
+    expect(world.results.map(allZero)).toEqual([false, true, true, false, false]);
+  });
+
+  it('tells items that were stale twice to come back, and answers the others', async () => {
+    const world = aWorld({ verdicts: ['durable', 'stale', 'stale'] });
+    expect(told(await world.batch(A, B))).toEqual(['ok 0', 'unavailable undefined']);
+    expect(world.results.map(allZero)).toEqual([false, true, true]);
+  });
+
+  it('is withheld and wiped as a whole when nobody knows what was recorded', async () => {
+    const world = aWorld({ verdicts: ['durable', 'down'] });
+    expect(await refusal(world.batch(A, B))).toBeInstanceOf(TrailUnavailable);
+    expect(world.results.map(allZero)).toEqual([true, true]);
+  });
+
+  it('uses what is left of a limit, then the next grant, and refuses the rest', async () => {
+    const limited = ['few', 'more'].map((ruleId) => ({ ruleId, limits: { perMinute: 2 } }));
+    const decision = { ...GRANTED, grant: 'few', limited };
+    const world = aWorld({
+      decisions: Array<GrantDecision>(4).fill(decision),
+      verdicts: [{ room: 1 }, 'durable', { room: 2 }, 'durable', 'durable'],
+    });
+    expect(told(await world.batch(A, A, A, A))).toEqual(['ok 0', 'ok 1', 'ok 1', 'too-many-requests 2']);
+    expect(world.records).toMatchObject([
+      { authz: { decision: 'allow', ruleId: 'few' } },
+      { authz: { decision: 'allow', ruleId: 'more' }, count: 2 },
+      { authz: { decision: 'deny', ruleId: 'few' }, outcome: 'refused' },
+    ]);
+    expect(world.results.map(allZero)).toEqual([false, false, false, true]);
+  });
+
+  it('is refused as one call to a role that may not make it', async () => {
+    const world = aWorld();
+    const auditor: Principal = { ...world.billing, role: 'auditor', tenant: ACME, epoch: 'e1' };
+    const error = await refusal(world.pipeline.runBatch('GenerateDataKey', world.call({ principal: auditor }), []));
+    expect(error).toMatchObject({ code: 'not-allowed', record: 0n });
   });
 });
 

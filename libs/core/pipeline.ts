@@ -1,70 +1,48 @@
 import { type OperationName, PLATFORM, type RecordBody, type TenantId } from '#contract';
+import { Batch, type BatchItem, type ItemOutcome } from './batch.js';
 import type { Call } from './call.js';
+import { overLimit, paidBy } from './charges.js';
 import type { Credentials } from './credentials.js';
 import { refusalByRole } from './decide.js';
-import { asFailure, KeywardError, Refused, TrailUnavailable } from './errors.js';
+import { asFailure, KeywardError, TrailUnavailable } from './errors.js';
 import type { AnswerOf, InputOf } from './operation-shapes.js';
+import type { Declined, Done, Handlers, Prepared, Step } from './handler.js';
+import { logOf } from './log-of.js';
 import { OPERATIONS } from './operation-table.js';
-import { Permit, type PermitTerms } from './permit.js';
+import { Permit } from './permit.js';
 import type { Clock } from './ports/clock.js';
 import type { LimitedGrant } from './ports/grants.js';
 import type { Appended, Changes, Counted, ReadCounter, Trail, TrailEntry } from './ports/trail.js';
 import type { Writes } from './ports/writes.js';
 import type { Principal } from './principal.js';
-import { type Ending, type RecordDetails, recordBody } from './record.js';
+import { type Ending, recordBody } from './record.js';
 import { Snapshot, type Snapshots, StaleSnapshot, UNCHECKED } from './snapshot.js';
+
+export type * from './handler.js';
 
 /** A second stale verdict means a very busy admin: the caller may come back. */
 const ATTEMPTS = 2;
-const MINUTE_MS = 60_000;
-const DAY_MS = 24 * 60 * MINUTE_MS;
-
-/** What a handler works with, after the caller was found to have the right role, in the right tenant. */
-export interface Step<Operation extends OperationName> {
-  readonly operation: Operation;
-  readonly call: Call;
-  readonly principal: Principal;
-  readonly input: InputOf<Operation>;
-  readonly snapshot: Snapshot;
-  readonly now: number;
-  /** A permit for this operation: in the call's tenant (onboarding: the new one), on this key version and AAD. For after the decision only. */
-  permit(terms?: Partial<Pick<PermitTerms, 'tenant' | 'versionId' | 'aad'>>): Permit<Operation>;
-}
-
-/** What a handler has done, or is about to do, before anything of it is recorded or released. */
-export interface Prepared<Answer> {
-  readonly answer: Answer;
-  readonly details: RecordDetails;
-  readonly validUntil?: number | undefined;
-  /** Bytes that must not outlive the call unless they are answered. */
-  readonly secret?: Uint8Array | undefined;
-  /** Every grant that allows has a limit: the first with room pays, as the record is appended. None: nothing is counted. */
-  readonly charges?: readonly LimitedGrant[] | undefined;
-  /** What is only known once the record has its place in the log. What fails here is left out: the change is done. */
-  readonly completed?: ((seq: bigint) => Promise<Answer>) | undefined;
-  /** A change's writes: they share the record's transaction. */
-  readonly apply?: ((writes: Writes) => Promise<void>) | undefined;
-}
-
-/** A refusal that knows more for the record than its error says. */
-export interface Declined {
-  readonly error: KeywardError;
-  readonly details: RecordDetails;
-  readonly validUntil?: number | undefined;
-}
-
-export type Handler<Operation extends OperationName> = (step: Step<Operation>) => Promise<Done<Operation>>;
-export type Handlers<Names extends OperationName> = { readonly [Name in Names]: Handler<Name> };
+/** Items of a batch that custody works on at once: one request must not keep everybody else's waiting. */
+const ITEMS_AT_ONCE = 64;
 
 export interface Answered<Operation extends OperationName> {
   readonly answer: AnswerOf<Operation>;
   /** The record's place in its log; undefined for a read that is recorded with others once the minute is over. */
   readonly seq: bigint | undefined;
   /** To be wiped when the response has finished. */
-  readonly secret: Uint8Array | undefined;
+  readonly secret: Wipeable | undefined;
 }
 
-type Done<Operation extends OperationName> = Prepared<AnswerOf<Operation>> | Declined;
+/** Bytes, or whatever stands for many. */
+export interface Wipeable {
+  fill(zero: 0): unknown;
+}
+
+export interface AnsweredBatch<Operation extends OperationName> {
+  /** In the order of the items. */
+  readonly items: readonly ItemOutcome<Operation>[];
+  readonly secret: Wipeable;
+}
 
 /** What deciding and changing needs of the database. */
 export interface Lane {
@@ -108,6 +86,64 @@ export class Pipeline<Names extends OperationName> {
   async refuse(operation: Names, call: Call, error: KeywardError): Promise<never> {
     await this.#settle(operation, { ...call, refusedAtEdge: true }, () => Promise.resolve({ error, details: {} }));
     throw error;
+  }
+
+  /**
+   * Items of one operation in one tenant: each is decided, permitted and fenced by itself, and one bad item fails alone. Only what a rule
+   * change made stale is decided again.
+   * @throws KeywardError for what concerns the call as a whole, and TrailUnavailable when it is not known what was recorded
+   */
+  async runBatch<Operation extends Names>(
+    operation: Operation,
+    call: Call,
+    items: readonly BatchItem<Operation>[],
+  ): Promise<AnsweredBatch<Operation>> {
+    const wrongRole = refusalByRole(OPERATIONS[operation], call.principal, call);
+    if (wrongRole !== undefined) return await this.refuse(operation, call, wrongRole);
+    const batch = new Batch(items);
+    try {
+      for (let attempt = 0; attempt < ATTEMPTS && batch.open.length > 0; attempt++) await this.#attempt(operation, call, batch);
+      return { items: batch.closed(), secret: batch };
+    } catch (error) {
+      batch.fill(0);
+      throw error;
+    }
+  }
+
+  async #attempt<Operation extends Names>(operation: Operation, call: Call, batch: Batch<Operation>): Promise<void> {
+    let scene: Scene;
+    try {
+      scene = await this.#scene(operation, call);
+    } catch (error) {
+      if (!(error instanceof StaleSnapshot)) throw error;
+      return;
+    }
+    const now = () => this.parts.clock.now().getTime();
+    const tried = await this.#tryItems(operation, call, scene, batch);
+    await batch.record(
+      tried,
+      (groups) =>
+        this.parts.trail.appendAll(
+          groups.map((group) => ({ ...this.#entry(operation, call, scene, group, group.validUntil), charge: group.charge })),
+        ),
+      now(),
+    );
+    if (batch.open.length > 0) this.#forget(operation, scene);
+  }
+
+  async #tryItems<Operation extends Names>(operation: Operation, call: Call, scene: Scene, batch: Batch<Operation>) {
+    const tryItem = async (index: number) => {
+      const item = batch.items[index]!;
+      const done = 'error' in item ? { error: item.error, details: {} } : await this.#perform(operation, call, item.input, scene);
+      return batch.tried(index, done);
+    };
+    const { open } = batch;
+    const tried = [];
+    for (let at = 0; at < open.length; at += ITEMS_AT_ONCE) {
+      const work = open.slice(at, at + ITEMS_AT_ONCE).map((index) => tryItem(index).catch(unlessStale));
+      tried.push(...(await Promise.all(work)).flat());
+    }
+    return tried;
   }
 
   async #settle<Operation extends Names>(
@@ -224,17 +260,16 @@ export class Pipeline<Names extends OperationName> {
     done: Prepared<unknown>,
     charges: readonly LimitedGrant[],
   ): Promise<{ verdict: Appended; error: KeywardError | undefined }> {
-    const paidBy = (ruleId: string, decision: 'allow' | 'deny') => ({
-      ...done.details,
-      authz: { ...done.details.authz, decision, ruleId },
-    });
     for (const charge of charges) {
-      const verdict = await this.parts.trail.append({ ...entry({ error: undefined, details: paidBy(charge.ruleId, 'allow') }), charge });
+      const verdict = await this.parts.trail.append({
+        ...entry({ error: undefined, details: paidBy(done.details, charge.ruleId, 'allow') }),
+        charge,
+      });
       if (verdict.verdict !== 'over-limit') return { verdict, error: undefined };
     }
     wipe(done);
     const error = overLimit(charges, this.parts.clock.now().getTime());
-    return { verdict: await this.parts.trail.append(entry({ error, details: paidBy(charges[0]!.ruleId, 'deny') })), error };
+    return { verdict: await this.parts.trail.append(entry({ error, details: paidBy(done.details, charges[0]!.ruleId, 'deny') })), error };
   }
 
   #change(changes: Changes, { principal }: Scene, entry: TrailEntry, apply: (writes: Writes) => Promise<void>): Promise<Appended> {
@@ -270,21 +305,10 @@ export class Pipeline<Names extends OperationName> {
   }
 }
 
-/**
- * Whose log: a service's call belongs to the tenant it asked for, everybody else's to their own. A tenant's log begins with its
- * admin's enrolment, so what is refused before that goes to the platform's.
- */
-function logOf(operation: OperationName, { principal, tenant, refusedAtEdge }: Call, target: Snapshot | undefined): TenantId {
-  if (principal.role === 'service') return target?.rules.state === 'Active' ? tenant : PLATFORM;
-  if (principal.role === 'enrolment') return operation === 'Enrol' && principal.tenant === tenant && !refusedAtEdge ? tenant : PLATFORM;
-  return principal.tenant;
-}
-
-/** Which of the two windows is full is not known: the shorter one that a limit names. */
-function overLimit(charges: readonly LimitedGrant[], now: number): KeywardError {
-  const window = charges.some(({ limits }) => limits.perMinute !== undefined) ? MINUTE_MS : DAY_MS;
-  const retryAfterSeconds = Math.ceil((window - (now % window)) / 1000);
-  return new Refused('too-many-requests', '', { reason: 'limit-reached', why: 'limit-reached', retryAfterSeconds });
+/** An item whose rules changed under it is not done: it stays open. */
+function unlessStale(error: unknown): [] {
+  if (error instanceof StaleSnapshot) return [];
+  throw error;
 }
 
 function wipe(done: Prepared<unknown> | Declined): void {

@@ -18,6 +18,8 @@ export interface Ending {
   readonly details: RecordDetails;
   /** Results that the HSM made and a stale rule threw away before this one. */
   readonly discarded: number;
+  /** Items of one batch that ended just so. Default 1. */
+  readonly count?: number | undefined;
 }
 
 /** Whose log it is, and how that log tells what must not be read in it. */
@@ -43,6 +45,7 @@ export function recordBody(
     error,
     details: { asked, ...details },
     discarded,
+    count = 1,
   } = ending;
   return {
     v: 1,
@@ -64,6 +67,7 @@ export function recordBody(
       ...asked,
     },
     ...(discarded > 0 && { discarded }),
+    ...(count > 1 && { count }),
   };
 }
 

@@ -1,45 +1,58 @@
-import type { CiphertextResult, DataKeyResult, DryRunResult, PlaintextResult } from '#core';
+import type { CiphertextResult, DataKeyResult, DryRunResult, ItemOutcome, KeywardError, PlaintextResult } from '#core';
+import type { OperationName } from '#contract';
 import { base64Length, writeBase64 } from './base64.js';
+import { problemOf } from './problem.js';
 
-type UsedKey = Pick<CiphertextResult, 'keyId' | 'keyVersionId'>;
+/** JSON in pieces: text of ASCII as it stands, and bytes that become base64. */
+type Piece = string | Uint8Array;
+/** The members of an answer's object, without its braces. */
+export type Members<Answer> = (answer: Answer) => readonly Piece[];
 
 // Identifiers are letters, digits and underscores (contract): nothing in them needs escaping.
-const opening = ({ keyId, keyVersionId }: UsedKey) => `{"keyId":"${keyId}","keyVersionId":"${keyVersionId}","`;
+const usedKey = ({ keyId, keyVersionId }: Pick<CiphertextResult, 'keyId' | 'keyVersionId'>) =>
+  `"keyId":"${keyId}","keyVersionId":"${keyVersionId}"`;
 
-const CIPHERTEXT = 'ciphertext":"';
-const PLAINTEXT = 'plaintext":"';
-const NEXT = '","';
-const CLOSING = '"}';
+export const ciphertextMembers: Members<CiphertextResult | DryRunResult> = (answer) =>
+  'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"ciphertext":"`, answer.ciphertext, '"'];
 
-/** JSON of one bytes field behind the used key; a buffer that can be wiped. */
-function oneField(key: UsedKey, name: string, bytes: Uint8Array): Buffer {
-  const start = opening(key) + name;
-  const body = Buffer.allocUnsafe(start.length + base64Length(bytes.length) + CLOSING.length);
-  const at = writeBase64(body, body.write(start, 0, 'latin1'), bytes);
-  body.write(CLOSING, at, 'latin1');
-  return body;
+export const plaintextMembers: Members<PlaintextResult | DryRunResult> = (answer) =>
+  'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"plaintext":"`, answer.plaintext, '"'];
+
+export const dataKeyMembers: Members<DataKeyResult | DryRunResult> = (answer) =>
+  'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"ciphertext":"`, answer.ciphertext, '","plaintext":"', answer.plaintext, '"'];
+
+const dryRun = (answer: DryRunResult): Piece[] => [`${usedKey(answer)},"dryRun":true`];
+
+/** An answer's object; a buffer that can be wiped. */
+export const objectBody = (members: readonly Piece[]): Buffer => written(['{', ...members, '}']);
+
+/** The answer of a batch: one object an item, in order, with the place of its record; a problem in the place of an answer that is none. */
+export function batchBody<Name extends OperationName>(
+  outcomes: readonly ItemOutcome<Name>[],
+  members: Members<Extract<ItemOutcome<Name>, { answer: unknown }>['answer']>,
+  requestId: string,
+): Buffer {
+  const pieces: Piece[] = ['{"items":['];
+  for (const [index, outcome] of outcomes.entries()) {
+    if (index > 0) pieces.push(',');
+    if ('answer' in outcome) pieces.push('{', ...members(outcome.answer), `,"record":${outcome.record}}`);
+    else pieces.push(failure(outcome.error, requestId));
+  }
+  pieces.push(']}');
+  return written(pieces);
 }
 
-const dryRunBody = (answer: DryRunResult): Buffer => Buffer.from(JSON.stringify(answer));
+/** Names of fields come from the caller, so it may be any text: its UTF-8 bytes, one a character. */
+function failure(error: KeywardError, requestId: string): string {
+  const record = error.record === undefined ? {} : { record: Number(error.record) };
+  return Buffer.from(JSON.stringify({ problem: problemOf(error, requestId), ...record })).toString('latin1');
+}
 
-export const ciphertextBody = (answer: CiphertextResult | DryRunResult): Buffer =>
-  'dryRun' in answer ? dryRunBody(answer) : oneField(answer, CIPHERTEXT, answer.ciphertext);
-
-export const plaintextBody = (answer: PlaintextResult | DryRunResult): Buffer =>
-  'dryRun' in answer ? dryRunBody(answer) : oneField(answer, PLAINTEXT, answer.plaintext);
-
-/** The plaintext stands last, so that the whole is written from front to back. */
-export function dataKeyBody(answer: DataKeyResult | DryRunResult): Buffer {
-  if ('dryRun' in answer) return dryRunBody(answer);
-  const start = opening(answer) + CIPHERTEXT;
-  const middle = NEXT + PLAINTEXT;
-  const { ciphertext, plaintext } = answer;
-  const length = start.length + base64Length(ciphertext.length) + middle.length + base64Length(plaintext.length) + CLOSING.length;
+/** From front to back into one buffer, never through a string that holds what was encrypted. */
+function written(pieces: readonly Piece[]): Buffer {
+  const length = pieces.reduce((sum, piece) => sum + (typeof piece === 'string' ? piece.length : base64Length(piece.length)), 0);
   const body = Buffer.allocUnsafe(length);
-  let at = body.write(start, 0, 'latin1');
-  at = writeBase64(body, at, ciphertext);
-  at += body.write(middle, at, 'latin1');
-  at = writeBase64(body, at, plaintext);
-  body.write(CLOSING, at, 'latin1');
+  let at = 0;
+  for (const piece of pieces) at = typeof piece === 'string' ? at + body.write(piece, at, 'latin1') : writeBase64(body, at, piece);
   return body;
 }

@@ -1,37 +1,68 @@
+import type { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import type { OperationName } from '#contract';
-import { ANSWER_DEADLINE_MS, type AnswerOf, type Answered, type Clock, KeywardError, OPERATIONS } from '#core';
-import { ANSWERS, type AnswerForm } from './answers.js';
+import {
+  ANSWER_DEADLINE_MS,
+  type AnswerOf,
+  type Answered,
+  type AnsweredBatch,
+  type Clock,
+  KeywardError,
+  OPERATIONS,
+  type Wipeable,
+} from '#core';
+import { batchBody } from './answer-body.js';
+import { ANSWERS, type AnswerForm, JSON_TYPE } from './answers.js';
+import { waitSeconds } from './problem.js';
 import { whenAnswered } from './wiping.js';
 import './request.js';
+
+type AnyBatch = AnsweredBatch<OperationName>;
 
 /** Writes what the pipeline answered, and has it wiped when it is gone. */
 export class AnswerWriter {
   constructor(private readonly clock: Clock) {}
 
   /** @throws KeywardError `unavailable` past the deadline; nothing secret is left then */
-  send(reply: FastifyReply, answered: Answered<OperationName>): FastifyReply {
+  send(reply: FastifyReply, answered: Answered<OperationName> | AnyBatch): FastifyReply {
     try {
-      return this.#send(reply, answered);
+      return 'items' in answered ? this.#sendBatch(reply, answered) : this.#sendOne(reply, answered);
     } catch (error) {
       answered.secret?.fill(0);
       throw error;
     }
   }
 
-  #send(reply: FastifyReply, { answer, seq, secret }: Answered<OperationName>): FastifyReply {
-    const { operation, call, raw } = reply.request;
-    if (operation === null || call === null) throw new KeywardError('internal', '', { reason: 'an answer without an operation' });
-    const form = formOf(operation);
+  #sendOne(reply: FastifyReply, { answer, seq, secret }: Answered<OperationName>): FastifyReply {
+    const form = formOf(reply.request.operation);
     const body = form.body(answer);
-    whenAnswered(reply.raw, raw.socket, () => {
-      if (!Buffer.isBuffer(body)) body.destroy();
-      else if (secret !== undefined) wipe(secret, body);
-    });
     reply.code(form.status);
     if (seq !== undefined) reply.header('keyward-record', String(seq));
     if (form.version !== undefined) reply.header('etag', `"${form.version(answer)}"`);
     if (form.type !== undefined) reply.header('content-type', form.type);
+    return this.#write(reply, body, secret);
+  }
+
+  /** The header names the first record; each item its own. */
+  #sendBatch(reply: FastifyReply, { items, secret }: AnyBatch): FastifyReply {
+    const { batch } = formOf(reply.request.operation);
+    if (batch === undefined) throw new KeywardError('internal', '', { reason: 'a batch of an operation that takes none' });
+    const body = batchBody(items, batch.members, reply.request.id);
+    const record = items.map((item) => ('answer' in item ? item.record : item.error.record)).find((seq) => seq !== undefined);
+    reply.code(200).header('content-type', JSON_TYPE);
+    if (record !== undefined) reply.header('keyward-record', String(record));
+    const waits = items.map((item) => ('error' in item ? (waitSeconds(item.error) ?? 0) : 0));
+    if (waits.some((wait) => wait > 0)) reply.header('retry-after', String(Math.max(...waits)));
+    return this.#write(reply, body, secret);
+  }
+
+  #write(reply: FastifyReply, body: Buffer | Readable, secret: Wipeable | undefined): FastifyReply {
+    const { operation, call, raw } = reply.request;
+    if (operation === null || call === null) throw new KeywardError('internal', '', { reason: 'an answer without an operation' });
+    whenAnswered(reply.raw, raw.socket, () => {
+      if (!Buffer.isBuffer(body)) body.destroy();
+      else if (secret !== undefined) wipe(secret, body);
+    });
     // The last moment at which it can still be kept back.
     if (isLate(operation, this.clock.now().getTime() - call.startedAt)) throw this.#keptBack(reply, body);
     return reply.send(body);
@@ -49,13 +80,16 @@ const isLate = (operation: OperationName, ageMs: number): boolean =>
   OPERATIONS[operation].effect !== 'change' && ageMs > ANSWER_DEADLINE_MS;
 
 /** What a controller returned, if it is the pipeline's answer and not a public route's. */
-export const isAnswered = (result: unknown): result is Answered<OperationName> =>
-  typeof result === 'object' && result !== null && 'answer' in result && 'seq' in result;
+export const isAnswered = (result: unknown): result is Answered<OperationName> | AnyBatch =>
+  typeof result === 'object' && result !== null && 'secret' in result && ('answer' in result || 'items' in result);
 
 /** The row of this very operation: the pipeline answers what it was asked for, which the two types cannot say together. */
-const formOf = (operation: OperationName): AnswerForm<AnswerOf<OperationName>> => ANSWERS[operation] as AnswerForm<AnswerOf<OperationName>>;
+function formOf(operation: OperationName | null): AnswerForm<AnswerOf<OperationName>> {
+  if (operation === null) throw new KeywardError('internal', '', { reason: 'an answer without an operation' });
+  return ANSWERS[operation] as AnswerForm<AnswerOf<OperationName>>;
+}
 
-function wipe(secret: Uint8Array, body: Uint8Array): void {
+function wipe(secret: Wipeable, body: Uint8Array): void {
   secret.fill(0);
   body.fill(0);
 }

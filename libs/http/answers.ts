@@ -6,8 +6,11 @@ import {
   ciphertextAnswer,
   credentialSummary,
   dataKeyAnswer,
+  decryptBatchAnswer,
   dryRunAnswer,
+  encryptBatchAnswer,
   enrolAnswer,
+  generateDataKeyBatchAnswer,
   identityProviderAnswer,
   issuedCredential,
   keyDescription,
@@ -35,7 +38,7 @@ import {
 } from '#contract';
 import type { AnswerOf } from '#core';
 import { z } from 'zod';
-import { ciphertextBody, dataKeyBody, plaintextBody } from './answer-body.js';
+import { ciphertextMembers, dataKeyMembers, type Members, objectBody, plaintextMembers } from './answer-body.js';
 
 /** How one operation's answer looks on the wire. */
 export interface AnswerForm<Answer> {
@@ -48,19 +51,29 @@ export interface AnswerForm<Answer> {
   readonly body: (answer: Answer) => Buffer | Readable;
   /** For conditional requests: the answer's version. */
   readonly version?: (answer: Answer) => number;
+  /** Where the operation takes batches. */
+  readonly batch?: BatchForm<Answer>;
 }
 
-const JSON_TYPE = 'application/json';
+/** How the answers of a batch look: each item by its members. */
+export interface BatchForm<Answer> {
+  readonly summary: string;
+  readonly schema: z.ZodType;
+  readonly members: Members<Answer>;
+}
+
+export const JSON_TYPE = 'application/json';
 const NOTHING = Buffer.alloc(0);
 const json = (answer: unknown): Buffer => Buffer.from(JSON.stringify(answer));
 
 /** Written by hand into bytes that can be wiped. */
-const bytes = <Answer>(summary: string, schema: z.ZodType, body: (answer: Answer) => Buffer): AnswerForm<Answer> => ({
+const bytes = <Answer>(summary: string, schema: z.ZodType, members: Members<Answer>, batchSchema?: z.ZodType): AnswerForm<Answer> => ({
   status: 200,
   type: JSON_TYPE,
   summary,
   schema: z.union([schema, dryRunAnswer]),
-  body,
+  body: (answer) => objectBody(members(answer)),
+  ...(batchSchema && { batch: { summary: `${summary} Many at once: one bad item fails alone.`, schema: batchSchema, members } }),
 });
 const read = (summary: string, schema: z.ZodType): AnswerForm<unknown> => ({ status: 200, type: JSON_TYPE, summary, schema, body: json });
 const created = (summary: string, schema: z.ZodType): AnswerForm<unknown> => ({ ...read(summary, schema), status: 201 });
@@ -72,10 +85,10 @@ const versioned = (summary: string): AnswerForm<AnswerOf<'GetPolicy'>> => ({
 
 // biome-ignore format: an aligned table is read column by column
 export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Name>> } = {
-  Encrypt:                         bytes('Encrypts 1 to 6144 bytes with a key that the tenant granted.', ciphertextAnswer, ciphertextBody),
-  Decrypt:                         bytes('Decrypts what Encrypt or GenerateDataKey answered, under the same encryption context.', plaintextAnswer, plaintextBody),
-  GenerateDataKey:                 bytes('Makes a data key: in plain text for use now, and encrypted to be stored.', dataKeyAnswer, dataKeyBody),
-  GenerateDataKeyWithoutPlaintext: bytes('Makes a data key for later use: encrypted only.', ciphertextAnswer, ciphertextBody),
+  Encrypt:                         bytes('Encrypts 1 to 6144 bytes with a key that the tenant granted.', ciphertextAnswer, ciphertextMembers, encryptBatchAnswer),
+  Decrypt:                         bytes('Decrypts what Encrypt or GenerateDataKey answered, under the same encryption context.', plaintextAnswer, plaintextMembers, decryptBatchAnswer),
+  GenerateDataKey:                 bytes('Makes a data key: in plain text for use now, and encrypted to be stored.', dataKeyAnswer, dataKeyMembers, generateDataKeyBatchAnswer),
+  GenerateDataKeyWithoutPlaintext: bytes('Makes a data key for later use: encrypted only.', ciphertextAnswer, ciphertextMembers),
 
   OnboardTenant:           created('Makes a tenant, its root and its log; answers the one-use enrolment code for its admin.', onboardTenantAnswer),
   ListTenants:             read('Lists tenants.', page('TenantPage', tenantSummary)),

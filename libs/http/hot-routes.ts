@@ -1,16 +1,42 @@
-import type { FastifyInstance, RouteHandlerMethod } from 'fastify';
-import { type DataOperation, decryptRequest, encryptRequest, generateDataKeyRequest, type OperationName } from '#contract';
-import { type InputOf, KeywardError, type Pipeline } from '#core';
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify';
+import {
+  type DataOperation,
+  decryptBatchRequest,
+  decryptRequest,
+  encryptBatchRequest,
+  encryptRequest,
+  generateDataKeyBatchRequest,
+  generateDataKeyRequest,
+  type OperationName,
+} from '#contract';
+import { type Answered, type AnsweredBatch, type BatchItem, type Call, type InputOf, KeywardError, type Pipeline } from '#core';
 import type { z } from 'zod';
 import type { AnswerWriter } from './answer-writer.js';
+import { itemsOf } from './batch-items.js';
+import type { EdgeLog } from './edge-log.js';
+import type { RateLimits } from './rate-limits.js';
 import { parsed } from './validation.js';
 import './request.js';
 
-const BODIES: { readonly [Name in DataOperation]: z.ZodType<InputOf<Name>> } = {
-  Encrypt: encryptRequest,
-  Decrypt: decryptRequest,
-  GenerateDataKey: generateDataKeyRequest,
-  GenerateDataKeyWithoutPlaintext: generateDataKeyRequest,
+/** Of the data plane's pipeline, what its routes call. */
+export type Uses = Pick<Pipeline<DataOperation>, 'run' | 'runBatch'>;
+
+export interface HotParts {
+  readonly pipeline: Uses;
+  readonly writer: AnswerWriter;
+  readonly limits: RateLimits;
+  readonly log: EdgeLog;
+}
+
+type Body<Name extends DataOperation> = z.ZodType<InputOf<Name>>;
+type BatchBody<Name extends DataOperation> = z.ZodType<{ items: z.ZodSafeParseResult<InputOf<Name>>[] }>;
+
+// biome-ignore format: an aligned table is read column by column
+const BODIES: { readonly [Name in DataOperation]: readonly [Body<Name>, BatchBody<Name> | undefined] } = {
+  Encrypt:                         [encryptRequest,         encryptBatchRequest],
+  Decrypt:                         [decryptRequest,         decryptBatchRequest],
+  GenerateDataKey:                 [generateDataKeyRequest, generateDataKeyBatchRequest],
+  GenerateDataKeyWithoutPlaintext: [generateDataKeyRequest, undefined],
 };
 
 const isHot = (operation: OperationName | undefined): operation is DataOperation => operation !== undefined && operation in BODIES;
@@ -19,17 +45,43 @@ const isHot = (operation: OperationName | undefined): operation is DataOperation
  * The data plane's routes, declared as Nest controllers like all others, are served by a handler of their own behind the same hooks:
  * Nest's layer around a handler costs as much as the decision. Edge, schema, pipeline, writer and filter are those of every route.
  */
-export function serveHotRoutes(instance: FastifyInstance, pipeline: Pick<Pipeline<DataOperation>, 'run'>, writer: AnswerWriter): void {
+export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, limits, log }: HotParts): void {
   instance.addHook('onRoute', (route) => {
-    const operation = route.config?.operation;
-    if (isHot(operation)) route.handler = handlerOf(operation);
+    const { operation, batch = false } = route.config ?? {};
+    if (isHot(operation)) route.handler = batch ? batchHandlerOf(operation) : handlerOf(operation);
   });
 
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- it ties the body's schema to the operation
   function handlerOf<Operation extends DataOperation>(operation: Operation): RouteHandlerMethod {
-    return async ({ call, body }, reply) => {
+    const [schema] = BODIES[operation];
+    return answering((call, body) => pipeline.run(operation, call, parsed(schema, body, 'body')));
+  }
+
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- it ties the body's schema to the operation
+  function batchHandlerOf<Operation extends DataOperation>(operation: Operation): RouteHandlerMethod {
+    const [, schema] = BODIES[operation];
+    if (schema === undefined) throw new Error(`${operation} takes no batches.`);
+    return answering(async (call, body, requestId) => {
+      const answered = await inTurn(operation, call, itemsOf(parsed(schema, body, 'body')));
+      for (const item of answered.items) if ('error' in item) log.failed(item.error, requestId);
+      return answered;
+    });
+  }
+
+  /** Every item counts as a call; and the batches of one tenant wait for each other, so that all tenants' calls go on. */
+  async function inTurn<Operation extends DataOperation>(operation: Operation, call: Call, items: BatchItem<Operation>[]) {
+    const retryAfterSeconds = await limits.wait('use', call.principal.credentialId, items.length - 1);
+    if (retryAfterSeconds !== undefined) throw new KeywardError('too-many-requests', '', { retryAfterSeconds });
+    const end = await limits.batches.take(call.tenant);
+    return await pipeline.runBatch(operation, call, items).finally(end);
+  }
+
+  function answering(
+    work: (call: Call, body: unknown, requestId: string) => Promise<Answered<DataOperation> | AnsweredBatch<DataOperation>>,
+  ): RouteHandlerMethod {
+    return async ({ call, body, id }: FastifyRequest, reply: FastifyReply) => {
       if (call === null) throw new KeywardError('internal', '', { reason: 'a route without a call' });
-      return writer.send(reply, await pipeline.run(operation, call, parsed(BODIES[operation], body, 'body')));
+      return writer.send(reply, await work(call, body, id));
     };
   }
 }

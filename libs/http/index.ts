@@ -1,4 +1,5 @@
 export { type AcceptedTokens } from './authentication.js';
+export { itemsOf } from './batch-items.js';
 export { describePlane } from './describe-plane.js';
 export { Calling } from './edge-call.js';
 export type { Log } from './edge-log.js';

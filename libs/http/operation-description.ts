@@ -6,8 +6,10 @@ import { ANSWERS } from './answers.js';
 import { answerSchema } from './openapi-schemas.js';
 
 /** Everything that the OpenAPI document says of an operation besides its path and what it takes. */
-export function describeOperation(operation: OperationName): MethodDecorator {
-  const { status, summary, schema, type } = ANSWERS[operation];
+export function describeOperation(operation: OperationName, batch = false): MethodDecorator {
+  const form = ANSWERS[operation];
+  const { status, type } = form;
+  const { summary, schema } = (batch ? form.batch : undefined) ?? form;
   const content =
     type === undefined
       ? {}
@@ -17,7 +19,7 @@ export function describeOperation(operation: OperationName): MethodDecorator {
           },
         };
   return applyDecorators(
-    ApiOperation({ operationId: operation, summary, tags: [OPERATIONS[operation].plane] }),
+    ApiOperation({ operationId: batch ? `${operation}Batch` : operation, summary, tags: [OPERATIONS[operation].plane] }),
     ApiBearerAuth(),
     ApiResponse({ status, description: status === 204 ? 'Done.' : 'The answer.', headers: ANSWER_HEADERS, ...content }),
     // What a problem looks like is said once, in openapi.ts.

@@ -8,6 +8,8 @@ import './request.js';
 export interface OperationOptions {
   /** Largest body in bytes, where the server's default is too small. */
   readonly bodyLimit?: number;
+  /** Many of the operation in one request. */
+  readonly batch?: true;
 }
 
 /**
@@ -15,7 +17,7 @@ export interface OperationOptions {
  * and the OpenAPI document is derived from it. A route has this or `@Public`, or the plane refuses to start.
  */
 export function Operation(operation: OperationName, options: OperationOptions = {}): MethodDecorator {
-  return applyDecorators(RouteConfig({ operation, ...options }), describeOperation(operation));
+  return applyDecorators(RouteConfig({ operation, ...options }), describeOperation(operation, options.batch));
 }
 
 /** A route that anyone may call. `why` is for the reader; a test pins the list of such routes. */

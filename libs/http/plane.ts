@@ -2,7 +2,6 @@ import type { DynamicModule, Provider, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { ServerOptions } from 'node:https';
-import type { DataOperation } from '#contract';
 import { type Clock, KeywardError, Pipeline, systemClock } from '#core';
 import { AnswerWriter } from './answer-writer.js';
 import { type AcceptedTokens, Authentication } from './authentication.js';
@@ -11,7 +10,7 @@ import { EdgeLog, type Log } from './edge-log.js';
 import { acceptJsonOnly } from './json-body.js';
 import type { KnownCredentials } from './known-credentials.js';
 import { openApiOf } from './openapi.js';
-import { serveHotRoutes } from './hot-routes.js';
+import { serveHotRoutes, type Uses } from './hot-routes.js';
 import { sendProblem } from './problem.js';
 import { ProblemFilter, type Recorder } from './problem-filter.js';
 import { PlaneAdapter } from './plane-adapter.js';
@@ -28,7 +27,7 @@ export interface PlaneParts {
   /** Provided to the controllers as `Pipeline`. */
   readonly pipeline: Recorder;
   /** The same, where the plane has the hot routes of hot-routes.ts. */
-  readonly uses?: Pick<Pipeline<DataOperation>, 'run'>;
+  readonly uses?: Uses;
   readonly credentials: KnownCredentials;
   /** Besides API keys; none where absent. */
   readonly tokens?: AcceptedTokens;
@@ -56,7 +55,7 @@ export async function createPlane(parts: PlaneParts): Promise<NestFastifyApplica
   const adapter = new PlaneAdapter(edge, writer, parts.tls);
   const fastify = adapter.getInstance();
   keepInventory(fastify);
-  if (parts.uses !== undefined) serveHotRoutes(fastify, parts.uses, writer);
+  if (parts.uses !== undefined) serveHotRoutes(fastify, { pipeline: parts.uses, writer, limits, log });
   acceptJsonOnly(fastify);
   edge.install(fastify);
   fastify.setErrorHandler((error, request, reply) => filter.answer(error, request, reply));

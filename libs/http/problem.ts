@@ -23,15 +23,15 @@ export function problemOf(error: KeywardError, requestId: string): Problem {
   };
 }
 
-/** Writes a problem; `waitSeconds` says when a caller who has to wait may come back. */
-export function sendProblem(
-  reply: FastifyReply,
-  error: KeywardError,
-  waitSeconds: number = error.retryAfterSeconds ?? RETRY_AFTER_SECONDS,
-): FastifyReply {
-  const { status, retryable } = PROBLEMS[error.code];
+/** When a caller who has to wait may come back; undefined for an error that waiting does not mend. */
+export const waitSeconds = ({ code, retryAfterSeconds = RETRY_AFTER_SECONDS }: KeywardError): number | undefined =>
+  PROBLEMS[code].retryable ? retryAfterSeconds : undefined;
+
+/** Writes a problem; `wait` says when a caller who has to wait may come back. */
+export function sendProblem(reply: FastifyReply, error: KeywardError, wait: number | undefined = waitSeconds(error)): FastifyReply {
+  const { status } = PROBLEMS[error.code];
   if (status === 401) reply.header('www-authenticate', 'Bearer');
-  if (retryable) reply.header('retry-after', String(waitSeconds));
+  if (wait !== undefined) reply.header('retry-after', String(wait));
   if (error.record !== undefined) reply.header('keyward-record', String(error.record));
   const body = Buffer.from(JSON.stringify(problemOf(error, reply.request.id)));
   // As bytes: a serializer would append a charset, which this media type does not have.

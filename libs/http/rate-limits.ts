@@ -16,12 +16,16 @@ export const RATE_LIMITS = {
 /** Failed authentications of one address with one credential: a proxy's address is that of all its clients, and one must not lock out the others. */
 export const FAILURE_LIMIT = { points: 100, duration: 10 } as const;
 
+/** Of one tenant. */
+const BATCHES_AT_ONCE = 8;
+
 type CountedClass = Exclude<RateClass, 'stop'>;
 type Limits = { readonly [Name in CountedClass]: { readonly points: number; readonly duration: number } };
 
 /** Tells whether a caller must wait: seconds, or undefined when it may go on. */
 export class RateLimits {
   readonly stops = new Turns();
+  readonly batches = new Turns(BATCHES_AT_ONCE);
   readonly #classes: Readonly<Record<CountedClass, RateLimiterMemory>>;
   readonly #failures = new RateLimiterMemory(FAILURE_LIMIT);
 
@@ -33,9 +37,9 @@ export class RateLimits {
     };
   }
 
-  /** Counts one call. */
-  async wait(rateClass: CountedClass, credentialId: CredentialId): Promise<number | undefined> {
-    return await consume(this.#classes[rateClass], credentialId);
+  /** Counts one call, or as many as a request carries. */
+  async wait(rateClass: CountedClass, credentialId: CredentialId, calls = 1): Promise<number | undefined> {
+    return await consume(this.#classes[rateClass], credentialId, calls);
   }
 
   /** Counts one failed authentication of this address as that credential, or person. */
@@ -50,9 +54,9 @@ export class RateLimits {
   }
 }
 
-async function consume(limiter: RateLimiterMemory, key: string): Promise<number | undefined> {
+async function consume(limiter: RateLimiterMemory, key: string, points = 1): Promise<number | undefined> {
   try {
-    await limiter.consume(key);
+    await limiter.consume(key, points);
     return undefined;
   } catch (refusal) {
     if (!(refusal instanceof RateLimiterRes)) throw refusal;

@@ -14,5 +14,7 @@ declare module 'fastify' {
     public?: string;
     /** Bytes; the server's default where absent. */
     bodyLimit?: number;
+    /** The body carries many of the operation. */
+    batch?: true;
   }
 }

@@ -9,6 +9,7 @@ export interface Route {
   readonly operation: OperationName | undefined;
   /** Why it is public; undefined for all others. */
   readonly public: string | undefined;
+  readonly batch: boolean;
 }
 
 const inventories = new WeakMap<FastifyInstance, Route[]>();
@@ -18,13 +19,13 @@ export function keepInventory(instance: FastifyInstance): void {
   const routes: Route[] = [];
   inventories.set(instance, routes);
   instance.addHook('onRoute', (route) => {
-    const { operation, public: reason, bodyLimit } = route.config ?? {};
+    const { operation, public: reason, bodyLimit, batch = false } = route.config ?? {};
     const methods = [route.method].flat();
     // Deny by default: whoever forgets the decorator learns it at start, not an attacker at run time.
     if ((operation === undefined) === (reason === undefined))
       throw new Error(`${methods.join()} ${route.url} needs either @Operation or @Public.`);
     if (bodyLimit !== undefined) route.bodyLimit = bodyLimit;
-    for (const method of methods) routes.push({ method, url: route.url, operation, public: reason });
+    for (const method of methods) routes.push({ method, url: route.url, operation, public: reason, batch });
   });
 }
 

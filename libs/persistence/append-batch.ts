@@ -11,6 +11,8 @@ export interface Waiting {
   readonly charge: LimitedGrant | undefined;
   /** Encoded record. */
   readonly body: Uint8Array;
+  /** The same for records that must travel in one statement. */
+  readonly request: object;
   /** Milliseconds of the monotonic clock after which it is not tried again. */
   readonly giveUpAt: number;
   readonly resolve: (appended: Appended) => void;
@@ -21,6 +23,7 @@ export interface Waiting {
 const STALE = -1n;
 const EXPIRED = -2n;
 const BUSY = -4n;
+/** With no room left; each one below it is room for one more. */
 const OVER_LIMIT = -5n;
 
 /** Parameters of trail_append: one binary blob plus lengths, and arrays in PostgreSQL's text form. The last three: NULL if nobody is charged. */
@@ -70,7 +73,7 @@ export function settle(batch: readonly Waiting[], answers: readonly bigint[]): W
     if (answer >= 0n) waiting.resolve({ verdict: 'durable', seq: answer });
     else if (answer === STALE) waiting.resolve({ verdict: 'stale' });
     else if (answer === EXPIRED) waiting.resolve({ verdict: 'expired' });
-    else if (answer === OVER_LIMIT) waiting.resolve({ verdict: 'over-limit' });
+    else if (answer <= OVER_LIMIT) waiting.resolve({ verdict: 'over-limit', room: Number(OVER_LIMIT - answer) });
     else waiting.reject(new TrailUnavailable('malformed record'));
     return false;
   });

@@ -127,6 +127,19 @@ describe('the appender', () => {
     expect(await appender.append(anEntry(tenant('acme'), await epochs('acme')))).toMatchObject({ verdict: 'durable' });
   });
 
+  it('never parts the records of one request, however many wait before them', async () => {
+    const current = await epochs('initech');
+    const others = Array.from({ length: 20 }, () => appender.append(anEntry(tenant('initech'), current)));
+    const together = appender.appendAll(Array.from({ length: 40 }, () => anEntry(tenant('initech'), current)));
+    await Promise.all(others);
+    const seqs = (await together).map((appended) => Number('seq' in appended ? appended.seq : -1));
+    const { rows } = await database.as('superuser', (client) =>
+      client.query('SELECT DISTINCT xmin FROM keyward.trail_record WHERE tenant_id = $1 AND seq = ANY ($2)', ['initech', seqs]),
+    );
+    expect(seqs).toEqual(Array.from({ length: 40 }, (_, index) => seqs[0]! + index));
+    expect(rows).toHaveLength(1);
+  });
+
   it('refuses at once when the queue is full', async () => {
     const current = await epochs('globex');
     const all = Array.from({ length: 4200 }, () =>

@@ -39,6 +39,15 @@ export class Appender implements Trail {
 
   /** Resolves once durable or refused. @throws TrailUnavailable when down, full, unknown or malformed */
   append(entry: TrailEntry): Promise<Appended> {
+    return this.#append(entry, entry);
+  }
+
+  /** The records are queued together and are never parted. @throws TrailUnavailable as `append` does, for all of them */
+  appendAll(entries: readonly TrailEntry[]): Promise<Appended[]> {
+    return Promise.all(entries.map((entry) => this.#append(entry, entries)));
+  }
+
+  #append(entry: TrailEntry, request: object): Promise<Appended> {
     if (this.#queue.length >= QUEUE_LIMIT) return Promise.reject(new TrailUnavailable('queue is full'));
     if (this.#connections.every(({ state }) => state === 'waiting' || state === 'closed'))
       return Promise.reject(new TrailUnavailable('no connection'));
@@ -55,6 +64,7 @@ export class Appender implements Trail {
         validUntil: until,
         charge,
         body: encoded,
+        request,
         giveUpAt,
         resolve,
         reject,
@@ -90,7 +100,7 @@ export class Appender implements Trail {
   }
 
   async #flush(connection: AppendConnection): Promise<void> {
-    const batch = this.#queue.splice(0, this.#batchSize());
+    const batch = this.#queue.splice(0, this.#batchEnd());
     this.#inFlight += batch.length;
     const result = await connection.flush(batch);
     this.#flying.delete(connection);
@@ -99,6 +109,13 @@ export class Appender implements Trail {
     else if (result.outcome === 'busy') this.#tryAgain(batch);
     else rejectAll(batch, result.outcome === 'failed' ? `append failed: ${result.reason}` : 'outcome unknown');
     if (this.#queue.length > 0) this.#schedule();
+  }
+
+  /** A request's records stay together, so the last one may make the batch longer. */
+  #batchEnd(): number {
+    let end = this.#batchSize();
+    while (end < this.#queue.length && this.#queue[end]!.request === this.#queue[end - 1]!.request) end++;
+    return end;
   }
 
   #batchSize(): number {

@@ -14,6 +14,8 @@ type Fault = 'none' | 'stale' | 'expired' | 'malformed';
 interface Asked {
   readonly rule: number | undefined;
   readonly fault: Fault;
+  /** Calls that the record counts. */
+  readonly calls: number;
 }
 type Leap = 'none' | 'minute' | 'day' | 'brink';
 
@@ -36,14 +38,20 @@ class Model {
     const reached = base + BigInt(asked.length);
     if (reached / MINUTE > base / MINUTE) base = reached - (reached % MINUTE);
     let stored = 0n;
-    const answers = asked.map(({ rule, fault }) => {
+    /** Who found too little room has claimed it all the same: whoever comes later in the batch stands behind it. */
+    const claimed = new Map(this.#used);
+    const answers = asked.map(({ rule, fault, calls }) => {
       if (fault !== 'none') return fault;
       if (rule !== undefined) {
-        const counters = [`${rulePrefix}${rule} minute ${base / MINUTE}`, `${rulePrefix}${rule} day ${base / DAY}`];
         const { perMinute = Infinity, perDay = Infinity } = limits[rule]!;
-        const full = [perMinute, perDay].some((limit, index) => (this.#used.get(counters[index]!) ?? 0) >= limit);
-        if (full) return 'over-limit';
-        for (const counter of counters) this.#used.set(counter, (this.#used.get(counter) ?? 0) + 1);
+        const windows = [
+          [`${rulePrefix}${rule} minute ${base / MINUTE}`, perMinute],
+          [`${rulePrefix}${rule} day ${base / DAY}`, perDay],
+        ] as const;
+        const room = Math.min(...windows.map(([counter, limit]) => limit - (claimed.get(counter) ?? 0)));
+        for (const [counter] of windows) claimed.set(counter, (claimed.get(counter) ?? 0) + calls);
+        if (calls > room) return `over-limit, room for ${Math.max(0, room)}`;
+        for (const [counter] of windows) this.#used.set(counter, (this.#used.get(counter) ?? 0) + calls);
       }
       this.lastAt = base + stored++;
       return this.size++;
@@ -92,7 +100,7 @@ describe('limits of grants', () => {
   it('agree with a model that counts, whatever is asked in whatever order, minute and day', async () => {
     const limits = fc.record({ perMinute: fc.integer({ min: 1, max: 4 }), perDay: fc.integer({ min: 1, max: 7 }) }, { requiredKeys: [] });
     const fault = fc.constantFrom<Fault>('none', 'none', 'none', 'none', 'stale', 'expired', 'malformed');
-    const asked = fc.record({ rule: fc.option(fc.nat(2), { nil: undefined }), fault });
+    const asked = fc.record({ rule: fc.option(fc.nat(2), { nil: undefined }), fault, calls: fc.integer({ min: 1, max: 3 }) });
     const step = fc.record({
       leap: fc.constantFrom<Leap>('none', 'none', 'minute', 'day', 'brink'),
       batch: fc.array(asked, { minLength: 1, maxLength: 12 }),
@@ -107,10 +115,11 @@ describe('limits of grants', () => {
         for (const { leap, batch } of steps) {
           model.leap(leap);
           await setLastAt('acme', model.lastAt);
-          const answers = batch.map(async ({ rule, fault: wrong }) => {
+          const answers = batch.map(async ({ rule, fault: wrong, calls }) => {
             const ruleId = `${prefix}${rule}`;
             const entry = anEntry(acme, epochs, wrong === 'malformed' ? 'PutPolicy' : 'Encrypt', {
               ...(rule !== undefined && { authz: { decision: 'allow', ruleId } }),
+              ...(calls > 1 && { count: calls }),
             });
             const appended = await appender
               .append({
@@ -120,6 +129,7 @@ describe('limits of grants', () => {
                 ...(wrong === 'expired' && { validUntil: new Date(0) }),
               })
               .catch((error: { reason: string }) => ({ verdict: error.reason === 'trail: malformed record' ? 'malformed' : error.reason }));
+            if ('room' in appended) return `${appended.verdict}, room for ${appended.room}`;
             return 'seq' in appended ? Number(appended.seq) : appended.verdict;
           });
           expect(await Promise.all(answers)).toEqual(model.append(batch, ofRule, prefix));
@@ -186,6 +196,15 @@ describe('limits of grants', () => {
     await expect(appender.append(entry)).rejects.toMatchObject({ code: 'unavailable' });
     await admin.query('DROP TRIGGER fails ON keyward.trail_record; DROP FUNCTION public.fail()');
     expect(tally(await times(2, entry))).toEqual({ durable: 1, 'over-limit': 1 });
+  });
+
+  it.each([0, -1, 1.5, 1_000_000, 'many'])('take a count of %s for a malformed record, not for an error of the batch', async (count) => {
+    const bad = await charged('globex', 'odd', { perDay: 5 });
+    const good = await charged('globex', 'odd', { perDay: 5 });
+    const odd = { ...bad, body: { ...bad.body, count: count as number } };
+    const [refused, taken] = await Promise.allSettled([appender.append(odd), appender.append(good)]);
+    expect(refused).toMatchObject({ status: 'rejected', reason: { reason: 'trail: malformed record' } });
+    expect(taken).toMatchObject({ status: 'fulfilled', value: { verdict: 'durable' } });
   });
 
   it.each<[string, Limits, string]>([

@@ -17,6 +17,7 @@ interface Use {
   readonly outcome?: RecordBody['outcome'];
   readonly decision?: 'allow' | 'deny';
   readonly dryRun?: true;
+  readonly count?: number;
 }
 
 describe('what the key plane reads of uses', () => {
@@ -46,7 +47,7 @@ describe('what the key plane reads of uses', () => {
   }
   async function use(
     tenant: string,
-    { op = 'Decrypt', service = 'billing', key: of = invoices, context, outcome, decision = 'allow', dryRun }: Use,
+    { op = 'Decrypt', service = 'billing', key: of = invoices, context, outcome, decision = 'allow', dryRun, count }: Use,
   ): Promise<bigint> {
     const { actor, request } = aRecord(tenants.get(tenant)!, op);
     return await append(data, tenant, op, {
@@ -56,6 +57,7 @@ describe('what the key plane reads of uses', () => {
       request: { ...request, justification: { code: 'ISV_INCIDENT', ticket: 'T-1' }, ...(dryRun && { dryRun }) },
       ...(of !== null && { key: { id: of } }),
       ...(context && { crypto: { context } }),
+      ...(count && { count }),
     });
   }
   const stop = (tenant: string, stopId: StopId, outcome: RecordBody['outcome'] = 'succeeded') =>
@@ -63,7 +65,7 @@ describe('what the key plane reads of uses', () => {
   const all = { since: LONG_AGO, before: undefined, limit: 100 };
 
   it('is every decision about a key, the newest first, and no dry run', async () => {
-    const sealed = await use('acme', { op: 'Encrypt', context: [label, otherLabel] });
+    const sealed = await use('acme', { op: 'Encrypt', context: [label, otherLabel], count: 5 });
     await use('acme', { dryRun: true });
     await use('acme', { key: null, decision: 'deny' });
     const refused = await use('acme', { key: payroll, decision: 'deny' });
@@ -75,6 +77,7 @@ describe('what the key plane reads of uses', () => {
       [refused, false, payroll],
       [sealed, true, invoices],
     ]);
+    expect(uses.map(({ count }) => count)).toEqual([1, 1, 5]);
     expect(uses[2]).toMatchObject({
       operation: 'Encrypt',
       service: 'billing',
@@ -106,7 +109,7 @@ describe('what the key plane reads of uses', () => {
   it('before a stop is what the stop covers: the last one allowed, and the keys that were handed out', async () => {
     const tenant = tenants.get('globex')!.tenant;
     const ofBilling = await use('globex', { op: 'GenerateDataKey', context: [label] });
-    const ofReports = await use('globex', { service: 'reports', key: payroll });
+    const ofReports = await use('globex', { service: 'reports', key: payroll, count: 3 });
     await use('globex', { op: 'GenerateDataKeyWithoutPlaintext', service: 'mail' });
     const failed = await use('globex', { service: 'reports', key: payroll, outcome: 'failed', context: [otherLabel] });
     await use('globex', { decision: 'deny' });
@@ -118,10 +121,10 @@ describe('what the key plane reads of uses', () => {
       const { lastAllowed, leases } = await key.uses.usesBefore(tenant, seq, scope, since);
       return [lastAllowed?.seq, leases.count];
     };
-    expect(await before({})).toEqual([failed, 2]);
+    expect(await before({})).toEqual([failed, 4]);
     expect(await before({ service: 'billing' })).toEqual([ofBilling, 1]);
     expect(await before({ service: 'nobody' })).toEqual([undefined, 0]);
-    expect(await before({ keyId: payroll })).toEqual([failed, 1]);
+    expect(await before({ keyId: payroll })).toEqual([failed, 3]);
     expect(await before({ contextDigest: label })).toEqual([ofBilling, 1]);
     expect(await before({ contextDigest: otherLabel })).toEqual([failed, 0]);
     expect(await before({ service: 'billing', keyId: payroll })).toEqual([undefined, 0]);

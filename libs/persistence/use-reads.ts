@@ -22,6 +22,7 @@ const usesAnswer = z.object({
       contextDigests: z.array(z.string()),
       justification: justification.nullable(),
       allowed: z.boolean(),
+      count: z.int(),
     }),
   ),
 });

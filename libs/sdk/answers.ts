@@ -49,27 +49,40 @@ export function parsed<Schema extends z.ZodType>(schema: Schema, answer: WireAns
 
 /**
  * Takes `"plaintext":"<base64>"` out of a JSON body and leaves blanks in its place, so that it never becomes a JavaScript string.
- * The name cannot occur inside a JSON string: its quotes would be escaped there.
  * @throws ServerFault `bad-answer` when there is none
  */
 export function takePlaintext(answer: WireAnswer): Uint8Array {
-  const name = Buffer.from('"plaintext"');
+  const [plaintext] = takePlaintexts(answer);
+  if (plaintext !== undefined) return plaintext;
+  answer.body.fill(0);
+  throw unreadable(answer);
+}
+
+/** Every one of them, in order. The name cannot occur inside a JSON string: its quotes would be escaped there. */
+export function takePlaintexts(answer: WireAnswer): Uint8Array[] {
   const { body } = answer;
+  const plaintexts: Uint8Array[] = [];
   try {
-    const at = body.indexOf(name);
-    const start = body.indexOf('"', at + name.length) + 1;
-    const end = body.indexOf('"', start);
-    if (at < 0 || start === 0 || end < 0) throw new RangeError('No plaintext.');
-    const base64 = body.subarray(start, end);
-    const plaintext = decodeBase64(base64);
-    base64.fill(' ');
-    return plaintext;
+    for (let at = body.indexOf(NAME); at >= 0; at = body.indexOf(NAME, at + NAME.length)) {
+      const start = body.indexOf('"', at + NAME.length) + 1;
+      const end = body.indexOf('"', start);
+      if (start === 0 || end < 0) throw new RangeError('No plaintext.');
+      const base64 = body.subarray(start, end);
+      plaintexts.push(decodeBase64(base64));
+      base64.fill(' ');
+    }
+    return plaintexts;
   } catch {
     // Whatever was wrong, the bytes may be key material: neither they nor the cause go any further.
+    for (const plaintext of plaintexts) plaintext.fill(0);
     body.fill(0);
-    throw badAnswer(answer, 'The answer carries no readable plaintext.');
+    throw unreadable(answer);
   }
 }
+
+const NAME = Buffer.from('"plaintext"');
+
+const unreadable = (answer: WireAnswer) => badAnswer(answer, 'The answer carries no readable plaintext.');
 
 /**
  * A data key of `length` bytes that is not all zero, or nothing: a server that wiped its buffer too early answers zeros.

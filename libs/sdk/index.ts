@@ -1,5 +1,6 @@
 export { DEFAULT_AUDITOR, DEFAULT_KEY_PLANE, KeywardAdmin, type KeywardAdminOptions } from './admin-client.js';
 export type { Provenance, Told } from './answers.js';
+export type { ItemResult } from './batches.js';
 export type { Proof, SigningKey } from './bearer.js';
 export {
   type Ciphertext,
@@ -10,6 +11,7 @@ export {
   type DryRun,
   type DryRunCalls,
   type EncryptCall,
+  type ItemOf,
   KeywardClient,
   type KeywardClientOptions,
   type Plaintext,

@@ -1,10 +1,11 @@
 import { parseArgs } from 'node:util';
+import { batchDecrypt } from './batch-decrypt.js';
 import { decide } from './decide.js';
 import { generateDataKey } from './generate-data-key.js';
 import type { Bench, Result } from './result.js';
 import { revoke } from './revoke.js';
 
-const BENCHES: Readonly<Record<string, Bench>> = { 'generate-data-key': generateDataKey, decide, revoke };
+const BENCHES: Readonly<Record<string, Bench>> = { 'generate-data-key': generateDataKey, 'batch-decrypt': batchDecrypt, decide, revoke };
 
 const log = (line: string) => process.stderr.write(`${line}\n`);
 

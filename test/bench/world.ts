@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { z } from 'zod';
+import { DATA_OPERATIONS, type DataOperation } from '#contract';
 import { demoDataDir, type Platform, removeDataDir, startPlatform } from '#runtime';
 import { KeywardAdmin } from '#sdk';
 
@@ -49,15 +50,17 @@ async function grantedService({ credentialsFile, urls: { keyPlane, auditor } }: 
   await operator.registerService({ service: 'billing' });
   await admin.createKey('acme', { alias: ALIAS });
   const when = { encryptionContextEquals: CONTEXT };
-  const grants = [{ id: 'invoices', subjects: ['svc:billing'], objects: [ALIAS], operations: ['GenerateDataKey' as const], when }];
+  const grants = [{ id: 'invoices', subjects: ['svc:billing'], objects: [ALIAS], operations: [...DATA_OPERATIONS], when }];
   await admin.putPolicy('acme', { schema: 'keyward.policy/1', grants }, 0);
   return (await operator.issueServiceCredential('billing')).apiKey ?? '';
 }
 
-/** Successful GenerateDataKey records in acme's log. */
-export async function countRecords({ database }: World): Promise<number> {
+/** Successful operations that acme's log tells of; a record may count several. */
+export async function countRecorded({ database }: World, operation: DataOperation): Promise<number> {
   const { rows } = await database.query<{ n: string }>(
-    `SELECT count(*) AS n FROM keyward.trail_record WHERE tenant_id = 'acme' AND op = 'GenerateDataKey' AND outcome = 'succeeded'`,
+    `SELECT coalesce(sum(coalesce((convert_from(bytes, 'UTF8')::json ->> 'count')::integer, 1)), 0) AS n
+      FROM keyward.trail_record WHERE tenant_id = 'acme' AND op = $1 AND outcome = 'succeeded'`,
+    [operation],
   );
   return Number(rows[0]?.n);
 }

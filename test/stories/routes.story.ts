@@ -124,8 +124,12 @@ describe('every route of every plane', () => {
     GenerateDataKey: { keyId: 'alias/invoices' },
     GenerateDataKeyWithoutPlaintext: { keyId: 'alias/invoices' },
   };
+  const bodyOf = ({ operation, batch }: Route) => {
+    const body = BODIES[operation ?? ''];
+    return batch ? { items: [body] } : body;
+  };
   const as = (apiKey: string, url: string, route: Route): Promise<Answer> =>
-    api(url, apiKey, route.method, path(route), BODIES[route.operation ?? ''], { 'if-match': '"1"' });
+    api(url, apiKey, route.method, path(route), bodyOf(route), { 'if-match': '"1"' });
 
   it("refuses the auditor's credential everywhere but at the auditor's own reads", async () => {
     for (const { name, url, route } of guarded()) {

@@ -61,7 +61,7 @@ export async function previewOf(
     for (const use of page.uses) {
       const key = keys.get(use.keyId);
       if (key === undefined) continue;
-      calls++;
+      calls += use.count;
       const verdict = judge(before, after, use, requestOf(use, key, snapshot));
       if (use.allowed && use.operation === 'Decrypt') {
         const reading = readable.get(use.keyId) ?? { still: false, readers: new Set() };
@@ -152,7 +152,7 @@ function count(changes: Map<string, Change>, use: RecordedUse, key: KeyNames, ve
     ...named(key),
     ...{ newlyRefused: 0, newlyAllowed: 0, unjudged: 0 },
   };
-  change[verdict] += 1;
+  change[verdict] += use.count;
   changes.set(name, change);
 }
 

@@ -79,6 +79,8 @@ export interface RecordedUse {
   readonly contextDigests: readonly string[];
   readonly justification: Justification | null;
   readonly allowed: boolean;
+  /** Calls that the record tells of. */
+  readonly count: number;
 }
 
 /** What the key plane may read of the trail: decisions about uses, for the tenant's own admins. */

@@ -17,13 +17,14 @@ export interface TrailEntry {
 
 /**
  * `stale`: a rule changed since; `expired`: `validUntil` is past; `over-limit`: the charged grant has no room.
- * None of them left a record: decide again, or charge another.
+ * A record that counts several calls is charged for each of them, or for none. None of these left a record: decide again, or charge another.
  */
 export type Appended =
   | { readonly verdict: 'durable'; readonly seq: bigint }
   | { readonly verdict: 'stale' }
   | { readonly verdict: 'expired' }
-  | { readonly verdict: 'over-limit' };
+  /** `room`: how many calls the grant could still have paid for. */
+  | { readonly verdict: 'over-limit'; readonly room: number };
 
 /** `counted`: durably, and recorded once the minute is over. */
 export type Counted = { readonly verdict: 'counted' } | Exclude<Appended, { verdict: 'durable' }>;
@@ -40,6 +41,8 @@ export interface Trail {
    * @throws TrailUnavailable when it is not, or not known to be, durable; the record may then exist without an answer.
    */
   append(entry: TrailEntry): Promise<Appended>;
+  /** The same for records that belong together: in one statement, each with a verdict of its own, in order. */
+  appendAll(entries: readonly TrailEntry[]): Promise<Appended[]>;
 }
 
 export interface Change extends TrailEntry {

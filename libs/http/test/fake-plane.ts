@@ -2,6 +2,8 @@ import { Body, Controller, Delete, Get, Param, Post, Put, Query, type Type } fro
 import type { AddressInfo } from 'node:net';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import {
+  decryptBatchRequest,
+  type DecryptBatchRequest,
   decryptRequest,
   type DecryptRequest,
   encryptRequest,
@@ -9,6 +11,7 @@ import {
   generateDataKeyRequest,
   type GenerateDataKeyRequest,
   keyPath,
+  MAX_BATCH_BYTES,
   type OperationName,
   PLATFORM,
   type PageQuery,
@@ -19,8 +22,18 @@ import {
   stopPath,
   type TenantId,
 } from '#contract';
-import { type Answered, type Call, KeywardError, Pipeline, type Principal } from '#core';
-import { Calling, createPlane, noCredentials, Operation, type PlaneParts, Replaces } from '../index.js';
+import {
+  type Answered,
+  type AnsweredBatch,
+  type BatchItem,
+  type Call,
+  type ItemOutcome,
+  KeywardError,
+  Pipeline,
+  type Principal,
+  type Wipeable,
+} from '#core';
+import { Calling, createPlane, itemsOf, noCredentials, Operation, type PlaneParts, Replaces } from '../index.js';
 
 const principal = (role: Role, name: string): Principal => ({
   role,
@@ -77,6 +90,22 @@ export class FakePipeline {
     return await this.answer(operation, input);
   }
 
+  /** Each item as a call of its own; what could not be read fails alone. */
+  async runBatch(operation: OperationName, call: Call, items: readonly BatchItem<OperationName>[]): Promise<AnsweredBatch<OperationName>> {
+    const secrets: Wipeable[] = [];
+    const outcomes = items.map(async (item): Promise<ItemOutcome<OperationName>> => {
+      if ('error' in item) return item;
+      try {
+        const { answer, seq, secret } = await this.run(operation, call, item.input);
+        if (secret !== undefined) secrets.push(secret);
+        return { answer, record: seq };
+      } catch (error) {
+        return { error: error as KeywardError };
+      }
+    });
+    return { items: await Promise.all(outcomes), secret: { fill: () => secrets.forEach((secret) => secret.fill(0)) } };
+  }
+
   async refuse(operation: OperationName, call: Call, error: KeywardError): Promise<never> {
     this.refused.push({ operation, call, error });
     error.record = 42n;
@@ -98,6 +127,12 @@ class TestController {
   @Operation('Decrypt')
   decrypt(@Calling() call: Call, @Body({ schema: decryptRequest }) body: DecryptRequest) {
     return this.pipeline.run('Decrypt', call, body);
+  }
+
+  @Post('decrypt/batch')
+  @Operation('Decrypt', { batch: true, bodyLimit: MAX_BATCH_BYTES })
+  decryptBatch(@Calling() call: Call, @Body({ schema: decryptBatchRequest }) body: DecryptBatchRequest) {
+    return this.pipeline.runBatch('Decrypt', call, itemsOf(body));
   }
 
   @Post('data-keys')

@@ -1,0 +1,92 @@
+import { KeywardError } from '#core';
+import { RATE_LIMITS, RateLimits } from './rate-limits.js';
+import { FakePlane, KEYS } from './test/fake-plane.js';
+
+const used = { keyId: 'key_01arz3ndektsv4rrffq69g5fav', keyVersionId: 'kver_01arz3ndektsv4rrffq69g5fav' };
+const item = (fill: number) => ({ ciphertext: Buffer.alloc(64, fill).toString('base64') });
+const NOBODY_KNOWS = { ciphertext: 'AAAA' };
+
+describe.each([
+  ['served directly', {}],
+  ['served by Nest', { uses: undefined }],
+])('a batch, %s', (_, options) => {
+  let plane: FakePlane;
+  const secrets: Uint8Array[] = [];
+  beforeAll(async () => {
+    plane = await FakePlane.start(options as never);
+    plane.pipeline.answer = async (_operation, input) => {
+      const byte = (input as { ciphertext: Buffer }).ciphertext[0]!;
+      if (byte === 9) throw refused();
+      const plaintext = Buffer.alloc(3, byte);
+      secrets.push(plaintext);
+      return { answer: { ...used, plaintext } as never, seq: BigInt(byte), secret: plaintext };
+    };
+  });
+  afterAll(() => plane.fastify.close());
+  const refused = () => Object.assign(new KeywardError('too-many-requests', '', { retryAfterSeconds: 7 }), { record: 9n });
+  const post = (body: unknown) => plane.ask('POST', '/v1/tenants/acme/decrypt/batch', JSON.stringify(body), { as: 'service' });
+
+  it('answers in order, each item with its record, and problems where there is no answer', async () => {
+    const answer = await post({ items: [item(1), item(9), NOBODY_KNOWS, item(2)] });
+    expect(answer.statusCode).toBe(200);
+    expect(answer.json()).toEqual({
+      items: [
+        { ...used, plaintext: 'AQEB', record: 1 },
+        { problem: expect.objectContaining({ code: 'too-many-requests', retryable: true }), record: 9 },
+        { problem: expect.objectContaining({ code: 'invalid-request', errors: [expect.objectContaining({ field: 'ciphertext' })] }) },
+        { ...used, plaintext: 'AgIC', record: 2 },
+      ],
+    });
+    expect(answer.headers).toMatchObject({ 'retry-after': '7', 'keyward-record': '1' });
+    expect(secrets.every((secret) => secret.every((byte) => byte === 0))).toBe(true);
+  });
+
+  it.each([
+    ['none at all', { items: [] }, 'items'],
+    ['501 items', { items: Array.from({ length: 501 }, () => item(1)) }, 'items'],
+    ['something else', { item: [] }, 'items'],
+  ])('is refused as a whole with %s', async (__, body, field) => {
+    const answer = await post(body);
+    expect([answer.statusCode, answer.json().errors[0].field]).toEqual([400, field]);
+  });
+
+  it('is refused as a whole over 1 MiB', async () => {
+    expect((await post({ items: ['A'.repeat(1024 * 1024)] })).statusCode).toBe(413);
+  });
+});
+
+it('counts every item as a call', async () => {
+  const limits = new RateLimits({ ...RATE_LIMITS, use: { points: 4, duration: 60 } });
+  const plane = await FakePlane.start({ limits });
+  const post = (count: number) =>
+    plane.fastify.inject({
+      method: 'POST',
+      url: '/v1/tenants/acme/decrypt/batch',
+      headers: { authorization: `Bearer ${KEYS.service}` },
+      payload: { items: Array.from({ length: count }, () => NOBODY_KNOWS) },
+    });
+  expect((await post(3)).statusCode).toBe(200);
+  const tooMany = await post(2);
+  expect([tooMany.statusCode, Number(tooMany.headers['retry-after']) > 1]).toEqual([429, true]);
+  await plane.stop();
+});
+
+it('lets the batches of one tenant wait for each other, and nobody else', async () => {
+  const plane = await FakePlane.start();
+  const open: (() => void)[] = [];
+  plane.pipeline.answer = () => new Promise((resolve) => open.push(() => resolve({ answer: used as never, seq: 1n, secret: undefined })));
+  const ask = (tenant: string, path = 'decrypt/batch', body: object = { items: [item(1)] }) =>
+    plane.ask('POST', `/v1/tenants/${tenant}/${path}`, JSON.stringify(body), { as: 'service' });
+  const noisy = Array.from({ length: 20 }, () => ask('acme'));
+  const others = [ask('globex'), ask('acme', 'decrypt', item(1))];
+  for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+  expect(plane.pipeline.ran.map(({ call }) => call.tenant).filter((tenant) => tenant === 'globex')).toHaveLength(1);
+  expect(open).toHaveLength(10);
+  while (open.length > 0) {
+    open.shift()!();
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+  }
+  await Promise.all([...noisy, ...others]);
+  expect(plane.pipeline.ran).toHaveLength(22);
+  await plane.stop();
+});

@@ -5,7 +5,7 @@ import type { Done } from './handler.js';
 import type { AnswerOf, InputOf } from './operation-shapes.js';
 import type { LimitedGrant } from './ports/grants.js';
 import type { Appended } from './ports/trail.js';
-import type { Ending } from './record.js';
+import type { Ending, RecordDetails } from './record.js';
 
 /** One item of a batch as the edge hands it over: what is asked, or why it cannot be. */
 export type BatchItem<Operation extends OperationName> = { readonly input: InputOf<Operation> } | { readonly error: KeywardError };
@@ -78,15 +78,15 @@ export class Batch<Operation extends OperationName> {
   }
 
   #grouped(tried: readonly Tried<Operation>[]): Group<Operation>[] {
-    const groups = Map.groupBy(
-      tried.map((one) => ({ one, ending: endingOf(one) })),
-      ({ one: { done }, ending: { error, details, charge } }) =>
-        JSON.stringify([error?.code, error?.reason, details, done.validUntil, charge?.ruleId]),
-    );
-    return [...groups.values()].map((alike) => {
-      const members = alike.map(({ one }) => one);
+    const named = new Map<RecordDetails, string>();
+    const nameOf = (details: RecordDetails) => named.get(details) ?? named.set(details, JSON.stringify(details)).get(details)!;
+    const groups = Map.groupBy(tried, ({ done, payer }) => {
+      const ending = 'error' in done ? `${done.error.code} ${done.error.reason}` : done.charges?.[payer]?.ruleId;
+      return `${nameOf(done.details)} ${done.validUntil} ${ending}`;
+    });
+    return [...groups.values()].map((members) => {
       const discarded = members.filter(({ index }) => this.#discarded.has(index)).length;
-      return { ...alike[0]!.ending, members, discarded, count: members.length, validUntil: members[0]!.done.validUntil };
+      return { ...endingOf(members[0]!), members, discarded, count: members.length, validUntil: members[0]!.done.validUntil };
     });
   }
 

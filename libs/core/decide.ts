@@ -38,6 +38,13 @@ export type UseDecision = {
   | { readonly allowed: false; readonly error: KeywardError }
 );
 
+/** A decision, what its record will say, and what a ciphertext under it binds besides its own header. */
+export interface Decided {
+  readonly decision: UseDecision;
+  readonly details: RecordDetails;
+  readonly bound: Uint8Array;
+}
+
 /** Why not: what the caller is told, what the record keeps, and what a caller may be told who is named by a grant. */
 export interface Refusal {
   readonly code: ProblemCode;

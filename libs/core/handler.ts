@@ -1,5 +1,6 @@
 import type { OperationName } from '#contract';
 import type { Call } from './call.js';
+import type { Decided } from './decide.js';
 import type { KeywardError } from './errors.js';
 import type { AnswerOf, InputOf } from './operation-shapes.js';
 import type { Permit, PermitTerms } from './permit.js';
@@ -17,6 +18,8 @@ export interface Step<Operation extends OperationName> {
   readonly input: InputOf<Operation>;
   readonly snapshot: Snapshot;
   readonly now: number;
+  /** What was decided for other items of the same batch in this attempt. */
+  readonly decisions?: Map<string, Promise<Decided>> | undefined;
   /** A permit for this operation: in the call's tenant (onboarding: the new one), on this key version and AAD. For after the decision only. */
   permit(terms?: Partial<Pick<PermitTerms, 'tenant' | 'versionId' | 'aad'>>): Permit<Operation>;
 }

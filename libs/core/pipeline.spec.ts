@@ -352,8 +352,8 @@ describe('a batch', () => {
   });
 
   it('refuses a bad item alone', async () => {
-    const world = aWorld({ decisions: [GRANTED, NO_GRANT, GRANTED] });
-    expect(told(await world.batch(A, A, A))).toEqual(['ok 0', 'not-granted 1', 'ok 0']);
+    const world = aWorld({ decisions: [GRANTED, NO_GRANT] });
+    expect(told(await world.batch(A, B, A))).toEqual(['ok 0', 'not-granted 1', 'ok 0']);
     expect(world.records).toMatchObject([
       { outcome: 'succeeded', count: 2 },
       { outcome: 'refused', authz: { decision: 'deny' } },

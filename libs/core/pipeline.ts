@@ -3,7 +3,7 @@ import { Batch, type BatchItem, type ItemOutcome } from './batch.js';
 import type { Call } from './call.js';
 import { overLimit, paidBy } from './charges.js';
 import type { Credentials } from './credentials.js';
-import { refusalByRole } from './decide.js';
+import { type Decided, refusalByRole } from './decide.js';
 import { asFailure, KeywardError, TrailUnavailable } from './errors.js';
 import type { AnswerOf, InputOf } from './operation-shapes.js';
 import type { Declined, Done, Handlers, Prepared, Step } from './handler.js';
@@ -132,9 +132,10 @@ export class Pipeline<Names extends OperationName> {
   }
 
   async #tryItems<Operation extends Names>(operation: Operation, call: Call, scene: Scene, batch: Batch<Operation>) {
+    const shared = { now: this.parts.clock.now().getTime(), decisions: new Map<string, Promise<Decided>>() };
     const tryItem = async (index: number) => {
       const item = batch.items[index]!;
-      const done = 'error' in item ? { error: item.error, details: {} } : await this.#perform(operation, call, item.input, scene);
+      const done = 'error' in item ? { error: item.error, details: {} } : await this.#perform(operation, call, item.input, scene, shared);
       return batch.tried(index, done);
     };
     const { open } = batch;
@@ -212,6 +213,7 @@ export class Pipeline<Names extends OperationName> {
     call: Call,
     input: InputOf<Operation>,
     scene: Scene,
+    shared: Pick<Step<Operation>, 'now' | 'decisions'> = { now: this.parts.clock.now().getTime() },
   ): Promise<Done<Operation>> {
     const { principal } = scene;
     const wrongRole = refusalByRole(OPERATIONS[operation], principal, call);
@@ -220,7 +222,7 @@ export class Pipeline<Names extends OperationName> {
     const snapshot = scene.target ?? Snapshot.ofNobody(call.tenant, scene.log.rules.services);
     const permit: Step<Operation>['permit'] = (terms = {}) => new Permit({ operation, tenant: call.tenant, ...terms });
     try {
-      return await this.handlers[operation]({ operation, call, principal, input, snapshot, now: this.parts.clock.now().getTime(), permit });
+      return await this.handlers[operation]({ operation, call, principal, input, snapshot, permit, ...shared });
     } catch (error) {
       if (error instanceof StaleSnapshot) throw error;
       return { error: asFailure(error), details: {} };

@@ -1,6 +1,6 @@
 import type { DataOperation, EncryptRequest, GenerateDataKeyRequest, Justification } from '#contract';
 import { type CiphertextKind, frameCiphertext, parseCiphertext } from '../ciphertext.js';
-import { decideUse, type Wish } from '../decide.js';
+import { type Decided, decideUse, type Wish } from '../decide.js';
 import { contextOf } from '../encryption-context.js';
 import { asFailure, DecryptFailed } from '../errors.js';
 import type { Handlers, Step } from '../pipeline.js';
@@ -65,20 +65,32 @@ async function using<Operation extends DataOperation, Answer>(
   kind: CiphertextKind,
   work: (allowed: Allowed<Operation>) => Promise<{ answer: Answer; secret?: Uint8Array }>,
 ) {
-  const decision = await decideUse(step.operation, step.principal, step.call, wish, step.snapshot, step.now);
+  const { decision, details, bound } = await decided(step, wish);
   const { validUntil } = decision;
-  const details = { ...decision.details, ...askedIn(step.input) };
   if (!decision.allowed) return { error: decision.error, details, validUntil };
   if (step.input.dryRun === true)
     return { answer: { ...used(decision.key, decision.version), dryRun: true as const }, details, validUntil };
   const { versionId, headers } = decision.version;
-  const aad = Buffer.concat([headers[kind], step.snapshot.context(wish.context).bound]);
-  const permit = step.permit({ versionId, aad });
+  const permit = step.permit({ versionId, aad: Buffer.concat([headers[kind], bound]) });
   try {
     return { ...(await work({ ...decision, permit })), details, validUntil, charges: decision.charges };
   } catch (error) {
     return { error: asFailure(error), details, validUntil };
   }
+}
+
+/** Items of one batch that ask the very same, under the same rules and at the same time, are told the same. */
+function decided(step: Step<DataOperation>, wish: Wish): Promise<Decided> {
+  if (step.decisions === undefined) return decide(step, wish);
+  const name = JSON.stringify([wish, step.input.dryRun]);
+  const known = step.decisions.get(name) ?? decide(step, wish);
+  step.decisions.set(name, known);
+  return known;
+}
+
+async function decide({ operation, principal, call, input, snapshot, now }: Step<DataOperation>, wish: Wish): Promise<Decided> {
+  const decision = await decideUse(operation, principal, call, wish, snapshot, now);
+  return { decision, details: { ...decision.details, ...askedIn(input) }, bound: snapshot.context(wish.context).bound };
 }
 
 function askedIn({ dryRun, justification }: { dryRun?: boolean | undefined; justification?: Justification | undefined }): RecordDetails {

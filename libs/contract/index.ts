@@ -1,4 +1,5 @@
 export * from './bytes.js';
+export * from './canonical-context.js';
 export * from './encryption-context.js';
 export * from './identifiers.js';
 export * from './operations.js';

@@ -1,9 +1,8 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import type { EncryptionContext, KeyVersionId, TenantId } from '#contract';
+import { boundContext, type EncryptionContext, type KeyVersionId, type TenantId } from '#contract';
 import { liftedDigest } from './bound-rows.js';
 import { BoundedMap } from './bounded-map.js';
 import { ciphertextHeader } from './ciphertext.js';
-import { boundContext } from './encryption-context.js';
 import type { WrappedKeyVersion } from './ports/custody.js';
 import { type CompiledPolicy, type GrantPolicy, noGrants } from './ports/grants.js';
 import { contextDigests, saltedDigest } from './record.js';

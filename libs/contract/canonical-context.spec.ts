@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import { contextLength, encryptionContext, MAX_CONTEXT_BYTES, type TenantId } from '#contract';
-import { boundContext, canonicalContext } from './encryption-context.js';
+import { boundContext, canonicalContext, contextLength, encryptionContext, MAX_CONTEXT_BYTES, type TenantId } from './index.js';
 
 const vectors = <T>(name: string): T[] => JSON.parse(readFileSync(`test/vectors/${name}.json`, 'utf8')) as T[];
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');

@@ -26,6 +26,7 @@ import {
   Pipeline,
   Snapshots,
   systemClock,
+  type Trail,
   type TrailEntry,
 } from '#core';
 import { type KeyPlaneStore, openDataPlaneStore, openKeyPlaneStore, type DataPlaneStore } from '#persistence';
@@ -67,10 +68,12 @@ export class KeyWorld {
     });
     // What a tenant's keys do not need is not there.
     const parts = { custody, reads: store.reads, uses: store.uses, rules: store.rules, pepper, grants } as unknown as KeyPlaneParts;
-    const trail = { append: (entry: TrailEntry) => append(entry, () => store.trail.append(entry)) };
-    this.keys = new Pipeline({ ...lane(store.rules), trail }, keyHandlers(parts));
-    const uses = { append: (entry: TrailEntry) => append(entry, () => data.trail.append(entry)) };
-    this.uses = new Pipeline({ ...lane(data.rules), trail: uses }, dataHandlers(custody));
+    const trailOf = (trail: Trail): Trail => {
+      const one = (entry: TrailEntry) => append(entry, () => trail.append(entry));
+      return { append: one, appendAll: (entries) => Promise.all(entries.map(one)) };
+    };
+    this.keys = new Pipeline({ ...lane(store.rules), trail: trailOf(store.trail) }, keyHandlers(parts));
+    this.uses = new Pipeline({ ...lane(data.rules), trail: trailOf(data.trail) }, dataHandlers(custody));
   }
 
   static async start(): Promise<KeyWorld> {

@@ -30,7 +30,7 @@ function aWorld({
 } = {}) {
   const use: Omit<RecordedUse, 'seq'> = {
     ...{ at: new Date(NOW), operation: 'Decrypt', service: 'billing', authMethod: 'api-key', keyId: key.keyId },
-    ...{ contextDigests: [], justification: null, allowed: true },
+    ...{ contextDigests: [], justification: null, allowed: true, count: 1 },
   };
   const rules: TenantRules = {
     ...{ tenant: ACME, state: 'Active', epochs: { tenant: 'e', platform: 'p' }, log: { logId: 'l', origin: 'o', vkey: 'v' } },

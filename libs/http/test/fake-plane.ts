@@ -98,7 +98,7 @@ export class FakePipeline {
       try {
         const { answer, seq, secret } = await this.run(operation, call, item.input);
         if (secret !== undefined) secrets.push(secret);
-        return { answer, record: seq };
+        return { answer, record: seq! };
       } catch (error) {
         return { error: error as KeywardError };
       }

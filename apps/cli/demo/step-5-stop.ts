@@ -13,7 +13,7 @@ export async function stopAndLift({ acme, auditor, billing }: Cast): Promise<voi
   const stop = await acme.admin.stop('acme', { target: { scope: 'service', service: 'billing' }, reason: 'incident 7' });
   narrate.line(`${stop.stopId}: the stop returned after ${milliseconds(performance.now() - started)}`);
   const { receipt } = stop;
-  same('the last use that the receipt names', receipt?.lastAllowed?.seq ?? 'none', Number(last.record));
+  same('the last use that the receipt names', receipt?.lastAllowed?.seq ?? 'none', last.record);
   narrate.checked(
     `its receipt: record ${receipt?.seq} of acme's log; the last use before it is record ${receipt?.lastAllowed?.seq}, answers until ${receipt?.answersUntil}`,
   );

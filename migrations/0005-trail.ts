@@ -19,6 +19,8 @@ export class TrailTables implements MigrationInterface {
         key_id text,
         principal text,
         request_id text,
+        -- How many calls share it; none for a dry run, which used nothing.
+        calls integer NOT NULL,
         PRIMARY KEY (tenant_id, seq)
       );
       -- Ciphertext-like JSON of one kilobyte: compression costs more than it saves.

@@ -46,14 +46,14 @@ const store = (judging: 'fenced' | 'limited', limits: string): string => String.
               WITH ORDINALITY e (start, len, tenant, epoch, platform_epoch, until, log, op, outcome, key_id, principal, request_id, rule, per_minute, per_day, calls, ord)
             LEFT JOIN head ON head.tenant_id = e.tenant
         )${limits}, judged AS MATERIALIZED (
-          SELECT v.ord, v.start, v.len, v.tenant_id, v.op, v.outcome, v.key_id, v.principal, v.request_id, v.verdict,
+          SELECT v.ord, v.start, v.len, v.tenant_id, v.op, v.outcome, v.key_id, v.principal, v.request_id, v.calls, v.verdict,
               v.size + count(*) FILTER (WHERE v.verdict = 0) OVER in_order - 1 AS seq,
               v.base + (count(*) FILTER (WHERE v.verdict = 0) OVER in_order - 1) * interval '1 microsecond' AS at
             FROM ${judging} v
             WINDOW in_order AS (PARTITION BY v.tenant_id ORDER BY v.ord)
         ), stored AS (
-          INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, key_id, principal, request_id)
-            SELECT s.tenant_id, s.seq, s.bytes, sha256('\x00'::bytea || s.bytes), s.at, s.op, s.outcome, s.key_id, s.principal, s.request_id
+          INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, key_id, principal, request_id, calls)
+            SELECT s.tenant_id, s.seq, s.bytes, sha256('\x00'::bytea || s.bytes), s.at, s.op, s.outcome, s.key_id, s.principal, s.request_id, s.calls
               FROM (
                 SELECT j.*, convert_to(
                     '{"seq":' || j.seq || to_char(j.at AT TIME ZONE 'UTC', '",\"recordedAt\":\""YYYY-MM-DD"T"HH24:MI:SS.US"Z\",\"writer\":\""') || session_user || '",', 'UTF8')
@@ -159,7 +159,8 @@ export class TrailAppend implements MigrationInterface {
         LOOP
           BEGIN
             SELECT array_agg(r.start), array_agg(r.doc ->> 'log'), array_agg(r.doc ->> 'outcome'), array_agg(r.doc #>> '{key,id}'),
-                array_agg(r.doc #>> '{actor,principal}'), array_agg(r.doc #>> '{request,requestId}'), array_agg(substring(coalesce(r.doc ->> 'count', '1') FROM '^[1-9][0-9]{0,5}$')::integer),
+                array_agg(r.doc #>> '{actor,principal}'), array_agg(r.doc #>> '{request,requestId}'),
+                array_agg(CASE WHEN r.doc #> '{request,dryRun}' = 'true' THEN 0 ELSE substring(coalesce(r.doc ->> 'count', '1') FROM '^[1-9][0-9]{0,5}$')::integer END),
                 array_agg(CASE WHEN r.len <= 8000 AND get_byte(batch, r.start - 1) = 123 AND jsonb_typeof(r.doc -> 'outcome') = 'string'
                     AND NOT r.doc ?| ARRAY['seq', 'recordedAt', 'writer']
                     AND r.doc ->> 'op' = ANY (ARRAY(SELECT p.op FROM keyward.plane_operation p WHERE p.role = session_user))

@@ -14,17 +14,13 @@ const USES = `ARRAY['Encrypt', 'Decrypt', 'GenerateDataKey', 'GenerateDataKeyWit
 /** What an SDK may keep for as long as its lease lasts. */
 const LEASED = `ARRAY['GenerateDataKey', 'Decrypt']`;
 
-/** The record parsed, only where the columns let it pass: parsing is most of the work. A dry run used nothing. */
+/** The record parsed, only where the columns let it pass: parsing is nearly all of the work. */
 const PARSED = 'LATERAL (SELECT keyward.json_or_null(r.bytes) AS doc OFFSET 0) d';
-const NO_DRY_RUN = `(d.doc #> '{request,dryRun}') IS DISTINCT FROM 'true'`;
 
-/** Items of one batch share a record. */
-const COUNT = `coalesce((d.doc ->> 'count')::integer, 1)`;
-
-/** Sequence numbers have no gaps, so the newest so many are a range. */
-const COVERED = `r.tenant_id = wanted AND r.seq < before_seq AND r.seq >= before_seq - ${LOOKED_AT}
+/** Sequence numbers have no gaps, so the newest so many are a range. A dry run used nothing. */
+const COVERED = `r.tenant_id = wanted AND r.seq < before_seq AND r.seq >= before_seq - ${LOOKED_AT} AND r.calls > 0
             AND (of_service IS NULL OR r.principal = of_service) AND (of_key IS NULL OR r.key_id = of_key)
-            AND (of_context IS NULL OR d.doc #> '{crypto,context}' ? of_context) AND ${NO_DRY_RUN}`;
+            AND CASE WHEN of_context IS NULL THEN true ELSE keyward.json_or_null(r.bytes) #> '{crypto,context}' ? of_context END`;
 
 /** What the key plane may know of the trail: how keys were used, for the tenant's own admins. It has no right to the table. */
 export class UseReads implements MigrationInterface {
@@ -38,7 +34,7 @@ export class UseReads implements MigrationInterface {
       CREATE FUNCTION keyward.recorded_uses(wanted text, since timestamptz, before_seq bigint, most integer) RETURNS json
       LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         WITH looked_at AS MATERIALIZED (
-          SELECT r.seq, r.recorded_at, r.op, r.key_id, r.principal, r.bytes FROM keyward.trail_record r
+          SELECT r.seq, r.recorded_at, r.op, r.key_id, r.principal, r.calls, r.bytes FROM keyward.trail_record r
             WHERE r.tenant_id = wanted AND r.seq < coalesce(before_seq, 9223372036854775807)
             ORDER BY r.seq DESC LIMIT least(most, ${LOOKED_AT})
         )
@@ -50,10 +46,10 @@ export class UseReads implements MigrationInterface {
             SELECT coalesce(json_agg(json_build_object(
                 'seq', r.seq::text, 'at', r.recorded_at, 'operation', r.op, 'service', r.principal, 'keyId', r.key_id,
                 'authMethod', coalesce(d.doc #> '{actor,authMethod}', '"api-key"'), 'contextDigests', coalesce(d.doc #> '{crypto,context}', '[]'),
-                'justification', d.doc #> '{request,justification}', 'count', ${COUNT},
+                'justification', d.doc #> '{request,justification}', 'count', r.calls,
                 'allowed', coalesce(d.doc #>> '{authz,decision}' = 'allow', false)) ORDER BY r.seq DESC), '[]')
               FROM looked_at r, ${PARSED}
-              WHERE r.recorded_at >= since AND r.op = ANY (${USES}) AND r.key_id IS NOT NULL AND ${NO_DRY_RUN}))
+              WHERE r.recorded_at >= since AND r.op = ANY (${USES}) AND r.key_id IS NOT NULL AND r.calls > 0))
       $$;
 
       -- NULL scopes cover everything. A failure that the rules had allowed was allowed.
@@ -64,11 +60,11 @@ export class UseReads implements MigrationInterface {
           'recordedAt', here.recorded_at,
           'lastAllowed', (
             SELECT json_build_object('seq', r.seq::text, 'recordedAt', r.recorded_at) FROM keyward.trail_record r, ${PARSED}
-            WHERE ${COVERED} AND r.op = ANY (${USES}) AND d.doc #>> '{authz,decision}' = 'allow'
+            WHERE ${COVERED} AND r.op = ANY (${USES}) AND r.outcome <> 'refused' AND d.doc #>> '{authz,decision}' = 'allow'
             ORDER BY r.seq DESC LIMIT 1),
           'leases', (
-            SELECT json_build_object('count', coalesce(sum(${COUNT}), 0), 'last', coalesce(max(r.recorded_at), unseen.until), 'complete', unseen.until IS NULL)
-            FROM keyward.trail_record r, ${PARSED}
+            SELECT json_build_object('count', coalesce(sum(r.calls), 0), 'last', coalesce(max(r.recorded_at), unseen.until), 'complete', unseen.until IS NULL)
+            FROM keyward.trail_record r
             WHERE ${COVERED} AND r.op = ANY (${LEASED}) AND r.outcome = 'succeeded' AND r.recorded_at >= leased_since))
         FROM keyward.trail_record here
         -- What is older than all that is looked at, and not too old to be leased still, ends before this.

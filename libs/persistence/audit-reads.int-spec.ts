@@ -14,8 +14,8 @@ describe('an auditor of a long log', () => {
     reader = (await database.addTenants('platform', 'acme')).get('acme')!;
     await database.as('superuser', (client) =>
       client.query(`
-        INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, request_id)
-        SELECT 'acme', n, convert_to('{"seq":' || n || '}', 'UTF8'), '', now(), CASE WHEN n % 10000 = 9999 THEN 'Stop' ELSE 'Encrypt' END, 'succeeded', 'req_' || n
+        INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, request_id, calls)
+        SELECT 'acme', n, convert_to('{"seq":' || n || '}', 'UTF8'), '', now(), CASE WHEN n % 10000 = 9999 THEN 'Stop' ELSE 'Encrypt' END, 'succeeded', 'req_' || n, 1
         FROM generate_series(0, ${SIZE - 1}) n`),
     );
     auditor = await openAuditorStore(database.settings('keyward_auditor'));

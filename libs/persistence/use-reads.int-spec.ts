@@ -142,8 +142,8 @@ describe('what the key plane reads of uses', () => {
     const lone = await use('initech', {});
     await database.as('superuser', (client) =>
       client.query(`
-        INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome)
-          SELECT 'initech', n, convert_to('{"seq":' || n || '}', 'UTF8'), '', now(), 'ListKeys', 'succeeded' FROM generate_series(1, 10000) n;
+        INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, calls)
+          SELECT 'initech', n, convert_to('{"seq":' || n || '}', 'UTF8'), '', now(), 'ListKeys', 'succeeded', 1 FROM generate_series(1, 10000) n;
         UPDATE keyward.tenant_head SET size = 10001, last_at = now() WHERE tenant_id = 'initech'`),
     );
     expect((await key.uses.usesBefore(tenant, 10_000n, {}, LONG_AGO)).lastAllowed?.seq).toBe(lone);

@@ -28,10 +28,12 @@ const rows = Object.entries(PLANE_OPERATIONS).flatMap(([role, operations]) => op
  */
 const store = (judging: 'fenced' | 'limited', limits: string): string => String.raw`
         WITH head AS MATERIALIZED (
-          SELECT h.tenant_id, h.size, h.epoch, l.log_id, h.tenant_id = ANY (locked) AS ours, b.now,
-              greatest(b.earliest, date_trunc('minute', b.earliest + cardinality(lengths) * interval '1 microsecond', 'UTC')) AS base
+          SELECT h.tenant_id, h.size, h.epoch, l.log_id, h.tenant_id = ANY (locked) AS ours, t.base,
+              -- No record of this batch tells a later time, so none that ended before it is accepted by a time that it does not tell.
+              t.base + (cardinality(lengths) - 1) * interval '1 microsecond' AS latest
             FROM keyward.tenant_head h JOIN keyward.log l USING (tenant_id), LATERAL (
-              SELECT clock_timestamp() AS now, greatest(clock_timestamp(), h.last_at + interval '1 microsecond') AS earliest OFFSET 0) b
+              SELECT greatest(clock_timestamp(), h.last_at + interval '1 microsecond') AS earliest OFFSET 0) b, LATERAL (
+              SELECT greatest(b.earliest, date_trunc('minute', b.earliest + cardinality(lengths) * interval '1 microsecond', 'UTC')) AS base OFFSET 0) t
             WHERE h.tenant_id = ANY (tenants)
         ), fenced AS (
           SELECT e.*, head.tenant_id, head.size, head.base,
@@ -39,7 +41,7 @@ const store = (judging: 'fenced' | 'limited', limits: string): string => String.
                 WHEN e.op IS NULL OR e.calls IS NULL OR (e.log = head.log_id) IS NOT TRUE THEN -3
                 WHEN NOT head.ours THEN -4
                 WHEN (e.epoch = head.epoch AND e.platform_epoch = (SELECT p.epoch FROM keyward.tenant_head p WHERE p.tenant_id = 'platform')) IS NOT TRUE THEN -1
-                WHEN e.until < head.now THEN -2
+                WHEN e.until < head.latest THEN -2
                 ELSE 0
               END AS verdict
             FROM unnest(starts, lengths, tenants, epochs, platform_epochs, valid_until, logs, ops, outcomes, key_ids, principals, request_ids, charges, per_minute, per_day, counts)

@@ -9,7 +9,7 @@ describe('the appender', () => {
 
   beforeAll(async () => {
     database = await TestDatabase.start();
-    tenants = await database.addTenants('platform', 'acme', 'globex', 'initech');
+    tenants = await database.addTenants('platform', 'acme', 'globex', 'initech', 'umbrella');
     appender = new Appender(database.settings('keyward_data_plane'));
   });
   afterAll(async () => {
@@ -53,6 +53,15 @@ describe('the appender', () => {
   it("refuses what ran out by the database's clock", async () => {
     const entry = { ...anEntry(tenant('acme'), await epochs('acme')), validUntil: new Date(Date.now() - 1) };
     expect(await appender.append(entry)).toEqual({ verdict: 'expired' });
+  });
+
+  it('refuses what ran out before the time that its record would tell, which may be ahead of the clock', async () => {
+    const at = { entry: anEntry(tenant('umbrella'), await epochs('umbrella')), ahead: Date.now() + 60_000 };
+    await database.as('superuser', (client) =>
+      client.query(`UPDATE keyward.tenant_head SET last_at = $1 WHERE tenant_id = 'umbrella'`, [new Date(at.ahead)]),
+    );
+    expect(await appender.append({ ...at.entry, validUntil: new Date(at.ahead) })).toEqual({ verdict: 'expired' });
+    expect(await appender.append({ ...at.entry, validUntil: new Date(at.ahead + 3_600_000) })).toMatchObject({ verdict: 'durable' });
   });
 
   it('refuses an operation of another plane, a foreign log and an unknown tenant', async () => {

@@ -47,6 +47,9 @@ const onlyFrom = (packages, place, why) => ({
   to: { path: packages.map(packageFolder) },
 });
 
+/** All of custody, and of grants all that decides or writes. */
+const NOT_THE_AUDITORS = '^libs/(custody/|grants/(?!tools/|selectors\\.ts))';
+
 export default {
   forbidden: [
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
@@ -87,16 +90,16 @@ export default {
     },
     {
       name: 'auditor-reaches-neither-custody-nor-grants',
-      comment: 'The plane that auditors talk to can neither use a key nor change a rule.',
+      comment: 'The plane that auditors talk to can neither use a key nor change a rule; it may tell them in words what a rule says.',
       severity: 'error',
       from: { path: '^apps/auditor/', pathNot: TESTS },
-      to: { path: '^libs/(custody|grants)/' },
+      to: { path: NOT_THE_AUDITORS },
     },
     {
       name: 'auditor-does-not-reach-custody-through-others',
       severity: 'error',
       from: { path: '^apps/auditor/', pathNot: TESTS },
-      to: { path: '^libs/(custody|grants)/', reachable: true },
+      to: { path: NOT_THE_AUDITORS, reachable: true },
     },
     {
       name: 'custodian-knows-no-database-and-no-http',

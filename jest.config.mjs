@@ -24,7 +24,8 @@ export default {
   transformIgnorePatterns: ['/node_modules/(?!(@nestjs|commander|jose)/)'],
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
-    '^#(contract|core|custody/pkcs11|custody/socket|grants|trail|persistence|http|runtime|sdk|testing)$': '<rootDir>/libs/$1/index.ts',
+    '^#(contract|core|custody/pkcs11|custody/socket|grants|grants/tools|trail|persistence|http|runtime|sdk|testing)$':
+      '<rootDir>/libs/$1/index.ts',
   },
   testTimeout: 60_000,
   // Stories start whole platforms and measure time: more at once would measure each other.

@@ -13,6 +13,7 @@ import { PlaneRights } from './0012-plane-rights.js';
 import { UseReads } from './0013-use-reads.js';
 import { SignedCheckpoints } from './0020-signed-checkpoints.js';
 import { ReadCounts } from './0021-read-counts.js';
+import { TrailStats } from './0022-trail-stats.js';
 import { KeyLife } from './0030-key-life.js';
 import { KeyVersions } from './0031-key-versions.js';
 
@@ -33,6 +34,7 @@ export const MIGRATIONS = [
   UseReads,
   SignedCheckpoints,
   ReadCounts,
+  TrailStats,
   KeyLife,
   KeyVersions,
 ];

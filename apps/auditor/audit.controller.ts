@@ -2,10 +2,13 @@ import { Controller, Get, Param, Query } from '@nestjs/common';
 import type { z } from 'zod';
 import {
   type AuditOperation,
+  type ConsistencyQuery,
+  consistencyQuery,
   type ListCheckpointsQuery,
   listCheckpointsQuery,
   type ListRecordsQuery,
   listRecordsQuery,
+  recordPath,
   tilePath,
 } from '#contract';
 import { type Call, Pipeline } from '#core';
@@ -20,6 +23,18 @@ export class AuditController {
   @Operation('ListRecords')
   records(@Calling() call: Call, @Query({ schema: listRecordsQuery }) query: ListRecordsQuery) {
     return this.pipeline.run('ListRecords', call, query);
+  }
+
+  @Get('records/:seq/proof')
+  @Operation('GetRecordProof')
+  proof(@Calling() call: Call, @Param({ schema: recordPath }) path: z.infer<typeof recordPath>) {
+    return this.pipeline.run('GetRecordProof', call, path);
+  }
+
+  @Get('consistency')
+  @Operation('GetConsistencyProof')
+  consistency(@Calling() call: Call, @Query({ schema: consistencyQuery }) query: ConsistencyQuery) {
+    return this.pipeline.run('GetConsistencyProof', call, query);
   }
 
   @Get('log')

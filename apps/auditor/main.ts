@@ -1,9 +1,10 @@
 import type { AuditOperation } from '#contract';
-import { auditHandlers, Credentials, noChanges, noGrants, Pipeline, Snapshots, systemClock } from '#core';
+import { auditHandlers, Credentials, noChanges, noGrants, Pipeline, RecordCursors, Snapshots, systemClock } from '#core';
+import { policyTools } from '#grants/tools';
 import { createPlane, Egress, readPepper, untilThere } from '#http';
 import { openAuditorStore } from '#persistence';
 import { createLogger, drainOnSignal, Health, loadConfig, required, serverTls } from '#runtime';
-import { encodeEntries, writeBundle } from '#trail';
+import { consistencyProofOf, encodeEntries, recordProofOf, writeBundle } from '#trail';
 import { controllers, title } from './controllers.js';
 
 /** A read is recorded when its minute is over, and within this. */
@@ -24,7 +25,11 @@ health.register('database', () => store.ping());
 const { rules, trail, auditReads, readCounter } = store;
 const credentials = new Credentials(rules, pepper, systemClock);
 const parts = { snapshots: new Snapshots(rules, noGrants), credentials, trail, readCounter, changes: noChanges, clock: systemClock };
-const pipeline = new Pipeline<AuditOperation>(parts, auditHandlers({ reads: auditReads, formats: { writeBundle, encodeEntries } }));
+const formats = { writeBundle, encodeEntries, recordProof: recordProofOf, consistencyProof: consistencyProofOf };
+const pipeline = new Pipeline<AuditOperation>(
+  parts,
+  auditHandlers({ reads: auditReads, formats, tools: policyTools, cursors: new RecordCursors(pepper) }),
+);
 const readsRecorded = setInterval(() => void recordReads(), RECORD_READS_MS);
 
 const { trustedProxies, egressAllow } = config;

@@ -11,6 +11,7 @@ class World implements Checkpoints, CheckpointSigner, Clock {
   readonly sizes = new Map<string, number>();
   readonly signed = new Map<string, { size: bigint; root: Uint8Array }>();
   readonly nodes = new Map<string, TrailNode[]>();
+  readonly counted = new Map<string, bigint>();
   readonly saved = new Map<string, { size: bigint; root: Uint8Array; note: string }>();
   readonly reads: [string, bigint, bigint][] = [];
   readonly told: string[] = [];
@@ -45,6 +46,9 @@ class World implements Checkpoints, CheckpointSigner, Clock {
   }
   async save(tenant: TenantId, checkpoint: { size: bigint; root: Uint8Array; note: string }): Promise<void> {
     this.saved.set(tenant, checkpoint);
+  }
+  async rollUp(tenant: TenantId, size: bigint): Promise<void> {
+    this.counted.set(tenant, size);
   }
   async asLeader(work: () => Promise<void>): Promise<boolean> {
     if (this.leads) await work();
@@ -83,6 +87,12 @@ it('signs each log that has grown, over the root of all its leaves', async () =>
   await rounds.round();
   expect(world.saved.get('acme')).toMatchObject({ size: 7n, note: 'o/acme 7', root: rootOfFirst(7) });
   expect(world.saved.get('globex')).toMatchObject({ size: 1n, root: rootOfFirst(1) });
+  expect(world.counted).toEqual(
+    new Map([
+      ['acme', 7n],
+      ['globex', 1n],
+    ]),
+  );
 });
 
 it('reads only the new leaves of a log that it knows', async () => {

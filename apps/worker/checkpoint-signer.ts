@@ -65,6 +65,7 @@ export class CheckpointRounds {
     const note = await this.signer.signCheckpoint(tenant, { logId, origin }, claimed);
     this.#frontiers.set(logId, tree);
     await this.checkpoints.save(tenant, { size: claimed.size, root: claimed.root, note });
+    await this.checkpoints.rollUp(tenant, claimed.size);
   }
 
   /** The tree of `to` records, and what a proof from the one of `from` needs. */

@@ -1,15 +1,28 @@
 import { z } from 'zod';
 import { keyId, prefixedId } from './identifiers.js';
 import { OPERATION_NAMES } from './operations.js';
+import { line } from './text.js';
+
+const time = z.iso.datetime({ offset: true }).transform((at) => new Date(at).toISOString());
 
 export const listRecordsQuery = z
   .strictObject({
     fromSeq: z.coerce.number().int().min(0).default(0),
     limit: z.coerce.number().int().min(1).max(1000).default(100),
+    from: time.optional().meta({ description: 'recorded at this time or later' }),
+    to: time.optional().meta({ description: 'recorded before this time' }),
     op: z.enum(OPERATION_NAMES).optional(),
     outcome: z.enum(['succeeded', 'refused', 'failed']).optional(),
     keyId: keyId.optional(),
+    principal: line(128).optional().meta({ description: 'the name of a service or a person' }),
     requestId: prefixedId('req').optional(),
+    asOf: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .optional()
+      .meta({ description: 'as if the log had only so many records; without it: as many as it has' }),
+    cursor: z.string().max(128).optional().meta({ description: 'from the page before, beside the same filters' }),
   })
   .meta({ id: 'ListRecordsQuery' });
 export type ListRecordsQuery = z.infer<typeof listRecordsQuery>;
@@ -18,13 +31,14 @@ export type ListRecordsQuery = z.infer<typeof listRecordsQuery>;
 export const recordsAnswer = z
   .object({
     size: z.int().meta({ description: 'records in the log when this was read' }),
+    asOf: z.int().meta({ description: 'the list ends here: all pages of one list show the same log, however it grows' }),
     items: z.array(z.looseObject({ seq: z.int() })),
-    nextSeq: z.int().optional().meta({
-      description: 'the `fromSeq` that continues the list; while it is present there may be more, even if this page has few items or none',
+    nextCursor: z.string().optional().meta({
+      description: 'continues the list; while it is present there may be more, even if this page has few items or none',
     }),
   })
   .meta({ id: 'Records' });
-export type RecordsAnswer = { size: number; items: unknown[]; nextSeq?: number };
+export type RecordsAnswer = { size: number; asOf: number; items: unknown[]; nextCursor?: string };
 
 export const checkpointAnswer = z.string().meta({ description: 'C2SP tlog-checkpoint: a signed note', id: 'Checkpoint' });
 

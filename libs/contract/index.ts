@@ -11,3 +11,4 @@ export * from './audit-operations.js';
 export * from './data-operations.js';
 export * from './key-operations.js';
 export * from './key-life.js';
+export * from './audit-reports.js';

@@ -63,7 +63,19 @@ export const KEY_OPERATIONS = [
 ] as const;
 export type KeyOperation = (typeof KEY_OPERATIONS)[number];
 
-export const AUDIT_OPERATIONS = ['ListRecords', 'GetCheckpoint', 'ListCheckpoints', 'GetTile', 'GetLog', 'GetBundle'] as const;
+export const AUDIT_OPERATIONS = [
+  'ListRecords',
+  'GetCheckpoint',
+  'ListCheckpoints',
+  'GetTile',
+  'GetLog',
+  'GetBundle',
+  'GetRecordProof',
+  'GetConsistencyProof',
+  'GetRecordStats',
+  'ListKeyInventory',
+  'ListPolicyHistory',
+] as const;
 export type AuditOperation = (typeof AUDIT_OPERATIONS)[number];
 
 /** All of them, in one list. */

@@ -33,5 +33,6 @@ export * from './ports/trail-formats.js';
 export * from './ports/writes.js';
 export * from './principal.js';
 export * from './policy-digest.js';
+export * from './record-cursors.js';
 export * from './snapshot.js';
 export * from './stop-seals.js';

@@ -4,6 +4,8 @@ import type {
   AliasTarget,
   CatalogueEntryRequest,
   CheckpointsAnswer,
+  ConsistencyAnswer,
+  ConsistencyQuery,
   CreateKeyRequest,
   CreateKeyVersionRequest,
   CredentialId,
@@ -17,6 +19,8 @@ import type {
   GenerateDataKeyRequest,
   IdentityProviderAnswer,
   IdentityProviderRequest,
+  InventoryItem,
+  InventoryQuery,
   IssueCredentialRequest,
   IssuedCredential,
   IssueServiceCredentialRequest,
@@ -40,6 +44,8 @@ import type {
   PolicyDiffAnswer,
   PolicyDocument,
   PolicyDraftAnswer,
+  PolicyHistoryAnswer,
+  PolicyHistoryQuery,
   PolicyText,
   PolicyVersionSummary,
   PreviewAnswer,
@@ -52,6 +58,8 @@ import type {
   ServiceSummary,
   SimulateAnswer,
   SimulateRequest,
+  StatsAnswer,
+  StatsQuery,
   StopAnswer,
   StopId,
   StopRequest,
@@ -164,6 +172,12 @@ export interface OperationShapes {
   /** The tile's bytes. */
   GetTile: Shape<TileName, Uint8Array>;
   GetLog: Shape<undefined, LogAnswer>;
+  /** C2SP tlog-proof. */
+  GetRecordProof: Shape<{ readonly seq: number }, string>;
+  GetConsistencyProof: Shape<ConsistencyQuery, ConsistencyAnswer>;
+  GetRecordStats: Shape<StatsQuery, StatsAnswer>;
+  ListKeyInventory: Shape<InventoryQuery, Page<InventoryItem>>;
+  ListPolicyHistory: Shape<PolicyHistoryQuery, PolicyHistoryAnswer>;
   GetBundle: Shape<undefined, AsyncIterable<Uint8Array>>;
 }
 

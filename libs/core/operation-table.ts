@@ -106,4 +106,9 @@ export const OPERATIONS = {
   GetTile:                         row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   GetLog:                          row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   GetBundle:                       row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
+  GetRecordProof:                  row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
+  GetConsistencyProof:             row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
+  GetRecordStats:                  row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
+  ListKeyInventory:                row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
+  ListPolicyHistory:               row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
 } as const satisfies Record<OperationName, OperationRow>;

@@ -1,7 +1,19 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import type { CheckpointsAnswer, ListCheckpointsQuery, ListRecordsQuery, RecordsAnswer } from '#contract';
-import { type AuditReads, type Reader, StaleSnapshot, type StoredEntry } from '#core';
+import { z } from 'zod';
+import {
+  type CheckpointsAnswer,
+  inventoryItem,
+  type ListCheckpointsQuery,
+  policyHistoryAnswer,
+  type PolicyHistoryAnswer,
+  type PolicyHistoryQuery,
+  STAT_INTERVALS,
+  type StatsAnswer,
+  type StatsQuery,
+} from '#contract';
+import { type AuditReads, type InventoryEntry, type Reader, type RecordsFilter, StaleSnapshot, type StoredEntry } from '#core';
 import { sqlState } from './connection.js';
+import { parsed } from './function-answer.js';
 import { readTransaction } from './tenant-transaction.js';
 
 /** At most two megabytes for each reader, however slowly it reads. */
@@ -10,6 +22,25 @@ const TILE_WIDTH = 256;
 /** A filter that few records pass must not have one call read the whole log. */
 const SCANNED_A_CALL = 20_000;
 const CREDENTIAL_ENDED = 'KW001';
+
+/** Filters of a list, and the columns that hold copies for them. */
+const COLUMNS = { op: 'op', outcome: 'outcome', keyId: 'key_id', principal: 'principal', requestId: 'request_id' } as const;
+
+/** What the functions of migration 0022 answer. */
+const time = z.string().transform((at) => new Date(at).toISOString());
+const inventoryEntry = inventoryItem.omit({ usableBy: true }).extend({
+  createdAt: time,
+  lastUse: inventoryItem.shape.lastUse.unwrap().extend({ at: time }).nullable(),
+});
+const policyVersion = policyHistoryAnswer.shape.items.element.extend({ publishedAt: time });
+
+interface StatRow {
+  readonly covered: string;
+  readonly at: Date | null;
+  readonly op: string;
+  readonly outcome: string;
+  readonly count: string;
+}
 
 interface RecordRow {
   readonly seq: string;
@@ -21,19 +52,25 @@ interface RecordRow {
 export class DatabaseAuditReads implements AuditReads {
   constructor(private readonly source: DataSource) {}
 
-  async records(reader: Reader, { fromSeq, limit, op, outcome, keyId, requestId }: ListRecordsQuery): Promise<RecordsAnswer> {
-    const filters = Object.entries({ op, outcome, key_id: keyId, request_id: requestId }).filter(([, value]) => value !== undefined);
-    const conditions = filters.map(([column], index) => `AND ${column} = $${index + 6}`).join(' ');
+  async records(reader: Reader, { fromSeq, limit, from, to, asOf, ...named }: RecordsFilter): ReturnType<AuditReads['records']> {
+    const filters = Object.entries(COLUMNS).flatMap(([name, column]) => {
+      const value = named[name as keyof typeof COLUMNS];
+      return value === undefined ? [] : [{ column, value }];
+    });
+    const conditions = filters.map(({ column }, index) => `AND ${column} = $${index + 6}`).join(' ');
     const text = `SELECT seq, bytes FROM keyward.trail_record WHERE ${OWN} AND seq >= $3 AND seq < $4 ${conditions} ORDER BY seq LIMIT $5`;
     return await this.#reading(reader, async (query) => {
       // First, because the log grows meanwhile: whatever is below this size can be seen by the next statement.
       const [head] = await query<{ size: string }>(`SELECT coalesce(max(seq) + 1, 0)::text AS size FROM keyward.trail_record WHERE ${OWN}`);
       const size = Number(head?.size ?? 0);
-      const end = Math.min(fromSeq + SCANNED_A_CALL, size);
-      const rows = await query<RecordRow>(text, fromSeq, end, limit + 1, ...filters.map(([, value]) => value));
+      const at = async (time: string) => Number((await query<{ seq: string }>(SEQ_AT, time))[0]?.seq ?? 0);
+      const begin = Math.max(fromSeq, from === undefined ? 0 : await at(from));
+      const last = Math.min(size, asOf ?? size, to === undefined ? size : await at(to));
+      const end = Math.min(begin + SCANNED_A_CALL, last);
+      const rows = await query<RecordRow>(text, begin, end, limit + 1, ...filters.map(({ value }) => value));
       const items = rows.slice(0, limit).map((row): unknown => JSON.parse(row.bytes.toString()));
       const nextSeq = Number(rows[limit]?.seq ?? end);
-      return { size, items, ...(nextSeq < size && { nextSeq }) };
+      return { size, items, ...(nextSeq < last && { nextSeq }) };
     });
   }
 
@@ -52,6 +89,40 @@ export class DatabaseAuditReads implements AuditReads {
     const items = rows.slice(0, limit).map(({ size, note, at }) => ({ size: Number(size), signedAt: at, note }));
     const last = items.at(-1);
     return { items, ...(rows.length > limit && last !== undefined && { nextBeforeSize: last.size }) };
+  }
+
+  async checkpointOfSize(reader: Reader, size: number): Promise<string | undefined> {
+    const text = `SELECT note FROM keyward.signed_checkpoint WHERE ${OWN} AND size = $3`;
+    return (await this.#reading(reader, (query) => query<{ note: string }>(text, size)))[0]?.note;
+  }
+
+  async stats(reader: Reader, { interval, from, to, keyId }: StatsQuery): Promise<StatsAnswer> {
+    // One statement: what is counted and how far are of one instant.
+    const text = `SELECT coalesce((SELECT h.covered_size FROM keyward.trail_stat_head h WHERE h.tenant_id = $1), 0)::text AS covered, s.* FROM (SELECT 1) one
+      LEFT JOIN (SELECT date_bin($3::integer * interval '1 second', minute, 'epoch') AS at, op, outcome, sum(count)::text AS count
+        FROM keyward.trail_stat WHERE ${OWN} AND minute >= $4::timestamptz AND minute < $5::timestamptz AND ($6::text IS NULL OR key_id = $6)
+        GROUP BY 1, 2, 3) s ON true ORDER BY at, op, outcome`;
+    const rows = await this.#reading(reader, (query) => query<StatRow>(text, STAT_INTERVALS[interval], from, to, keyId ?? null));
+    const items = rows.flatMap(({ at, op, outcome, count }) =>
+      at === null ? [] : [{ at: at.toISOString(), operation: op, outcome, count: Number(count) }],
+    );
+    return { coveredSize: Number(rows[0]?.covered ?? 0), items };
+  }
+
+  async inventory(
+    reader: Reader,
+    { after, most }: { readonly after: string | undefined; readonly most: number },
+  ): Promise<InventoryEntry[]> {
+    const rows = await this.#reading(reader, (query) => query<{ answer: unknown }>(INVENTORY, after ?? null, most));
+    return parsed('key_inventory', z.array(inventoryEntry), rows[0]?.answer);
+  }
+
+  async policyHistory(reader: Reader, { beforeVersion, limit }: PolicyHistoryQuery): Promise<PolicyHistoryAnswer> {
+    const rows = await this.#reading(reader, (query) => query<{ answer: unknown }>(POLICIES, beforeVersion ?? null, limit + 1));
+    const found = parsed('policy_history', z.array(policyVersion), rows[0]?.answer);
+    const items = found.slice(0, limit);
+    const last = items.at(-1);
+    return { items, ...(found.length > limit && last !== undefined && { nextBeforeVersion: last.version }) };
   }
 
   /** One short transaction a page: a long one would keep every dead version of the tenant's head. Ends early where a record is missing. */
@@ -102,6 +173,9 @@ type Query = <Row>(text: string, ...values: readonly unknown[]) => Promise<Row[]
 
 /** Evaluated once, before any row is looked at (migration 0020). */
 const OWN = '(SELECT keyward.credential_must_hold($1, $2)) AND tenant_id = $1';
+const SEQ_AT = 'SELECT keyward.seq_at($1, $3)::text AS seq WHERE (SELECT keyward.credential_must_hold($1, $2))';
+const INVENTORY = 'SELECT keyward.key_inventory($1, $2, $3, $4) AS answer';
+const POLICIES = 'SELECT keyward.policy_history($1, $2, $3, $4) AS answer';
 const MICROSECONDS = `to_char(signed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
 const entryOf = ({ bytes, leaf_hash }: RecordRow): StoredEntry => ({ bytes, leafHash: leaf_hash });

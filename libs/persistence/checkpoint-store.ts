@@ -62,6 +62,10 @@ export class DatabaseCheckpoints implements Checkpoints {
     await reading(() => this.pool.query('SELECT keyward.save_checkpoint($1, $2, $3, $4)', [tenant, size, Buffer.from(root), note]));
   }
 
+  async rollUp(tenant: TenantId, size: bigint): Promise<void> {
+    await reading(() => this.pool.query('SELECT keyward.roll_up($1, $2)', [tenant, size]));
+  }
+
   /** The lead is a lock of one session: it ends with the work, or with the connection. */
   async asLeader(work: () => Promise<void>): Promise<boolean> {
     const client = await reading(() => this.pool.connect());

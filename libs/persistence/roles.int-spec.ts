@@ -55,16 +55,20 @@ describe('what each role can and cannot do', () => {
       json_or_null: '',
       keep_checkpoint: '',
       key_of: 'data_plane key_plane',
+      key_inventory: 'auditor',
       leaf_hashes_of: 'worker',
       logs_to_sign: 'worker',
       move_epoch: '',
       onboard_tenant: 'key_plane',
+      policy_history: 'auditor',
       record_reads: 'auditor',
       recorded_uses: 'key_plane',
       refuse_change: '',
+      roll_up: 'worker',
       rules_of: 'auditor data_plane key_plane',
       save_checkpoint: 'worker',
       save_nodes: 'worker',
+      seq_at: 'auditor',
       seq_of_stop: 'key_plane',
       tile_hashes_of: 'worker',
       trail_append: 'auditor data_plane key_plane',
@@ -92,7 +96,7 @@ describe('what each role can and cannot do', () => {
     );
     expect(Object.fromEntries(rows.map(({ role, rights }) => [role, rights]))).toEqual({
       auditor:
-        'log select, schema_migration select, signed_checkpoint select, trail_checkpoint select, trail_node select, trail_record select',
+        'log select, schema_migration select, signed_checkpoint select, trail_checkpoint select, trail_node select, trail_record select, trail_stat select, trail_stat_head select',
       data_plane: 'schema_migration select',
       key_plane:
         'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_version insert, key_version select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, schema_migration select, service insert, service select, stop insert, stop select, tenant select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select',
@@ -179,6 +183,8 @@ describe('what each role can and cannot do', () => {
           'DELETE FROM keyward.trail_node',
           'UPDATE keyward.read_count SET count = 0',
           'DELETE FROM keyward.read_count',
+          'UPDATE keyward.trail_stat SET count = 0',
+          'UPDATE keyward.trail_stat_head SET covered_size = 0',
           'CREATE TEMPORARY TABLE tenant_head ()',
           'CREATE TABLE keyward.mine ()',
           'CREATE TABLE public.mine ()',

@@ -42,6 +42,10 @@ const provider = {
   changedAt: TIME,
 };
 const draft = { digest: 'd', author: 'ann', savedAt: TIME, document: { schema: 'keyward.policy/1' } };
+const inventory = {
+  ...{ keyId: KEY_ID, state: 'Enabled', description: '', tags: {}, createdAt: TIME, aliases: [] },
+  ...{ versions: [], lastUse: null, usableBy: [] },
+};
 const lint = { valid: true, findings: [], sentences: [] };
 const preview = {
   from: TIME,
@@ -130,7 +134,13 @@ const ROUTES: readonly [want: string, answered: object | undefined, call: () => 
   ['POST /v1/tenants/acme/stops',                               stop,             () => admin.stop('acme', { target: { scope: 'everything' } })],
   ['GET /v1/tenants/acme/stops',                                page(stop),       () => admin.listStops('acme')],
   [`DELETE /v1/tenants/acme/stops/${STOP}`,                     undefined,        () => admin.lift('acme', STOP)],
-  ['GET /v1/tenants/acme/records?outcome=refused&limit=5', { size: 9, items: [{ seq: 3 }] }, () => admin.listRecords('acme', { outcome: 'refused', limit: 5 })],
+  ['GET /v1/tenants/acme/records?outcome=refused&limit=5', { size: 9, asOf: 9, items: [{ seq: 3 }] }, () => admin.listRecords('acme', { outcome: 'refused', limit: 5 })],
+  ['GET /v1/tenants/acme/log',                                  { logId: 'l', origin: 'o', vkeys: ['v'], signedSize: 9 }, () => admin.log('acme')],
+  ['GET /v1/tenants/acme/checkpoints?beforeSize=9',             { items: [], nextBeforeSize: 3 }, () => admin.listCheckpoints('acme', { beforeSize: 9 })],
+  ['GET /v1/tenants/acme/consistency?from=3&to=9',              { from: 3, to: 9, proof: ['AA=='] }, () => admin.consistency('acme', { from: 3, to: 9 })],
+  ['GET /v1/tenants/acme/stats?interval=1h&from=a&to=b',        { coveredSize: 9, items: [] }, () => admin.recordStats('acme', { interval: '1h', from: 'a', to: 'b' })],
+  ['GET /v1/tenants/acme/key-inventory?limit=5',                page(inventory),  () => admin.keyInventory('acme', { limit: 5 })],
+  ['GET /v1/tenants/acme/policy-history?limit=5',               { items: [] },    () => admin.policyHistory('acme', { limit: 5 })],
 ];
 
 it.each(ROUTES)('%s', async (want, answered, call) => {
@@ -168,6 +178,11 @@ it('tries a read again, and never a change', async () => {
 it('tells the first of two who publish apart from the second', async () => {
   fake.script = (_asked, response) => fake.problem(response, 'precondition-failed', 412);
   await expect(admin.putPolicy('acme', document, 1)).rejects.toThrow(Conflict);
+});
+
+it('gives the proof of a record as text', async () => {
+  fake.script = (asked, response) => (response.writeHead(200).end(`bytes of ${asked.operation}`), 'answered');
+  expect(await admin.recordProof('acme', 7)).toBe('bytes of proof');
 });
 
 it('gives checkpoint as text and bundle as a stream, and throws for either as for all', async () => {

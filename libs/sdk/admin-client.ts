@@ -7,12 +7,14 @@ import {
   type catalogueEntryRequest,
   type createKeyRequest,
   type createKeyVersionRequest,
+  consistencyAnswer,
   credentialSummary,
   type diffPolicyQuery,
   enrolAnswer,
   type enrolRequest,
   identityProviderAnswer,
   type identityProviderRequest,
+  inventoryItem,
   type issueCredentialRequest,
   issuedCredential,
   type issueServiceCredentialRequest,
@@ -29,6 +31,7 @@ import {
   policyDiffAnswer,
   type policyDocument,
   policyDraftAnswer,
+  policyHistoryAnswer,
   type policyText,
   policyVersionSummary,
   previewAnswer,
@@ -39,6 +42,7 @@ import {
   serviceSummary,
   simulateAnswer,
   type simulateRequest,
+  statsAnswer,
   stopAnswer,
   type stopRequest,
   type suspendRequest,
@@ -287,6 +291,22 @@ export class KeywardAdmin {
   /** The signed note, as text. */
   checkpoint(tenant: string): Promise<string> {
     return this.#audit.readText(at`/v1/tenants/${tenant}/checkpoint`);
+  }
+  /** C2SP tlog-proof, as text. */
+  recordProof(tenant: string, seq: number): Promise<string> {
+    return this.#audit.readText(at`/v1/tenants/${tenant}/records/${seq}/proof`);
+  }
+  consistency(tenant: string, sizes: { readonly from: number; readonly to?: number }) {
+    return this.#audit.read(consistencyAnswer, at`/v1/tenants/${tenant}/consistency`, sizes);
+  }
+  recordStats(tenant: string, query: { readonly interval: string; readonly from: string; readonly to: string; readonly keyId?: string }) {
+    return this.#audit.read(statsAnswer, at`/v1/tenants/${tenant}/stats`, query);
+  }
+  keyInventory(tenant: string, page: Page = {}) {
+    return this.#audit.read(pageOf(inventoryItem), at`/v1/tenants/${tenant}/key-inventory`, page);
+  }
+  policyHistory(tenant: string, query: { readonly beforeVersion?: number; readonly limit?: number } = {}) {
+    return this.#audit.read(policyHistoryAnswer, at`/v1/tenants/${tenant}/policy-history`, query);
   }
   listCheckpoints(tenant: string, query: { readonly beforeSize?: number; readonly limit?: number } = {}) {
     return this.#audit.read(checkpointsAnswer, at`/v1/tenants/${tenant}/checkpoints`, query);

@@ -21,6 +21,15 @@ export { type FetchTile, tiledLog } from './tiled-log.js';
 export { frontierAt, type ReadHashTile, TileProofs } from './tile-proofs.js';
 export { decodeEntries, decodeHashes, encodeEntries, MAX_ENTRY_BYTES, TILE_WIDTH, type TileKind, tilePath } from './tiles.js';
 export { EMPTY_ROOT, HASH_BYTES, leafHash, nodeHash } from './tree-hash.js';
+export {
+  consistencyProofOf,
+  formatRecordProof,
+  parseRecordProof,
+  type RecordProof,
+  recordProofOf,
+  RecordProofRefused,
+  verifyRecordProof,
+} from './tlog-proof.js';
 export { keyId, parseVkey, type VerifierKey, VerifierKeyRefused, vkey } from './verifier-key.js';
 export type { FailedReport, VerificationFailure, VerificationReport, VerifiedReport } from './verify/report.js';
 export { verifyBundle, verifyLog, type VerifyOptions } from './verify-bundle.js';

@@ -3,17 +3,25 @@ import { createWriteStream, statSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { trailRecord } from '#contract';
 import { refuseExisting } from '../credentials-file.js';
+import { verifyRecordProof, VerifierKeyRefused } from '#trail';
+import { EXIT, UsageError } from '../exit-codes.js';
 import type { OpenSession } from '../session.js';
-import { table } from '../terminal.js';
+import { bytesFrom, table } from '../terminal.js';
+import { CommandEnded } from './command-ended.js';
 import { wholeNumber } from './options.js';
 
 interface RecordOptions {
   readonly fromSeq?: number;
   readonly limit?: number;
+  readonly from?: string;
+  readonly to?: string;
   readonly op?: string;
   readonly outcome?: 'succeeded' | 'refused' | 'failed';
   readonly key?: string;
+  readonly principal?: string;
   readonly requestId?: string;
+  readonly asOf?: number;
+  readonly cursor?: string;
 }
 
 /** For auditors: what happened, and the means to prove it. */
@@ -24,17 +32,36 @@ export function auditCommands(program: Command, open: OpenSession): void {
     .description('records, oldest first; refusals included')
     .option('--from-seq <n>', 'begin at this record', wholeNumber(0))
     .option('--limit <n>', 'how many at most', wholeNumber(1))
+    .option('--from <time>', 'recorded then or later, as 2026-11-25T12:00:00Z')
+    .option('--to <time>', 'recorded before')
     .option('--op <operation>', 'only this operation, as GenerateDataKey')
     .addOption(new Option('--outcome <outcome>', 'only these').choices(['succeeded', 'refused', 'failed']))
     .option('--key <key>', 'only of this key id')
+    .option('--principal <name>', 'only of this service or person')
     .option('--request-id <id>', 'only of this request')
+    .option('--as-of <size>', 'as if the log had only so many records', wholeNumber(0))
+    .option('--cursor <text>', 'go on where a list with the same filters ended')
     .addHelpText('after', '\nExample:\n  keyward records list --outcome refused --credentials auditor.json\n')
     .action(async ({ key, ...filter }: RecordOptions, command: Command) => {
       const session = open(command);
       const page = await session.admin.listRecords(session.tenant, { ...filter, ...(key !== undefined && { keyId: key }) });
       session.answer(page, table(['SEQ', 'AT', 'WHO', 'OPERATION', 'OUTCOME', 'WHY'], page.items.map(rowOf)));
-      if (page.nextSeq !== undefined) session.say(`There are more: --from-seq ${page.nextSeq}`);
+      if (page.nextCursor !== undefined) session.say(`There may be more: the same filters and --cursor ${page.nextCursor}`);
     });
+  records
+    .command('proof <seq>')
+    .description('the proof that a record stands in the log, as C2SP tlog-proof')
+    .addHelpText('after', '\nExample:\n  keyward records proof 42 --credentials auditor.json > 42.tlog-proof\n')
+    .action(async (seq: string, _options: object, command: Command) => {
+      const session = open(command);
+      const proof = await session.admin.recordProof(session.tenant, wholeNumber(0)(seq));
+      session.answer({ proof }, proof.trimEnd());
+    });
+  records
+    .command('verify <proof> <record>')
+    .description('verify such a proof offline, for a record in a file (one item of `records list --json`)')
+    .option('--vkey <key>', "the log's verifier key as you noted it earlier (default: the one in the file of --credentials)")
+    .action(verifyProof(open));
 
   program
     .command('checkpoint')
@@ -60,6 +87,24 @@ export function auditCommands(program: Command, open: OpenSession): void {
       session.answer({ bundle: file, bytes: statSync(file).size });
     });
 }
+
+/** A record has one spelling, that of JSON.stringify: an item of a list is its bytes. */
+const verifyProof =
+  (open: OpenSession) =>
+  async (proofFile: string, recordFile: string, { vkey }: { vkey?: string }, command: Command): Promise<void> => {
+    const session = open(command);
+    const key = vkey ?? session.pinnedVkey;
+    if (key === undefined) throw new UsageError('Which key signed the log? Give --vkey, or --credentials with one.');
+    const [proof, record] = [await bytesFrom(session.terminal, proofFile), await bytesFrom(session.terminal, recordFile)];
+    try {
+      const place = await verifyRecordProof(proof.toString('utf8'), Buffer.from(JSON.stringify(JSON.parse(record.toString('utf8')))), key);
+      session.answer({ status: 'verified', ...place }, `OK: record ${place.index} of a log of ${place.size}`);
+    } catch (error) {
+      if (!(error instanceof Error) || error instanceof VerifierKeyRefused) throw error;
+      session.answer({ status: 'failed', message: error.message }, `FAILED\n${error.message}`);
+      throw new CommandEnded(EXIT.verification);
+    }
+  };
 
 /** A record that this version does not know is shown with what can be known of it; only `verify` judges. */
 function rowOf(item: unknown): (string | number | undefined)[] {

@@ -1,22 +1,29 @@
 import type { AuditOperation } from '#contract';
 import type { Handlers } from '../pipeline.js';
+import type { PolicyTools } from '../ports/grants.js';
 import type { AuditReads } from '../ports/reads.js';
 import type { TrailFormats } from '../ports/trail-formats.js';
+import type { RecordCursors } from '../record-cursors.js';
+import { inventoryPage } from './inventory.js';
 import { newestCheckpoint } from './newest-checkpoint.js';
+import { consistencyProof, recordProof } from './proofs.js';
+import { recordsPage } from './records.js';
 import { tileOf } from './tiles.js';
 
 export interface AuditParts {
   readonly reads: AuditReads;
   readonly formats: TrailFormats;
+  readonly tools: Pick<PolicyTools, 'whoCan'>;
+  readonly cursors: RecordCursors;
 }
 
 /** Checkpoints in a bundle, beside the newest. */
 const CHECKPOINTS_IN_BUNDLE = 1000;
 
 /** What a tenant's auditors read. Each read is itself recorded: alone, or counted with those of its minute. */
-export function auditHandlers({ reads, formats }: AuditParts): Handlers<AuditOperation> {
+export function auditHandlers({ reads, formats, tools, cursors }: AuditParts): Handlers<AuditOperation> {
   return {
-    ListRecords: async ({ input, principal }) => ({ answer: await reads.records(principal, input), details: {} }),
+    ListRecords: async (step) => ({ answer: await recordsPage(reads, cursors, step), details: {} }),
     GetCheckpoint: async ({ principal }) => ({ answer: (await newestCheckpoint(reads, principal)).note, details: {} }),
     ListCheckpoints: async ({ input, principal }) => ({ answer: await reads.checkpoints(principal, input), details: {} }),
     GetTile: async ({ input, principal }) => ({ answer: await tileOf(reads, formats, principal, input), details: {} }),
@@ -25,6 +32,14 @@ export function auditHandlers({ reads, formats }: AuditParts): Handlers<AuditOpe
       const signedSize = Number((await reads.checkpoint(principal))?.size ?? 0);
       return { answer: { logId, origin, vkeys: [vkey], signedSize }, details: {} };
     },
+    GetRecordProof: async ({ input, principal }) => ({ answer: await recordProof(reads, formats, principal, input.seq), details: {} }),
+    GetConsistencyProof: async ({ input, principal }) => ({
+      answer: await consistencyProof(reads, formats, principal, input),
+      details: {},
+    }),
+    GetRecordStats: async ({ input, principal }) => ({ answer: await reads.stats(principal, input), details: {} }),
+    ListKeyInventory: async (step) => ({ answer: await inventoryPage(reads, tools, step), details: {} }),
+    ListPolicyHistory: async ({ input, principal }) => ({ answer: await reads.policyHistory(principal, input), details: {} }),
     GetBundle: async ({ principal, snapshot }) => {
       const { note, size } = await newestCheckpoint(reads, principal);
       const { items } = await reads.checkpoints(principal, { beforeSize: Number(size), limit: CHECKPOINTS_IN_BUNDLE });

@@ -29,6 +29,8 @@ export interface Checkpoints {
   saveNodes(tenant: TenantId, nodes: readonly TrailNode[]): Promise<void>;
   /** Keeps the newest; one that is not larger than the stored is ignored. */
   save(tenant: TenantId, checkpoint: { readonly size: bigint; readonly root: Uint8Array; readonly note: string }): Promise<void>;
+  /** Counts signed records for charts, up to `size` or as far as one call goes. */
+  rollUp(tenant: TenantId, size: bigint): Promise<void>;
   /** Runs `work` if no other process holds the lead; answers whether it did. */
   asLeader(work: () => Promise<void>): Promise<boolean>;
 }

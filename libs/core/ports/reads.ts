@@ -6,6 +6,7 @@ import type {
   CredentialId,
   CredentialSummary,
   DataOperation,
+  InventoryItem,
   Justification,
   KeyDescription,
   KeyId,
@@ -17,10 +18,13 @@ import type {
   ListRecordsQuery,
   PageQuery,
   PolicyDraftAnswer,
+  PolicyHistoryAnswer,
+  PolicyHistoryQuery,
   PolicyVersionSummary,
-  RecordsAnswer,
   ServiceName,
   ServiceSummary,
+  StatsAnswer,
+  StatsQuery,
   StopAnswer,
   StopId,
   SuspensionAnswer,
@@ -122,10 +126,18 @@ export interface Reader {
  * @throws StaleSnapshot when the reader's credential does not hold any more
  */
 export interface AuditReads {
-  records(reader: Reader, query: ListRecordsQuery): Promise<RecordsAnswer>;
+  /** `nextSeq`: where the list goes on. */
+  records(reader: Reader, filter: RecordsFilter): Promise<{ readonly size: number; readonly items: unknown[]; readonly nextSeq?: number }>;
   /** The newest signed checkpoint, undefined while the log has none. */
   checkpoint(reader: Reader): Promise<{ readonly note: string; readonly size: bigint } | undefined>;
   checkpoints(reader: Reader, query: ListCheckpointsQuery): Promise<CheckpointsAnswer>;
+  /** The note that was signed at this size, if one was. */
+  checkpointOfSize(reader: Reader, size: number): Promise<string | undefined>;
+  stats(reader: Reader, query: StatsQuery): Promise<StatsAnswer>;
+  /** Keys after this id, at most so many. */
+  inventory(reader: Reader, query: { readonly after: string | undefined; readonly most: number }): Promise<InventoryEntry[]>;
+  /** Versions before this one, the newest first. */
+  policyHistory(reader: Reader, query: PolicyHistoryQuery): Promise<PolicyHistoryAnswer>;
   /** Stored bytes and stored leaf hashes of records [0, size), in pages. */
   entries(reader: Reader, size: bigint): AsyncIterable<StoredEntry>;
   /** Those of one tile: at most 256 records; fewer where one is missing. */
@@ -133,6 +145,9 @@ export interface AuditReads {
   /** The hashes of one tile, 32 bytes each; fewer where one is missing. */
   tileHashes(reader: Reader, level: number, index: number, width: number): Promise<readonly Uint8Array[]>;
 }
+
+export type RecordsFilter = Partial<Omit<ListRecordsQuery, 'cursor'>> & Pick<ListRecordsQuery, 'fromSeq' | 'limit'>;
+export type InventoryEntry = Omit<InventoryItem, 'usableBy'>;
 
 export interface StoredEntry {
   readonly bytes: Uint8Array;

@@ -1,0 +1,36 @@
+import { Controller, Get, Query } from '@nestjs/common';
+import {
+  type AuditOperation,
+  type InventoryQuery,
+  inventoryQuery,
+  type PolicyHistoryQuery,
+  policyHistoryQuery,
+  type StatsQuery,
+  statsQuery,
+} from '#contract';
+import { type Call, Pipeline } from '#core';
+import { Calling, Operation } from '#http';
+
+/** What auditors ask besides records: counts, keys, policies. */
+@Controller('v1/tenants/:tenant')
+export class ReportsController {
+  constructor(private readonly pipeline: Pipeline<AuditOperation>) {}
+
+  @Get('stats')
+  @Operation('GetRecordStats')
+  stats(@Calling() call: Call, @Query({ schema: statsQuery }) query: StatsQuery) {
+    return this.pipeline.run('GetRecordStats', call, query);
+  }
+
+  @Get('key-inventory')
+  @Operation('ListKeyInventory')
+  inventory(@Calling() call: Call, @Query({ schema: inventoryQuery }) query: InventoryQuery) {
+    return this.pipeline.run('ListKeyInventory', call, query);
+  }
+
+  @Get('policy-history')
+  @Operation('ListPolicyHistory')
+  policies(@Calling() call: Call, @Query({ schema: policyHistoryQuery }) query: PolicyHistoryQuery) {
+    return this.pipeline.run('ListPolicyHistory', call, query);
+  }
+}

@@ -1,0 +1,29 @@
+import type { RecordsAnswer } from '#contract';
+import { InvalidRequest } from '../errors.js';
+import type { Step } from '../pipeline.js';
+import type { AuditReads } from '../ports/reads.js';
+import type { RecordCursors } from '../record-cursors.js';
+
+/** One page of a list of records: all pages show the log as the first one saw it. */
+export async function recordsPage(
+  reads: Pick<AuditReads, 'records'>,
+  cursors: RecordCursors,
+  { input, principal }: Pick<Step<'ListRecords'>, 'input' | 'principal'>,
+): Promise<RecordsAnswer> {
+  const { cursor, limit, asOf: wanted, ...listed } = input;
+  const place = cursor === undefined ? undefined : cursors.open(principal, listed, cursor);
+  if (place !== undefined && wanted !== undefined && wanted !== place.asOf)
+    throw new InvalidRequest([{ field: 'asOf', message: 'is not the one of this list' }]);
+  const asOf = place?.asOf ?? wanted;
+  const found = await reads.records(principal, {
+    ...listed,
+    limit,
+    fromSeq: place?.nextSeq ?? listed.fromSeq,
+    ...(asOf !== undefined && { asOf }),
+  });
+  const { size, items, nextSeq } = found;
+  if (asOf !== undefined && asOf > size)
+    throw new InvalidRequest([{ field: 'asOf', message: `must be at most ${size}, the size of the log` }]);
+  const shown = { size, asOf: asOf ?? size, items };
+  return nextSeq === undefined ? shown : { ...shown, nextCursor: cursors.seal(principal, listed, { asOf: shown.asOf, nextSeq }) };
+}

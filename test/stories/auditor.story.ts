@@ -41,8 +41,9 @@ describe('an auditor', () => {
       asOf ??= page['asOf'];
       expect(page['asOf']).toBe(asOf);
       seen.push(...(page['items'] as { seq: number }[]).map(({ seq }) => seq));
-      if (page['nextCursor'] === undefined) break;
-      cursor = `&cursor=${String(page['nextCursor'])}`;
+      const next = page['nextCursor'];
+      if (typeof next !== 'string') break;
+      cursor = `&cursor=${next}`;
       const elsewhere = await api(world.platform.urls.auditor, world.acme.auditor, 'GET', `/v1/tenants/acme/records?op=Stop${cursor}`);
       expect([elsewhere.status, elsewhere.body['errors']]).toEqual([400, [expect.objectContaining({ field: 'cursor' })]]);
     }

@@ -14,6 +14,7 @@ import { UseReads } from './0013-use-reads.js';
 import { SignedCheckpoints } from './0020-signed-checkpoints.js';
 import { ReadCounts } from './0021-read-counts.js';
 import { TrailStats } from './0022-trail-stats.js';
+import { Heartbeats } from './0023-heartbeats.js';
 import { KeyLife } from './0030-key-life.js';
 import { KeyVersions } from './0031-key-versions.js';
 
@@ -35,6 +36,7 @@ export const MIGRATIONS = [
   SignedCheckpoints,
   ReadCounts,
   TrailStats,
+  Heartbeats,
   KeyLife,
   KeyVersions,
 ];

@@ -4,9 +4,10 @@ import { createHealthServer, untilThere } from '#http';
 import { openWorkerStore } from '#persistence';
 import { createLogger, drainOnSignal, Health, loadConfig, required, serverTls } from '#runtime';
 import { CheckpointRounds } from './checkpoint-signer.js';
+import { Heartbeats } from './heartbeats.js';
 import { repeat } from './loop.js';
 
-/** The worker: what nobody asks for and everybody relies on. For now, the checkpoints. */
+/** The worker: what nobody asks for and everybody relies on. For now, checkpoints and heartbeats. */
 const config = loadConfig('worker');
 const log = createLogger('worker', { level: config.logLevel });
 
@@ -22,10 +23,15 @@ health.register('custody', () => custody.ping());
 
 const stop = new AbortController();
 const rounds = new CheckpointRounds(store.checkpoints, custody, log);
+const heartbeats = new Heartbeats({ logs: store.idle, trail: store.trail, lead: store.checkpoints });
 const app = await createHealthServer({ title: 'Keyward worker', health, log, tls: serverTls(config.tls) });
 await app.listen(config.listen);
 log.info(config.listen, 'ready');
-const loop = repeat(() => rounds.round(), log, stop.signal);
+const round = async () => {
+  await rounds.round();
+  await heartbeats.round();
+};
+const loop = repeat(round, log, stop.signal);
 
 drainOnSignal({
   logger: log,

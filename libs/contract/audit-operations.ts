@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { keyId, prefixedId } from './identifiers.js';
-import { OPERATION_NAMES } from './operations.js';
+import { OPERATION_NAMES, SYSTEM_OPERATIONS } from './operations.js';
 import { line } from './text.js';
 
 const time = z.iso.datetime({ offset: true }).transform((at) => new Date(at).toISOString());
@@ -11,7 +11,7 @@ export const listRecordsQuery = z
     limit: z.coerce.number().int().min(1).max(1000).default(100),
     from: time.optional().meta({ description: 'recorded at this time or later' }),
     to: time.optional().meta({ description: 'recorded before this time' }),
-    op: z.enum(OPERATION_NAMES).optional(),
+    op: z.enum([...OPERATION_NAMES, ...SYSTEM_OPERATIONS]).optional(),
     outcome: z.enum(['succeeded', 'refused', 'failed']).optional(),
     keyId: keyId.optional(),
     principal: line(128).optional().meta({ description: 'the name of a service or a person' }),

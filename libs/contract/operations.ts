@@ -78,6 +78,9 @@ export const AUDIT_OPERATIONS = [
 ] as const;
 export type AuditOperation = (typeof AUDIT_OPERATIONS)[number];
 
-/** All of them, in one list. */
+/** What the platform does of itself and records: no route, no caller. */
+export const SYSTEM_OPERATIONS = ['Heartbeat'] as const;
+
+/** All that somebody may ask for, in one list. */
 export const OPERATION_NAMES = [...DATA_OPERATIONS, ...KEY_OPERATIONS, ...AUDIT_OPERATIONS] as const;
 export type OperationName = DataOperation | KeyOperation | AuditOperation;

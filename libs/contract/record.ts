@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { MAX_CONTEXT_PAIRS } from './encryption-context.js';
 import { alias, credentialId, keyId, keyVersionId, prefixedId, stopId, tenantId } from './identifiers.js';
 import { keyState } from './key-life.js';
-import { OPERATION_NAMES } from './operations.js';
+import { OPERATION_NAMES, SYSTEM_OPERATIONS } from './operations.js';
 import { justification } from './policy.js';
 import { authMethod, role } from './principal.js';
 import { problemCode } from './problem.js';
@@ -29,9 +29,9 @@ export const recordBody = z.strictObject({
   log: logId,
   time: z.iso.datetime({ precision: 3 }).meta({ description: "start of the request by the plane's clock" }),
   durationUs: count,
-  phase: z.literal('single'),
-  op: z.enum(OPERATION_NAMES),
-  category: z.enum(['management', 'use', 'audit']),
+  phase: z.enum(['single', 'heartbeat']),
+  op: z.enum([...OPERATION_NAMES, ...SYSTEM_OPERATIONS]),
+  category: z.enum(['management', 'use', 'audit', 'platform']),
   rw: z.enum(['read', 'write']),
   outcome: z.enum(['succeeded', 'refused', 'failed']),
   error: z.strictObject({ code: problemCode, reason: line(MAX_REASON_CHARACTERS) }).optional(),
@@ -52,7 +52,7 @@ export const recordBody = z.strictObject({
     type: role,
     tenant: tenantId,
     principal: line(128),
-    credentialId,
+    credentialId: credentialId.optional().meta({ description: 'the worker has none' }),
     authMethod: authMethod.optional().meta({ description: 'how it proved who it is; the oldest records do not say: by an API key' }),
   }),
   authz: z

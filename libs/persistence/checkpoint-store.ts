@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { z } from 'zod';
 import { type TenantId, tenantId } from '#contract';
-import type { Checkpoints, LogToSign, TrailNode } from '#core';
+import type { Checkpoints, IdleLog, IdleLogs, LogToSign, TrailNode } from '#core';
 import { reading } from './database-error.js';
 
 const LEAF_BYTES = 32;
@@ -16,8 +16,17 @@ const logRow = z.object({
   signed_size: z.coerce.bigint(),
 });
 
+const idleRow = z.object({
+  tenant_id: tenantId,
+  log_id: z.string(),
+  epoch: z.string(),
+  platform_epoch: z.string(),
+  size: z.coerce.bigint(),
+  signed_size: z.coerce.bigint(),
+});
+
 /** The integrator's reads and writes; its role may call these functions and nothing else. */
-export class DatabaseCheckpoints implements Checkpoints {
+export class DatabaseCheckpoints implements Checkpoints, IdleLogs {
   constructor(private readonly pool: pg.Pool) {}
 
   async logsToSign(): Promise<readonly LogToSign[]> {
@@ -64,6 +73,17 @@ export class DatabaseCheckpoints implements Checkpoints {
 
   async rollUp(tenant: TenantId, size: bigint): Promise<void> {
     await reading(() => this.pool.query('SELECT keyward.roll_up($1, $2)', [tenant, size]));
+  }
+
+  async idleLogs(sinceMs: number): Promise<readonly IdleLog[]> {
+    const { rows } = await reading(() => this.pool.query(`SELECT * FROM keyward.idle_logs($1 * interval '1 millisecond')`, [sinceMs]));
+    return z
+      .array(idleRow)
+      .parse(rows)
+      .map((row) => ({
+        ...{ tenant: row.tenant_id, logId: row.log_id, size: row.size, signedSize: row.signed_size },
+        epochs: { tenant: row.epoch, platform: row.platform_epoch },
+      }));
   }
 
   /** The lead is a lock of one session: it ends with the work, or with the connection. */

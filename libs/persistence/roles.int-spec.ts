@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { AUDIT_OPERATIONS, DATA_OPERATIONS, KEY_OPERATIONS } from '#contract';
+import { AUDIT_OPERATIONS, DATA_OPERATIONS, KEY_OPERATIONS, SYSTEM_OPERATIONS } from '#contract';
 import { aRecord, epochsOf, MAC, type Role, TestDatabase, type TestTenant } from './test-database.js';
 
 const APPEND = 'SELECT keyward.trail_append($1, $2, $3, $4, $5, $6) AS answers';
@@ -52,6 +52,7 @@ describe('what each role can and cannot do', () => {
       credential_of: 'auditor data_plane key_plane',
       credential_of_subject: 'auditor key_plane',
       identity_provider_of: 'auditor key_plane',
+      idle_logs: 'worker',
       json_or_null: '',
       keep_checkpoint: '',
       key_of: 'data_plane key_plane',
@@ -71,7 +72,7 @@ describe('what each role can and cannot do', () => {
       seq_at: 'auditor',
       seq_of_stop: 'key_plane',
       tile_hashes_of: 'worker',
-      trail_append: 'auditor data_plane key_plane',
+      trail_append: 'auditor data_plane key_plane worker',
       trail_commit: 'key_plane',
       uses_before: 'key_plane',
     });
@@ -232,6 +233,7 @@ describe('what each role can and cannot do', () => {
     expect(ofRole('keyward_data_plane')).toEqual(new Set(DATA_OPERATIONS));
     expect(ofRole('keyward_key_plane')).toEqual(new Set(KEY_OPERATIONS));
     expect(ofRole('keyward_auditor')).toEqual(new Set(AUDIT_OPERATIONS));
+    expect(ofRole('keyward_worker')).toEqual(new Set(SYSTEM_OPERATIONS));
   });
 
   const poisons: readonly (readonly [string, (good: string) => string | Buffer])[] = [

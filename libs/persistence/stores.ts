@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { AuditReads, Changes, Checkpoints, Reads, RuleStore, Seals, Trail, UseReads } from '#core';
+import type { AuditReads, Changes, Checkpoints, IdleLogs, Reads, RuleStore, Seals, Trail, UseReads } from '#core';
 import { Appender, type AppenderOptions } from './appender.js';
 import { DatabaseAuditReads } from './audit-reads.js';
 import { PlatformBootstrap } from './bootstrap.js';
@@ -47,6 +47,9 @@ export interface AuditorStore extends DeciderStore {
 }
 export interface WorkerStore extends Store {
   readonly checkpoints: Checkpoints;
+  readonly idle: IdleLogs;
+  /** For heartbeats. */
+  readonly trail: Trail;
 }
 
 /** The key plane's database. @throws KeywardError unavailable when it is not there or not fit (startup.ts) */
@@ -94,10 +97,19 @@ export async function openAuditorStore(settings: AppenderOptions): Promise<Audit
   };
 }
 
-/** The worker's database: checkpoints. @throws KeywardError unavailable */
+/** The worker's database: checkpoints and heartbeats. @throws KeywardError unavailable */
 export async function openWorkerStore(settings: DatabaseSettings): Promise<WorkerStore> {
   const { pool, startup } = await fitPool(settings, POOL.worker);
-  return { startup, checkpoints: new DatabaseCheckpoints(pool), ping: () => ping(pool), close: () => closed(pool.end()) };
+  const checkpoints = new DatabaseCheckpoints(pool);
+  const trail = new Appender(settings);
+  return {
+    startup,
+    checkpoints,
+    idle: checkpoints,
+    trail,
+    ping: () => bothAnswer(pool, trail),
+    close: () => closed(trail.close(), pool.end()),
+  };
 }
 
 /** A plane is ready when it can read rules and append records: the appender has a connection of its own. */

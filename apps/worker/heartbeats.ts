@@ -1,0 +1,37 @@
+import { type Checkpoints, type Clock, heartbeatBody, type IdleLogs, systemClock, type Trail } from '#core';
+
+/** No log is without a record for longer: whoever reads it knows by then that somebody stopped keeping it. */
+export const HEARTBEAT_MS = 300_000;
+/** Looking at every head twice a second would be work for nothing. */
+const LOOK_MS = 10_000;
+
+export interface HeartbeatParts {
+  readonly logs: IdleLogs;
+  readonly trail: Trail;
+  readonly lead: Pick<Checkpoints, 'asLeader'>;
+  readonly clock?: Clock;
+}
+
+/** Appends a record to each log in which nothing happened. What the fence refuses is asked again the next time. */
+export class Heartbeats {
+  #lookedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(private readonly parts: HeartbeatParts) {}
+
+  /** @throws KeywardError unavailable; TrailUnavailable of the first log that could not be written, after all were tried */
+  async round(): Promise<void> {
+    const { lead, logs, trail, clock = systemClock } = this.parts;
+    const now = clock.now().getTime();
+    if (now - this.#lookedAt < LOOK_MS) return;
+    this.#lookedAt = now;
+    await lead.asLeader(async () => {
+      const idle = await logs.idleLogs(HEARTBEAT_MS);
+      const appended = idle.map((log) => {
+        const { tenant, epochs } = log;
+        return trail.append({ tenant, epochs, validUntil: undefined, body: heartbeatBody(log, now) });
+      });
+      const failed = (await Promise.allSettled(appended)).find((one) => one.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+    });
+  }
+}

@@ -10,7 +10,8 @@ const FUNCTIONS = [RECORDED, BEFORE, CHECKPOINT, SEQ_OF_STOP];
 /** No call looks at more records. */
 const LOOKED_AT = 10_000;
 
-const USES = `ARRAY['Encrypt', 'Decrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext']`;
+/** Whatever the data plane may append, as later migrations extend it. */
+const USES = `ARRAY(SELECT p.op FROM keyward.plane_operation p WHERE p.role = 'keyward_data_plane')`;
 /** What an SDK may keep for as long as its lease lasts. */
 const LEASED = `ARRAY['GenerateDataKey', 'Decrypt']`;
 

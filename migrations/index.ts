@@ -17,6 +17,7 @@ import { TrailStats } from './0022-trail-stats.js';
 import { Heartbeats } from './0023-heartbeats.js';
 import { KeyLife } from './0030-key-life.js';
 import { KeyVersions } from './0031-key-versions.js';
+import { Macs } from './0032-macs.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -39,4 +40,5 @@ export const MIGRATIONS = [
   Heartbeats,
   KeyLife,
   KeyVersions,
+  Macs,
 ];

@@ -161,6 +161,20 @@ describe('what a command sends', () => {
     expect(JSON.parse(asked[0]!.body)).toEqual(body);
   });
 
+  it('makes and checks MACs, and ends with 6 for one that is none', async () => {
+    const used = { keyId: KEY, keyVersionId: VERSION };
+    answers = [
+      { status: 200, body: { ...used, mac: 'AQI=' } },
+      { status: 200, body: { ...used, valid: false } },
+    ];
+    expect(await keyward(['mac', 'generate', '--key', 'alias/m'], { stdin: 'm' })).toMatchObject({ exit: 0, out: 'AQI=\n' });
+    expect((await keyward(['mac', 'verify', 'AQI=', '--key', 'alias/m', '--key-version', VERSION], { stdin: 'm' })).exit).toBe(6);
+    expect(asked.map(({ path, body }) => [path, JSON.parse(body)])).toEqual([
+      ['/v1/tenants/acme/mac', { keyId: 'alias/m', message: 'bQ==' }],
+      ['/v1/tenants/acme/mac/verify', { keyId: 'alias/m', keyVersionId: VERSION, message: 'bQ==', mac: 'AQI=' }],
+    ]);
+  });
+
   it('publishes a policy over the one in force', async () => {
     const document = { schema: 'keyward.policy/1', roles: {}, grants: [], guardrails: [] };
     const inForce = { version: 3, digest: 'd', author: 'anna', publishedAt: TIME, document };

@@ -11,6 +11,7 @@ import { enrolCommand } from './commands/enrol.js';
 import { fileCommands } from './commands/file.js';
 import { identityProviderCommands } from './commands/identity-provider.js';
 import { keyCommands } from './commands/key.js';
+import { macCommands } from './commands/mac.js';
 import { policyCommands } from './commands/policy.js';
 import { serviceCommands } from './commands/service.js';
 import { stopCommands } from './commands/stop.js';
@@ -31,6 +32,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   policyCommands,
   stopCommands,
   cryptoCommands,
+  macCommands,
   fileCommands,
   auditCommands,
   auditReportCommands,

@@ -9,6 +9,8 @@ const MAX_ROW_BYTES = 8192;
 const MAX_AAD_BYTES = 16_384;
 const MAX_PLAINTEXT_BYTES = 6144;
 const MAX_DATA_KEY_BYTES = 1024;
+const MAX_MAC_MESSAGE_BYTES = 4096;
+const MAX_MAC_BYTES = 64;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const LOG_ID = /^[A-Za-z0-9_-]{1,64}$/;
@@ -82,6 +84,13 @@ const OPERATIONS: Operations = {
     return [iv, ciphertext];
   },
 
+  generateMac: (hsm, tenant, args) => [hsm.use((custody) => custody.generateMac(...keyAndMessage(tenant, args)))],
+
+  verifyMac: (hsm, tenant, args) => {
+    const mac = bytesAt(args, 2, 1, MAX_MAC_BYTES);
+    return hsm.use((custody) => custody.verifyMac(...keyAndMessage(tenant, args), mac));
+  },
+
   signCheckpoint: (hsm, tenant, args) => {
     const log = { logId: textAt(args, 0, LOG_ID), origin: textAt(args, 1, ORIGIN) };
     const size = BigInt(textAt(args, 2, DECIMAL));
@@ -118,6 +127,10 @@ function hashesAt(args: readonly unknown[], at: number): Uint8Array[] {
 function ruleAt(tenant: RuleRow['tenant'], args: readonly unknown[], at: number): RuleRow {
   const kind = textAt(args, at, KIND) as RuleRow['kind'];
   return { tenant, kind, id: textAt(args, at + 1, RULE_ID), digest: bytesAt(args, at + 2, DIGEST_BYTES, DIGEST_BYTES) };
+}
+
+function keyAndMessage(tenant: string, args: readonly unknown[]): readonly [RowOnWire, Buffer] {
+  return [new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES)), bytesAt(args, 1, 1, MAX_MAC_MESSAGE_BYTES)];
 }
 
 function keyAndAad(tenant: string, args: readonly unknown[]): readonly [RowOnWire, Buffer] {

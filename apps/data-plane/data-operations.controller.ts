@@ -14,6 +14,10 @@ import {
   type GenerateDataKeyRequest,
   generateDataKeyRequest,
   MAX_BATCH_BYTES,
+  type GenerateMacRequest,
+  generateMacRequest,
+  type VerifyMacRequest,
+  verifyMacRequest,
 } from '#contract';
 import { type Call, Pipeline } from '#core';
 import { Calling, itemsOf, Operation } from '#http';
@@ -65,5 +69,17 @@ export class DataOperationsController {
   @Operation('GenerateDataKeyWithoutPlaintext')
   generateWithoutPlaintext(@Calling() call: Call, @Body({ schema: generateDataKeyRequest }) body: GenerateDataKeyRequest) {
     return this.pipeline.run('GenerateDataKeyWithoutPlaintext', call, body);
+  }
+
+  @Post('mac')
+  @Operation('GenerateMac')
+  mac(@Calling() call: Call, @Body({ schema: generateMacRequest }) body: GenerateMacRequest) {
+    return this.pipeline.run('GenerateMac', call, body);
+  }
+
+  @Post('mac/verify')
+  @Operation('VerifyMac')
+  verifyMac(@Calling() call: Call, @Body({ schema: verifyMacRequest }) body: VerifyMacRequest) {
+    return this.pipeline.run('VerifyMac', call, body);
   }
 }

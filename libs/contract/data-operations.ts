@@ -79,6 +79,22 @@ export const decryptBatchRequest = batchOf('Decrypt', decryptRequest);
 export type DecryptBatchRequest = z.infer<typeof decryptBatchRequest>;
 export const generateDataKeyBatchRequest = batchOf('GenerateDataKey', generateDataKeyRequest);
 export type GenerateDataKeyBatchRequest = z.infer<typeof generateDataKeyBatchRequest>;
+export const MAX_MAC_MESSAGE_BYTES = 4096;
+const macMessage = base64Bytes(1, MAX_MAC_MESSAGE_BYTES).meta({ description: 'base64 of 1 to 4096 bytes' });
+
+export const generateMacRequest = z.strictObject({ keyId: keyReference, message: macMessage, ...asked }).meta({ id: 'GenerateMacRequest' });
+export type GenerateMacRequest = z.infer<typeof generateMacRequest>;
+
+export const verifyMacRequest = z
+  .strictObject({
+    keyId: keyReference,
+    keyVersionId: keyVersionId.optional().meta({ description: 'the version that made the MAC; default: the primary one' }),
+    message: macMessage,
+    mac: base64Bytes(1, 64).meta({ description: 'base64 of what GenerateMac answered' }),
+    ...asked,
+  })
+  .meta({ id: 'VerifyMacRequest' });
+export type VerifyMacRequest = z.infer<typeof verifyMacRequest>;
 
 /** Which key answered. The wire forms carry base64 where these carry bytes (http/answer-body.ts). */
 const usedKey = { keyId, keyVersionId };
@@ -97,3 +113,5 @@ const batchAnswerOf = (id: string, answer: z.ZodObject) =>
 export const encryptBatchAnswer = batchAnswerOf('EncryptBatchAnswer', ciphertextAnswer);
 export const decryptBatchAnswer = batchAnswerOf('DecryptBatchAnswer', plaintextAnswer);
 export const generateDataKeyBatchAnswer = batchAnswerOf('GenerateDataKeyBatchAnswer', dataKeyAnswer);
+export const macAnswer = z.object({ ...usedKey, mac: base64Text }).meta({ id: 'MacAnswer' });
+export const validityAnswer = z.object({ ...usedKey, valid: z.boolean() }).meta({ id: 'ValidityAnswer' });

@@ -14,10 +14,18 @@ const time = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
 export const keyState = z.enum(['PendingImport', 'Enabled', 'Disabled', 'PendingDeletion', 'Destroyed']);
 export type KeyState = z.infer<typeof keyState>;
 
-export const KEY_SPECS = ['AES_256', 'AES_128'] as const;
-export type KeySpec = (typeof KEY_SPECS)[number];
-export const KEY_USAGES = ['ENCRYPT_DECRYPT'] as const;
+export const KEY_USAGES = ['ENCRYPT_DECRYPT', 'GENERATE_VERIFY_MAC'] as const;
 export type KeyUsage = (typeof KEY_USAGES)[number];
+export const KEY_SPECS = ['AES_256', 'AES_128', 'HMAC_256', 'HMAC_384', 'HMAC_512'] as const;
+export type KeySpec = (typeof KEY_SPECS)[number];
+/** What keys of a spec can be for; fixed at creation. */
+export const USAGE_OF: Readonly<Record<KeySpec, KeyUsage>> = {
+  AES_256: 'ENCRYPT_DECRYPT',
+  AES_128: 'ENCRYPT_DECRYPT',
+  HMAC_256: 'GENERATE_VERIFY_MAC',
+  HMAC_384: 'GENERATE_VERIFY_MAC',
+  HMAC_512: 'GENERATE_VERIFY_MAC',
+};
 const keySpec = z.enum(KEY_SPECS, { error: `must be one of ${KEY_SPECS.join(', ')}` });
 const keyUsage = z.enum(KEY_USAGES, { error: `must be one of ${KEY_USAGES.join(', ')}` });
 
@@ -34,11 +42,15 @@ const tags = plainMap(tagName, tagText(0)).refine((map) => Object.keys(map).leng
 export const createKeyRequest = z
   .strictObject({
     keySpec: keySpec.default('AES_256'),
-    keyUsage: keyUsage.default('ENCRYPT_DECRYPT'),
+    keyUsage: keyUsage.optional().meta({ description: 'what the spec is for; fixed at creation' }),
     description: description.default(''),
     alias: alias.optional().meta({ description: 'a first alias, made in the same step' }),
     tags: tags.optional(),
     deletionProtection: z.boolean().optional().meta({ description: 'deletion cannot be scheduled until it is switched off' }),
+  })
+  .refine(({ keySpec: spec, keyUsage: usage }) => usage === undefined || usage === USAGE_OF[spec], {
+    path: ['keyUsage'],
+    message: 'does not fit the spec',
   })
   .meta({ id: 'CreateKeyRequest' });
 export type CreateKeyRequest = z.infer<typeof createKeyRequest>;

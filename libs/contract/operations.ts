@@ -1,5 +1,12 @@
 /** Every operation's name: the same in records, policies, OpenAPI and metrics. Their rows: core/operation-table.ts. */
-export const DATA_OPERATIONS = ['Encrypt', 'Decrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext'] as const;
+export const DATA_OPERATIONS = [
+  'Encrypt',
+  'Decrypt',
+  'GenerateDataKey',
+  'GenerateDataKeyWithoutPlaintext',
+  'GenerateMac',
+  'VerifyMac',
+] as const;
 export type DataOperation = (typeof DATA_OPERATIONS)[number];
 
 export const KEY_OPERATIONS = [

@@ -3,13 +3,14 @@ import {
   type EncryptionContext,
   type Justification,
   type KeyState,
+  type KeyUsage,
   type KeyVersionId,
   type ProblemCode,
   type RefusalReason,
   type RuleVerdict,
 } from '#contract';
 import type { Call } from './call.js';
-import { DecryptFailed, KeywardError, Refused } from './errors.js';
+import { DecryptFailed, InvalidRequest, KeywardError, Refused } from './errors.js';
 import { refusalByState } from './key-states.js';
 import type { OperationRow } from './operation-table.js';
 import type { CompiledPolicy, GrantDecision, GrantRequest, LimitedGrant } from './ports/grants.js';
@@ -21,12 +22,15 @@ import { type Snapshot, type SnapshotKey, UNCHECKED, type UsableVersion } from '
 /** What a data operation wants to do, before anybody agreed. */
 export interface Wish {
   readonly lookup: KeyLookup;
-  readonly context: EncryptionContext;
+  /** Undefined for an operation that has none: it meets no condition on one, and every stop of one. */
+  readonly context: EncryptionContext | undefined;
   readonly justification: Justification | undefined;
   /** The record's bucket of the plaintext's size. */
   readonly size?: string | undefined;
   /** An assertion of the caller: the key must be this one. */
   readonly assertedKey?: string | undefined;
+  /** Of the key that `lookup` names; default: the primary one. */
+  readonly versionId?: KeyVersionId | undefined;
 }
 
 export type UseDecision = {
@@ -106,7 +110,7 @@ export async function decideUse(
   now: number,
 ): Promise<UseDecision> {
   const crypto = {
-    context: snapshot.context(wish.context).digests,
+    ...(wish.context && { context: snapshot.context(wish.context).digests }),
     ...(wish.size !== undefined && { plaintextSize: wish.size }),
   };
   const refuse = ({ code, reason, why }: Refusal, details: RecordDetails = {}, validUntil?: number): UseDecision => ({
@@ -127,7 +131,8 @@ export async function decideUse(
 
   if (key.unproven === true) throw new KeywardError('unavailable', '', { reason: UNCHECKED });
 
-  const version = key.versions.get('versionId' in wish.lookup ? wish.lookup.versionId : key.primaryVersion);
+  const asked = wish.versionId ?? ('versionId' in wish.lookup ? wish.lookup.versionId : key.primaryVersion);
+  const version = key.versions.get(asked);
   const request: GrantRequest = {
     subject: subjectOf(principal),
     operation,
@@ -148,10 +153,29 @@ export async function decideUse(
     authz: { ...authz(decision, no === undefined, policyVersion), ...told?.authz },
   };
   if (no !== undefined) return refuse({ ...no, why: no.why ?? told?.why }, details, decision.validUntil);
+  const unusable = unfit(operation, version, wish);
+  if (unusable !== undefined) return { allowed: false, error: unusable, details: { crypto, ...details }, validUntil: decision.validUntil };
   if (version === undefined) return refuse({ code: 'key-destroyed', reason: 'version-destroyed', why: 'key-state' }, details);
   if (wish.assertedKey !== undefined && wish.assertedKey !== key.keyId && !key.aliases.some((name) => name === wish.assertedKey))
     return { allowed: false, error: new DecryptFailed('another-key'), details: { crypto, ...details }, validUntil: decision.validUntil };
   return { allowed: true, key, version, charges: decision.limited, details: { crypto, ...details }, validUntil: decision.validUntil };
+}
+
+const USAGES: Readonly<Record<DataOperation, KeyUsage>> = {
+  Encrypt: 'ENCRYPT_DECRYPT',
+  Decrypt: 'ENCRYPT_DECRYPT',
+  GenerateDataKey: 'ENCRYPT_DECRYPT',
+  GenerateDataKeyWithoutPlaintext: 'ENCRYPT_DECRYPT',
+  GenerateMac: 'GENERATE_VERIFY_MAC',
+  VerifyMac: 'GENERATE_VERIFY_MAC',
+};
+
+/** What a caller whom a grant allows may be told of the key: it is for something else, or has no such version. */
+function unfit(operation: DataOperation, version: UsableVersion | undefined, wish: Wish): KeywardError | undefined {
+  if (version === undefined && wish.versionId !== undefined)
+    return new InvalidRequest([{ field: 'keyVersionId', message: 'is no version of this key' }]);
+  if (version === undefined || version.usage === USAGES[operation]) return undefined;
+  return new InvalidRequest([{ field: 'keyId', message: `is a key for ${version.usage}` }]);
 }
 
 /** Whom a grant names, without its conditions being met: the caller learns that much, the record which ones. */

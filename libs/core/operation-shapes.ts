@@ -17,6 +17,7 @@ import type {
   EnrolAnswer,
   EnrolRequest,
   GenerateDataKeyRequest,
+  GenerateMacRequest,
   IdentityProviderAnswer,
   IdentityProviderRequest,
   InventoryItem,
@@ -71,6 +72,7 @@ import type {
   UntagKeyRequest,
   TileName,
   ValidateDraftAnswer,
+  VerifyMacRequest,
   WhoCanEntry,
   WhoCanQuery,
 } from '#contract';
@@ -90,6 +92,12 @@ export interface PlaintextResult extends UsedKey {
 export interface DataKeyResult extends CiphertextResult {
   readonly plaintext: Uint8Array;
 }
+export interface MacResult extends UsedKey {
+  readonly mac: Uint8Array;
+}
+export interface ValidityResult extends UsedKey {
+  readonly valid: boolean;
+}
 /** It would have been allowed. */
 export interface DryRunResult extends UsedKey {
   readonly dryRun: true;
@@ -105,6 +113,8 @@ export interface OperationShapes {
   Decrypt: Shape<DecryptRequest, PlaintextResult | DryRunResult>;
   GenerateDataKey: Shape<GenerateDataKeyRequest, DataKeyResult | DryRunResult>;
   GenerateDataKeyWithoutPlaintext: Shape<GenerateDataKeyRequest, CiphertextResult | DryRunResult>;
+  GenerateMac: Shape<GenerateMacRequest, MacResult | DryRunResult>;
+  VerifyMac: Shape<VerifyMacRequest, ValidityResult | DryRunResult>;
 
   OnboardTenant: Shape<OnboardTenantRequest, OnboardTenantAnswer>;
   ListTenants: Shape<PageQuery, Page<TenantSummary>>;

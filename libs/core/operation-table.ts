@@ -41,6 +41,8 @@ export const OPERATIONS = {
   Decrypt:                         row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['context', 'size']),
   GenerateDataKey:                 row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['context', 'size']),
   GenerateDataKeyWithoutPlaintext: row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['context', 'size']),
+  GenerateMac:                     row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
+  VerifyMac:                       row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
 
   OnboardTenant:                   row('key',   'change', ['operator'],          NONE,                   'manage', ['change']),
   ListTenants:                     row('key',   'read',   ['operator'],          NONE,                   'read',   []),

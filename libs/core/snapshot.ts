@@ -108,13 +108,17 @@ function withHeaders(key: StoredKey): SnapshotKey {
     version.versionId,
     {
       ...version,
-      headers: {
-        direct: ciphertextHeader('direct', version.versionId, version.spec),
-        dataKey: ciphertextHeader('dataKey', version.versionId, version.spec),
-      },
+      headers: headersOf(version),
     },
   ]);
   return { ...key, versions: new Map(versions) };
+}
+
+const NO_HEADER = new Uint8Array(0);
+
+function headersOf({ versionId, spec }: WrappedKeyVersion): UsableVersion['headers'] {
+  if (spec !== 'AES_256' && spec !== 'AES_128') return { direct: NO_HEADER, dataKey: NO_HEADER };
+  return { direct: ciphertextHeader('direct', versionId, spec), dataKey: ciphertextHeader('dataKey', versionId, spec) };
 }
 
 /** The newest snapshot of each tenant that this process has seen. That it is still true is the trail's fence to say. */

@@ -7,10 +7,10 @@ export interface KeyNames {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** The operations behind each collective name; asymmetric operations join these lists when they come. */
+/** The operations behind each collective name; an operation that makes something new writes, one that opens or checks it reads. */
 const COLLECTIVE: ReadonlyMap<string, readonly string[]> = new Map([
-  ['@read', ['Decrypt']],
-  ['@write', ['Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext']],
+  ['@read', ['Decrypt', 'VerifyMac']],
+  ['@write', ['Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'GenerateMac']],
 ]);
 
 /** Exact case: `decrypt` is not an operation. */

@@ -1,4 +1,13 @@
-import type { CiphertextResult, DataKeyResult, DryRunResult, ItemOutcome, KeywardError, PlaintextResult } from '#core';
+import type {
+  CiphertextResult,
+  DataKeyResult,
+  DryRunResult,
+  ItemOutcome,
+  KeywardError,
+  MacResult,
+  PlaintextResult,
+  ValidityResult,
+} from '#core';
 import type { OperationName } from '#contract';
 import { base64Length, writeBase64 } from './base64.js';
 import { problemOf } from './problem.js';
@@ -20,6 +29,12 @@ export const plaintextMembers: Members<PlaintextResult | DryRunResult> = (answer
 
 export const dataKeyMembers: Members<DataKeyResult | DryRunResult> = (answer) =>
   'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"ciphertext":"`, answer.ciphertext, '","plaintext":"', answer.plaintext, '"'];
+
+export const macMembers: Members<MacResult | DryRunResult> = (answer) =>
+  'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"mac":"`, answer.mac, '"'];
+
+export const validityMembers: Members<ValidityResult | DryRunResult> = (answer) =>
+  'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"valid":${answer.valid}`];
 
 const dryRun = (answer: DryRunResult): Piece[] => [`${usedKey(answer)},"dryRun":true`];
 

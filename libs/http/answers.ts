@@ -19,6 +19,7 @@ import {
   keyVersionSummary,
   lintAnswer,
   logAnswer,
+  macAnswer,
   onboardTenantAnswer,
   type OperationName,
   page,
@@ -39,11 +40,20 @@ import {
   tenantSummary,
   tileAnswer,
   validateDraftAnswer,
+  validityAnswer,
   whoCanEntry,
 } from '#contract';
 import type { AnswerOf } from '#core';
 import { z } from 'zod';
-import { ciphertextMembers, dataKeyMembers, type Members, objectBody, plaintextMembers } from './answer-body.js';
+import {
+  ciphertextMembers,
+  dataKeyMembers,
+  macMembers,
+  type Members,
+  objectBody,
+  plaintextMembers,
+  validityMembers,
+} from './answer-body.js';
 
 /** How one operation's answer looks on the wire. */
 export interface AnswerForm<Answer> {
@@ -94,6 +104,8 @@ export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Na
   Decrypt:                         bytes('Decrypts what Encrypt or GenerateDataKey answered, under the same encryption context.', plaintextAnswer, plaintextMembers, decryptBatchAnswer),
   GenerateDataKey:                 bytes('Makes a data key: in plain text for use now, and encrypted to be stored.', dataKeyAnswer, dataKeyMembers, generateDataKeyBatchAnswer),
   GenerateDataKeyWithoutPlaintext: bytes('Makes a data key for later use: encrypted only.', ciphertextAnswer, ciphertextMembers),
+  GenerateMac:                     bytes('Makes a MAC over 1 to 4096 bytes with the hash of the key.', macAnswer, macMembers),
+  VerifyMac:                       bytes('Tells whether a MAC is one of this key over these bytes.', validityAnswer, validityMembers),
 
   OnboardTenant:           created('Makes a tenant, its root and its log; answers the one-use enrolment code for its admin.', onboardTenantAnswer),
   ListTenants:             read('Lists tenants.', page('TenantPage', tenantSummary)),

@@ -7,7 +7,9 @@ import {
   encryptRequest,
   generateDataKeyBatchRequest,
   generateDataKeyRequest,
+  generateMacRequest,
   type OperationName,
+  verifyMacRequest,
 } from '#contract';
 import { type Answered, type AnsweredBatch, type BatchItem, type Call, type InputOf, KeywardError, type Pipeline } from '#core';
 import type { z } from 'zod';
@@ -37,6 +39,8 @@ const BODIES: { readonly [Name in DataOperation]: readonly [Body<Name>, BatchBod
   Decrypt:                         [decryptRequest,         decryptBatchRequest],
   GenerateDataKey:                 [generateDataKeyRequest, generateDataKeyBatchRequest],
   GenerateDataKeyWithoutPlaintext: [generateDataKeyRequest, undefined],
+  GenerateMac:                     [generateMacRequest,     undefined],
+  VerifyMac:                       [verifyMacRequest,       undefined],
 };
 
 const isHot = (operation: OperationName | undefined): operation is DataOperation => operation !== undefined && operation in BODIES;

@@ -1,4 +1,13 @@
-import { ciphertextAnswer, dataKeyAnswer, dryRunAnswer, type EncryptionContext, type Justification, plaintextAnswer } from '#contract';
+import {
+  ciphertextAnswer,
+  dataKeyAnswer,
+  dryRunAnswer,
+  type EncryptionContext,
+  type Justification,
+  macAnswer,
+  plaintextAnswer,
+  validityAnswer,
+} from '#contract';
 import { parsed, type Provenance, provenanceOf, soundDataKey, succeeded, takePlaintext } from './answers.js';
 import { encodeBase64 } from './base64-bytes.js';
 import { batchBody, itemResults, type ItemResult } from './batches.js';
@@ -41,12 +50,30 @@ export interface DataKeyCall extends OfTenant {
 /** Of a batch, whose items have the tenant in common. */
 export type ItemOf<Call extends OfTenant> = Omit<Call, 'tenant'>;
 
+/** MACs are bound to no context. */
+export interface MacCall extends Omit<OfTenant, 'context'> {
+  readonly keyId: string;
+  /** 1 to 4096 bytes. */
+  readonly message: Uint8Array;
+}
+export interface VerifyMacCall extends MacCall {
+  readonly mac: Uint8Array;
+  /** The version that made it; default: the primary one. */
+  readonly keyVersionId?: string | undefined;
+}
+
 interface UsedKey extends Provenance {
   readonly keyId: string;
   readonly keyVersionId: string;
 }
 export interface Ciphertext extends UsedKey {
   readonly ciphertext: Uint8Array;
+}
+export interface Mac extends UsedKey {
+  readonly mac: Uint8Array;
+}
+export interface Validity extends UsedKey {
+  readonly valid: boolean;
 }
 /** The call would be allowed, with this key. */
 export interface DryRun extends UsedKey {
@@ -58,6 +85,8 @@ export interface DryRunCalls {
   readonly decrypt: DecryptCall;
   readonly generateDataKey: DataKeyCall;
   readonly generateDataKeyWithoutPlaintext: DataKeyCall;
+  readonly generateMac: MacCall;
+  readonly verifyMac: VerifyMacCall;
 }
 /** Wipe `plaintext` (`.fill(0)`) when you are done with it. */
 export interface Plaintext extends UsedKey {
@@ -141,6 +170,19 @@ export class KeywardClient {
     }));
   }
 
+  /** HMAC with the hash of the key: `HMAC_256`, `HMAC_384` or `HMAC_512`. `message` is 1 to 4096 bytes. */
+  async generateMac(call: MacCall): Promise<Mac> {
+    const answer = await this.#call(call.tenant, PATHS.generateMac, BODIES.generateMac(call));
+    const { mac, ...used } = parsed(macAnswer, answer);
+    return { ...used, mac: fromBase64(mac), ...provenanceOf(answer) };
+  }
+
+  /** Is it the MAC of this key over these bytes? */
+  async verifyMac(call: VerifyMacCall): Promise<Validity> {
+    const answer = await this.#call(call.tenant, PATHS.verifyMac, BODIES.verifyMac(call));
+    return { ...parsed(validityAnswer, answer), ...provenanceOf(answer) };
+  }
+
   /** Would this call be allowed now? No key is used. @throws what the call itself would throw */
   async dryRun<Name extends keyof DryRunCalls>(operation: Name, call: DryRunCalls[Name]): Promise<DryRun> {
     const body = BODIES[operation](call, true);
@@ -195,6 +237,8 @@ const PATHS = {
   decrypt: 'decrypt',
   generateDataKey: 'data-keys',
   generateDataKeyWithoutPlaintext: 'data-keys/without-plaintext',
+  generateMac: 'mac',
+  verifyMac: 'mac/verify',
 } as const satisfies Record<keyof DryRunCalls, string>;
 
 const dataKeyBody = ({ keySpec, numberOfBytes, ...call }: DataKeyCall, dryRun?: true) =>
@@ -207,6 +251,9 @@ const BODIES: { readonly [Name in keyof DryRunCalls]: (call: DryRunCalls[Name], 
     jsonBody({ ciphertext: Buffer.from(ciphertext).toString('base64'), ...askedFor(call, dryRun) }),
   generateDataKey: dataKeyBody,
   generateDataKeyWithoutPlaintext: dataKeyBody,
+  generateMac: ({ keyId, message, justification }, dryRun) => jsonBody({ keyId, message: toBase64(message), justification, dryRun }),
+  verifyMac: ({ keyId, keyVersionId, message, mac, justification }, dryRun) =>
+    jsonBody({ keyId, keyVersionId, message: toBase64(message), mac: toBase64(mac), justification, dryRun }),
 };
 
 function askedFor({ keyId, context, justification }: OfTenant & { readonly keyId?: string | undefined }, dryRun: true | undefined): object {
@@ -228,4 +275,5 @@ function bodyWithPlaintext(request: object, plaintext: Uint8Array): Uint8Array {
   }
 }
 
+const toBase64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
 const fromBase64 = (text: string) => new Uint8Array(Buffer.from(text, 'base64'));

@@ -14,7 +14,11 @@ export {
   type ItemOf,
   KeywardClient,
   type KeywardClientOptions,
+  type Mac,
+  type MacCall,
   type Plaintext,
+  type Validity,
+  type VerifyMacCall,
 } from './client.js';
 export {
   type CacheLimits,

@@ -72,6 +72,48 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       expect([Buffer.from(opened), short.blob.length, version.blob.length]).toEqual([PLAINTEXT, 24, 40]);
     });
 
+    describe.each([
+      ['HMAC_256', 32],
+      ['HMAC_384', 48],
+      ['HMAC_512', 64],
+    ] as const)('a key of %s', (spec, length) => {
+      let key: WrappedKeyVersion;
+      const usage = 'GENERATE_VERIFY_MAC' as const;
+      const mac = () => under.data.generateMac(permitFor('GenerateMac', key), key, PLAINTEXT);
+      beforeAll(async () => {
+        const draft = { ...aDraft(ACME, spec), usage };
+        key = await under.key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId: draft.versionId }), draft);
+      });
+
+      it('makes the same MAC again, as long as its hash, and knows it', async () => {
+        const made = await mac();
+        expect([made.length, Buffer.from(await mac())]).toEqual([length, Buffer.from(made)]);
+        await expect(under.data.verifyMac(permitFor('VerifyMac', key), key, PLAINTEXT, made)).resolves.toBe(true);
+      });
+
+      it.each(['another message', 'a changed byte', 'a shorter one'])('does not know a MAC of %s', async (what) => {
+        const made = Buffer.from(await mac());
+        if (what === 'a changed byte') made[0]! ^= 1;
+        const message = what === 'another message' ? Buffer.from('other') : PLAINTEXT;
+        const shown = what === 'a shorter one' ? made.subarray(1) : made;
+        await expect(under.data.verifyMac(permitFor('VerifyMac', key), key, message, shown)).resolves.toBe(false);
+      });
+
+      it('neither seals, nor makes MACs with a key that seals', async () => {
+        await expect(under.data.generateMac(permitFor('GenerateMac', version), version, PLAINTEXT)).rejects.toMatchObject(MALFORMED);
+        await expect(seal(key)).rejects.toThrow();
+        await expect(mac()).resolves.toBeDefined();
+        await expect(seal()).resolves.toBeDefined();
+      });
+
+      it('takes a permit for its own version and operation only, once', async () => {
+        await expect(under.data.generateMac(permitFor('GenerateMac', version), key, PLAINTEXT)).rejects.toThrow(PermitMisused);
+        const permit = permitFor('GenerateMac', key);
+        await under.data.generateMac(permit, key, PLAINTEXT);
+        await expect(under.data.generateMac(permit, key, PLAINTEXT)).rejects.toThrow(PermitMisused);
+      });
+    });
+
     it('makes a version under a permit for a new one', async () => {
       const draft = aDraft();
       const permit = new Permit<'CreateKeyVersion'>({ operation: 'CreateKeyVersion', tenant: ACME, versionId: draft.versionId });

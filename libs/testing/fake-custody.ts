@@ -30,6 +30,7 @@ import type {
 import { bindingMessage, checkpointBody, CheckpointRefused, ruleMessage, signedNote, spendToBind } from '#custody/socket';
 import { verifyConsistency } from '#trail';
 
+const KEY_BYTES = { AES_256: 32, AES_128: 16, HMAC_256: 32, HMAC_384: 48, HMAC_512: 64 } as const;
 const KW_IV = Buffer.alloc(8, 0xa6);
 const TAG_BYTES = 16;
 
@@ -72,7 +73,7 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
     const version = {
       ...draft,
       protectionLevel: 'SOFTWARE' as const,
-      blob: Buffer.concat([wrap.update(randomBytes(draft.spec === 'AES_128' ? 16 : 32)), wrap.final()]),
+      blob: Buffer.concat([wrap.update(randomBytes(KEY_BYTES[draft.spec])), wrap.final()]),
     };
     return { ...version, mac: this.#mac(version) };
   }
@@ -130,6 +131,19 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
     return this.#seal(version, aad, randomBytes(length));
   }
 
+  async generateMac(permit: Permit<'GenerateMac'>, version: WrappedKeyVersion, message: Uint8Array): Promise<Uint8Array> {
+    permit.spend({ operation: 'GenerateMac', tenant: version.tenant, versionId: version.versionId });
+    this.#reach('generateMac');
+    return this.#macWith(version, message);
+  }
+
+  async verifyMac(permit: Permit<'VerifyMac'>, version: WrappedKeyVersion, message: Uint8Array, mac: Uint8Array): Promise<boolean> {
+    permit.spend({ operation: 'VerifyMac', tenant: version.tenant, versionId: version.versionId });
+    this.#reach('verifyMac');
+    const expected = this.#macWith(version, message);
+    return mac.length === expected.length && timingSafeEqual(mac, expected);
+  }
+
   async capabilities(): Promise<CustodyCapabilities> {
     return { module: 'fake', protectionLevel: 'SOFTWARE', specs: KEY_SPECS };
   }
@@ -175,6 +189,14 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
   #remember<Bytes extends Uint8Array>(plaintext: Bytes): Bytes {
     this.lastPlaintext = plaintext;
     return plaintext;
+  }
+
+  #macWith(version: WrappedKeyVersion, message: Uint8Array): Buffer {
+    const key = this.#keyOf(version);
+    wellFormed(version.usage === 'GENERATE_VERIFY_MAC' && message.length > 0 && message.length <= 4096);
+    return createHmac(`sha${version.spec.slice(-3)}`, key)
+      .update(message)
+      .digest();
   }
 
   #seal(version: WrappedKeyVersion, aad: Uint8Array, plaintext: Uint8Array): Sealed {

@@ -1,4 +1,4 @@
-import { type Alias, createKeyRequest, type KeyId, scheduleDeletionRequest, tagKeyRequest } from '#contract';
+import { type Alias, createKeyRequest, generateMacRequest, type KeyId, scheduleDeletionRequest, tagKeyRequest } from '#contract';
 import { newKeyId } from '#core';
 import { freshAlias, GLOBEX, KeyWorld, refusal } from './key-world.js';
 
@@ -87,6 +87,62 @@ describe('the life of a key', () => {
     const ciphertext = 'ciphertext' in sealed ? Buffer.from(sealed.ciphertext) : Buffer.alloc(0);
     ciphertext[4] = 2;
     expect(await refusal(world.service('Decrypt', { ciphertext }))).toMatchObject({ code: 'decrypt-failed' });
+  });
+
+  it.each(['HMAC_256', 'HMAC_384', 'HMAC_512'] as const)(
+    'of %s makes MACs, and knows those of its older versions by name',
+    async (keySpec) => {
+      const { keyId, keyUsage } = await world.create({ keySpec });
+      expect(keyUsage).toBe('GENERATE_VERIFY_MAC');
+      const message = Buffer.from('pay 100');
+      const made = await world.service('GenerateMac', { keyId, message });
+      const mac = 'mac' in made ? Buffer.from(made.mac) : Buffer.alloc(0);
+      const ask = (more: object) => world.service('VerifyMac', { keyId, message, mac, ...more });
+      expect(await ask({})).toMatchObject({ valid: true });
+      expect(await ask({ message: Buffer.from('pay 1000') })).toMatchObject({ valid: false });
+      await world.admin('CreateKeyVersion', { keyId });
+      expect(await ask({})).toMatchObject({ valid: false });
+      expect(await ask({ keyVersionId: made.keyVersionId })).toMatchObject({ valid: true, keyVersionId: made.keyVersionId });
+      expect(world.records.at(-1)).toMatchObject({ op: 'VerifyMac', key: { id: keyId, versionId: made.keyVersionId } });
+      expect(world.records.at(-1)?.crypto).toEqual({ plaintextSize: '≤8' });
+    },
+  );
+
+  it('is for what it was made for, and nothing else', async () => {
+    const [cipher, macKey] = [await world.create(), await world.create({ keySpec: 'HMAC_256' })];
+    const message = Buffer.from('m');
+    world.custody.calls.length = 0;
+    const refused = [
+      world.service('GenerateMac', { keyId: cipher.keyId, message }),
+      world.service('VerifyMac', { keyId: macKey.keyId, keyVersionId: cipher.primaryVersion, message, mac: message }),
+      world.service('Encrypt', { keyId: macKey.keyId, plaintext: message }),
+      world.service('GenerateDataKey', { keyId: macKey.keyId, dryRun: true }),
+    ];
+    const seen = await Promise.all(refused.map(refusal));
+    expect(seen.map(({ code, fields }) => [code, fields[0]])).toEqual([
+      ['invalid-request', { field: 'keyId', message: 'is a key for ENCRYPT_DECRYPT' }],
+      ['invalid-request', { field: 'keyVersionId', message: 'is no version of this key' }],
+      ['invalid-request', { field: 'keyId', message: 'is a key for GENERATE_VERIFY_MAC' }],
+      ['invalid-request', { field: 'keyId', message: 'is a key for GENERATE_VERIFY_MAC' }],
+    ]);
+    expect(world.custody.calls.filter((call) => call !== 'checkBindings')).toEqual([]);
+  });
+
+  it.each([
+    ['AES_256', 'GENERATE_VERIFY_MAC'],
+    ['HMAC_256', 'ENCRYPT_DECRYPT'],
+  ])('of %s is not made for %s', (keySpec, keyUsage) => {
+    expect(createKeyRequest.safeParse({ keySpec, keyUsage }).error?.issues).toMatchObject([{ path: ['keyUsage'] }]);
+  });
+
+  it.each([
+    [0, false],
+    [1, true],
+    [4096, true],
+    [4097, false],
+  ])('makes the MAC of %i bytes: %s', (length, valid) => {
+    const message = Buffer.alloc(length).toString('base64');
+    expect(generateMacRequest.safeParse({ keyId: 'alias/a', message }).success).toBe(valid);
   });
 
   describe('with tags', () => {

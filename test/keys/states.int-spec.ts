@@ -20,6 +20,8 @@ const TABLE = {
   GenerateDataKeyWithoutPlaintext: ['ok', disabled, deletion, pimport,      gone],
   CreateKeyVersion:      ['ok',   disabled, deletion,        pimport,       gone],
   ListKeyVersions:       ['ok',   'ok',     'ok',            'ok',          'ok'],
+  GenerateMac:           ['ok',   disabled, deletion,        pimport,       gone],
+  VerifyMac:             ['ok',   disabled, deletion,        pimport,       gone],
   EnableKey:             ['ok',   'ok',     fixed,           fixed,         gone],
   DisableKey:            ['ok',   'ok',     fixed,           fixed,         gone],
   ScheduleKeyDeletion:   ['ok',   'ok',     fixed,           'ok',          gone],
@@ -46,18 +48,22 @@ describe('an operation on a key in a state', () => {
 
   const page = { limit: 10, cursor: undefined };
   /** A key with an alias and a tag, and a call of each operation on it. */
-  async function aKey() {
+  async function aKey(operation: Operation) {
     const alias = freshAlias();
-    const { keyId } = await world.create({ alias, tags: { team: 'blue' } });
+    const keySpec = operation.endsWith('Mac') ? 'HMAC_256' : 'AES_256';
+    const { keyId } = await world.create({ keySpec, alias, tags: { team: 'blue' } });
+    const message = Buffer.from('m');
     const spare = freshAlias();
     await world.create({ alias: spare });
-    const sealed = await world.service('Encrypt', { keyId, plaintext: Buffer.from('x') });
-    const ciphertext = 'ciphertext' in sealed ? Buffer.from(sealed.ciphertext) : Buffer.alloc(0);
+    const sealed = keySpec === 'AES_256' ? await world.service('Encrypt', { keyId, plaintext: Buffer.from('x') }) : undefined;
+    const ciphertext = sealed !== undefined && 'ciphertext' in sealed ? Buffer.from(sealed.ciphertext) : Buffer.alloc(0);
     const calls: Readonly<Record<Operation, () => Promise<unknown>>> = {
       Encrypt: () => world.service('Encrypt', { keyId, plaintext: Buffer.from('x') }),
       Decrypt: () => world.service('Decrypt', { ciphertext }),
       GenerateDataKey: () => world.service('GenerateDataKey', { keyId }),
       GenerateDataKeyWithoutPlaintext: () => world.service('GenerateDataKeyWithoutPlaintext', { keyId }),
+      GenerateMac: () => world.service('GenerateMac', { keyId, message }),
+      VerifyMac: () => world.service('VerifyMac', { keyId, message, mac: Buffer.alloc(32) }),
       CreateKeyVersion: () => world.admin('CreateKeyVersion', { keyId }),
       ListKeyVersions: () => world.admin('ListKeyVersions', { ...page, keyId }),
       EnableKey: () => world.admin('EnableKey', { keyId }),
@@ -92,7 +98,7 @@ describe('an operation on a key in a state', () => {
   );
 
   it.each(cells)('%s, %s: %s', async (operation, state, code) => {
-    const { keyId, calls } = await aKey();
+    const { keyId, calls } = await aKey(operation);
     const before = await inState(state, keyId);
     if (code === 'ok') {
       await calls[operation]();

@@ -125,6 +125,8 @@ describe('every route of every plane', () => {
     Decrypt: { ciphertext: Buffer.alloc(60).toString('base64') },
     GenerateDataKey: { keyId: 'alias/invoices' },
     GenerateDataKeyWithoutPlaintext: { keyId: 'alias/invoices' },
+    GenerateMac: { keyId: 'alias/invoices', message: 'AA==' },
+    VerifyMac: { keyId: 'alias/invoices', message: 'AA==', mac: 'AA==' },
   };
   const bodyOf = ({ operation, batch }: Route) => {
     const body = BODIES[operation ?? ''];

@@ -1,4 +1,4 @@
-import type { DataOperation, EncryptRequest, GenerateDataKeyRequest, Justification } from '#contract';
+import type { DataOperation, EncryptRequest, GenerateDataKeyRequest, GenerateMacRequest, Justification, VerifyMacRequest } from '#contract';
 import { type CiphertextKind, frameCiphertext, parseCiphertext } from '../ciphertext.js';
 import { type Decided, decideUse, type Wish } from '../decide.js';
 import { contextOf } from '../encryption-context.js';
@@ -52,6 +52,16 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
         const made = await custody.generateDataKeyWithoutPlaintext(permit, version, lengthOf(step.input));
         return { answer: { ...used(key, version), ciphertext: framed(version.headers.dataKey, made) } };
       }),
+
+    GenerateMac: (step) =>
+      using(step, wishToProve(step.input), 'none', async ({ permit, key, version }) => ({
+        answer: { ...used(key, version), mac: await custody.generateMac(permit, version, step.input.message) },
+      })),
+
+    VerifyMac: (step) =>
+      using(step, { ...wishToProve(step.input), versionId: step.input.keyVersionId }, 'none', async ({ permit, key, version }) => ({
+        answer: { ...used(key, version), valid: await custody.verifyMac(permit, version, step.input.message, step.input.mac) },
+      })),
   };
 }
 
@@ -62,7 +72,7 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
 async function using<Operation extends DataOperation, Answer>(
   step: Step<Operation>,
   wish: Wish,
-  kind: CiphertextKind,
+  kind: CiphertextKind | 'none',
   work: (allowed: Allowed<Operation>) => Promise<{ answer: Answer; secret?: Uint8Array }>,
 ) {
   const { decision, details, bound } = await decided(step, wish);
@@ -71,7 +81,7 @@ async function using<Operation extends DataOperation, Answer>(
   if (step.input.dryRun === true)
     return { answer: { ...used(decision.key, decision.version), dryRun: true as const }, details, validUntil };
   const { versionId, headers } = decision.version;
-  const permit = step.permit({ versionId, aad: Buffer.concat([headers[kind], bound]) });
+  const permit = step.permit({ versionId, aad: kind === 'none' ? undefined : Buffer.concat([headers[kind], bound]) });
   try {
     return { ...(await work({ ...decision, permit })), details, validUntil, charges: decision.charges };
   } catch (error) {
@@ -90,7 +100,7 @@ function decided(step: Step<DataOperation>, wish: Wish): Promise<Decided> {
 
 async function decide({ operation, principal, call, input, snapshot, now }: Step<DataOperation>, wish: Wish): Promise<Decided> {
   const decision = await decideUse(operation, principal, call, wish, snapshot, now);
-  return { decision, details: { ...decision.details, ...askedIn(input) }, bound: snapshot.context(wish.context).bound };
+  return { decision, details: { ...decision.details, ...askedIn(input) }, bound: snapshot.context(wish.context ?? {}).bound };
 }
 
 function askedIn({ dryRun, justification }: { dryRun?: boolean | undefined; justification?: Justification | undefined }): RecordDetails {
@@ -103,6 +113,14 @@ const wishToSeal = (input: EncryptRequest | GenerateDataKeyRequest, size?: strin
   context: contextOf(input.encryptionContext),
   justification: input.justification,
   size,
+});
+
+/** MACs have no encryption context. */
+const wishToProve = (input: GenerateMacRequest | VerifyMacRequest): Wish => ({
+  lookup: { reference: input.keyId },
+  context: undefined,
+  justification: input.justification,
+  size: sizeBucket(input.message.length),
 });
 
 const lengthOf = (input: GenerateDataKeyRequest): number => input.numberOfBytes ?? (input.keySpec === 'AES_128' ? 16 : 32);

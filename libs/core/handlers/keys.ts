@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { KeyDescription, KeyState } from '#contract';
+import { type KeyDescription, type KeyState, USAGE_OF } from '#contract';
 import { keyNamesRow } from '../bound-rows.js';
 import { KeywardError } from '../errors.js';
 import { newKeyId, newKeyVersionId } from '../identifiers.js';
@@ -44,7 +44,7 @@ export function keyLifeHandlers({ custody, reads }: KeyLifeParts): Handlers<KeyL
   return {
     CreateKey: async ({ input, call, snapshot, now, permit }) => {
       const keyId = newKeyId(now);
-      const { keySpec: spec, keyUsage: usage, alias, tags = {}, description, deletionProtection = false } = input;
+      const { keySpec: spec, keyUsage: usage = USAGE_OF[spec], alias, tags = {}, description, deletionProtection = false } = input;
       const made = { tenant: call.tenant, keyId, versionId: newKeyVersionId(now), origin: 'KEYWARD' as const };
       const version = await custody.createKeyVersion(permit({ versionId: made.versionId }), {
         ...made,

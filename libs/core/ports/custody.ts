@@ -118,6 +118,9 @@ export interface Custody {
     version: WrappedKeyVersion,
     length: number,
   ): Promise<Sealed>;
+  /** HMAC (RFC 2104) with the hash of the key's spec; `message` is 1 to 4096 bytes. */
+  generateMac(permit: Permit<'GenerateMac'>, version: WrappedKeyVersion, message: Uint8Array): Promise<Uint8Array>;
+  verifyMac(permit: Permit<'VerifyMac'>, version: WrappedKeyVersion, message: Uint8Array, mac: Uint8Array): Promise<boolean>;
   capabilities(): Promise<CustodyCapabilities>;
   /** Resolves while the custodian's own heartbeat (token information and a canary unwrap, each second) succeeds. */
   ping(): Promise<void>;

@@ -1,7 +1,7 @@
 import { CustodyUnavailable } from '#core';
 import type { KeyHandle } from './cryptoki.js';
 import { IV_BYTES } from './cryptoki.js';
-import { CANARY_ROOT_LABEL, newbornVersion, VERSION_IN_USE } from './key-templates.js';
+import { CANARY_ROOT_LABEL, newbornVersion, versionInUse } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
 import { ensureRoot, refuseWeakRoot } from './tenant-roots.js';
 
@@ -50,7 +50,7 @@ export class Canary {
   }
 
   #unwrap(): KeyHandle {
-    return this.token.cryptoki.unwrap(this.token.holder, this.#root, this.#blob, VERSION_IN_USE);
+    return this.token.cryptoki.unwrap(this.token.holder, this.#root, this.#blob, versionInUse('AES_256'));
   }
 
   #decryptWith(key: KeyHandle): void {

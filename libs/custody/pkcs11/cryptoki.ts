@@ -24,7 +24,15 @@ export const IV_BYTES = 12;
 export const TAG_BYTES = 16;
 /** 6144 for a caller's plaintext. */
 export const MAX_PLAINTEXT_BYTES = 6144;
+/** A key of 64 bytes, wrapped, is 72. */
+const MAX_WRAPPED_BYTES = 128;
 const MAX_AAD_BYTES = 16_384;
+const HMACS = {
+  'SHA-256': { mechanism: pkcs11js.CKM_SHA256_HMAC, bytes: 32 },
+  'SHA-384': { mechanism: pkcs11js.CKM_SHA384_HMAC, bytes: 48 },
+  'SHA-512': { mechanism: pkcs11js.CKM_SHA512_HMAC, bytes: 64 },
+} as const;
+export type HmacHash = keyof typeof HMACS;
 /** Missing in the binding's types. */
 const CKF_HW_SLOT = 0x04;
 const ED25519_PARAMS = Buffer.from('06032b6570', 'hex');
@@ -144,7 +152,7 @@ export class Cryptoki {
   /** AES-KW (RFC 3394). */
   wrap(session: Session, root: KeyHandle, key: KeyHandle): Buffer {
     const mechanism = { mechanism: pkcs11js.CKM_AES_KEY_WRAP };
-    return Buffer.from(checked('C_WrapKey', () => this.#module.C_WrapKey(session, mechanism, root, key, Buffer.alloc(64))));
+    return Buffer.from(checked('C_WrapKey', () => this.#module.C_WrapKey(session, mechanism, root, key, Buffer.alloc(MAX_WRAPPED_BYTES))));
   }
 
   unwrap(session: Session, root: KeyHandle, blob: Buffer, template: Template): KeyHandle {
@@ -174,9 +182,10 @@ export class Cryptoki {
     return checked('C_Decrypt', () => this.#module.C_Decrypt(session, sealed, room));
   }
 
-  /** HMAC-SHA-256, 32 bytes. */
-  mac(session: Session, key: KeyHandle, message: Buffer): Buffer {
-    return this.#sign(session, pkcs11js.CKM_SHA256_HMAC, key, message, 32);
+  /** HMAC, as long as its hash. */
+  mac(session: Session, key: KeyHandle, message: Buffer, hash: HmacHash = 'SHA-256'): Buffer {
+    const { mechanism, bytes } = HMACS[hash];
+    return this.#sign(session, mechanism, key, message, bytes);
   }
 
   /** Ed25519 (RFC 8032), 64 bytes. */

@@ -1,5 +1,5 @@
 import { HandleCache } from './handle-cache.js';
-import { newbornVersion, rootTemplate, VERSION_IN_USE } from './key-templates.js';
+import { newbornVersion, rootTemplate, versionInUse } from './key-templates.js';
 import { nativeTemplate } from './template.js';
 import type { Template } from './template.js';
 import { Cryptoki } from './cryptoki.js';
@@ -29,9 +29,9 @@ describe('templates', () => {
   });
 
   it('of key versions make them extractable at birth only', () => {
-    expect([newbornVersion('AES_256').extractable, VERSION_IN_USE.extractable]).toEqual([true, false]);
-    expect([newbornVersion('AES_256').token, VERSION_IN_USE.token]).toEqual([false, false]);
-    expect([newbornVersion('AES_256').sensitive, VERSION_IN_USE.sensitive]).toEqual([true, true]);
+    expect([newbornVersion('AES_256').extractable, versionInUse('AES_256').extractable]).toEqual([true, false]);
+    expect([newbornVersion('AES_256').token, versionInUse('AES_256').token]).toEqual([false, false]);
+    expect([newbornVersion('AES_256').sensitive, versionInUse('AES_256').sensitive]).toEqual([true, true]);
   });
 });
 

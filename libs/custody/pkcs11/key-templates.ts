@@ -16,6 +16,7 @@ export const named = (label: string): Template => ({ label, id: createHash('sha2
 
 const NEVER_LEAVES = { private: true, sensitive: true, extractable: false } as const;
 const NO_USE = { encrypt: false, decrypt: false, wrap: false, unwrap: false, sign: false, verify: false } as const;
+const GENERIC_SECRET = { class: OBJECT_CLASS.secret, keyType: KEY_TYPE.generic } as const;
 const AES_SECRET = { class: OBJECT_CLASS.secret, keyType: KEY_TYPE.aes } as const;
 
 /** Wraps and unwraps by AES-KW, and nothing else; decided at creation, because it is not modifiable later. */
@@ -32,24 +33,25 @@ export const rootTemplate = (label: string): Template => ({
   allowedMechanisms: mechanismList(pkcs11js.CKM_AES_KEY_WRAP, pkcs11js.CKM_AES_KEY_WRAP_PAD),
 });
 
-export const KEY_BYTES: Readonly<Record<KeySpec, number>> = { AES_256: 32, AES_128: 16 };
+export const KEY_BYTES: Readonly<Record<KeySpec, number>> = { AES_256: 32, AES_128: 16, HMAC_256: 32, HMAC_384: 48, HMAC_512: 64 };
 
 /** A CMK version at birth: extractable, only so that its root can wrap it; destroyed right after that. */
 export const newbornVersion = (spec: KeySpec): Template => ({
-  ...AES_SECRET,
-  ...NEVER_LEAVES,
-  ...NO_USE,
-  token: false,
+  ...versionInUse(spec),
   extractable: true,
   valueLen: KEY_BYTES[spec],
-  encrypt: true,
 });
 
 /** A CMK version in use. No CKA_VALUE_LEN: SoftHSM refuses it when unwrapping. */
-export const VERSION_IN_USE: Template = { ...AES_SECRET, ...NEVER_LEAVES, ...NO_USE, token: false, encrypt: true, decrypt: true };
+export function versionInUse(spec: KeySpec): Template {
+  const kind = isCipher(spec) ? { ...AES_SECRET, ...NO_USE, encrypt: true, decrypt: true } : { ...GENERIC_SECRET, ...NO_USE, sign: true };
+  return { ...kind, ...NEVER_LEAVES, token: false };
+}
+
+export const isCipher = (spec: KeySpec): spec is 'AES_256' | 'AES_128' => spec === 'AES_256' || spec === 'AES_128';
 
 export const BINDING_KEY: Template = {
-  ...{ class: OBJECT_CLASS.secret, keyType: KEY_TYPE.generic },
+  ...GENERIC_SECRET,
   ...NEVER_LEAVES,
   ...NO_USE,
   ...named(BINDING_KEY_LABEL),

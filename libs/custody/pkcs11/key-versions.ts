@@ -5,7 +5,7 @@ import type { PresentedVersion } from '../presented-version.js';
 import type { BindingKey } from './binding-key.js';
 import type { KeyHandle } from './cryptoki.js';
 import { HandleCache } from './handle-cache.js';
-import { KEY_BYTES, newbornVersion, VERSION_IN_USE } from './key-templates.js';
+import { KEY_BYTES, isCipher, newbornVersion, versionInUse } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
 import type { TenantRoots } from './tenant-roots.js';
 
@@ -39,14 +39,15 @@ export class KeyVersions {
     if (known !== undefined) return known;
     const version = presented.row();
     this.binding.verify(version);
-    const handle = this.token.cryptoki.unwrap(this.token.holder, this.roots.of(version.tenant), Buffer.from(version.blob), VERSION_IN_USE);
+    const root = this.roots.of(version.tenant);
+    const handle = this.token.cryptoki.unwrap(this.token.holder, root, Buffer.from(version.blob), versionInUse(version.spec));
     this.#handles.add(presented.identity, handle, now);
     return handle;
   }
 
   #bearWrapped(root: KeyHandle, spec: KeySpec): Buffer {
     const { cryptoki, holder } = this.token;
-    const newborn = cryptoki.generateKey(holder, 'aes', newbornVersion(spec));
+    const newborn = cryptoki.generateKey(holder, isCipher(spec) ? 'aes' : 'generic', newbornVersion(spec));
     try {
       const blob = cryptoki.wrap(holder, root, newborn);
       if (blob.length !== KEY_BYTES[spec] + KW_BYTES) throw new CustodyUnavailable('the module wrapped a key to an unknown length');

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { KeyHandle } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
-import { CANARY_ROOT_LABEL, named, newbornVersion, VERSION_IN_USE } from './key-templates.js';
+import { CANARY_ROOT_LABEL, named, newbornVersion, versionInUse } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
 import { only } from './find-or-create.js';
 
@@ -18,7 +18,7 @@ export function selfTest(token: OpenToken): void {
   const root = only(token, named(CANARY_ROOT_LABEL));
   if (root === undefined) throw new SelfTestFailed('There is no root to test with.');
   const newborn = cryptoki.generateKey(holder, 'aes', newbornVersion('AES_256'));
-  const inUse = cryptoki.unwrap(holder, root, cryptoki.wrap(holder, root, newborn), VERSION_IN_USE);
+  const inUse = cryptoki.unwrap(holder, root, cryptoki.wrap(holder, root, newborn), versionInUse('AES_256'));
   try {
     mustRefuse('wrapping a key that is not extractable', () => cryptoki.wrap(holder, root, inUse));
     mustRefuse('reading the value of a key', () => cryptoki.attribute(holder, inUse, 'value'));

@@ -1,4 +1,5 @@
-import { KEY_SPECS } from '#contract';
+import { timingSafeEqual } from 'node:crypto';
+import { KEY_SPECS, type KeySpec } from '#contract';
 import { CustodyUnavailable, DecryptFailed } from '#core';
 import type {
   BoundRow,
@@ -14,7 +15,7 @@ import type {
 import type { PresentedVersion } from '../presented-version.js';
 import { BindingKey } from './binding-key.js';
 import { Canary } from './canary.js';
-import { IV_BYTES } from './cryptoki.js';
+import { type HmacHash, IV_BYTES } from './cryptoki.js';
 import { CIPHERTEXT_CODES, CryptokiError } from './cryptoki-error.js';
 import { KeyVersions } from './key-versions.js';
 import { LogKeys } from './log-keys.js';
@@ -28,6 +29,8 @@ export interface CustodyLimits {
   /** The longest that an unwrapped key is used without checking its row again. */
   readonly cachedForMs: number;
 }
+
+const HASH_OF: Partial<Record<KeySpec, HmacHash>> = { HMAC_256: 'SHA-256', HMAC_384: 'SHA-384', HMAC_512: 'SHA-512' };
 
 export const MAX_DATA_KEY_BYTES = 1024;
 
@@ -110,6 +113,21 @@ export class TokenCustody {
     const { plaintext, iv, ciphertext } = this.generateDataKey(version, aad, length);
     plaintext.fill(0);
     return { iv, ciphertext };
+  }
+
+  /** `message` is 1 to 4096 bytes. @throws RangeError for a key that is not for MACs. */
+  generateMac(version: PresentedVersion, message: Buffer): Buffer {
+    const { spec } = version.row();
+    const hash = HASH_OF[spec];
+    if (hash === undefined) throw new RangeError('The key is not for MACs.');
+    const key = this.#versions.handleOf(version);
+    return this.token.operate((session) => this.token.cryptoki.mac(session, key, message, hash));
+  }
+
+  /** Computed and compared here, not by C_Verify: modules compare with memcmp. */
+  verifyMac(version: PresentedVersion, message: Buffer, mac: Buffer): boolean {
+    const expected = this.generateMac(version, message);
+    return mac.length === expected.length && timingSafeEqual(mac, expected);
   }
 
   capabilities(): CustodyCapabilities {

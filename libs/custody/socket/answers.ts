@@ -30,6 +30,8 @@ export const readMac = (result: unknown): Uint8Array => {
   return mac;
 };
 
+export const readTruth = (result: unknown): boolean => z.boolean().parse(result);
+
 /** One truth a row that was asked about; anything but `true` is none. */
 export const readTruthsOf =
   (rows: number) =>

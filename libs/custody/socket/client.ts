@@ -28,6 +28,7 @@ import {
   readNothing,
   readSealed,
   readSize,
+  readTruth,
   readTruthsOf,
   readVersionOf,
 } from './answers.js';
@@ -130,6 +131,16 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner {
     return this.#call(OPERATION.generateDataKeyWithoutPlaintext, version.tenant, args, readSealed, version.versionId);
   }
 
+  async generateMac(permit: Permit<'GenerateMac'>, version: WrappedKeyVersion, message: Uint8Array): Promise<Uint8Array> {
+    spendWithoutAad(permit, version);
+    return this.#call(OPERATION.generateMac, version.tenant, [encodeRow(version), message], readBytes, version.versionId);
+  }
+
+  async verifyMac(permit: Permit<'VerifyMac'>, version: WrappedKeyVersion, message: Uint8Array, mac: Uint8Array): Promise<boolean> {
+    spendWithoutAad(permit, version);
+    return this.#call(OPERATION.verifyMac, version.tenant, [encodeRow(version), message, mac], readTruth, version.versionId);
+  }
+
   async capabilities(): Promise<CustodyCapabilities> {
     return this.#call(OPERATION.capabilities, '', [], readCapabilities);
   }
@@ -201,6 +212,10 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner {
     this.#connection = undefined;
     if (!this.#closed) void this.#reconnect();
   }
+}
+
+function spendWithoutAad(permit: Permit<'GenerateMac'> | Permit<'VerifyMac'>, { tenant, versionId }: WrappedKeyVersion): void {
+  permit.spend({ operation: permit.operation, tenant, versionId });
 }
 
 /** Spends a permit for this key version, and answers the additional data that was decided on. */

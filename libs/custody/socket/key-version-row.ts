@@ -1,4 +1,4 @@
-import { KEY_SPECS, keyId, keyVersionId, tenantId } from '#contract';
+import { KEY_SPECS, KEY_USAGES, keyId, keyVersionId, tenantId } from '#contract';
 import { KeyBindingBroken } from '#core';
 import type { KeyVersionDraft, WrappedKeyVersion } from '#core';
 import { z } from 'zod';
@@ -7,7 +7,7 @@ import { messages } from './wire.js';
 
 const bytes = (min: number, max: number) => z.instanceof(Uint8Array).refine((value) => value.length >= min && value.length <= max);
 const name = z.string().min(1).max(200);
-const DRAFT = [tenantId, keyId, keyVersionId, z.enum(KEY_SPECS), z.literal('ENCRYPT_DECRYPT'), z.literal('KEYWARD'), name] as const;
+const DRAFT = [tenantId, keyId, keyVersionId, z.enum(KEY_SPECS), z.enum(KEY_USAGES), z.literal('KEYWARD'), name] as const;
 const draftTuple = z.tuple([...DRAFT]);
 const rowTuple = z.tuple([...DRAFT, z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']), bytes(16, 4096), bytes(32, 32)]);
 

@@ -21,7 +21,9 @@ export const OPERATION = {
   signCheckpoint: 10,
   bindRule: 11,
   checkBindings: 12,
-  // 13 to 19 belong to keys
+  generateMac: 13,
+  verifyMac: 14,
+  // 15 to 19 belong to keys
   signedSize: 20,
 } as const;
 export type CustodyOperation = keyof typeof OPERATION;
@@ -29,7 +31,7 @@ export type CustodyOperation = keyof typeof OPERATION;
 /** What each plane's socket accepts. Whoever takes over one plane gets these, and not the others'. */
 export const PLANES = {
   key: ['createTenantRoot', 'createLogKey', 'createKeyVersion', 'bindRule', 'checkBindings', 'capabilities', 'ping'],
-  data: ['encrypt', 'decrypt', 'generateDataKey', 'generateDataKeyWithoutPlaintext', 'checkBindings', 'ping'],
+  data: ['encrypt', 'decrypt', 'generateDataKey', 'generateDataKeyWithoutPlaintext', 'generateMac', 'verifyMac', 'checkBindings', 'ping'],
   worker: ['signCheckpoint', 'signedSize', 'ping'],
 } as const satisfies Record<string, readonly CustodyOperation[]>;
 export type Plane = keyof typeof PLANES;

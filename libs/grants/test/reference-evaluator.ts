@@ -13,8 +13,8 @@ interface RuleText {
   limits?: Limits | undefined;
 }
 
-const READ = ['Decrypt'];
-const WRITE = ['Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext'];
+const READ = ['Decrypt', 'VerifyMac'];
+const WRITE = ['Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'GenerateMac'];
 
 /** undefined: unknown. */
 const JUDGES: { [Name in ConditionName]: (asked: NonNullable<Conditions[Name]>, request: GrantRequest) => boolean | undefined } = {

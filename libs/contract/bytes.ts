@@ -10,3 +10,10 @@ export function base64Bytes(min: number, max: number) {
     .transform((text) => Buffer.from(text, 'base64'))
     .refine((bytes) => bytes.length >= min && bytes.length <= max, `must be ${min} to ${max} bytes`);
 }
+
+/** The same as bytes already: what a frame carries. */
+export function rawBytes(min: number, max: number) {
+  return z
+    .custom<Buffer<ArrayBuffer>>((value) => Buffer.isBuffer(value))
+    .refine((bytes) => bytes.length >= min && bytes.length <= max, `must be ${min} to ${max} bytes`);
+}

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { base64Bytes } from './bytes.js';
+import { base64Bytes, rawBytes } from './bytes.js';
 import { encryptionContext } from './encryption-context.js';
 import { keyId, keyReference, keyVersionId } from './identifiers.js';
 import { justification } from './policy.js';
@@ -52,6 +52,16 @@ export const generateDataKeyRequest = z
   })
   .meta({ id: 'GenerateDataKeyRequest' });
 export type GenerateDataKeyRequest = z.infer<typeof generateDataKeyRequest>;
+
+/** As frames carry them (frames.ts): what is base64 in JSON stands behind it as bytes. */
+export const encryptFrame = encryptRequest.omit({ plaintext: true }).extend({ plaintext: rawBytes(1, MAX_DIRECT_PLAINTEXT_BYTES) });
+export const decryptFrame = decryptRequest.omit({ ciphertext: true }).extend({ ciphertext: rawBytes(50, MAX_CIPHERTEXT_BYTES) });
+/** Which field of a request, and of an answer, these bytes are. */
+export const FRAMED = {
+  Encrypt: { request: 'plaintext', answer: 'ciphertext' },
+  Decrypt: { request: 'ciphertext', answer: 'plaintext' },
+  GenerateDataKey: { request: undefined, answer: 'plaintext' },
+} as const;
 
 /** Of one batch: items, and bytes of the request's body. */
 export const MAX_BATCH_ITEMS = 500;

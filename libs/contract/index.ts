@@ -1,6 +1,7 @@
 export * from './bytes.js';
 export * from './canonical-context.js';
 export * from './encryption-context.js';
+export * from './frames.js';
 export * from './identifiers.js';
 export * from './operations.js';
 export * from './policy.js';

@@ -8,8 +8,9 @@ import type {
   PlaintextResult,
   ValidityResult,
 } from '#core';
-import type { OperationName } from '#contract';
+import { FRAMED, joinFrame, type OperationName } from '#contract';
 import { base64Length, writeBase64 } from './base64.js';
+import type { FramedOperation } from './frame-body.js';
 import { problemOf } from './problem.js';
 
 /** JSON in pieces: text of ASCII as it stands, and bytes that become base64. */
@@ -40,6 +41,17 @@ const dryRun = (answer: DryRunResult): Piece[] => [`${usedKey(answer)},"dryRun":
 
 /** An answer's object; a buffer that can be wiped. */
 export const objectBody = (members: readonly Piece[]): Buffer => written(['{', ...members, '}']);
+
+/** A frame: the object without what must not be a string, and that behind it. */
+export function framedBody(operation: FramedOperation, answer: FramedAnswer): Buffer {
+  if ('dryRun' in answer) return joinFrame(objectBody(dryRun(answer)), NOTHING);
+  const bytes = FRAMED[operation].answer === 'plaintext' ? (answer as PlaintextResult).plaintext : (answer as CiphertextResult).ciphertext;
+  const members = operation === 'GenerateDataKey' ? ciphertextMembers(answer as CiphertextResult) : [usedKey(answer)];
+  return joinFrame(objectBody(members), bytes);
+}
+
+type FramedAnswer = CiphertextResult | PlaintextResult | DataKeyResult | DryRunResult;
+const NOTHING = new Uint8Array(0);
 
 /** The answer of a batch: one object an item, in order, with the place of its record; a problem in the place of an answer that is none. */
 export function batchBody<Name extends OperationName>(

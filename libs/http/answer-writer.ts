@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
-import type { FastifyReply } from 'fastify';
-import type { OperationName } from '#contract';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { FRAME_TYPE, type OperationName } from '#contract';
 import {
   ANSWER_DEADLINE_MS,
   type AnswerOf,
@@ -11,8 +11,9 @@ import {
   OPERATIONS,
   type Wipeable,
 } from '#core';
-import { batchBody } from './answer-body.js';
+import { batchBody, framedBody } from './answer-body.js';
 import { ANSWERS, type AnswerForm, JSON_TYPE } from './answers.js';
+import { type FramedOperation, isFramed } from './frame-body.js';
 import { waitSeconds } from './problem.js';
 import { whenAnswered } from './wiping.js';
 import './request.js';
@@ -35,11 +36,13 @@ export class AnswerWriter {
 
   #sendOne(reply: FastifyReply, { answer, seq, secret }: Answered<OperationName>): FastifyReply {
     const form = formOf(reply.request.operation);
-    const body = form.body(answer);
+    const framed = framedOperation(reply.request);
+    const body = framed === undefined ? form.body(answer) : framedBody(framed, answer as Parameters<typeof framedBody>[1]);
     reply.code(form.status);
     if (seq !== undefined) reply.header('keyward-record', String(seq));
     if (form.version !== undefined) reply.header('etag', `"${form.version(answer)}"`);
-    if (form.type !== undefined) reply.header('content-type', form.type);
+    const type = framed === undefined ? form.type : FRAME_TYPE;
+    if (type !== undefined) reply.header('content-type', type);
     return this.#write(reply, body, secret);
   }
 
@@ -74,6 +77,10 @@ export class AnswerWriter {
     return new KeywardError('unavailable', '', { reason: 'the answer came after its deadline' });
   }
 }
+
+/** An answer has the media type of its request. */
+const framedOperation = ({ operation, headers }: FastifyRequest): FramedOperation | undefined =>
+  isFramed(operation) && headers['content-type'] === FRAME_TYPE ? operation : undefined;
 
 /** A change is done and cannot be taken back, and what it answers (a code, a key) is shown only once: that is never kept back. */
 const isLate = (operation: OperationName, ageMs: number): boolean =>

@@ -2,8 +2,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod 
 import {
   type DataOperation,
   decryptBatchRequest,
+  decryptFrame,
   decryptRequest,
   encryptBatchRequest,
+  encryptFrame,
   encryptRequest,
   generateDataKeyBatchRequest,
   generateDataKeyRequest,
@@ -16,6 +18,7 @@ import type { z } from 'zod';
 import type { AnswerWriter } from './answer-writer.js';
 import { itemsOf } from './batch-items.js';
 import type { EdgeLog } from './edge-log.js';
+import type { FramedOperation } from './frame-body.js';
 import type { RateLimits } from './rate-limits.js';
 import { parsed } from './validation.js';
 import './request.js';
@@ -31,6 +34,9 @@ export interface HotParts {
 }
 
 type Body<Name extends DataOperation> = z.ZodType<InputOf<Name>>;
+/** What a frame's body is after it was read; also taken from JSON, where it cannot occur. */
+const FRAMES: { readonly [Name in FramedOperation]?: Body<Name> } = { Encrypt: encryptFrame, Decrypt: decryptFrame };
+
 type BatchBody<Name extends DataOperation> = z.ZodType<{ items: z.ZodSafeParseResult<InputOf<Name>>[] }>;
 
 // biome-ignore format: an aligned table is read column by column
@@ -57,8 +63,13 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
 
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- it ties the body's schema to the operation
   function handlerOf<Operation extends DataOperation>(operation: Operation): RouteHandlerMethod {
-    const [schema] = BODIES[operation];
-    return answering((call, body) => pipeline.run(operation, call, parsed(schema, body, 'body')));
+    const [json] = BODIES[operation];
+    const frame = (FRAMES as Partial<Record<DataOperation, Body<Operation>>>)[operation];
+    return answering(async (call, body) => {
+      const bytes = bytesOf(body);
+      if (frame === undefined || bytes === undefined) return await pipeline.run(operation, call, parsed(json, body, 'body'));
+      return await pipeline.run(operation, call, parsed(frame, body, 'body')).finally(() => bytes.fill(0));
+    });
   }
 
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- it ties the body's schema to the operation
@@ -88,4 +99,9 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
       return writer.send(reply, await work(call, body, id));
     };
   }
+}
+
+/** The bytes of a frame that was read: JSON has none. */
+function bytesOf(body: unknown): Buffer | undefined {
+  return typeof body === 'object' && body !== null ? Object.values(body).find((value) => Buffer.isBuffer(value)) : undefined;
 }

@@ -1,21 +1,32 @@
-import type { FastifyInstance } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { FRAME_TYPE } from '#contract';
 import { InvalidRequest } from '#core';
+import { readFrame } from './frame-body.js';
+
+/** JSON as a plane reads it. @throws what Fastify's parser throws, and InvalidRequest for an object that names one member twice */
+export type ReadJson = (request: FastifyRequest, text: string) => Promise<unknown>;
 
 /**
- * JSON is the only body that a plane reads. `__proto__` and `constructor.prototype` are refused (secure-json-parse), and so is an
- * object that names one member twice: JSON.parse would keep the last, another reader the first, and both would believe to have bound it.
+ * JSON is what a plane reads, and frames where a route takes them. `__proto__` and `constructor.prototype` are refused
+ * (secure-json-parse), and so is an object that names one member twice: JSON.parse would keep the last, another reader the first, and both
+ * would believe to have bound it.
  */
-export function acceptJsonOnly(instance: FastifyInstance): void {
+export function acceptBodies(instance: FastifyInstance): void {
   const parse = instance.getDefaultJsonParser('error', 'error');
-  instance.removeAllContentTypeParsers();
-  instance.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    const text = String(body);
-    void parse(request, text, (error, value: unknown) => {
-      if (error) done(error);
-      else if (membersWritten(text) !== membersKept(value)) done(twiceNamed());
-      else done(null, value);
+  const readJson: ReadJson = (request, text) =>
+    new Promise((resolve, reject) => {
+      void parse(request, text, (error, value: unknown) => {
+        if (error) reject(error);
+        else if (membersWritten(text) !== membersKept(value)) reject(twiceNamed());
+        else resolve(value);
+      });
     });
-  });
+  instance.removeAllContentTypeParsers();
+  instance.addContentTypeParser('application/json', { parseAs: 'string' }, (request: FastifyRequest, body: string | Buffer) =>
+    readJson(request, String(body)),
+  );
+  instance.addContentTypeParser(FRAME_TYPE, (request: FastifyRequest, payload: IncomingMessage) => readFrame(request, payload, readJson));
 }
 
 const twiceNamed = () => new InvalidRequest([{ field: 'body', message: 'an object names one member twice' }]);

@@ -1,6 +1,8 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { FRAME_TYPE } from '#contract';
 import { z } from 'zod';
+import { isFramed } from './frame-body.js';
 import { answerComponents, problemReference, requestSchema } from './openapi-schemas.js';
 import { PROBLEM_TYPE } from './problem.js';
 
@@ -44,9 +46,18 @@ function withPathParameters(paths: OpenAPIObject['paths']): OpenAPIObject['paths
         ...others,
       ];
       operation.responses = responsesOf(operation);
+      if (isFramed(operation.operationId)) alsoFramed(operation);
     }
   }
   return paths;
+}
+
+const FRAME = { schema: { type: 'string' as const, format: 'binary', description: 'A frame: docs/formats.md' } };
+
+/** Bodies of both directions come as frames too; an answer has the media type of its request. */
+function alsoFramed({ requestBody, responses }: OperationObject): void {
+  for (const body of [requestBody, responses['200']])
+    if (body !== undefined && 'content' in body) (body.content ??= {})[FRAME_TYPE] = FRAME;
 }
 
 /** What is wrong with a body cannot happen to a request without one; all problems look alike. */

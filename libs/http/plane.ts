@@ -7,7 +7,7 @@ import { AnswerWriter } from './answer-writer.js';
 import { type AcceptedTokens, Authentication } from './authentication.js';
 import { Edge } from './edge.js';
 import { EdgeLog, type Log } from './edge-log.js';
-import { acceptJsonOnly } from './json-body.js';
+import { acceptBodies } from './json-body.js';
 import type { KnownCredentials } from './known-credentials.js';
 import { openApiOf } from './openapi.js';
 import { serveHotRoutes, type Uses } from './hot-routes.js';
@@ -56,7 +56,7 @@ export async function createPlane(parts: PlaneParts): Promise<NestFastifyApplica
   const fastify = adapter.getInstance();
   keepInventory(fastify);
   if (parts.uses !== undefined) serveHotRoutes(fastify, { pipeline: parts.uses, writer, limits, log });
-  acceptJsonOnly(fastify);
+  acceptBodies(fastify);
   edge.install(fastify);
   fastify.setErrorHandler((error, request, reply) => filter.answer(error, request, reply));
   fastify.setNotFoundHandler((_request, reply) => sendProblem(reply, new KeywardError('not-found')));

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { problem } from '#contract';
+import { problem, splitFrame } from '#contract';
 import { decodeBase64 } from './base64-bytes.js';
 import { errorOf, type ErrorCode, type KeywardError } from './errors.js';
 import type { WireAnswer } from './transport.js';
@@ -48,17 +48,28 @@ export function parsed<Schema extends z.ZodType>(schema: Schema, answer: WireAns
 }
 
 /**
- * Takes `"plaintext":"<base64>"` out of a JSON body and leaves blanks in its place, so that it never becomes a JavaScript string.
- * @throws ServerFault `bad-answer` when there is none
+ * A frame taken apart: its JSON by the schema, and a copy of its bytes, which are the caller's to wipe. The body is wiped.
+ * @throws ServerFault `bad-answer`
  */
-export function takePlaintext(answer: WireAnswer): Uint8Array {
-  const [plaintext] = takePlaintexts(answer);
-  if (plaintext !== undefined) return plaintext;
-  answer.body.fill(0);
-  throw unreadable(answer);
+export function unframed<Schema extends z.ZodType>(schema: Schema, answer: WireAnswer): { json: z.output<Schema>; bytes: Uint8Array } {
+  const parts = splitFrame(answer.body);
+  const bytes = Uint8Array.from(parts?.bytes ?? []);
+  parts?.bytes.fill(0);
+  try {
+    return { json: parsed(schema, { ...answer, body: parts?.json ?? Buffer.alloc(0) }), bytes };
+  } catch (error) {
+    bytes.fill(0);
+    throw error;
+  } finally {
+    answer.body.fill(0);
+  }
 }
 
-/** Every one of them, in order. The name cannot occur inside a JSON string: its quotes would be escaped there. */
+/**
+ * Takes every `"plaintext":"<base64>"` out of a JSON body, in order, and leaves blanks in its place, so that it never becomes a JavaScript
+ * string. The name cannot occur inside a JSON string: its quotes would be escaped there.
+ * @throws ServerFault `bad-answer`
+ */
 export function takePlaintexts(answer: WireAnswer): Uint8Array[] {
   const { body } = answer;
   const plaintexts: Uint8Array[] = [];

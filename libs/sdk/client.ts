@@ -3,12 +3,14 @@ import {
   dataKeyAnswer,
   dryRunAnswer,
   type EncryptionContext,
+  FRAME_TYPE,
+  joinFrame,
   type Justification,
   macAnswer,
   plaintextAnswer,
   validityAnswer,
 } from '#contract';
-import { parsed, type Provenance, provenanceOf, soundDataKey, succeeded, takePlaintext } from './answers.js';
+import { parsed, type Provenance, provenanceOf, soundDataKey, succeeded, unframed } from './answers.js';
 import { encodeBase64 } from './base64-bytes.js';
 import { batchBody, itemResults, type ItemResult } from './batches.js';
 import { type Bearer, bearerOf, type Proof } from './bearer.js';
@@ -114,27 +116,26 @@ export class KeywardClient {
     this.#patience = patienceOf(options);
   }
 
-  async encrypt(call: EncryptCall): Promise<Ciphertext> {
-    const body = BODIES.encrypt(call);
-    try {
-      return ciphertextFrom(await this.#call(call.tenant, PATHS.encrypt, body));
-    } finally {
-      body.fill(0);
-    }
+  async encrypt({ plaintext, ...call }: EncryptCall): Promise<Ciphertext> {
+    const answer = await this.#framed(call, PATHS.encrypt, askedFor(call), plaintext);
+    const { json, bytes } = unframed(usedKeyAnswer, answer);
+    return { ...json, ciphertext: bytes, ...provenanceOf(answer) };
   }
 
-  async decrypt(call: DecryptCall): Promise<Plaintext> {
-    const answer = await this.#call(call.tenant, PATHS.decrypt, BODIES.decrypt(call));
-    return withPlaintext(answer, (plaintext) => ({ ...parsed(plaintextAnswer, answer), plaintext, ...provenanceOf(answer) }));
+  async decrypt({ ciphertext, ...call }: DecryptCall): Promise<Plaintext> {
+    const answer = await this.#framed(call, PATHS.decrypt, askedFor(call), ciphertext);
+    const { json, bytes } = unframed(usedKeyAnswer, answer);
+    return { ...json, plaintext: bytes, ...wipedUnless(bytes, () => provenanceOf(answer)) };
   }
 
   /** @throws ServerFault `bad-answer` for a data key that is short or all zero */
-  async generateDataKey(call: DataKeyCall): Promise<DataKey> {
-    const answer = await this.#call(call.tenant, PATHS.generateDataKey, BODIES.generateDataKey(call));
-    return withPlaintext(answer, (dataKey) => {
-      const { ciphertext, ...used } = parsed(dataKeyAnswer, answer);
+  async generateDataKey({ keySpec, numberOfBytes, ...call }: DataKeyCall): Promise<DataKey> {
+    const answer = await this.#framed(call, PATHS.generateDataKey, { keySpec, numberOfBytes, ...askedFor(call) });
+    const { json, bytes } = unframed(ciphertextAnswer, answer);
+    return wipedUnless(bytes, () => {
       const provenance = provenanceOf(answer);
-      return { ...used, ciphertext: fromBase64(ciphertext), plaintext: soundDataKey(dataKey, lengthOf(call), provenance), ...provenance };
+      const plaintext = soundDataKey(bytes, lengthOf({ ...call, keySpec, numberOfBytes }), provenance);
+      return { ...json, ciphertext: fromBase64(json.ciphertext), plaintext, ...provenance };
     });
   }
 
@@ -208,19 +209,31 @@ export class KeywardClient {
     }
   }
 
-  #call(tenant: string, operation: string, body: Uint8Array): Promise<WireAnswer> {
-    const call = { method: 'POST', path: `/v1/tenants/${encodeURIComponent(tenant)}/${operation}`, body } as const;
+  /** As a frame, in which plaintext and data keys are bytes from end to end. */
+  async #framed({ tenant }: OfTenant, operation: string, asked: object, bytes: Uint8Array = NOTHING): Promise<WireAnswer> {
+    const body = joinFrame(jsonBody(asked), bytes);
+    try {
+      return await this.#call(tenant, operation, body, FRAME_TYPE);
+    } finally {
+      body.fill(0);
+    }
+  }
+
+  #call(tenant: string, operation: string, body: Uint8Array, type?: string): Promise<WireAnswer> {
+    const call = { method: 'POST', path: `/v1/tenants/${encodeURIComponent(tenant)}/${operation}`, body, type } as const;
     return withRetries(this.#patience, async (timeoutMs) =>
       succeeded(await this.#transport.exchange({ ...call, token: await this.#bearer() }, timeoutMs)),
     );
   }
 }
 
+const NOTHING = new Uint8Array(0);
+const usedKeyAnswer = ciphertextAnswer.omit({ ciphertext: true });
+
 /** Whatever goes wrong after the plaintext was read, it does not stay behind. */
-function withPlaintext<Answer>(answer: WireAnswer, use: (plaintext: Uint8Array) => Answer): Answer {
-  const plaintext = takePlaintext(answer);
+function wipedUnless<Answer>(plaintext: Uint8Array, done: () => Answer): Answer {
   try {
-    return use(plaintext);
+    return done();
   } catch (error) {
     plaintext.fill(0);
     throw error;
@@ -256,7 +269,7 @@ const BODIES: { readonly [Name in keyof DryRunCalls]: (call: DryRunCalls[Name], 
     jsonBody({ keyId, keyVersionId, message: toBase64(message), mac: toBase64(mac), justification, dryRun }),
 };
 
-function askedFor({ keyId, context, justification }: OfTenant & { readonly keyId?: string | undefined }, dryRun: true | undefined): object {
+function askedFor({ keyId, context, justification }: OfTenant & { readonly keyId?: string | undefined }, dryRun?: true): object {
   return { keyId, encryptionContext: context, justification, dryRun };
 }
 

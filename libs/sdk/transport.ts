@@ -18,6 +18,8 @@ export interface WireCall {
   readonly token: string;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body?: Uint8Array | undefined;
+  /** Media type of the body; default JSON. */
+  readonly type?: string | undefined;
 }
 
 /** `body` is a copy of its own; whoever asked wipes it. */
@@ -60,7 +62,7 @@ export class Transport {
   /** One exchange whose body the caller reads. @throws Unavailable when no answer began within `timeoutMs` */
   open(call: WireCall, timeoutMs: number): Promise<http.IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const { method, path, token, headers, body } = call;
+      const { method, path, token, headers, body, type = 'application/json' } = call;
       const send = this.#base.protocol === 'https:' ? https.request : http.request;
       const request = send(new URL(path, this.#base), {
         method,
@@ -68,7 +70,7 @@ export class Transport {
         headers: {
           ...headers,
           authorization: `Bearer ${token}`,
-          ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': body.length }),
+          ...(body === undefined ? {} : { 'content-type': type, 'content-length': body.length }),
         },
       });
       const timer = setTimeout(() => request.destroy(new Error('No answer in time.')), timeoutMs);

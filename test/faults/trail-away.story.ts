@@ -26,7 +26,11 @@ const FAULTS = [
       CREATE CONSTRAINT TRIGGER fails AFTER INSERT ON keyward.trail_record DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fail()`,
     end: 'DROP TRIGGER fails ON keyward.trail_record; DROP FUNCTION public.fail()',
   },
-  { what: 'the head of the log held', begin: `BEGIN; SELECT FROM keyward.tenant_head WHERE tenant_id = 'acme' FOR UPDATE`, end: 'ROLLBACK' },
+  {
+    what: 'the head of the log held',
+    begin: `BEGIN; SELECT FROM keyward.tenant_head WHERE tenant_id = 'acme' FOR UPDATE`,
+    end: 'ROLLBACK',
+  },
 ];
 
 describe('no record, no answer', () => {

@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from '
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
-import type { ProblemCode } from '#contract';
+import { FRAME_TYPE, joinFrame, type ProblemCode, splitFrame } from '#contract';
 
 export const KEY_ID = 'key_01jb000000e008000000000000';
 export const VERSION_ID = 'kver_01jb000000e008000000000000';
@@ -95,35 +95,47 @@ export class FakeDataPlane {
     return 'answered';
   }
 
+  /** As a real plane answers a frame: `bytes` is the field that stands behind the JSON. */
+  framed(response: ServerResponse, fields: Record<string, string>, field: string): 'answered' {
+    const { [field]: bytes, ...body } = fields;
+    response.writeHead(200, { 'content-type': FRAME_TYPE, 'x-request-id': 'req_x', 'keyward-record': String(++this.#record) });
+    response.end(joinFrame(Buffer.from(JSON.stringify(body)), Buffer.from(bytes ?? '', 'base64')));
+    return 'answered';
+  }
+
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const text = Buffer.concat(await request.toArray()).toString();
+    const received = Buffer.concat(await request.toArray());
+    const framed = request.headers['content-type'] === FRAME_TYPE ? splitFrame(received) : undefined;
+    const text = (framed?.json ?? received).toString();
     const path = request.url ?? '';
     const [, , , tenant = '', ...operation] = path.split('/');
     const { method = '', headers } = request;
-    const body = askedBody.parse(JSON.parse(text || '{}'));
+    const bytes = framed && { plaintext: framed.bytes.toString('base64'), ciphertext: framed.bytes.toString('base64') };
+    const body = askedBody.parse({ ...JSON.parse(text || '{}'), ...bytes });
     const asked: Asked = { method, path, tenant, operation: operation.join('/'), authorization: headers.authorization, headers, body };
     this.asked.push(asked);
     if (this.script(asked, response) === undefined) this.#work(asked, response);
   }
 
-  #work({ tenant, operation, body }: Asked, response: ServerResponse): void {
+  #work({ tenant, operation, headers, body }: Asked, response: ServerResponse): void {
     const used = { keyId: KEY_ID, keyVersionId: VERSION_ID };
     const aad = contextBytes(tenant, body.encryptionContext);
+    const answer = (fields: Record<string, string>, field: string) =>
+      headers['content-type'] === FRAME_TYPE ? this.framed(response, fields, field) : this.json(response, fields);
     if (operation === 'decrypt') {
       try {
-        this.json(response, {
-          ...used,
-          plaintext: this.spoilDataKey(this.#open(tenant, Buffer.from(body.ciphertext, 'base64'), aad)).toString('base64'),
-        });
+        const opened = this.spoilDataKey(this.#open(tenant, Buffer.from(body.ciphertext, 'base64'), aad));
+        answer({ ...used, plaintext: opened.toString('base64') }, 'plaintext');
       } catch {
         this.problem(response, 'decrypt-failed', 400);
       }
     } else if (operation === 'encrypt') {
-      this.json(response, { ...used, ciphertext: this.#seal(tenant, Buffer.from(body.plaintext, 'base64'), aad).toString('base64') });
+      answer({ ...used, ciphertext: this.#seal(tenant, Buffer.from(body.plaintext, 'base64'), aad).toString('base64') }, 'ciphertext');
     } else {
       const key = this.spoilDataKey(randomBytes(body.numberOfBytes ?? (body.keySpec === 'AES_128' ? 16 : 32)));
       const ciphertext = this.#seal(tenant, key, aad).toString('base64');
-      this.json(response, operation === 'data-keys' ? { ...used, ciphertext, plaintext: key.toString('base64') } : { ...used, ciphertext });
+      if (operation === 'data-keys') answer({ ...used, ciphertext, plaintext: key.toString('base64') }, 'plaintext');
+      else this.json(response, { ...used, ciphertext });
     }
   }
 

@@ -8,13 +8,14 @@ import {
   NodeDefaultCryptographicMaterialsManager,
   type NodeMaterialsManager,
 } from '@aws-crypto/material-management-node';
-import { type EncryptionContext, encryptionContext, LONGEST_DATA_KEY_LEASE_MS } from '#contract';
+import { type EncryptionContext, LONGEST_DATA_KEY_LEASE_MS } from '#contract';
 import { DataKeyCache } from './data-key-cache.js';
 import { DecryptFailed, InvalidCall, KeywardError } from './errors.js';
 import { GuardedStream } from './guarded-stream.js';
 import { type DataKeySource, KeywardKeyring } from './keyring.js';
 import { type MessageShape, messageLength } from './message-length.js';
 import { MessageMaterials } from './message-materials.js';
+import { validContext } from './valid-context.js';
 
 /** Committing: a message opens to one plaintext only, under one key only. Unsigned: who may seal may also open here. */
 const SUITE = AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY;
@@ -161,14 +162,6 @@ async function whole(open: () => Duplex, input: Uint8Array): Promise<Uint8Array>
   } finally {
     for (const chunk of chunks) chunk.fill(0);
   }
-}
-
-/** Checked here too: a cached data key would otherwise seal what Keyward refuses (a lone surrogate looks like another character). */
-function validContext(context: EncryptionContext): EncryptionContext {
-  const checked = encryptionContext.safeParse(context);
-  if (checked.success) return checked.data;
-  const fields = checked.error.issues.map(({ path, message }) => ({ field: ['encryptionContext', ...path].join('.'), message }));
-  throw new InvalidCall('The encryption context is not valid.', { code: 'invalid-request', fields });
 }
 
 const asError = (cause: unknown): Error => (cause instanceof Error ? cause : new Error('Encryption failed.', { cause }));

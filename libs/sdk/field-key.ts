@@ -75,6 +75,10 @@ export class FieldKey {
     }
   }
 
+  get isWiped(): boolean {
+    return this.#wiped;
+  }
+
   wipe(): void {
     this.#wiped = true;
     this.#key.fill(0);

@@ -7,6 +7,9 @@ import { FRAME_TYPE, joinFrame, type ProblemCode, splitFrame } from '#contract';
 export const KEY_ID = 'key_01jb000000e008000000000000';
 export const VERSION_ID = 'kver_01jb000000e008000000000000';
 
+/** As every ciphertext v1 of a data key begins. */
+const EDK_START = Buffer.concat([Buffer.from('4b57010201', 'hex'), Buffer.alloc(16, 7)]);
+
 /** Every field of the four requests; whatever else is sent is kept for the test to see. */
 const askedBody = z.looseObject({
   ciphertext: z.string().default(''),
@@ -148,14 +151,14 @@ export class FakeDataPlane {
   #seal(tenant: string, plaintext: Buffer, aad: Buffer): Buffer {
     const iv = randomBytes(12);
     const cipher = createCipheriv('aes-256-gcm', this.#keyOf(tenant), iv).setAAD(aad);
-    return Buffer.concat([Buffer.from('KW'), iv, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
+    return Buffer.concat([EDK_START, iv, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
   }
 
   #open(tenant: string, ciphertext: Buffer, aad: Buffer): Buffer {
-    const decipher = createDecipheriv('aes-256-gcm', this.#keyOf(tenant), ciphertext.subarray(2, 14))
+    const decipher = createDecipheriv('aes-256-gcm', this.#keyOf(tenant), ciphertext.subarray(21, 33))
       .setAAD(aad)
       .setAuthTag(ciphertext.subarray(-16));
-    return Buffer.concat([decipher.update(ciphertext.subarray(14, -16)), decipher.final()]);
+    return Buffer.concat([decipher.update(ciphertext.subarray(33, -16)), decipher.final()]);
   }
 }
 

@@ -1,0 +1,166 @@
+import { boundContext, type EncryptionContext, LONGEST_DATA_KEY_LEASE_MS } from '#contract';
+import { DecryptFailed, errorOf } from './errors.js';
+import { type FieldForm, keyVersionOf, notAField, type ParsedField, parseField } from './field-format.js';
+import { FieldKey } from './field-key.js';
+import { DEFAULT_FIELD_LIMITS, FieldKeys, type FieldLimits } from './field-keys.js';
+import type { DataKeySource } from './keyring.js';
+import { validContext } from './valid-context.js';
+
+const ATTEMPTS = 3;
+
+/** Where encrypted data keys are stored that do not stand in their fields: a table of yours. `commitment` is 64 hex digits. */
+export interface EncryptedDataKeys {
+  put(commitment: string, encryptedDataKey: Uint8Array): Promise<void>;
+  get(commitment: string): Promise<Uint8Array | undefined>;
+}
+
+export interface FieldsOptions {
+  readonly cache?: Partial<FieldLimits>;
+  /** With it, fields name their data key (80 bytes on top of the plaintext) instead of carrying it (163 bytes). */
+  readonly encryptedDataKeys?: EncryptedDataKeys;
+}
+
+export interface FieldScope {
+  readonly tenant: string;
+  /** A key's id or `alias/name`. */
+  readonly keyId: string;
+  /** Bound to every field, and stored in none: the same must be given to decrypt. */
+  readonly context: EncryptionContext;
+}
+
+/**
+ * Encryption of small values in the compact field format (docs/formats.md), with one call to Keyward for many of them.
+ *
+ * Data keys are held separately for each tenant, key and context. **After a stop, this process can go on with the data keys it holds for
+ * up to `maxAgeMs`** (`wipe` ends that at once), and uses of a held key have no record of their own in the trail.
+ */
+export class Fields {
+  readonly #source: DataKeySource;
+  readonly #keys: FieldKeys;
+  readonly #stored: EncryptedDataKeys | undefined;
+
+  /** @throws RangeError for a data key that would be held longer than a stop's receipt promises, or not at all */
+  constructor(source: DataKeySource, { cache = {}, encryptedDataKeys }: FieldsOptions = {}) {
+    const limits = { ...DEFAULT_FIELD_LIMITS, ...cache };
+    if (!(limits.maxAgeMs <= LONGEST_DATA_KEY_LEASE_MS))
+      throw new RangeError(
+        `cache.maxAgeMs must be at most ${LONGEST_DATA_KEY_LEASE_MS}: a stop's receipt promises that no data key is held longer.`,
+      );
+    if (!(limits.capacity >= 1)) throw new RangeError('cache.capacity must be at least 1.');
+    this.#source = source;
+    this.#keys = new FieldKeys(limits);
+    this.#stored = encryptedDataKeys;
+  }
+
+  /** Fields of one tenant, key and context. @throws InvalidCall for a context that cannot be bound */
+  of(scope: FieldScope): BoundFields {
+    return new BoundFields(this.#source, this.#keys, this.#stored, { ...scope, context: validContext(scope.context) });
+  }
+
+  /** Wipes the data keys that are held, of one tenant or of all; the next call asks Keyward again. */
+  wipe(tenant?: string): void {
+    this.#keys.wipe(tenant);
+  }
+
+  /** Wipes, and refuses every later call. */
+  close(): void {
+    this.#keys.close();
+  }
+}
+
+/** Errors are `KeywardError`s; a field that was changed, or is of another tenant or context, is a `DecryptFailed`. */
+export class BoundFields {
+  readonly #bound: Uint8Array;
+  readonly #sealing: string;
+  readonly #opening: string;
+
+  constructor(
+    private readonly source: DataKeySource,
+    private readonly keys: FieldKeys,
+    private readonly stored: EncryptedDataKeys | undefined,
+    private readonly scope: FieldScope,
+  ) {
+    this.#bound = boundContext(scope.tenant, scope.context);
+    const bound = Buffer.from(this.#bound).toString('base64');
+    this.#sealing = `seal ${bound} ${scope.keyId}`;
+    this.#opening = `open ${bound} `;
+  }
+
+  /** At most 1 MiB. */
+  async encrypt(plaintext: Uint8Array): Promise<Uint8Array> {
+    return await this.#withKey(
+      this.#sealing,
+      plaintext.length,
+      () => this.#generate(),
+      (key) => key.seal(plaintext, this.#form),
+    );
+  }
+
+  async decrypt(field: Uint8Array): Promise<Uint8Array> {
+    const parsed = parseField(field);
+    const name = this.#opening + parsed.commitment.toString('latin1');
+    return await this.#withKey(
+      name,
+      parsed.ciphertext.length,
+      () => this.#unwrap(parsed),
+      (key) => key.open(parsed),
+    );
+  }
+
+  /** Whatever JSON can say. */
+  async encryptJson(value: unknown): Promise<Uint8Array> {
+    const plaintext = Buffer.from(JSON.stringify(value));
+    return await this.encrypt(plaintext).finally(() => plaintext.fill(0));
+  }
+
+  /** For a schema of yours to parse. */
+  async decryptJson(field: Uint8Array): Promise<unknown> {
+    const plaintext = await this.decrypt(field);
+    try {
+      return JSON.parse(Buffer.from(plaintext).toString('utf8'));
+    } catch {
+      throw new DecryptFailed('The field does not hold JSON.', { code: 'decrypt-failed' });
+    } finally {
+      plaintext.fill(0);
+    }
+  }
+
+  /** Between a key's arrival and its use it may be wiped, by a stop or by others that are more: then it is asked for again. */
+  async #withKey(name: string, bytes: number, load: () => Promise<FieldKey>, use: (key: FieldKey) => Buffer): Promise<Buffer> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const key = this.keys.take(name, bytes) ?? (await this.keys.fetch(name, this.scope.tenant, bytes, load));
+      if (!key.isWiped) return use(key);
+    }
+    throw errorOf('Data keys were wiped before they could be used.', { code: 'unavailable', retryable: true });
+  }
+
+  get #form(): FieldForm {
+    return this.stored === undefined ? 'inline' : 'reference';
+  }
+
+  async #generate(): Promise<FieldKey> {
+    const { plaintext, ciphertext } = await this.source.generateDataKey({ ...this.scope });
+    try {
+      const key = new FieldKey(plaintext, ciphertext, this.#bound);
+      // Stored before the first field names it: a field must never be the only one to know its key.
+      await this.stored?.put(key.commitment.toString('hex'), ciphertext);
+      return key;
+    } finally {
+      plaintext.fill(0);
+    }
+  }
+
+  async #unwrap({ encryptedDataKey, commitment, keyVersion }: ParsedField): Promise<FieldKey> {
+    const ciphertext = encryptedDataKey ?? (await this.stored?.get(commitment.toString('hex')));
+    if (ciphertext === undefined || !keyVersionOf(ciphertext).equals(keyVersion)) throw notAField();
+    const { tenant, context } = this.scope;
+    const { plaintext } = await this.source.decrypt({ tenant, context, ciphertext });
+    try {
+      const key = new FieldKey(plaintext, Uint8Array.from(ciphertext), this.#bound);
+      if (!key.commitment.equals(commitment)) throw notAField();
+      return key;
+    } finally {
+      plaintext.fill(0);
+    }
+  }
+}

@@ -80,7 +80,11 @@ export class Batch<Operation extends OperationName> {
   #grouped(tried: readonly Tried<Operation>[]): Group<Operation>[] {
     const named = new Map<RecordDetails, string>();
     const nameOf = (details: RecordDetails) => named.get(details) ?? named.set(details, JSON.stringify(details)).get(details)!;
+    const questions = new Map<RecordDetails, number>();
+    const questionOf = (details: RecordDetails) => questions.get(details) ?? questions.set(details, questions.size).get(details)!;
     const groups = Map.groupBy(tried, ({ done, payer }) => {
+      // That two items share a record must not tell who has no grant which of the keys they name exists: only equal questions share it.
+      if ('error' in done && done.error.code === 'not-granted') return questionOf(done.details);
       const ending = 'error' in done ? `${done.error.code} ${done.error.reason}` : done.charges?.[payer]?.ruleId;
       return `${nameOf(done.details)} ${done.validUntil} ${ending}`;
     });

@@ -360,6 +360,17 @@ describe('a batch', () => {
     ]);
   });
 
+  it('does not tell who has no grant, by shared records, which keys exist', async () => {
+    const [known, one, other] = ['alias/invoices' as Alias, 'alias/one' as Alias, 'alias/other' as Alias];
+    const recordsOf = async (...keys: Alias[]) => {
+      const world = aWorld({ decisions: Array<GrantDecision>(4).fill(NO_GRANT) });
+      const items = keys.map((asked) => ({ input: { keyId: asked, encryptionContext: A } }));
+      return told(await world.pipeline.runBatch('GenerateDataKey', world.call(), items));
+    };
+    const seen = ['not-granted 0', 'not-granted 1', 'not-granted 0'];
+    expect([await recordsOf(one, other, one), await recordsOf(known, one, known)]).toEqual([seen, seen]);
+  });
+
   it('records what the edge could not read, and works on the rest', async () => {
     const world = aWorld();
     const error = new KeywardError('invalid-request');

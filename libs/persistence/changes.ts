@@ -1,13 +1,17 @@
 import pg from 'pg';
 import type { DataSource } from 'typeorm';
-import { type Appended, type Change, type Changes, KeywardError, TrailUnavailable } from '#core';
+import { type Appended, type Change, type Changes, KeywardError, StaleSnapshot, TrailUnavailable } from '#core';
 import { sqlState } from './connection.js';
 import { recordBytes } from './record-bytes.js';
 import { changeTransaction, OutcomeUnknown } from './tenant-transaction.js';
 import { TenantWrites } from './tenant-writes.js';
 
-/** SQLSTATEs that trail_commit raises (migration 0009). */
-const REFUSALS: Readonly<Record<string, Appended>> = { KW001: { verdict: 'stale' }, KW002: { verdict: 'expired' } };
+/** SQLSTATEs that trail_commit raises (migration 0009), and that of a deadlock. */
+const REFUSALS: Readonly<Record<string, Appended>> = {
+  KW001: { verdict: 'stale' },
+  KW002: { verdict: 'expired' },
+  '40P01': { verdict: 'stale' },
+};
 
 /** State and record in one transaction. Its pool serves nothing else, so that a stop never waits for a list. */
 export class TransactionalChanges implements Changes {
@@ -25,6 +29,7 @@ export class TransactionalChanges implements Changes {
       return { verdict: 'durable', seq: BigInt(seq) };
     } catch (error) {
       if (error instanceof KeywardError) throw error;
+      if (error instanceof StaleSnapshot) return { verdict: 'stale' };
       if (error instanceof OutcomeUnknown) throw new TrailUnavailable('outcome unknown');
       const state = sqlState(error);
       const refusal = state === undefined ? undefined : REFUSALS[state];

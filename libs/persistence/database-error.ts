@@ -1,4 +1,4 @@
-import { InvalidRequest, KeywardError } from '#core';
+import { InvalidRequest, KeywardError, StaleSnapshot } from '#core';
 import { sqlState } from './connection.js';
 
 /**
@@ -19,7 +19,10 @@ export async function reading<Answer>(work: () => Promise<Answer>): Promise<Answ
   }
 }
 
-/** Runs a write that names what it makes. @throws KeywardError already-exists, not-found, invalid-request, unavailable */
+/**
+ * Runs a write that names what it makes.
+ * @throws KeywardError already-exists, not-found, invalid-request, unavailable; StaleSnapshot when somebody else's change came first
+ */
 export async function writing<Answer>(thing: string, work: () => Promise<Answer>): Promise<Answer> {
   try {
     return await work();
@@ -32,6 +35,10 @@ export async function writing<Answer>(thing: string, work: () => Promise<Answer>
         throw new KeywardError('not-found', `What ${thing} refers to does not exist.`);
       case '22021':
         throw new InvalidRequest([{ field: thing, message: 'must not contain U+0000' }]);
+      // A state that does not follow from the row as it is now; or both waited for each other's rows.
+      case '23514':
+      case '40P01':
+        throw new StaleSnapshot();
       default:
         throw databaseUnavailable(error);
     }

@@ -196,6 +196,11 @@ describe('the stores', () => {
     });
   });
 
+  it('say that a change is stale when the row is no longer as it was read', async () => {
+    const overtaken = (writes: Writes) => writes.updateKey(cmk.keyId, { state: 'PendingDeletion' });
+    expect(await change(customer, 'EnableKey', overtaken)).toEqual({ verdict: 'stale' });
+  });
+
   it('publish policies and stops as rules read them', async () => {
     const document = { schema: 'keyward.policy/1' as const, roles: {}, grants: [], guardrails: [] };
     const policy = { version: 1, digest: 'abc', author: 'anna', publishedAt: now.toISOString(), document, mac: Buffer.from(bytes(5)) };

@@ -41,7 +41,8 @@ const GRANTED = { grant: 'all', limited: [], guardrail: undefined, stop: undefin
 export class KeyWorld {
   readonly custody = new FakeCustody();
   readonly records: RecordBody[] = [];
-  readonly keys: Pipeline<KeyOperation>;
+  /** Two replicas, each with what it remembers. */
+  readonly keys: readonly [Pipeline<KeyOperation>, Pipeline<KeyOperation>];
   readonly uses: Pipeline<DataOperation>;
 
   private constructor(
@@ -72,7 +73,8 @@ export class KeyWorld {
       const one = (entry: TrailEntry) => append(entry, () => trail.append(entry));
       return { append: one, appendAll: (entries) => Promise.all(entries.map(one)) };
     };
-    this.keys = new Pipeline({ ...lane(store.rules), trail: trailOf(store.trail) }, keyHandlers(parts));
+    const keyPlane = () => new Pipeline({ ...lane(store.rules), trail: trailOf(store.trail) }, keyHandlers(parts));
+    this.keys = [keyPlane(), keyPlane()];
     this.uses = new Pipeline({ ...lane(data.rules), trail: trailOf(data.trail) }, dataHandlers(custody));
   }
 
@@ -107,8 +109,9 @@ export class KeyWorld {
     operation: Operation,
     input: InputOf<Operation>,
     tenant: TenantId = ACME,
+    replica: 0 | 1 = 0,
   ): Promise<AnswerOf<Operation>> {
-    return (await this.keys.run(operation, this.#call('admin', tenant, tenant, 'anna'), input)).answer;
+    return (await this.keys[replica].run(operation, this.#call('admin', tenant, tenant, 'anna'), input)).answer;
   }
 
   /** As the service billing. */

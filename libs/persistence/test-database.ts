@@ -21,8 +21,7 @@ export class TestDatabase {
     readonly server: EmbeddedPostgres,
   ) {}
 
-  static async start(): Promise<TestDatabase> {
-    const path = mkdtempSync(join(tmpdir(), 'keyward-db-'));
+  static async start(path: string = mkdtempSync(join(tmpdir(), 'keyward-db-'))): Promise<TestDatabase> {
     const server = await EmbeddedPostgres.start({ dataDir: openDataDir(path) });
     const passwords = Object.fromEntries(ROLES.map((role) => [role, password(role)]));
     await provision({ superuserUrl: server.superuserUrl(), passwords, migrations: MIGRATIONS });

@@ -18,6 +18,7 @@ import { Heartbeats } from './0023-heartbeats.js';
 import { KeyLife } from './0030-key-life.js';
 import { KeyVersions } from './0031-key-versions.js';
 import { Macs } from './0032-macs.js';
+import { Capabilities } from './0033-capabilities.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -41,4 +42,5 @@ export const MIGRATIONS = [
   KeyLife,
   KeyVersions,
   Macs,
+  Capabilities,
 ];

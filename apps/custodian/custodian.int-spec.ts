@@ -9,7 +9,7 @@ import { aVersion, custodyContract, permitFor } from '../../libs/testing/custody
 import { NEVER_RESTART } from './exit-codes.js';
 import { HEARTBEAT_MS } from './ipc.js';
 import { aTree } from '../../libs/testing/claimed-tree.js';
-import { eventually, TestCustodian, TestToken } from './test-bed.js';
+import { eventually, MECHANISMS, TestCustodian, TestToken } from './test-bed.js';
 
 custodyContract('the custodian on SoftHSM, over its sockets', async () => {
   const token = new TestToken();
@@ -280,5 +280,23 @@ describe('a custodian that must not start', () => {
     await custodian.logs((line) => line.name === 'custodian-parent' && line.msg === 'ready');
     await custodian.stop();
     token.remove();
+  });
+});
+
+describe('a custodian on a module that cannot do everything', () => {
+  it('says so with the reason, and does the rest', async () => {
+    const token = new TestToken(
+      {},
+      MECHANISMS.filter((name) => name !== 'CKM_SHA512_HMAC'),
+    );
+    const custodian = await TestCustodian.started(token);
+    try {
+      const { specs, unavailable } = await (await custodian.connect('key')).capabilities();
+      expect(specs).toEqual(['AES_256', 'AES_128', 'HMAC_256', 'HMAC_384']);
+      expect(unavailable).toEqual({ HMAC_512: expect.stringContaining('CKR_MECHANISM_INVALID') });
+    } finally {
+      await custodian.stop();
+      token.remove();
+    }
   });
 });

@@ -10,7 +10,7 @@ import type { Plane } from '#custody/socket';
 
 const INSTALLED = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/local/lib/softhsm/libsofthsm2.so', '/opt/homebrew/lib/softhsm/libsofthsm2.so'];
 /** Fewer mechanisms are a smaller attack surface, and 15 % faster: SoftHSM copies the list at each operation. */
-const MECHANISMS = [
+export const MECHANISMS = [
   ...['CKM_AES_KEY_GEN', 'CKM_AES_GCM', 'CKM_AES_KEY_WRAP', 'CKM_AES_KEY_WRAP_PAD', 'CKM_GENERIC_SECRET_KEY_GEN', 'CKM_SHA256_HMAC'],
   ...['CKM_SHA384_HMAC', 'CKM_SHA512_HMAC'],
   ...['CKM_EC_EDWARDS_KEY_PAIR_GEN', 'CKM_EDDSA'],
@@ -39,13 +39,13 @@ export class TestToken {
   readonly folder = mkdtempSync(join(tmpdir(), 'kw-'));
   readonly env: NodeJS.ProcessEnv;
 
-  constructor(settings: NodeJS.ProcessEnv = {}) {
+  constructor(settings: NodeJS.ProcessEnv = {}, mechanisms: readonly string[] = MECHANISMS) {
     mkdirSync(join(this.folder, 'tokens'));
     const lines = [
       `directories.tokendir = ${this.path('tokens')}`,
       'objectstore.backend = file',
       'log.level = ERROR',
-      `slots.mechanisms = ${MECHANISMS.join(',')}`,
+      `slots.mechanisms = ${mechanisms.join(',')}`,
     ];
     writeFileSync(this.path('softhsm2.conf'), `${lines.join('\n')}\n`);
     this.env = {

@@ -1,4 +1,5 @@
 import { AliasesController } from './aliases.controller.js';
+import { CapabilitiesController } from './capabilities.controller.js';
 import { CredentialsController } from './credentials.controller.js';
 import { IdentityProviderController } from './identity-provider.controller.js';
 import { KeysController } from './keys.controller.js';
@@ -11,6 +12,14 @@ import { TenantsController } from './tenants.controller.js';
 /** Every route of the key-plane. */
 export const controllers = [
   ...[TenantsController, ServicesController, SuspensionsController],
-  ...[CredentialsController, IdentityProviderController, KeysController, AliasesController, PolicyController, StopsController],
+  ...[
+    CredentialsController,
+    IdentityProviderController,
+    KeysController,
+    AliasesController,
+    CapabilitiesController,
+    PolicyController,
+    StopsController,
+  ],
 ];
 export const title = 'Keyward key-plane';

@@ -105,6 +105,23 @@ export const scheduleDeletionRequest = z
   .meta({ id: 'ScheduleDeletionRequest' });
 export type ScheduleDeletionRequest = z.infer<typeof scheduleDeletionRequest>;
 
+// What the HSM can do
+export const capabilitiesAnswer = z
+  .object({
+    module: z.string().meta({ description: 'as the PKCS#11 module tells its name and version' }),
+    protectionLevel: z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']),
+    specs: z.array(
+      z.object({
+        keySpec,
+        keyUsage,
+        available: z.boolean().meta({ description: 'tried at the custodian’s start: made, wrapped, unwrapped and used' }),
+        reason: z.string().optional().meta({ description: 'why not' }),
+      }),
+    ),
+  })
+  .meta({ id: 'Capabilities' });
+export type CapabilitiesAnswer = z.infer<typeof capabilitiesAnswer>;
+
 // Versions
 export const createKeyVersionRequest = z
   .strictObject({ reason: line(512).optional().meta({ description: 'why, for the trail' }) })

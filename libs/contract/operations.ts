@@ -32,6 +32,7 @@ export const KEY_OPERATIONS = [
   'ListKeys',
   'EnableKey',
   'DisableKey',
+  'DescribeCapabilities',
   'CreateKeyVersion',
   'ListKeyVersions',
   'UpdateKeyDescription',

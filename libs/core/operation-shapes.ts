@@ -2,6 +2,7 @@ import type {
   Alias,
   AliasAnswer,
   AliasTarget,
+  CapabilitiesAnswer,
   CatalogueEntryRequest,
   CheckpointsAnswer,
   ConsistencyAnswer,
@@ -138,6 +139,7 @@ export interface OperationShapes {
   ListKeys: Shape<ListKeysQuery, Page<KeyDescription>>;
   EnableKey: Shape<{ readonly keyId: KeyId }, KeyDescription>;
   DisableKey: Shape<{ readonly keyId: KeyId }, KeyDescription>;
+  DescribeCapabilities: Shape<undefined, CapabilitiesAnswer>;
   CreateKeyVersion: Shape<OfKey<CreateKeyVersionRequest>, KeyDescription>;
   ListKeyVersions: Shape<OfKey<PageQuery>, Page<KeyVersionSummary>>;
   UpdateKeyDescription: Shape<OfKey<KeyDescriptionRequest>, KeyDescription>;

@@ -66,6 +66,7 @@ export const OPERATIONS = {
   ListKeys:                        row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   EnableKey:                       row('key',   'change', ['admin'],             ['Enabled', 'Disabled'], 'manage', ['change']),
   DisableKey:                      row('key',   'change', ['admin'],             ['Enabled', 'Disabled'], 'stop',   ['change']),
+  DescribeCapabilities:            row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   CreateKeyVersion:                row('key',   'change', ['admin'],             ['Enabled'],            'manage', ['change']),
   ListKeyVersions:                 row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   UpdateKeyDescription:            row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),

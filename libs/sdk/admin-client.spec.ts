@@ -100,6 +100,7 @@ const ROUTES: readonly [want: string, answered: object | undefined, call: () => 
   [`GET /v1/tenants/acme/keys/${KEY_ID}`,                       key,              () => admin.describeKey('acme', KEY_ID)],
   [`POST /v1/tenants/acme/keys/${KEY_ID}/enable`,               key,              () => admin.enableKey('acme', KEY_ID)],
   [`POST /v1/tenants/acme/keys/${KEY_ID}/disable`,              key,              () => admin.disableKey('acme', KEY_ID)],
+  ['GET /v1/tenants/acme/capabilities',                         { module: 'm', protectionLevel: 'HSM', specs: [] }, () => admin.describeCapabilities('acme')],
   [`POST /v1/tenants/acme/keys/${KEY_ID}/versions`,             key,              () => admin.createKeyVersion('acme', KEY_ID)],
   [`GET /v1/tenants/acme/keys/${KEY_ID}/versions`,              page({ keyVersionId: VERSION_ID, primary: true, protectionLevel: 'HSM', createdAt: TIME }), () => admin.listKeyVersions('acme', KEY_ID)],
   [`PUT /v1/tenants/acme/keys/${KEY_ID}/description`,           key,              () => admin.setKeyDescription('acme', KEY_ID, 'x')],

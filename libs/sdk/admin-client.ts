@@ -4,6 +4,7 @@ import {
   aliasAnswer,
   type aliasTarget,
   checkpointsAnswer,
+  capabilitiesAnswer,
   type catalogueEntryRequest,
   type createKeyRequest,
   type createKeyVersionRequest,
@@ -166,6 +167,10 @@ export class KeywardAdmin {
   }
   disableKey(tenant: string, keyId: string) {
     return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/disable` });
+  }
+  /** What the connected HSM can do. */
+  describeCapabilities(tenant: string) {
+    return this.#keys.read(capabilitiesAnswer, at`/v1/tenants/${tenant}/capabilities`);
   }
   /** The new one is primary. */
   createKeyVersion(tenant: string, keyId: string, body: z.input<typeof createKeyVersionRequest> = {}) {

@@ -38,6 +38,8 @@ const TAG_BYTES = 16;
 export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
   /** While true every call fails, as when the HSM is lost. */
   down = false;
+  /** What it cannot make, and why. */
+  unavailable: CustodyCapabilities['unavailable'] = {};
   /** The names of the calls that reached the HSM. */
   readonly calls: string[] = [];
   /** The plaintext that was answered last: to see whether it was wiped. */
@@ -101,7 +103,8 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
   async decrypt(permit: Permit<'Decrypt'>, version: WrappedKeyVersion, sealed: Sealed): Promise<Uint8Array> {
     const aad = spend(permit, 'Decrypt', version);
     this.#reach('decrypt');
-    const decipher = createDecipheriv(cipherOf(version), this.#keyOf(version), sealed.iv);
+    const key = this.#keyOf(version);
+    const decipher = createDecipheriv(cipherOf(version), key, sealed.iv);
     decipher.setAAD(aad).setAuthTag(sealed.ciphertext.subarray(-TAG_BYTES));
     const opened = decipher.update(sealed.ciphertext.subarray(0, -TAG_BYTES));
     try {
@@ -145,7 +148,12 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
   }
 
   async capabilities(): Promise<CustodyCapabilities> {
-    return { module: 'fake', protectionLevel: 'SOFTWARE', specs: KEY_SPECS };
+    return {
+      module: 'fake',
+      protectionLevel: 'SOFTWARE',
+      specs: KEY_SPECS.filter((spec) => this.unavailable[spec] === undefined),
+      unavailable: this.unavailable,
+    };
   }
 
   async ping(): Promise<void> {
@@ -201,7 +209,8 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
 
   #seal(version: WrappedKeyVersion, aad: Uint8Array, plaintext: Uint8Array): Sealed {
     const iv = randomBytes(12);
-    const cipher = createCipheriv(cipherOf(version), this.#keyOf(version), iv).setAAD(aad);
+    const key = this.#keyOf(version);
+    const cipher = createCipheriv(cipherOf(version), key, iv).setAAD(aad);
     return { iv, ciphertext: Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]) };
   }
 
@@ -226,7 +235,10 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
   }
 }
 
-const cipherOf = ({ spec }: WrappedKeyVersion) => (spec === 'AES_128' ? 'aes-128-gcm' : 'aes-256-gcm');
+function cipherOf({ spec, usage }: WrappedKeyVersion) {
+  wellFormed(usage === 'ENCRYPT_DECRYPT');
+  return spec === 'AES_128' ? 'aes-128-gcm' : 'aes-256-gcm';
+}
 
 function spend<Operation extends OperationName>(permit: Permit<Operation>, operation: Operation, version: WrappedKeyVersion): Uint8Array {
   permit.spend({ operation, tenant: version.tenant, versionId: version.versionId });

@@ -108,6 +108,17 @@ describe('the life of a key', () => {
     },
   );
 
+  it('is not made where the HSM cannot, and the reason is told', async () => {
+    world.custody.unavailable = { HMAC_512: 'C_SignInit: CKR_MECHANISM_INVALID (0x70)' };
+    const { specs } = await world.admin('DescribeCapabilities', undefined);
+    expect(specs.find(({ keySpec }) => keySpec === 'HMAC_512')).toMatchObject({ available: false, reason: expect.any(String) });
+    expect(await refusal(world.create({ keySpec: 'HMAC_512' }))).toMatchObject({
+      fields: [{ field: 'keySpec', message: 'the HSM cannot do it: C_SignInit: CKR_MECHANISM_INVALID (0x70)' }],
+    });
+    await expect(world.create({ keySpec: 'HMAC_384' })).resolves.toBeDefined();
+    world.custody.unavailable = {};
+  });
+
   it('is for what it was made for, and nothing else', async () => {
     const [cipher, macKey] = [await world.create(), await world.create({ keySpec: 'HMAC_256' })];
     const message = Buffer.from('m');

@@ -120,7 +120,7 @@ export class KeyWorld {
   }
 
   async create(input: Partial<InputOf<'CreateKey'>> = {}, tenant: TenantId = ACME): Promise<KeyDescription> {
-    const asked = { keySpec: 'AES_256', keyUsage: 'ENCRYPT_DECRYPT', description: '', ...input } as const;
+    const asked = { keySpec: 'AES_256', description: '', ...input } as const;
     return await this.admin('CreateKey', asked, tenant);
   }
 

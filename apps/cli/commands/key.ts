@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { KEY_SPECS, type KeySpec, type KeyState } from '#contract';
 import type { OpenSession, Session } from '../session.js';
-import { table } from '../terminal.js';
+import { printable, table } from '../terminal.js';
 import { listed, pair, paged, type PageOptions, wholeNumber } from './options.js';
 
 interface KeyFilter extends PageOptions {
@@ -11,6 +11,18 @@ interface KeyFilter extends PageOptions {
 
 /** For admins: their tenant's master keys. */
 export function keyCommands(program: Command, open: OpenSession): void {
+  program
+    .command('capabilities')
+    .description('what the connected HSM can do, as it was tried at its start (admins)')
+    .action(async (_options: object, command: Command) => {
+      const session = open(command);
+      const answer = await session.admin.describeCapabilities(session.tenant);
+      const rows = answer.specs.map((one) => [one.keySpec, one.keyUsage, one.available ? 'yes' : 'no', one.reason]);
+      session.answer(
+        answer,
+        `${printable(answer.module)} (${answer.protectionLevel})\n${table(['SPEC', 'USAGE', 'AVAILABLE', 'WHY NOT'], rows)}`,
+      );
+    });
   const key = program.command('key').description("a tenant's master keys (admins)");
   key
     .command('create')

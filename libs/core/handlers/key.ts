@@ -7,6 +7,7 @@ import type { Reads, UseReads } from '../ports/reads.js';
 import type { RowProofs, RuleStore } from '../ports/rules.js';
 import type { StopSeals } from '../stop-seals.js';
 import { aliasHandlers } from './aliases.js';
+import { capabilityHandlers } from './capabilities.js';
 import { keyVersionHandlers } from './key-versions.js';
 import { keyLifeHandlers } from './keys.js';
 import { operatorHandlers } from './operators.js';
@@ -33,6 +34,7 @@ export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation> => ({
   ...peopleHandlers(parts),
   ...keyLifeHandlers(parts),
   ...keyVersionHandlers(parts),
+  ...capabilityHandlers(parts),
   ...aliasHandlers(parts),
   ...policyHandlers(parts),
   ...stopHandlers(parts),

@@ -11,6 +11,7 @@ import type { StoredKey } from '../ports/rules.js';
 import type { KeyChange } from '../ports/writes.js';
 import type { RecordDetails } from '../record.js';
 import type { SnapshotKey } from '../snapshot.js';
+import { mustBeAble } from './capabilities.js';
 import { describeKey } from './describe-key.js';
 import { ownKey } from './own-key.js';
 import { tagChange, taggedWith, untagged } from './tags.js';
@@ -44,11 +45,12 @@ export function keyLifeHandlers({ custody, reads }: KeyLifeParts): Handlers<KeyL
   return {
     CreateKey: async ({ input, call, snapshot, now, permit }) => {
       const keyId = newKeyId(now);
-      const { keySpec: spec, keyUsage: usage = USAGE_OF[spec], alias, tags = {}, description, deletionProtection = false } = input;
+      const { keySpec: spec, alias, tags = {}, description, deletionProtection = false } = input;
+      await mustBeAble({ custody }, spec);
       const made = { tenant: call.tenant, keyId, versionId: newKeyVersionId(now), origin: 'KEYWARD' as const };
       const version = await custody.createKeyVersion(permit({ versionId: made.versionId }), {
         ...made,
-        ...{ spec, usage, logId: snapshot.rules.log.logId },
+        ...{ spec, usage: USAGE_OF[spec], logId: snapshot.rules.log.logId },
       });
       const names = { keyId, aliases: alias === undefined ? [] : [alias], tags, primaryVersion: version.versionId };
       const key: StoredKey = {

@@ -45,7 +45,10 @@ export interface LogKey {
 export interface CustodyCapabilities {
   readonly module: string;
   readonly protectionLevel: ProtectionLevel;
+  /** By the self-test at its start. */
   readonly specs: readonly KeySpec[];
+  /** Each spec that is not among them, and what the HSM said. */
+  readonly unavailable: Readonly<Partial<Record<KeySpec, string>>>;
 }
 
 /** Kinds of rows that carry the binding MAC; each has its own digest (core/bound-rows.ts). */

@@ -1,5 +1,5 @@
 import { CustodyUnavailable } from '#core';
-import type { ClaimedTree, ProtectionLevel } from '#core';
+import type { ClaimedTree, CustodyCapabilities } from '#core';
 import { checkpointBody, signedNote } from '../checkpoint-note.js';
 import { Cryptoki } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
@@ -23,7 +23,7 @@ export interface HsmOptions extends CustodyLimits {
 
 /** What the owner of an Hsm hears of; no event carries a secret. */
 export interface HsmEvents {
-  connected(report: SweepReport & { readonly protectionLevel: ProtectionLevel; readonly epoch: number }): void;
+  connected(report: SweepReport & Pick<CustodyCapabilities, 'protectionLevel' | 'unavailable'> & { readonly epoch: number }): void;
   lost(cause: Error): void;
   /** The PIN was refused, or the module is unsafe: end the process, for good. */
   fatal(cause: Error): void;
@@ -132,11 +132,12 @@ export class Hsm {
     const protectionLevel = hardware ? 'HSM' : 'SOFTWARE_TOKEN';
     const custody = new TokenCustody(token, protectionLevel, this.options);
     selfTest(token);
+    const { unavailable } = custody.trySpecs();
     const report = await sweep(token);
     custody.heartbeat();
     this.#epoch += 1;
     this.#open = { custody, token };
-    this.events.connected({ ...report, protectionLevel, epoch: this.#epoch });
+    this.events.connected({ ...report, protectionLevel, unavailable, epoch: this.#epoch });
   }
 
   #lost(cause: Error): void {

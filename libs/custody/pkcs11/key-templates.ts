@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { KeySpec } from '#contract';
 import pkcs11js from 'pkcs11js';
+import type { HmacHash } from './cryptoki.js';
 import { KEY_TYPE, mechanismList, OBJECT_CLASS } from './template.js';
 import type { Template } from './template.js';
 
@@ -33,6 +34,9 @@ export const rootTemplate = (label: string): Template => ({
   allowedMechanisms: mechanismList(pkcs11js.CKM_AES_KEY_WRAP, pkcs11js.CKM_AES_KEY_WRAP_PAD),
 });
 
+/** What AES-KW (RFC 3394) adds. A blob of another length is another key. */
+export const KW_BYTES = 8;
+export const HASH_OF: Readonly<Partial<Record<KeySpec, HmacHash>>> = { HMAC_256: 'SHA-256', HMAC_384: 'SHA-384', HMAC_512: 'SHA-512' };
 export const KEY_BYTES: Readonly<Record<KeySpec, number>> = { AES_256: 32, AES_128: 16, HMAC_256: 32, HMAC_384: 48, HMAC_512: 64 };
 
 /** A CMK version at birth: extractable, only so that its root can wrap it; destroyed right after that. */

@@ -5,12 +5,9 @@ import type { PresentedVersion } from '../presented-version.js';
 import type { BindingKey } from './binding-key.js';
 import type { KeyHandle } from './cryptoki.js';
 import { HandleCache } from './handle-cache.js';
-import { KEY_BYTES, isCipher, newbornVersion, versionInUse } from './key-templates.js';
+import { isCipher, KEY_BYTES, KW_BYTES, newbornVersion, versionInUse } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
 import type { TenantRoots } from './tenant-roots.js';
-
-/** What AES-KW (RFC 3394) adds. A blob of another length is another key. */
-const KW_BYTES = 8;
 
 /** CMK versions: born in the HSM, at rest only wrapped, in use as handles. */
 export class KeyVersions {

@@ -1,5 +1,4 @@
 import { timingSafeEqual } from 'node:crypto';
-import { KEY_SPECS, type KeySpec } from '#contract';
 import { CustodyUnavailable, DecryptFailed } from '#core';
 import type {
   BoundRow,
@@ -15,13 +14,15 @@ import type {
 import type { PresentedVersion } from '../presented-version.js';
 import { BindingKey } from './binding-key.js';
 import { Canary } from './canary.js';
-import { type HmacHash, IV_BYTES } from './cryptoki.js';
+import { IV_BYTES } from './cryptoki.js';
 import { CIPHERTEXT_CODES, CryptokiError } from './cryptoki-error.js';
+import { HASH_OF } from './key-templates.js';
 import { KeyVersions } from './key-versions.js';
 import { LogKeys } from './log-keys.js';
 import type { OpenToken } from './open-token.js';
 import { RandomPool } from './random-pool.js';
 import { TenantRoots } from './tenant-roots.js';
+import { tryAllSpecs, type TriedSpecs } from './tried-specs.js';
 
 export interface CustodyLimits {
   /** Unwrapped keys held at once. */
@@ -29,8 +30,6 @@ export interface CustodyLimits {
   /** The longest that an unwrapped key is used without checking its row again. */
   readonly cachedForMs: number;
 }
-
-const HASH_OF: Partial<Record<KeySpec, HmacHash>> = { HMAC_256: 'SHA-256', HMAC_384: 'SHA-384', HMAC_512: 'SHA-512' };
 
 export const MAX_DATA_KEY_BYTES = 1024;
 
@@ -42,6 +41,7 @@ export class TokenCustody {
   readonly #versions: KeyVersions;
   readonly #random: RandomPool;
   readonly #canary: Canary;
+  #tried: TriedSpecs = { specs: [], unavailable: {} };
 
   constructor(
     private readonly token: OpenToken,
@@ -54,6 +54,12 @@ export class TokenCustody {
     this.#versions = new KeyVersions(token, this.#roots, this.#binding, protectionLevel, limits);
     this.#random = new RandomPool(token);
     this.#canary = new Canary(token);
+  }
+
+  /** Tries what the module can do. @throws SelfTestFailed */
+  trySpecs(): TriedSpecs {
+    this.#tried = tryAllSpecs(this.token);
+    return this.#tried;
   }
 
   createTenantRoot(tenant: string): void {
@@ -131,7 +137,7 @@ export class TokenCustody {
   }
 
   capabilities(): CustodyCapabilities {
-    return { module: this.token.cryptoki.describe(), protectionLevel: this.protectionLevel, specs: KEY_SPECS };
+    return { module: this.token.cryptoki.describe(), protectionLevel: this.protectionLevel, ...this.#tried };
   }
 
   /** @throws CryptokiError or CustodyUnavailable when the HSM does not do its work. */

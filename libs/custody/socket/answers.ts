@@ -9,6 +9,7 @@ const capabilities = z.object({
   module: z.string(),
   protectionLevel: z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']),
   specs: z.array(z.enum(KEY_SPECS)),
+  unavailable: z.partialRecord(z.enum(KEY_SPECS), z.string()),
 });
 
 export const readNothing = (): void => undefined;

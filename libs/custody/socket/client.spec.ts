@@ -76,7 +76,11 @@ describe('the client of a custodian', () => {
     const calls = [client.capabilities(), client.capabilities()];
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(held).toEqual([1, 2]);
-    odd.answer = (id) => [3 - (id - 2), CODE.ok, { module: `for ${3 - (id - 2)}`, protectionLevel: 'SOFTWARE', specs: [] }];
+    odd.answer = (id) => [
+      3 - (id - 2),
+      CODE.ok,
+      { module: `for ${3 - (id - 2)}`, protectionLevel: 'SOFTWARE', specs: [], unavailable: {} },
+    ];
     const third = client.capabilities();
     await expect(calls[1]).resolves.toMatchObject({ module: 'for 2' });
     await expect(calls[0]).rejects.toThrow(CustodyUnavailable);

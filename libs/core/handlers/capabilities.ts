@@ -1,0 +1,27 @@
+import { type CapabilitiesAnswer, KEY_SPECS, type KeySpec, USAGE_OF } from '#contract';
+import { InvalidRequest } from '../errors.js';
+import type { Handlers } from '../pipeline.js';
+import type { Custody } from '../ports/custody.js';
+
+export interface CapabilityParts {
+  readonly custody: Pick<Custody, 'capabilities'>;
+}
+
+/** What the connected HSM really does. */
+export const capabilityHandlers = ({ custody }: CapabilityParts): Handlers<'DescribeCapabilities'> => ({
+  DescribeCapabilities: async () => {
+    const { module, protectionLevel, specs, unavailable } = await custody.capabilities();
+    const tried = KEY_SPECS.map((keySpec): CapabilitiesAnswer['specs'][number] => {
+      const reason = unavailable[keySpec];
+      return { keySpec, keyUsage: USAGE_OF[keySpec], available: specs.includes(keySpec), ...(reason !== undefined && { reason }) };
+    });
+    return { answer: { module, protectionLevel, specs: tried }, details: {} };
+  },
+});
+
+/** @throws InvalidRequest with the HSM's reason, for what it cannot make */
+export async function mustBeAble({ custody }: CapabilityParts, spec: KeySpec): Promise<void> {
+  const { specs, unavailable } = await custody.capabilities();
+  if (specs.includes(spec)) return;
+  throw new InvalidRequest([{ field: 'keySpec', message: `the HSM cannot do it: ${unavailable[spec] ?? 'not tried'}` }]);
+}

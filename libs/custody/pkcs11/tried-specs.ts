@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto';
+import { KEY_SPECS, type KeySpec } from '#contract';
+import type { KeyHandle } from './cryptoki.js';
+import { CryptokiError } from './cryptoki-error.js';
+import { only } from './find-or-create.js';
+import { CANARY_ROOT_LABEL, HASH_OF, isCipher, KEY_BYTES, KW_BYTES, named, newbornVersion, versionInUse } from './key-templates.js';
+import type { OpenToken } from './open-token.js';
+import { SelfTestFailed } from './self-test.js';
+
+export interface TriedSpecs {
+  readonly specs: readonly KeySpec[];
+  /** What the module said to the others: names and numbers, nothing of a key. */
+  readonly unavailable: Readonly<Partial<Record<KeySpec, string>>>;
+}
+
+/**
+ * What the module really does, not what it lists: a key of each spec is made, wrapped, unwrapped, used and destroyed. Run once per start,
+ * after the canary's root exists. @throws SelfTestFailed when there is none
+ */
+export function tryAllSpecs(token: OpenToken): TriedSpecs {
+  const root = only(token, named(CANARY_ROOT_LABEL));
+  if (root === undefined) throw new SelfTestFailed('There is no root to test with.');
+  const failures = KEY_SPECS.map((spec) => [spec, failureOf(token, root, spec)] as const);
+  return {
+    specs: failures.flatMap(([spec, failure]) => (failure === undefined ? [spec] : [])),
+    unavailable: Object.fromEntries(failures.filter(([, failure]) => failure !== undefined)),
+  };
+}
+
+function failureOf(token: OpenToken, root: KeyHandle, spec: KeySpec): string | undefined {
+  const { cryptoki, holder } = token;
+  const made: KeyHandle[] = [];
+  try {
+    const newborn = cryptoki.generateKey(holder, isCipher(spec) ? 'aes' : 'generic', newbornVersion(spec));
+    made.push(newborn);
+    const blob = cryptoki.wrap(holder, root, newborn);
+    if (blob.length !== KEY_BYTES[spec] + KW_BYTES) return 'C_WrapKey: a blob of another length';
+    const key = cryptoki.unwrap(holder, root, blob, versionInUse(spec));
+    made.push(key);
+    return worksAfterUnwrapping(token, spec, newborn, key) ? undefined : 'the unwrapped key is another one';
+  } catch (error) {
+    if (error instanceof CryptokiError) return error.message;
+    throw error;
+  } finally {
+    for (const handle of made) token.destroy(handle);
+  }
+}
+
+/** What the key did before it was wrapped, the unwrapped one undoes or repeats. */
+function worksAfterUnwrapping(token: OpenToken, spec: KeySpec, newborn: KeyHandle, key: KeyHandle): boolean {
+  const { cryptoki } = token;
+  const [iv, aad, text] = [randomBytes(12), Buffer.from('aad'), Buffer.from('self-test')];
+  const hash = HASH_OF[spec];
+  if (hash === undefined) {
+    const sealed = token.operate((session) => Buffer.from(cryptoki.seal(session, newborn, iv, aad, text)));
+    return token.operate((session) => cryptoki.open(session, key, iv, aad, sealed)).equals(text);
+  }
+  const [before, after] = [newborn, key].map((one) => token.operate((session) => cryptoki.mac(session, one, text, hash)));
+  return before !== undefined && after !== undefined && before.equals(after);
+}

@@ -42,7 +42,7 @@ const COMMANDS = {
   unprotect: unlessWaiting((model) => (model.protected = false)),
   describe: unlessWaiting((model, word) => (model.description = word)),
   tag: unlessWaiting((model, word) => (model.tags[word] = word)),
-  untag: unlessWaiting((model, word) => delete model.tags[word]),
+  untag: unlessWaiting((model, word) => (model.tags = Object.fromEntries(Object.entries(model.tags).filter(([name]) => name !== word)))),
   alias: (model, word) => {
     if (waiting(model)) return 'state-unchangeable';
     if (model.aliases.has(word)) return 'already-exists';

@@ -43,13 +43,18 @@ describe('every route of every plane', () => {
   afterAll(() => world?.stop(), 60_000);
 
   const named = ({ method, url }: Route) => `${method} ${url}`;
-  const QUERIES: Record<string, string> = { DeleteAlias: '?alias=alias/mine' };
+  const QUERIES: Record<string, string> = {
+    DeleteAlias: '?alias=alias/mine',
+    GetConsistencyProof: '?from=0',
+    GetRecordStats: '?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z',
+  };
   const path = ({ url, operation }: Route) =>
     (url + (QUERIES[operation ?? ''] ?? ''))
       .replace(':tenant', 'acme')
       .replace(':service', 'billing')
       .replace(':suspended', 'globex')
       .replace(':version', '1')
+      .replace(':seq', '0')
       .replace(':key', world.acme.keyId)
       .replace(':stop', 'stop_01jdsz0000e008000000000001')
       .replace('tile/*', 'tile/0/000.p/1')

@@ -1,4 +1,4 @@
-import type { DataOperation } from '#contract';
+import type { DataOperation, ServiceOperation } from '#contract';
 import {
   type Answered,
   type AnsweredBatch,
@@ -10,21 +10,27 @@ import {
   type PipelineParts,
 } from '#core';
 
+type PlaneOperation = DataOperation | ServiceOperation;
+
 /** The pipeline; keeps `calls.inFlight` at the number of calls that are in it now, by which the appender sizes its batches. */
-export class CountedPipeline extends Pipeline<DataOperation> {
+export class CountedPipeline extends Pipeline<PlaneOperation> {
   constructor(
     parts: PipelineParts,
-    handlers: Handlers<DataOperation>,
+    handlers: Handlers<PlaneOperation>,
     private readonly calls: { inFlight: number },
   ) {
     super(parts, handlers);
   }
 
-  override run<Operation extends DataOperation>(operation: Operation, call: Call, input: InputOf<Operation>): Promise<Answered<Operation>> {
+  override run<Operation extends PlaneOperation>(
+    operation: Operation,
+    call: Call,
+    input: InputOf<Operation>,
+  ): Promise<Answered<Operation>> {
     return this.#counted(() => super.run(operation, call, input));
   }
 
-  override runBatch<Operation extends DataOperation>(
+  override runBatch<Operation extends PlaneOperation>(
     operation: Operation,
     call: Call,
     items: readonly BatchItem<Operation>[],

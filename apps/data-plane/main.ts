@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { SocketCustody } from '#custody/socket';
-import { BoundRules, Credentials, dataHandlers, noChanges, Snapshots, systemClock } from '#core';
+import { BoundRules, Credentials, dataHandlers, noChanges, RuleWatch, Snapshots, systemClock, watchHandlers } from '#core';
 import { CasbinGrants, readModel } from '#grants';
 import { createPlane, readPepper, untilThere } from '#http';
 import { openDataPlaneStore } from '#persistence';
@@ -36,7 +36,9 @@ const grants = new CasbinGrants(readModel(checkoutPath('policies', 'model.conf')
 );
 const credentials = new Credentials(rules, pepper, systemClock);
 const parts = { snapshots: new Snapshots(rules, grants), credentials, trail, changes: noChanges, clock: systemClock };
-const pipeline = new CountedPipeline(parts, dataHandlers(custody), calls);
+const watch = new RuleWatch(store.rules);
+const handlers = { ...dataHandlers(custody), ...watchHandlers(watch, parts.snapshots) };
+const pipeline = new CountedPipeline(parts, handlers, calls);
 
 const { trustedProxies, audience } = config;
 const tokens = { services: { audience } };
@@ -49,6 +51,7 @@ drainOnSignal({
   exitWithParent: config.exitWithParent,
   steps: [
     { name: 'readiness', run: () => health.startDraining() },
+    { name: 'event streams', run: () => watch.close() },
     { name: 'http', run: () => app.close() },
     { name: 'custody', run: () => custody.close() },
     { name: 'database', run: () => store.close() },

@@ -86,9 +86,13 @@ export const AUDIT_OPERATIONS = [
 ] as const;
 export type AuditOperation = (typeof AUDIT_OPERATIONS)[number];
 
+/** What services do at the data plane without using a key: no rule of a tenant grants it. */
+export const SERVICE_OPERATIONS = ['WatchRules'] as const;
+export type ServiceOperation = (typeof SERVICE_OPERATIONS)[number];
+
 /** What the platform does of itself and records: no route, no caller. */
 export const SYSTEM_OPERATIONS = ['Heartbeat'] as const;
 
 /** All that somebody may ask for, in one list. */
-export const OPERATION_NAMES = [...DATA_OPERATIONS, ...KEY_OPERATIONS, ...AUDIT_OPERATIONS] as const;
-export type OperationName = DataOperation | KeyOperation | AuditOperation;
+export const OPERATION_NAMES = [...DATA_OPERATIONS, ...SERVICE_OPERATIONS, ...KEY_OPERATIONS, ...AUDIT_OPERATIONS] as const;
+export type OperationName = DataOperation | ServiceOperation | KeyOperation | AuditOperation;

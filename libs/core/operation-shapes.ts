@@ -117,6 +117,9 @@ export interface OperationShapes {
   GenerateMac: Shape<GenerateMacRequest, MacResult | DryRunResult>;
   VerifyMac: Shape<VerifyMacRequest, ValidityResult | DryRunResult>;
 
+  /** An event stream. */
+  WatchRules: Shape<undefined, AsyncIterable<Uint8Array>>;
+
   OnboardTenant: Shape<OnboardTenantRequest, OnboardTenantAnswer>;
   ListTenants: Shape<PageQuery, Page<TenantSummary>>;
   RegisterService: Shape<RegisterServiceRequest, ServiceSummary>;

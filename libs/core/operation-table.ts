@@ -43,6 +43,7 @@ export const OPERATIONS = {
   GenerateDataKeyWithoutPlaintext: row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['context', 'size']),
   GenerateMac:                     row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
   VerifyMac:                       row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
+  WatchRules:                      row('data',  'read',   ['service'],           NONE,                   'read',   []),
 
   OnboardTenant:                   row('key',   'change', ['operator'],          NONE,                   'manage', ['change']),
   ListTenants:                     row('key',   'read',   ['operator'],          NONE,                   'read',   []),

@@ -107,6 +107,7 @@ export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Na
   GenerateDataKeyWithoutPlaintext: bytes('Makes a data key for later use: encrypted only.', ciphertextAnswer, ciphertextMembers),
   GenerateMac:                     bytes('Makes a MAC over 1 to 4096 bytes with the hash of the key.', macAnswer, macMembers),
   VerifyMac:                       bytes('Tells whether a MAC is one of this key over these bytes.', validityAnswer, validityMembers),
+  WatchRules:                      { status: 200, type: 'text/event-stream', summary: 'Streams an event whenever rules of the tenant change: wipe the data keys that you hold.', schema: undefined, body: (events) => Readable.from(events, { objectMode: false }) },
 
   OnboardTenant:           created('Makes a tenant, its root and its log; answers the one-use enrolment code for its admin.', onboardTenantAnswer),
   ListTenants:             read('Lists tenants.', page('TenantPage', tenantSummary)),

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { AUDIT_OPERATIONS, DATA_OPERATIONS, KEY_OPERATIONS, SYSTEM_OPERATIONS } from '#contract';
+import { AUDIT_OPERATIONS, DATA_OPERATIONS, KEY_OPERATIONS, SERVICE_OPERATIONS, SYSTEM_OPERATIONS } from '#contract';
 import { aRecord, epochsOf, MAC, type Role, TestDatabase, type TestTenant } from './test-database.js';
 
 const APPEND = 'SELECT keyward.trail_append($1, $2, $3, $4, $5, $6) AS answers';
@@ -51,6 +51,7 @@ describe('what each role can and cannot do', () => {
       credential_must_hold: 'auditor',
       credential_of: 'auditor data_plane key_plane',
       credential_of_subject: 'auditor key_plane',
+      epochs_of: 'data_plane',
       identity_provider_of: 'auditor key_plane',
       idle_logs: 'worker',
       json_or_null: '',
@@ -230,7 +231,7 @@ describe('what each role can and cannot do', () => {
       client.query<{ role: string; ops: string[] }>('SELECT role, array_agg(op) AS ops FROM keyward.plane_operation GROUP BY role'),
     );
     const ofRole = (role: Role) => new Set(rows.find((row) => row.role === role)?.ops);
-    expect(ofRole('keyward_data_plane')).toEqual(new Set(DATA_OPERATIONS));
+    expect(ofRole('keyward_data_plane')).toEqual(new Set([...DATA_OPERATIONS, ...SERVICE_OPERATIONS]));
     expect(ofRole('keyward_key_plane')).toEqual(new Set(KEY_OPERATIONS));
     expect(ofRole('keyward_auditor')).toEqual(new Set(AUDIT_OPERATIONS));
     expect(ofRole('keyward_worker')).toEqual(new Set(SYSTEM_OPERATIONS));

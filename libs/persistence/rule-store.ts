@@ -1,7 +1,8 @@
 import type pg from 'pg';
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { CredentialId, TenantId } from '#contract';
 import {
+  type EpochReads,
   KeywardError,
   type KeyLookup,
   type RuleStore,
@@ -15,7 +16,7 @@ import { calling, parsed } from './function-answer.js';
 import { credentialRow, identityProviderRow, keyRow, rulesRow } from './rule-rows.js';
 
 /** Reads for decisions, one statement each, on a small pool of their own with a time limit. */
-export class DatabaseRules implements RuleStore {
+export class DatabaseRules implements RuleStore, EpochReads {
   constructor(private readonly pool: pg.Pool) {}
 
   async rules(tenant: TenantId): Promise<TenantRules | undefined> {
@@ -53,6 +54,12 @@ export class DatabaseRules implements RuleStore {
   /** @throws KeywardError unavailable on the data plane, whose role may not ask */
   async identityProvider(tenant: TenantId): Promise<{ readonly epoch: string; readonly provider: StoredIdentityProvider } | undefined> {
     return await this.one('identity_provider_of', identityProviderRow, [tenant]);
+  }
+
+  /** @throws KeywardError unavailable on the other planes, whose roles may not ask */
+  async epochs(tenants: readonly TenantId[]): Promise<ReadonlyMap<string, string>> {
+    const epochs = await this.one('epochs_of', z.record(z.string(), z.uuid()), [`{${tenants.join(',')}}`]);
+    return new Map(Object.entries(epochs ?? {}));
   }
 
   private async one<Schema extends z.ZodType>(

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { AuditReads, Changes, Checkpoints, IdleLogs, Reads, RuleStore, Seals, Trail, UseReads } from '#core';
+import type { AuditReads, Changes, Checkpoints, EpochReads, IdleLogs, Reads, RuleStore, Seals, Trail, UseReads } from '#core';
 import { Appender, type AppenderOptions } from './appender.js';
 import { DatabaseAuditReads } from './audit-reads.js';
 import { PlatformBootstrap } from './bootstrap.js';
@@ -40,7 +40,7 @@ export interface KeyPlaneStore extends DeciderStore {
   readonly uses: UseReads;
   readonly bootstrap: PlatformBootstrap;
 }
-export type DataPlaneStore = DeciderStore;
+export type DataPlaneStore = DeciderStore & { readonly rules: EpochReads };
 export interface AuditorStore extends DeciderStore {
   readonly auditReads: AuditReads;
   readonly readCounter: DatabaseReadCounter;

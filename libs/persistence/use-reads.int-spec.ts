@@ -37,7 +37,12 @@ describe('what the key plane reads of uses', () => {
     await database.stop();
   });
 
-  async function append(store: DataPlaneStore, tenant: string, op: RecordBody['op'], details: Partial<RecordBody>): Promise<bigint> {
+  async function append(
+    store: Pick<DataPlaneStore, 'trail'>,
+    tenant: string,
+    op: RecordBody['op'],
+    details: Partial<RecordBody>,
+  ): Promise<bigint> {
     const owner = tenants.get(tenant)!;
     const body = { ...aRecord(owner, op), ...details };
     const epochs = await database.as('superuser', (client) => epochsOf(client, tenant));

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import {
   ciphertextAnswer,
   dataKeyAnswer,
@@ -14,6 +15,7 @@ import { parsed, type Provenance, provenanceOf, soundDataKey, succeeded, unframe
 import { encodeBase64 } from './base64-bytes.js';
 import { batchBody, itemResults, type ItemResult } from './batches.js';
 import { type Bearer, bearerOf, type Proof } from './bearer.js';
+import { errorOf } from './errors.js';
 import { type Patience, patienceOf, withRetries } from './retries.js';
 import { type Connection, Transport, type WireAnswer } from './transport.js';
 
@@ -193,6 +195,15 @@ export class KeywardClient {
     } finally {
       body.fill(0);
     }
+  }
+
+  /** The tenant's event stream, for a `RuleListener`: it begins within `timeoutMs`. @throws KeywardError */
+  async events(tenant: string, timeoutMs: number): Promise<IncomingMessage> {
+    const call = { method: 'GET', path: `/v1/tenants/${encodeURIComponent(tenant)}/events`, token: await this.#bearer() } as const;
+    const response = await this.#transport.open(call, timeoutMs);
+    if (response.statusCode === 200) return response;
+    response.destroy();
+    throw errorOf('Keyward does not let this service listen.', { code: 'unavailable', status: response.statusCode, retryable: true });
   }
 
   /** Closes idle connections; calls still work afterwards. */

@@ -34,4 +34,5 @@ export { MAX_FIELD_BYTES } from './field-format.js';
 export { DEFAULT_FIELD_LIMITS, type FieldLimits } from './field-keys.js';
 export { type BoundFields, type EncryptedDataKeys, Fields, type FieldScope, type FieldsOptions } from './fields.js';
 export { type DataKeySource, KEYWARD_PROVIDER, KeywardKeyring, type KeyringScope } from './keyring.js';
+export { type HoldsDataKeys, type ListenerOptions, RuleListener } from './rule-listener.js';
 export { DEFAULT_PATIENCE, type Patience } from './retries.js';

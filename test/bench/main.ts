@@ -4,14 +4,13 @@ import { decide } from './decide.js';
 import { generateDataKey } from './generate-data-key.js';
 import type { Bench, Result } from './result.js';
 import { revoke } from './revoke.js';
+import { sdk } from './sdk.js';
 import { trail } from './trail.js';
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   'generate-data-key': generateDataKey,
   'batch-decrypt': batchDecrypt,
-  decide,
-  revoke,
-  trail,
+  ...{ decide, revoke, sdk, trail },
 };
 
 const log = (line: string) => process.stderr.write(`${line}\n`);

@@ -16,7 +16,7 @@ class Service {
   static start(apiKey: string, uses: string, listensTo: readonly string[]): Service {
     const env = { PATH: process.env['PATH'], SERVICE_KEY: apiKey, USES: uses, LISTENS_TO: listensTo.join(' ') };
     const child = spawn(process.execPath, [builtTest('stories/caching-sdk.js')], { env, stdio: ['pipe', 'pipe', 'inherit'] });
-    return new Service(child, createInterface({ input: child.stdout! })[Symbol.asyncIterator]());
+    return new Service(child, createInterface({ input: child.stdout })[Symbol.asyncIterator]());
   }
 
   async encrypt(): Promise<string> {

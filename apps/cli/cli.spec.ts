@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
+import { FRAME_TYPE, joinFrame, splitFrame } from '#contract';
 import type { Config } from '#runtime';
 import { bundleOf, LOG_VKEY, sampleLog } from '../../libs/trail/test/sample-log.js';
 import { exitCodeOf } from './exit-codes.js';
@@ -64,10 +65,24 @@ const profile = () => ({
 
 async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { method, url: path, headers } = request;
-  asked.push({ method, path, headers, authorization: headers.authorization, body: (await buffer(request)).toString() });
+  const received = await buffer(request);
+  const framed = headers['content-type'] === FRAME_TYPE ? splitFrame(received) : undefined;
+  asked.push({ method, path, headers, authorization: headers.authorization, body: bodyOf(framed, received) });
   const { status, body } = answers.shift() ?? { status: 200, body: {} };
+  if (framed !== undefined) return answerFramed(response, body);
   response.writeHead(status, { 'content-type': 'application/json', 'x-request-id': 'req_1', 'keyward-record': '7' });
   response.end(body === undefined ? undefined : JSON.stringify(body));
+}
+
+/** A frame told as the JSON body that it stands for. */
+function bodyOf(framed: ReturnType<typeof splitFrame>, received: Buffer): string {
+  if (framed === undefined) return received.toString();
+  return JSON.stringify({ ...JSON.parse(framed.json.toString()), plaintext: framed.bytes.toString('base64') });
+}
+
+function answerFramed(response: ServerResponse, { ciphertext = '', ...body }: { ciphertext?: string } = {}): void {
+  response.writeHead(200, { 'content-type': FRAME_TYPE, 'x-request-id': 'req_1', 'keyward-record': '7' });
+  response.end(joinFrame(Buffer.from(JSON.stringify(body)), Buffer.from(ciphertext, 'base64')));
 }
 
 const problem = (status: number, code: string) => ({

@@ -2,8 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 import { FRAMED, splitFrame } from '#contract';
 import { InvalidRequest, KeywardError } from '#core';
-import type { ReadJson } from './json-body.js';
 import './request.js';
+
+/** JSON as a plane reads it. @throws what Fastify's parser throws, and InvalidRequest for an object that names one member twice */
+export type ReadJson = (request: FastifyRequest, text: string) => Promise<unknown>;
 
 /** The operations whose routes take frames. */
 export type FramedOperation = keyof typeof FRAMED;

@@ -2,10 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { FRAME_TYPE } from '#contract';
 import { InvalidRequest } from '#core';
-import { readFrame } from './frame-body.js';
-
-/** JSON as a plane reads it. @throws what Fastify's parser throws, and InvalidRequest for an object that names one member twice */
-export type ReadJson = (request: FastifyRequest, text: string) => Promise<unknown>;
+import { readFrame, type ReadJson } from './frame-body.js';
 
 /**
  * JSON is what a plane reads, and frames where a route takes them. `__proto__` and `constructor.prototype` are refused

@@ -24,10 +24,10 @@ describe('what an auditor asks besides records', () => {
     [reader, stranger] = [tenants.get('acme')!, tenants.get('globex')!];
     await database.as('superuser', (client) =>
       client.query(`
-        INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, key_id, principal, request_id)
+        INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, key_id, principal, request_id, calls)
         SELECT 'acme', n, convert_to('{"seq":' || n || '}', 'UTF8'), sha256(n::text::bytea), timestamptz '${at(0)}' + n * interval '1 second',
           CASE WHEN n % 100 = 99 THEN 'Stop' ELSE 'Encrypt' END, CASE WHEN n % 10 = 0 THEN 'refused' ELSE 'succeeded' END,
-          CASE WHEN n % 100 <> 99 THEN '${keyId}' END, CASE WHEN n % 2 = 0 THEN 'billing' ELSE 'reports' END, 'req_' || n
+          CASE WHEN n % 100 <> 99 THEN '${keyId}' END, CASE WHEN n % 2 = 0 THEN 'billing' ELSE 'reports' END, 'req_' || n, 1
         FROM generate_series(0, ${SIZE - 1}) n;
         INSERT INTO keyward.cmk (tenant_id, key_id, state, description, tags, primary_version, created_at, names_mac)
           SELECT 'acme', k, 'Enabled', 'd', '{"team":"blue"}', '${newKeyVersionId(1)}', now(), ${MAC} FROM unnest(ARRAY['${keyId}', '${otherKey}']) k;

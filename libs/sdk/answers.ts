@@ -67,7 +67,7 @@ export function unframed<Schema extends z.ZodType>(schema: Schema, answer: WireA
 
 /**
  * Takes every `"plaintext":"<base64>"` out of a JSON body, in order, and leaves blanks in its place, so that it never becomes a JavaScript
- * string. The name cannot occur inside a JSON string: its quotes would be escaped there.
+ * string. Nothing else in JSON looks like the name with its colon: inside a string its quotes would be escaped, and no value has a colon behind it.
  * @throws ServerFault `bad-answer`
  */
 export function takePlaintexts(answer: WireAnswer): Uint8Array[] {
@@ -91,7 +91,7 @@ export function takePlaintexts(answer: WireAnswer): Uint8Array[] {
   }
 }
 
-const NAME = Buffer.from('"plaintext"');
+const NAME = Buffer.from('"plaintext":');
 
 const unreadable = (answer: WireAnswer) => badAnswer(answer, 'The answer carries no readable plaintext.');
 

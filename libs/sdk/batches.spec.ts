@@ -60,6 +60,14 @@ it('carries plaintexts that never were strings', async () => {
   expect(fake.asked[0]?.body).toMatchObject({ items: [{ plaintext: base64('a') }, { plaintext: base64('bb') }] });
 });
 
+it('gives each its own plaintext also beside a problem that is about a plaintext', async () => {
+  const errors = [{ field: 'plaintext', message: 'must have at least 1 byte' }];
+  answering({ problem: { ...problem('invalid-request'), errors } }, { ...used, plaintext: base64('second'), record: 1 });
+  const [one, other] = await client.decryptBatch('acme', [item, item]);
+  expect(one).toMatchObject({ error: { fields: errors } });
+  expect(other).toMatchObject({ plaintext: new Uint8Array(bytes('second')) });
+});
+
 it.each([
   ['too few', [{ ...used, ciphertext: 'AA==', plaintext: base64('x'.repeat(32)), record: 1 }]],
   ['a data key of zeros', Array(2).fill({ ...used, ciphertext: 'AA==', plaintext: Buffer.alloc(32).toString('base64'), record: 1 })],

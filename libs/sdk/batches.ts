@@ -32,6 +32,9 @@ export function itemResults<Schema extends z.ZodObject, Answer>(
     const requestId = String(answer.headers['x-request-id']);
     const item = schema.extend({ record: z.int() });
     const { items } = parsed(z.object({ items: z.array(z.union([failedItem, item])).length(count) }), answer);
+    // Each to its own item, or none to any.
+    if (items.filter((one) => 'plaintext' in one).length !== plaintexts.length)
+      throw errorOf('The answer carries no readable plaintexts.', { code: 'bad-answer', requestId });
     let next = 0;
     return items.map((one, index): ItemResult<Answer> => {
       if ('problem' in one) return { error: errorOfItem(failedItem.parse(one)) };
@@ -39,7 +42,7 @@ export function itemResults<Schema extends z.ZodObject, Answer>(
       return read(
         schema.parse(used),
         { record: z.int().parse(record), requestId },
-        'plaintext' in one ? (plaintexts[next++] ?? NONE) : NONE,
+        'plaintext' in one ? plaintexts[next++]! : NONE,
         index,
       );
     });

@@ -39,12 +39,7 @@ export function itemResults<Schema extends z.ZodObject, Answer>(
     return items.map((one, index): ItemResult<Answer> => {
       if ('problem' in one) return { error: errorOfItem(failedItem.parse(one)) };
       const { record, ...used } = item.parse(one);
-      return read(
-        schema.parse(used),
-        { record: z.int().parse(record), requestId },
-        'plaintext' in one ? plaintexts[next++]! : NONE,
-        index,
-      );
+      return read(schema.parse(used), { record: z.int().parse(record), requestId }, 'plaintext' in one ? plaintexts[next++]! : NONE, index);
     });
   } catch (error) {
     for (const plaintext of plaintexts) plaintext.fill(0);

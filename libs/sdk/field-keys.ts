@@ -27,7 +27,7 @@ interface Held {
 export class FieldKeys {
   readonly #held = new Map<string, Held>();
   readonly #fetching = new Map<string, Promise<Held>>();
-  /** Moves with every wipe: what was fetched before it is used by who waits for it, and not kept. */
+  /** Moves with every wipe: what was asked for before it is wiped when it comes, and who waits for it asks again. */
   #wipes = 0;
   #sweep: NodeJS.Timeout | undefined;
   #closed = false;
@@ -77,6 +77,7 @@ export class FieldKeys {
     const loading = load().then((key) => {
       const held = { tenant, key, until, fieldsLeft: this.limits.maxFields, bytesLeft: this.limits.maxBytes };
       if (wipes === this.#wipes) this.#keep(name, held);
+      else key.wipe();
       return held;
     });
     this.#fetching.set(name, loading);

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KeywardClient } from './client.js';
 import { DecryptFailed, InvalidCall, Stopped } from './errors.js';
+import { FieldKey } from './field-key.js';
 import { Fields, type FieldsOptions } from './fields.js';
 import { FakeDataPlane } from './test/fake-data-plane.js';
 
@@ -136,6 +137,19 @@ describe('fields', () => {
     await sealing;
     await ibans.encrypt(bytes('x'));
     expect(fake.count('data-keys')).toBe(2);
+  });
+
+  it('leave no data key behind that comes when it is not wanted any more, or that cannot be stored', async () => {
+    const wiped = jest.spyOn(FieldKey.prototype, 'wipe');
+    const closing = freshly();
+    const sealing = closing.of(scope).encrypt(bytes('x'));
+    closing.close();
+    await expect(sealing).rejects.toThrow(InvalidCall);
+    expect(wiped).toHaveBeenCalledTimes(1);
+    const full = { put: () => Promise.reject(new Error('full')), get: () => Promise.resolve(undefined) };
+    await expect(freshly({ encryptedDataKeys: full }).of(scope).encrypt(bytes('x'))).rejects.toThrow('full');
+    expect(wiped).toHaveBeenCalledTimes(2);
+    wiped.mockRestore();
   });
 
   it('are refused once closed, and with a context that cannot be bound', async () => {

@@ -140,13 +140,14 @@ export class BoundFields {
 
   async #generate(): Promise<FieldKey> {
     const { plaintext, ciphertext } = await this.source.generateDataKey({ ...this.scope });
+    const key = keyFrom(plaintext, ciphertext, this.#bound);
     try {
-      const key = new FieldKey(plaintext, ciphertext, this.#bound);
       // Stored before the first field names it: a field must never be the only one to know its key.
       await this.stored?.put(key.commitment.toString('hex'), ciphertext);
       return key;
-    } finally {
-      plaintext.fill(0);
+    } catch (error) {
+      key.wipe();
+      throw error;
     }
   }
 
@@ -155,12 +156,18 @@ export class BoundFields {
     if (ciphertext === undefined || !keyVersionOf(ciphertext).equals(keyVersion)) throw notAField();
     const { tenant, context } = this.scope;
     const { plaintext } = await this.source.decrypt({ tenant, context, ciphertext });
-    try {
-      const key = new FieldKey(plaintext, Uint8Array.from(ciphertext), this.#bound);
-      if (!key.commitment.equals(commitment)) throw notAField();
-      return key;
-    } finally {
-      plaintext.fill(0);
-    }
+    const key = keyFrom(plaintext, Uint8Array.from(ciphertext), this.#bound);
+    if (key.commitment.equals(commitment)) return key;
+    key.wipe();
+    throw notAField();
+  }
+}
+
+/** The data key is not needed any more, and wiped. */
+function keyFrom(dataKey: Uint8Array, encryptedDataKey: Uint8Array, bound: Uint8Array): FieldKey {
+  try {
+    return new FieldKey(dataKey, encryptedDataKey, bound);
+  } finally {
+    dataKey.fill(0);
   }
 }

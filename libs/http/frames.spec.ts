@@ -1,5 +1,5 @@
 import { joinFrame, splitFrame } from '#contract';
-import { FakePlane } from './test/fake-plane.js';
+import { FakePlane, KEYS } from './test/fake-plane.js';
 
 const used = { keyId: 'key_01arz3ndektsv4rrffq69g5fav', keyVersionId: 'kver_01arz3ndektsv4rrffq69g5fav' };
 const FRAME = { 'content-type': 'application/octet-stream' };
@@ -61,6 +61,24 @@ describe('a frame', () => {
   ])('is refused with %s', async (_, path, body, status, field) => {
     const answer = await post(path, body);
     expect([answer.statusCode, answer.json().errors?.[0].field]).toEqual([status, field]);
+  });
+
+  it('is wiped when it is refused, too', async () => {
+    const made = jest.spyOn(Buffer, 'from');
+    await post('encrypt', frame({ ...asked, keyId: 'no key' }, Buffer.from('not accepted')));
+    const copies = made.mock.results.map(({ value }) => value as Buffer).filter((buffer) => buffer.length === 'not accepted'.length);
+    made.mockRestore();
+    expect(copies.length).toBeGreaterThan(1);
+    expect(copies.slice(1).every((copy) => copy.every((byte) => byte === 0))).toBe(true);
+  });
+
+  it('that is too large is told so, also over a real connection', async () => {
+    const url = await plane.fastify.listen({ port: 0, host: '127.0.0.1' });
+    const headers = { ...FRAME, authorization: `Bearer ${KEYS.service}` };
+    const body = frame(asked, Buffer.alloc(5_000_000));
+    const sending = { method: 'POST', headers, body: new Blob([Uint8Array.from(body)]).stream(), duplex: 'half' } as RequestInit;
+    const answer = await fetch(`${url}/v1/tenants/acme/encrypt`, sending);
+    expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([413, 'payload-too-large']);
   });
 
   it('is not taken where JSON is meant', async () => {

@@ -67,8 +67,11 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
     const frame = (FRAMES as Partial<Record<DataOperation, Body<Operation>>>)[operation];
     return answering(async (call, body) => {
       const bytes = bytesOf(body);
-      if (frame === undefined || bytes === undefined) return await pipeline.run(operation, call, parsed(json, body, 'body'));
-      return await pipeline.run(operation, call, parsed(frame, body, 'body')).finally(() => bytes.fill(0));
+      try {
+        return await pipeline.run(operation, call, parsed(bytes === undefined ? json : (frame ?? json), body, 'body'));
+      } finally {
+        bytes?.fill(0);
+      }
     });
   }
 

@@ -6,6 +6,7 @@ import {
   type AnswerOf,
   type Answered,
   type AnsweredBatch,
+  type Call,
   type Clock,
   KeywardError,
   OPERATIONS,
@@ -32,6 +33,11 @@ export class AnswerWriter {
       answered.secret?.fill(0);
       throw error;
     }
+  }
+
+  /** For work that had to wait: keys must not be used for an answer that would be kept back. @throws KeywardError `unavailable` */
+  mustBeInTime(operation: OperationName, { startedAt }: Pick<Call, 'startedAt'>): void {
+    if (isLate(operation, this.clock.now().getTime() - startedAt)) throw tooLate();
   }
 
   #sendOne(reply: FastifyReply, { answer, seq, secret }: Answered<OperationName>): FastifyReply {
@@ -74,9 +80,11 @@ export class AnswerWriter {
   #keptBack(reply: FastifyReply, body: unknown): KeywardError {
     if (Buffer.isBuffer(body)) body.fill(0);
     reply.removeHeader('etag');
-    return new KeywardError('unavailable', '', { reason: 'the answer came after its deadline' });
+    return tooLate();
   }
 }
+
+const tooLate = () => new KeywardError('unavailable', '', { reason: 'the answer came after its deadline' });
 
 /** An answer has the media type of its request. */
 const framedOperation = ({ operation, headers }: FastifyRequest): FramedOperation | undefined =>

@@ -1,4 +1,4 @@
-import { KeywardError } from '#core';
+import { ANSWER_DEADLINE_MS, KeywardError } from '#core';
 import { RATE_LIMITS, RateLimits } from './rate-limits.js';
 import { FakePlane, KEYS } from './test/fake-plane.js';
 
@@ -88,5 +88,22 @@ it('lets the batches of one tenant wait for each other, and nobody else', async 
   }
   await Promise.all([...noisy, ...others]);
   expect(plane.pipeline.ran).toHaveLength(22);
+  await plane.stop();
+});
+
+it('uses no key for an answer that its turn would come too late for', async () => {
+  let now = Date.now();
+  const plane = await FakePlane.start({ clock: { now: () => new Date(now) } });
+  const open: (() => void)[] = [];
+  const answer = { ...used, plaintext: Buffer.from('x') } as never;
+  plane.pipeline.answer = () => new Promise((resolve) => open.push(() => resolve({ answer, seq: 1n, secret: undefined })));
+  const asked = Array.from({ length: 9 }, () =>
+    plane.ask('POST', '/v1/tenants/acme/decrypt/batch', JSON.stringify({ items: [item(1)] }), { as: 'service' }),
+  );
+  while (open.length < 8) await new Promise(setImmediate);
+  now += ANSWER_DEADLINE_MS + 1;
+  for (const end of open) end();
+  expect((await Promise.all(asked)).map(({ statusCode }) => statusCode)).toEqual(Array(9).fill(503));
+  expect(plane.pipeline.ran).toHaveLength(8);
   await plane.stop();
 });

@@ -91,7 +91,12 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
     const retryAfterSeconds = await limits.wait('use', call.principal.credentialId, items.length - 1);
     if (retryAfterSeconds !== undefined) throw new KeywardError('too-many-requests', '', { retryAfterSeconds });
     const end = await limits.batches.take(call.tenant);
-    return await pipeline.runBatch(operation, call, items).finally(end);
+    try {
+      writer.mustBeInTime(operation, call);
+      return await pipeline.runBatch(operation, call, items);
+    } finally {
+      end();
+    }
   }
 
   function answering(

@@ -38,20 +38,25 @@ export class Appender implements Trail {
   }
 
   /** Resolves once durable or refused. @throws TrailUnavailable when down, full, unknown or malformed */
-  append(entry: TrailEntry): Promise<Appended> {
-    return this.#append(entry, entry);
+  async append(entry: TrailEntry): Promise<Appended> {
+    this.#mustTake([entry]);
+    return await this.#append(entry, entry);
   }
 
   /** The records are queued together and are never parted. @throws TrailUnavailable as `append` does, for all of them */
-  appendAll(entries: readonly TrailEntry[]): Promise<Appended[]> {
-    return Promise.all(entries.map((entry) => this.#append(entry, entries)));
+  async appendAll(entries: readonly TrailEntry[]): Promise<Appended[]> {
+    this.#mustTake(entries);
+    return await Promise.all(entries.map((entry) => this.#append(entry, entries)));
+  }
+
+  /** All of a request or nothing: what is refused here was surely not recorded. */
+  #mustTake(entries: readonly TrailEntry[]): void {
+    if (this.#queue.length >= QUEUE_LIMIT) throw new TrailUnavailable('queue is full');
+    if (this.#connections.every(({ state }) => state === 'waiting' || state === 'closed')) throw new TrailUnavailable('no connection');
+    if (!entries.every(isPlainEntry)) throw new TrailUnavailable('malformed entry');
   }
 
   #append(entry: TrailEntry, request: object): Promise<Appended> {
-    if (this.#queue.length >= QUEUE_LIMIT) return Promise.reject(new TrailUnavailable('queue is full'));
-    if (this.#connections.every(({ state }) => state === 'waiting' || state === 'closed'))
-      return Promise.reject(new TrailUnavailable('no connection'));
-    if (!isPlainEntry(entry)) return Promise.reject(new TrailUnavailable('malformed entry'));
     const { tenant, epochs, validUntil, charge, body } = entry;
     return new Promise((resolve, reject) => {
       const encoded = recordBytes(body);

@@ -46,6 +46,7 @@ export const listCheckpointsQuery = z
   .strictObject({
     beforeSize: z.coerce.number().int().min(1).optional().meta({ description: 'continue before this size' }),
     limit: z.coerce.number().int().min(1).max(1000).default(100),
+    spread: z.stringbool().default(false).meta({ description: 'evenly over the whole log, `limit` at most, instead of the newest' }),
   })
   .meta({ id: 'ListCheckpointsQuery' });
 export type ListCheckpointsQuery = z.infer<typeof listCheckpointsQuery>;

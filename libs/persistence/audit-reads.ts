@@ -80,7 +80,8 @@ export class DatabaseAuditReads implements AuditReads {
     return row && { note: row.note, size: BigInt(row.size) };
   }
 
-  async checkpoints(reader: Reader, { beforeSize, limit }: ListCheckpointsQuery): Promise<CheckpointsAnswer> {
+  async checkpoints(reader: Reader, { beforeSize, limit, spread }: ListCheckpointsQuery): Promise<CheckpointsAnswer> {
+    if (spread) return { items: await this.#spreadCheckpoints(reader, beforeSize, limit) };
     const text = `SELECT size, note, ${MICROSECONDS} AS at FROM keyward.signed_checkpoint
       WHERE ${OWN} AND size < coalesce($3, 9223372036854775807) ORDER BY size DESC LIMIT $4`;
     const rows = await this.#reading(reader, (query) =>
@@ -149,6 +150,20 @@ export class DatabaseAuditReads implements AuditReads {
       level === 0 ? query<{ hash: Buffer }>(leaves, from, to) : query<{ hash: Buffer }>(nodes, from, to, level),
     );
     return rows.map(({ hash }) => hash);
+  }
+
+  /** One look into the index for each part of the log: the smallest checkpoint that reaches its end. */
+  async #spreadCheckpoints(reader: Reader, beforeSize: number | undefined, limit: number): Promise<CheckpointsAnswer['items']> {
+    const text = `SELECT DISTINCT c.size, c.note, c.at FROM
+        (SELECT least($3::bigint, max(size) + 1) AS ends FROM keyward.signed_checkpoint WHERE ${OWN}) log,
+        generate_series(1, $4::integer) part,
+        LATERAL (SELECT size, note, ${MICROSECONDS} AS at FROM keyward.signed_checkpoint
+          WHERE tenant_id = $1 AND size >= part * log.ends / $4::integer AND size < log.ends ORDER BY size LIMIT 1) c
+      ORDER BY c.size DESC`;
+    const rows = await this.#reading(reader, (query) =>
+      query<{ size: string; note: string; at: string }>(text, beforeSize?.toString() ?? null, limit),
+    );
+    return rows.map(({ size, note, at }) => ({ size: Number(size), signedAt: at, note }));
   }
 
   #range(reader: Reader, from: bigint, to: bigint): Promise<RecordRow[]> {

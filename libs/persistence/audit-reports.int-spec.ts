@@ -101,6 +101,21 @@ describe('what an auditor asks besides records', () => {
     expect(await stats({}, stranger)).toEqual({ coveredSize: 0, items: [] });
   });
 
+  it('checkpoints, the largest first, or spread over the log', async () => {
+    await database.as('superuser', (client) =>
+      client.query(
+        `INSERT INTO keyward.signed_checkpoint (tenant_id, size, root, note) SELECT 'acme', n, sha256(''), 'note ' || n FROM generate_series(1, 1000) n`,
+      ),
+    );
+    const sizes = async (query: { beforeSize?: number; limit: number; spread: boolean }) =>
+      (await auditor.auditReads.checkpoints(reader, query)).items.map(({ size }) => size);
+    expect(await sizes({ limit: 3, spread: false })).toEqual([1000, 999, 998]);
+    expect(await sizes({ limit: 3, spread: false, beforeSize: 4 })).toEqual([3, 2, 1]);
+    expect(await sizes({ limit: 4, spread: true, beforeSize: 1000 })).toEqual([750, 500, 250]);
+    expect(await sizes({ limit: 1000, spread: true, beforeSize: 4 })).toEqual([3, 2, 1]);
+    expect(await auditor.auditReads.checkpoints(stranger, { limit: 4, spread: true })).toEqual({ items: [] });
+  });
+
   it('keys with their last use', async () => {
     const { auditReads } = auditor;
     const [first, second] = await auditReads.inventory(reader, { after: undefined, most: 10 });

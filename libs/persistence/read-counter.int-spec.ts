@@ -91,7 +91,8 @@ describe("an auditor's own reads", () => {
     for (const read of [
       reads,
       () => auditReads.checkpoint(owner),
-      () => auditReads.checkpoints(owner, { limit: 1 }),
+      () => auditReads.checkpoints(owner, { limit: 1, spread: false }),
+      () => auditReads.checkpoints(owner, { limit: 1, spread: true }),
       () => auditReads.tileEntries(owner, 0, 1),
       () => auditReads.tileHashes(owner, 0, 0, 1),
       () => auditReads.tileHashes(owner, 1, 0, 1),

@@ -313,8 +313,14 @@ export class KeywardAdmin {
   policyHistory(tenant: string, query: { readonly beforeVersion?: number; readonly limit?: number } = {}) {
     return this.#audit.read(policyHistoryAnswer, at`/v1/tenants/${tenant}/policy-history`, query);
   }
-  listCheckpoints(tenant: string, query: { readonly beforeSize?: number; readonly limit?: number } = {}) {
-    return this.#audit.read(checkpointsAnswer, at`/v1/tenants/${tenant}/checkpoints`, query);
+  listCheckpoints(
+    tenant: string,
+    { spread, ...query }: { readonly beforeSize?: number; readonly limit?: number; readonly spread?: boolean } = {},
+  ) {
+    return this.#audit.read(checkpointsAnswer, at`/v1/tenants/${tenant}/checkpoints`, {
+      ...query,
+      ...(spread === true && { spread: 'true' }),
+    });
   }
   log(tenant: string) {
     return this.#audit.read(logAnswer, at`/v1/tenants/${tenant}/log`);
@@ -323,7 +329,11 @@ export class KeywardAdmin {
   async tiledLog(tenant: string): Promise<Bundle> {
     const checkpoint = await this.checkpoint(tenant);
     const { vkeys } = await this.log(tenant);
-    const { items } = await this.listCheckpoints(tenant, { beforeSize: Number(parseCheckpoint(checkpoint).size), limit: 1000 });
+    const { items } = await this.listCheckpoints(tenant, {
+      beforeSize: Number(parseCheckpoint(checkpoint).size),
+      limit: 1000,
+      spread: true,
+    });
     const head = { checkpoint, vkeys, checkpoints: items.map(({ note }) => note).reverse() };
     return tiledLog(head, async (path) => {
       try {

@@ -13,10 +13,10 @@ export async function queryTimes(database: TestDatabase, { log }: BenchOptions):
   const reader = (await database.addTenants('long')).get('long')!;
   await database.as('superuser', (client) =>
     client.query(`
-      INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, key_id, principal, request_id)
+      INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, key_id, principal, request_id, calls)
         SELECT 'long', n, convert_to('{"seq":' || n || ',"pad":"' || repeat('x', 700) || '"}', 'UTF8'), sha256(n::text::bytea),
           timestamptz '2026-01-01' + n * interval '1 second', (ARRAY['Encrypt', 'Decrypt', 'GenerateDataKey', 'ListKeys'])[1 + n % 4],
-          CASE WHEN n % 50 = 0 THEN 'refused' ELSE 'succeeded' END, 'key_' || lpad((n % 20)::text, 26, '0'), 'service-' || n % 10, 'req_' || n
+          CASE WHEN n % 50 = 0 THEN 'refused' ELSE 'succeeded' END, 'key_' || lpad((n % 20)::text, 26, '0'), 'service-' || n % 10, 'req_' || n, 1
         FROM generate_series(0, ${SIZE - 1}) n;
       ANALYZE keyward.trail_record`),
   );

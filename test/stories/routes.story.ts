@@ -58,6 +58,7 @@ describe('every route of every plane', () => {
       .replace(':key', world.acme.keyId)
       .replace(':stop', 'stop_01jdsz0000e008000000000001')
       .replace('tile/*', 'tile/0/000.p/1')
+      .replace(':seq', '0')
       .replace(':credential', 'crd_01jdsz0000e008000000000001');
   const guarded = () =>
     planes.flatMap((plane) => plane.routes.filter((route) => route.public === undefined).map((route) => ({ ...plane, route })));

@@ -42,7 +42,7 @@ export function auditHandlers({ reads, formats, tools, cursors }: AuditParts): H
     ListPolicyHistory: async ({ input, principal }) => ({ answer: await reads.policyHistory(principal, input), details: {} }),
     GetBundle: async ({ principal, snapshot }) => {
       const { note, size } = await newestCheckpoint(reads, principal);
-      const { items } = await reads.checkpoints(principal, { beforeSize: Number(size), limit: CHECKPOINTS_IN_BUNDLE });
+      const { items } = await reads.checkpoints(principal, { beforeSize: Number(size), limit: CHECKPOINTS_IN_BUNDLE, spread: true });
       const bundle = {
         checkpoint: note,
         vkeys: [snapshot.rules.log.vkey],

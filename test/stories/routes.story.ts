@@ -54,7 +54,6 @@ describe('every route of every plane', () => {
       .replace(':service', 'billing')
       .replace(':suspended', 'globex')
       .replace(':version', '1')
-      .replace(':seq', '0')
       .replace(':key', world.acme.keyId)
       .replace(':stop', 'stop_01jdsz0000e008000000000001')
       .replace('tile/*', 'tile/0/000.p/1')

@@ -325,6 +325,41 @@ describe('what a command sends', () => {
   });
 });
 
+describe('doctor', () => {
+  const live = { status: 200, body: { dryRun: true, keyId: KEY, keyVersionId: VERSION } };
+  const refused = (code: string, reason?: string) => ({ status: 403, body: { ...problem(403, code).body, ...(reason && { reason }) } });
+  const line = ['doctor', '--key', 'alias/invoices', '--context', 'purpose=invoice'];
+
+  it('asks by dry runs, and says which key it is', async () => {
+    answers = [live, live, live, live];
+    writeFileSync(file('some.kw'), Buffer.alloc(60).toString('base64'));
+    const said = await keyward([...line, '--ciphertext', file('some.kw')]);
+    expect(said.exit).toBe(0);
+    expect(said.out.match(new RegExp(`live +${KEY}`, 'g'))).toHaveLength(4);
+    expect(asked.map(({ body }) => JSON.parse(body).dryRun)).toEqual([true, true, true, true]);
+    expect(asked.map(({ path }) => path?.split('/').slice(4).join('/'))).toEqual([
+      'encrypt',
+      'data-keys',
+      'data-keys/without-plaintext',
+      'decrypt',
+    ]);
+  });
+
+  it('says what is missing, as far as the caller may know, and exits as the call would', async () => {
+    answers = [live, refused('not-granted', 'condition-not-met'), refused('not-granted')];
+    const said = await keyward(line);
+    expect(said.exit).toBe(3);
+    for (const part of ['one of its conditions is not met', 'no grant of the tenant names this service']) expect(said.out).toContain(part);
+    answers = [refused('stopped', 'stopped'), live, live];
+    const told = JSON.parse((await keyward([...line, '--json'])).out) as object[];
+    expect(told).toMatchObject([
+      { operation: 'Encrypt', live: false, code: 'stopped', record: 7 },
+      { live: true, keyId: KEY },
+      { live: true },
+    ]);
+  });
+});
+
 describe('credentials', () => {
   it('are written for their owner alone, and never printed', async () => {
     const issued = {

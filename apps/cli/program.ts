@@ -7,6 +7,7 @@ import { auditCommands } from './commands/audit.js';
 import { CommandEnded } from './commands/command-ended.js';
 import { credentialCommands } from './commands/credential.js';
 import { cryptoCommands } from './commands/crypto.js';
+import { doctorCommand } from './commands/doctor.js';
 import { enrolCommand } from './commands/enrol.js';
 import { fileCommands } from './commands/file.js';
 import { identityProviderCommands } from './commands/identity-provider.js';
@@ -34,6 +35,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   cryptoCommands,
   macCommands,
   fileCommands,
+  doctorCommand,
   auditCommands,
   auditReportCommands,
   verifyCommand,

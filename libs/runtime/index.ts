@@ -17,6 +17,7 @@ export { builtProgram, checkoutPath, checkoutRoot } from './paths.js';
 export { type DrainStep, drainOnSignal, type ShutdownOptions } from './shutdown.js';
 export { serverTls, type ServerTls } from './tls.js';
 export { cacheDir, type DataDir, defaultDataDir, demoDataDir, openDataDir, removeDataDir } from './embedded/data-dir.js';
+export { unpackedPackages } from './embedded/debian-packages.js';
 export { freePort } from './embedded/free-port.js';
 export { type Platform, type PlatformOptions, startPlatform } from './embedded/platform.js';
 export { EmbeddedPostgres } from './embedded/postgres.js';

@@ -12,8 +12,8 @@ const ours = ({ vkey, files, kept }: Exhibit): Promise<VerificationReport> => {
 
 describe("Go's own note and tlog", () => {
   let foreign: ForeignVerifier;
-  beforeAll(() => {
-    foreign = new ForeignVerifier();
+  beforeAll(async () => {
+    foreign = await ForeignVerifier.compiled();
   }, 300_000);
   afterAll(() => foreign?.remove());
 

@@ -113,7 +113,7 @@ describe("a tenant's log, tile by tile", () => {
   });
 
   it('stands before a program that we did not write, from its address and from a bundle', async () => {
-    const foreign = new ForeignVerifier();
+    const foreign = await ForeignVerifier.compiled();
     try {
       const head = await (await get('checkpoint')).text();
       const covered = Number(parseCheckpoint(head).size);

@@ -10,7 +10,7 @@ function onToken(token: TestToken, code: string): unknown {
     import { Cryptoki } from '${library}/cryptoki.js';
     import { OpenToken } from '${library}/open-token.js';
     import { sweep } from '${library}/sweeper.js';
-    import { rootTemplate, named, rootLabel, VERSION_IN_USE } from '${library}/key-templates.js';
+    import { rootTemplate, named, rootLabel, versionInUse } from '${library}/key-templates.js';
     import { TokenCustody } from '${library}/token-custody.js';
     const cryptoki = new Cryptoki(process.env.KEYWARD_HSM_MODULE);
     cryptoki.initialise();
@@ -84,7 +84,7 @@ describe('a token', () => {
     const lengths = onToken(
       token,
       `
-      const { id, ...template } = { ...VERSION_IN_USE, valueLen: 32, id: undefined };
+      const { id, ...template } = { ...versionInUse('AES_256'), valueLen: 32, id: undefined };
       const key = cryptoki.generateKey(token.holder, 'aes', template);
       const [iv, aad] = [Buffer.alloc(12), Buffer.from('aad')];
       const seal = () => token.operate((session) => Buffer.from(cryptoki.seal(session, key, iv, aad, Buffer.from('x'))));

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isAlive } from './spawn.js';
+import { isAlive, sleep } from './spawn.js';
 import { SupervisedProcess } from './supervised-process.js';
 
 const SERVER = `
@@ -58,7 +58,8 @@ describe('a supervised process', () => {
     supervised = supervise(SERVER);
     await supervised.start();
     expect(supervised.pid).not.toBe(orphan);
-    expect(isAlive(orphan ?? 0)).toBe(false);
+    // The signal is sent; how long a busy machine takes to carry it out is its own affair.
+    while (isAlive(orphan ?? 0)) await sleep(10);
   });
 
   it('is not started again when it says that this would do harm', async () => {

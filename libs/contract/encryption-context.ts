@@ -3,8 +3,8 @@ import { plainMap } from './plain-map.js';
 
 /** Canonical bytes, all pairs together (kms-semantics: 8192 bytes, not characters). */
 export const MAX_CONTEXT_BYTES = 8192;
-/** One digest a pair goes into the record, which has 8 KiB. */
-export const MAX_CONTEXT_PAIRS = 256;
+/** One digest a pair goes into the record: the longest must still be one (core/record.spec.ts). */
+export const MAX_CONTEXT_PAIRS = 240;
 
 const RESERVED_PREFIXES = ['keyward:', 'aws-crypto-'];
 

@@ -39,6 +39,7 @@ describe('fields', () => {
     const address = { street: 'Straße 1', floors: [1, 2, null] };
     const sealed = await fields.of(scope).encryptJson(address);
     expect(await freshly().of(scope).decryptJson(sealed)).toEqual(address);
+    await expect(fields.of(scope).encryptJson(undefined)).rejects.toThrow(InvalidCall);
     await expect(
       fields
         .of(scope)

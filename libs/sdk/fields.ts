@@ -1,5 +1,5 @@
 import { boundContext, type EncryptionContext, LONGEST_DATA_KEY_LEASE_MS } from '#contract';
-import { DecryptFailed, errorOf } from './errors.js';
+import { DecryptFailed, errorOf, InvalidCall } from './errors.js';
 import { type FieldForm, keyVersionOf, notAField, type ParsedField, parseField } from './field-format.js';
 import { FieldKey } from './field-key.js';
 import { DEFAULT_FIELD_LIMITS, FieldKeys, type FieldLimits } from './field-keys.js';
@@ -107,9 +107,11 @@ export class BoundFields {
     );
   }
 
-  /** Whatever JSON can say. */
+  /** Whatever JSON can say. @throws InvalidCall for what it cannot, such as `undefined` */
   async encryptJson(value: unknown): Promise<Uint8Array> {
-    const plaintext = Buffer.from(JSON.stringify(value));
+    const json = JSON.stringify(value) as string | undefined;
+    if (json === undefined) throw new InvalidCall('JSON cannot say this value.', { code: 'invalid-request' });
+    const plaintext = Buffer.from(json);
     return await this.encrypt(plaintext).finally(() => plaintext.fill(0));
   }
 

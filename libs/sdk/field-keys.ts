@@ -26,9 +26,8 @@ interface Held {
  */
 export class FieldKeys {
   readonly #held = new Map<string, Held>();
-  readonly #fetching = new Map<string, Promise<Held>>();
-  /** Moves with every wipe: what was asked for before it is wiped when it comes, and who waits for it asks again. */
-  #wipes = 0;
+  /** What a wipe takes out of here is wiped when it comes, and who waits for it asks again. */
+  readonly #fetching = new Map<string, { readonly tenant: string; readonly loading: Promise<Held> }>();
   #sweep: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -50,17 +49,16 @@ export class FieldKeys {
   /** Fetched once, for everybody who waits for this name. */
   async fetch(name: string, tenant: string, bytes: number, load: () => Promise<FieldKey>): Promise<FieldKey> {
     this.#requireOpen();
-    const loading = this.#fetching.get(name) ?? this.#load(name, tenant, load);
-    const held = await loading;
+    const held = await (this.#fetching.get(name)?.loading ?? this.#load(name, tenant, load));
     this.#requireOpen();
     return spend(held, bytes);
   }
 
   /** Of one tenant, or of all. */
   wipe(tenant?: string): void {
-    this.#wipes++;
-    this.#fetching.clear();
-    for (const [name, held] of this.#held) if (tenant === undefined || held.tenant === tenant) this.#remove(name);
+    const isMeant = (one: { readonly tenant: string }) => tenant === undefined || one.tenant === tenant;
+    for (const [name, fetching] of this.#fetching) if (isMeant(fetching)) this.#fetching.delete(name);
+    for (const [name, held] of this.#held) if (isMeant(held)) this.#remove(name);
   }
 
   /** Wipes, and holds none ever again. */
@@ -71,18 +69,17 @@ export class FieldKeys {
   }
 
   #load(name: string, tenant: string, load: () => Promise<FieldKey>): Promise<Held> {
-    const wipes = this.#wipes;
     // The time of a key begins before it was asked for.
     const until = Date.now() + this.limits.maxAgeMs;
-    const loading = load().then((key) => {
+    const loading: Promise<Held> = load().then((key) => {
       const held = { tenant, key, until, fieldsLeft: this.limits.maxFields, bytesLeft: this.limits.maxBytes };
-      if (wipes === this.#wipes) this.#keep(name, held);
+      if (this.#fetching.get(name)?.loading === loading) this.#keep(name, held);
       else key.wipe();
       return held;
     });
-    this.#fetching.set(name, loading);
+    this.#fetching.set(name, { tenant, loading });
     const done = () => {
-      if (this.#fetching.get(name) === loading) this.#fetching.delete(name);
+      if (this.#fetching.get(name)?.loading === loading) this.#fetching.delete(name);
     };
     loading.then(done, done);
     return loading;

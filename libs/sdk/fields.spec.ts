@@ -140,6 +140,15 @@ describe('fields', () => {
     expect(fake.count('data-keys')).toBe(2);
   });
 
+  it('keep a data key that is on its way when another tenant is wiped', async () => {
+    const ibans = fields.of(scope);
+    const sealing = ibans.encrypt(bytes('x'));
+    fields.wipe('globex');
+    await sealing;
+    await ibans.encrypt(bytes('x'));
+    expect(fake.count('data-keys')).toBe(1);
+  });
+
   it('leave no data key behind that comes when it is not wanted any more, or that cannot be stored', async () => {
     const wiped = jest.spyOn(FieldKey.prototype, 'wipe');
     const closing = freshly();

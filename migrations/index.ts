@@ -19,6 +19,7 @@ import { KeyLife } from './0030-key-life.js';
 import { KeyVersions } from './0031-key-versions.js';
 import { Macs } from './0032-macs.js';
 import { Capabilities } from './0033-capabilities.js';
+import { ReEncryption } from './0034-re-encryption.js';
 import { EpochsOf } from './0040-epochs-of.js';
 
 /** In order. A published one is never edited; the next one is added below. */
@@ -44,5 +45,6 @@ export const MIGRATIONS = [
   KeyVersions,
   Macs,
   Capabilities,
+  ReEncryption,
   EpochsOf,
 ];

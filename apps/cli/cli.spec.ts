@@ -185,6 +185,23 @@ describe('what a command sends', () => {
     expect(out).toMatch(/^SoftHSM 2.6 \(SOFTWARE_TOKEN\)\n[^]*HMAC_256 .* yes[^]*HMAC_512 .* no +CKR_X/);
   });
 
+  it('moves a ciphertext to another key', async () => {
+    answers = [{ status: 200, body: { keyId: KEY, keyVersionId: VERSION, ciphertext: 'AQI=' } }];
+    const line = ['re-encrypt', '--to-key', 'alias/archive', '--from-context', 'a=b', '--to-context', 'c=d'];
+    expect(await keyward(line, { stdin: 'AQID' })).toMatchObject({ exit: 0, out: 'AQI=\n' });
+    expect(asked.map(({ path, body }) => [path, JSON.parse(body)])).toEqual([
+      [
+        '/v1/tenants/acme/re-encrypt',
+        {
+          ciphertext: 'AQID',
+          sourceEncryptionContext: { a: 'b' },
+          destinationKeyId: 'alias/archive',
+          destinationEncryptionContext: { c: 'd' },
+        },
+      ],
+    ]);
+  });
+
   it('makes and checks MACs, and ends with 6 for one that is none', async () => {
     const used = { keyId: KEY, keyVersionId: VERSION };
     answers = [

@@ -16,10 +16,12 @@ import {
   MAX_BATCH_BYTES,
   type GenerateMacRequest,
   generateMacRequest,
+  type ReEncryptRequest,
+  reEncryptRequest,
   type VerifyMacRequest,
   verifyMacRequest,
 } from '#contract';
-import { type Call, Pipeline } from '#core';
+import { type Call, Pipeline, reEncrypt } from '#core';
 import { Calling, itemsOf, Operation } from '#http';
 
 const BATCH = { batch: true, bodyLimit: MAX_BATCH_BYTES } as const;
@@ -69,6 +71,12 @@ export class DataOperationsController {
   @Operation('GenerateDataKeyWithoutPlaintext')
   generateWithoutPlaintext(@Calling() call: Call, @Body({ schema: generateDataKeyRequest }) body: GenerateDataKeyRequest) {
     return this.pipeline.run('GenerateDataKeyWithoutPlaintext', call, body);
+  }
+
+  @Post('re-encrypt')
+  @Operation('ReEncryptTo')
+  reEncrypt(@Calling() call: Call, @Body({ schema: reEncryptRequest }) body: ReEncryptRequest) {
+    return reEncrypt(this.pipeline, call, body);
   }
 
   @Post('mac')

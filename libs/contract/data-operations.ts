@@ -53,6 +53,18 @@ export const generateDataKeyRequest = z
   .meta({ id: 'GenerateDataKeyRequest' });
 export type GenerateDataKeyRequest = z.infer<typeof generateDataKeyRequest>;
 
+export const reEncryptRequest = z
+  .strictObject({
+    ciphertext: base64Bytes(50, MAX_CIPHERTEXT_BYTES).meta({ description: 'base64 of what Encrypt or GenerateDataKey answered' }),
+    sourceEncryptionContext: encryptionContext.optional(),
+    sourceKeyId: keyReference.optional().meta({ description: 'an assertion: refuse unless this key made the ciphertext' }),
+    destinationKeyId: keyReference,
+    destinationEncryptionContext: encryptionContext.optional(),
+    ...asked,
+  })
+  .meta({ id: 'ReEncryptRequest' });
+export type ReEncryptRequest = z.infer<typeof reEncryptRequest>;
+
 /** As frames carry them (frames.ts): what is base64 in JSON stands behind it as bytes. */
 export const encryptFrame = encryptRequest.omit({ plaintext: true }).extend({ plaintext: rawBytes(1, MAX_DIRECT_PLAINTEXT_BYTES) });
 export const decryptFrame = decryptRequest.omit({ ciphertext: true }).extend({ ciphertext: rawBytes(50, MAX_CIPHERTEXT_BYTES) });

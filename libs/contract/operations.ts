@@ -4,6 +4,8 @@ export const DATA_OPERATIONS = [
   'Decrypt',
   'GenerateDataKey',
   'GenerateDataKeyWithoutPlaintext',
+  'ReEncryptFrom',
+  'ReEncryptTo',
   'GenerateMac',
   'VerifyMac',
 ] as const;

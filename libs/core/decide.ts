@@ -166,6 +166,8 @@ const USAGES: Readonly<Record<DataOperation, KeyUsage>> = {
   Decrypt: 'ENCRYPT_DECRYPT',
   GenerateDataKey: 'ENCRYPT_DECRYPT',
   GenerateDataKeyWithoutPlaintext: 'ENCRYPT_DECRYPT',
+  ReEncryptFrom: 'ENCRYPT_DECRYPT',
+  ReEncryptTo: 'ENCRYPT_DECRYPT',
   GenerateMac: 'GENERATE_VERIFY_MAC',
   VerifyMac: 'GENERATE_VERIFY_MAC',
 };

@@ -37,6 +37,7 @@ export * from './ports/trail-formats.js';
 export * from './ports/writes.js';
 export * from './principal.js';
 export * from './policy-digest.js';
+export * from './re-encryption.js';
 export * from './record-cursors.js';
 export * from './rule-watch.js';
 export * from './snapshot.js';

@@ -77,6 +77,7 @@ import type {
   WhoCanEntry,
   WhoCanQuery,
 } from '#contract';
+import type { CiphertextKind } from './ciphertext.js';
 import type { Page } from './ports/reads.js';
 
 interface UsedKey {
@@ -89,6 +90,10 @@ export interface CiphertextResult extends UsedKey {
 /** The bytes are the caller's to wipe, once the response has finished. */
 export interface PlaintextResult extends UsedKey {
   readonly plaintext: Uint8Array;
+}
+/** Never on the wire: re-encryption hands it from one key to the other. */
+export interface OpenedResult extends PlaintextResult {
+  readonly kind: CiphertextKind;
 }
 export interface DataKeyResult extends CiphertextResult {
   readonly plaintext: Uint8Array;
@@ -104,6 +109,11 @@ export interface DryRunResult extends UsedKey {
   readonly dryRun: true;
 }
 
+/** `opened` is missing in a dry run only. */
+interface SealAgain extends Omit<EncryptRequest, 'plaintext'> {
+  readonly opened: Pick<OpenedResult, 'plaintext' | 'kind'> | undefined;
+}
+
 type Shape<Input, Answer> = { readonly input: Input; readonly answer: Answer };
 type OfKey<Input> = Input & { readonly keyId: KeyId };
 type OfService<Input> = Input & { readonly service: ServiceName };
@@ -114,6 +124,8 @@ export interface OperationShapes {
   Decrypt: Shape<DecryptRequest, PlaintextResult | DryRunResult>;
   GenerateDataKey: Shape<GenerateDataKeyRequest, DataKeyResult | DryRunResult>;
   GenerateDataKeyWithoutPlaintext: Shape<GenerateDataKeyRequest, CiphertextResult | DryRunResult>;
+  ReEncryptFrom: Shape<DecryptRequest, OpenedResult | DryRunResult>;
+  ReEncryptTo: Shape<SealAgain, CiphertextResult | DryRunResult>;
   GenerateMac: Shape<GenerateMacRequest, MacResult | DryRunResult>;
   VerifyMac: Shape<VerifyMacRequest, ValidityResult | DryRunResult>;
 

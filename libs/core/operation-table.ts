@@ -41,6 +41,8 @@ export const OPERATIONS = {
   Decrypt:                         row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['context', 'size']),
   GenerateDataKey:                 row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['context', 'size']),
   GenerateDataKeyWithoutPlaintext: row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['context', 'size']),
+  ReEncryptFrom:                   row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['context', 'size']),
+  ReEncryptTo:                     row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['context', 'size']),
   GenerateMac:                     row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
   VerifyMac:                       row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
   WatchRules:                      row('data',  'read',   ['service'],           NONE,                   'read',   []),

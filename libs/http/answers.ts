@@ -44,7 +44,7 @@ import {
   validityAnswer,
   whoCanEntry,
 } from '#contract';
-import type { AnswerOf } from '#core';
+import { type AnswerOf, KeywardError } from '#core';
 import { z } from 'zod';
 import {
   ciphertextMembers,
@@ -99,12 +99,22 @@ const versioned = (summary: string): AnswerForm<AnswerOf<'GetPolicy'>> => ({
   version: (answer) => answer.version,
 });
 
+/** Of an operation that is a step of another one: nobody is ever answered it. */
+const inside = (summary: string): AnswerForm<unknown> => ({
+  ...gone(summary),
+  body: () => {
+    throw new KeywardError('internal', '', { reason: 'a step was to be answered' });
+  },
+});
+
 // biome-ignore format: an aligned table is read column by column
 export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Name>> } = {
   Encrypt:                         bytes('Encrypts 1 to 6144 bytes with a key that the tenant granted.', ciphertextAnswer, ciphertextMembers, encryptBatchAnswer),
   Decrypt:                         bytes('Decrypts what Encrypt or GenerateDataKey answered, under the same encryption context.', plaintextAnswer, plaintextMembers, decryptBatchAnswer),
   GenerateDataKey:                 bytes('Makes a data key: in plain text for use now, and encrypted to be stored.', dataKeyAnswer, dataKeyMembers, generateDataKeyBatchAnswer),
   GenerateDataKeyWithoutPlaintext: bytes('Makes a data key for later use: encrypted only.', ciphertextAnswer, ciphertextMembers),
+  ReEncryptFrom:                   inside('Opens what another key of the tenant is to seal: no route of its own.'),
+  ReEncryptTo:                     bytes('Encrypts under another key or context what one of the keys encrypted: it needs ReEncryptFrom there and ReEncryptTo here.', ciphertextAnswer, ciphertextMembers),
   GenerateMac:                     bytes('Makes a MAC over 1 to 4096 bytes with the hash of the key.', macAnswer, macMembers),
   VerifyMac:                       bytes('Tells whether a MAC is one of this key over these bytes.', validityAnswer, validityMembers),
   WatchRules:                      { status: 200, type: 'text/event-stream', summary: 'Streams an event whenever rules of the tenant change: wipe the data keys that you hold.', schema: undefined, body: (events) => Readable.from(events, { objectMode: false }) },

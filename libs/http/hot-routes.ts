@@ -33,6 +33,8 @@ export interface HotParts {
   readonly log: EdgeLog;
 }
 
+/** What is one call of the pipeline; re-encryption is two. */
+type HotOperation = Exclude<DataOperation, 'ReEncryptFrom' | 'ReEncryptTo'>;
 type Body<Name extends DataOperation> = z.ZodType<InputOf<Name>>;
 /** What a frame's body is after it was read; also taken from JSON, where it cannot occur. */
 const FRAMES: { readonly [Name in FramedOperation]?: Body<Name> } = { Encrypt: encryptFrame, Decrypt: decryptFrame };
@@ -40,7 +42,7 @@ const FRAMES: { readonly [Name in FramedOperation]?: Body<Name> } = { Encrypt: e
 type BatchBody<Name extends DataOperation> = z.ZodType<{ items: z.ZodSafeParseResult<InputOf<Name>>[] }>;
 
 // biome-ignore format: an aligned table is read column by column
-const BODIES: { readonly [Name in DataOperation]: readonly [Body<Name>, BatchBody<Name> | undefined] } = {
+const BODIES: { readonly [Name in HotOperation]: readonly [Body<Name>, BatchBody<Name> | undefined] } = {
   Encrypt:                         [encryptRequest,         encryptBatchRequest],
   Decrypt:                         [decryptRequest,         decryptBatchRequest],
   GenerateDataKey:                 [generateDataKeyRequest, generateDataKeyBatchRequest],
@@ -49,7 +51,7 @@ const BODIES: { readonly [Name in DataOperation]: readonly [Body<Name>, BatchBod
   VerifyMac:                       [verifyMacRequest,       undefined],
 };
 
-const isHot = (operation: OperationName | undefined): operation is DataOperation => operation !== undefined && operation in BODIES;
+const isHot = (operation: OperationName | undefined): operation is HotOperation => operation !== undefined && operation in BODIES;
 
 /**
  * The data plane's routes, declared as Nest controllers like all others, are served by a handler of their own behind the same hooks:
@@ -62,9 +64,9 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
   });
 
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- it ties the body's schema to the operation
-  function handlerOf<Operation extends DataOperation>(operation: Operation): RouteHandlerMethod {
+  function handlerOf<Operation extends HotOperation>(operation: Operation): RouteHandlerMethod {
     const [json] = BODIES[operation];
-    const frame = (FRAMES as Partial<Record<DataOperation, Body<Operation>>>)[operation];
+    const frame = (FRAMES as Partial<Record<HotOperation, Body<Operation>>>)[operation];
     return answering(async (call, body) => {
       const bytes = bytesOf(body);
       try {
@@ -76,7 +78,7 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
   }
 
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- it ties the body's schema to the operation
-  function batchHandlerOf<Operation extends DataOperation>(operation: Operation): RouteHandlerMethod {
+  function batchHandlerOf<Operation extends HotOperation>(operation: Operation): RouteHandlerMethod {
     const [, schema] = BODIES[operation];
     if (schema === undefined) throw new Error(`${operation} takes no batches.`);
     return answering(async (call, body, requestId) => {
@@ -87,7 +89,7 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
   }
 
   /** Every item counts as a call; and the batches of one tenant wait for each other, so that all tenants' calls go on. */
-  async function inTurn<Operation extends DataOperation>(operation: Operation, call: Call, items: BatchItem<Operation>[]) {
+  async function inTurn<Operation extends HotOperation>(operation: Operation, call: Call, items: BatchItem<Operation>[]) {
     const retryAfterSeconds = await limits.wait('use', call.principal.credentialId, items.length - 1);
     if (retryAfterSeconds !== undefined) throw new KeywardError('too-many-requests', '', { retryAfterSeconds });
     const end = await limits.batches.take(call.tenant);

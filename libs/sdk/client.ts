@@ -44,6 +44,15 @@ export interface DecryptCall extends OfTenant {
   /** An assertion: refuse unless this key made the ciphertext. */
   readonly keyId?: string | undefined;
 }
+/** From one key, or context, to another of the same tenant: the plaintext stays with Keyward. */
+export interface ReEncryptCall extends Omit<OfTenant, 'context'> {
+  readonly ciphertext: Uint8Array;
+  readonly sourceContext?: EncryptionContext | undefined;
+  /** An assertion: refuse unless this key made the ciphertext. */
+  readonly sourceKeyId?: string | undefined;
+  readonly destinationKeyId: string;
+  readonly destinationContext?: EncryptionContext | undefined;
+}
 /** 32 bytes unless told otherwise; `numberOfBytes` 1 to 1024, instead of `keySpec`. */
 export interface DataKeyCall extends OfTenant {
   readonly keyId: string;
@@ -89,6 +98,7 @@ export interface DryRunCalls {
   readonly decrypt: DecryptCall;
   readonly generateDataKey: DataKeyCall;
   readonly generateDataKeyWithoutPlaintext: DataKeyCall;
+  readonly reEncrypt: ReEncryptCall;
   readonly generateMac: MacCall;
   readonly verifyMac: VerifyMacCall;
 }
@@ -171,6 +181,11 @@ export class KeywardClient {
       plaintext: soundDataKey(plaintext, lengthOf(items[index]!), provenance),
       ...provenance,
     }));
+  }
+
+  /** The same plaintext under another key or context; what was a data key's ciphertext is one again. */
+  async reEncrypt(call: ReEncryptCall): Promise<Ciphertext> {
+    return ciphertextFrom(await this.#call(call.tenant, PATHS.reEncrypt, BODIES.reEncrypt(call)));
   }
 
   /** HMAC with the hash of the key: `HMAC_256`, `HMAC_384` or `HMAC_512`. `message` is 1 to 4096 bytes. */
@@ -261,6 +276,7 @@ const PATHS = {
   decrypt: 'decrypt',
   generateDataKey: 'data-keys',
   generateDataKeyWithoutPlaintext: 'data-keys/without-plaintext',
+  reEncrypt: 're-encrypt',
   generateMac: 'mac',
   verifyMac: 'mac/verify',
 } as const satisfies Record<keyof DryRunCalls, string>;
@@ -275,6 +291,13 @@ const BODIES: { readonly [Name in keyof DryRunCalls]: (call: DryRunCalls[Name], 
     jsonBody({ ciphertext: Buffer.from(ciphertext).toString('base64'), ...askedFor(call, dryRun) }),
   generateDataKey: dataKeyBody,
   generateDataKeyWithoutPlaintext: dataKeyBody,
+  reEncrypt: ({ ciphertext, sourceContext, sourceKeyId, destinationKeyId, destinationContext, justification }, dryRun) =>
+    jsonBody({
+      ciphertext: toBase64(ciphertext),
+      ...{ sourceEncryptionContext: sourceContext, sourceKeyId },
+      ...{ destinationKeyId, destinationEncryptionContext: destinationContext },
+      ...{ justification, dryRun },
+    }),
   generateMac: ({ keyId, message, justification }, dryRun) => jsonBody({ keyId, message: toBase64(message), justification, dryRun }),
   verifyMac: ({ keyId, keyVersionId, message, mac, justification }, dryRun) =>
     jsonBody({ keyId, keyVersionId, message: toBase64(message), mac: toBase64(mac), justification, dryRun }),

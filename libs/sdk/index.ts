@@ -18,6 +18,7 @@ export {
   type MacCall,
   type Plaintext,
   type Validity,
+  type ReEncryptCall,
   type VerifyMacCall,
 } from './client.js';
 export {

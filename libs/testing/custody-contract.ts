@@ -126,6 +126,14 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       expect(Buffer.from(opened)).toEqual(PLAINTEXT);
     });
 
+    it('opens and seals for re-encryption, each under its own permit', async () => {
+      const opened = await under.data.decrypt(permitFor('ReEncryptFrom', version), version, await seal());
+      const sealed = await under.data.encrypt(permitFor('ReEncryptTo', version), version, opened);
+      expect(Buffer.from(await under.data.decrypt(permitFor('Decrypt', version), version, sealed))).toEqual(PLAINTEXT);
+      const swapped = permitFor<OperationName>('ReEncryptTo', version) as Permit<'ReEncryptFrom'>;
+      await expect(under.data.decrypt(swapped, version, sealed)).rejects.toThrow(PermitMisused);
+    });
+
     it('seals with a 12-byte IV that is new each time, and a 16-byte tag', async () => {
       const [one, other] = [await seal(), await seal()];
       expect([one.iv.length, one.ciphertext.length]).toEqual([12, PLAINTEXT.length + 16]);

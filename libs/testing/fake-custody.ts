@@ -93,15 +93,15 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
     return rows.map((row) => timingSafeEqual(row.mac, this.#ruleMac(row)));
   }
 
-  async encrypt(permit: Permit<'Encrypt'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed> {
-    const aad = spend(permit, 'Encrypt', version);
+  async encrypt(permit: Permit<'Encrypt' | 'ReEncryptTo'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed> {
+    const aad = spend(permit, ['Encrypt', 'ReEncryptTo'], version);
     this.#reach('encrypt');
     requireLength(plaintext.length, 6144);
     return this.#seal(version, aad, plaintext);
   }
 
-  async decrypt(permit: Permit<'Decrypt'>, version: WrappedKeyVersion, sealed: Sealed): Promise<Uint8Array> {
-    const aad = spend(permit, 'Decrypt', version);
+  async decrypt(permit: Permit<'Decrypt' | 'ReEncryptFrom'>, version: WrappedKeyVersion, sealed: Sealed): Promise<Uint8Array> {
+    const aad = spend(permit, ['Decrypt', 'ReEncryptFrom'], version);
     this.#reach('decrypt');
     const key = this.#keyOf(version);
     const decipher = createDecipheriv(cipherOf(version), key, sealed.iv);
@@ -116,7 +116,7 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
   }
 
   async generateDataKey(permit: Permit<'GenerateDataKey'>, version: WrappedKeyVersion, length: number): Promise<GeneratedDataKey> {
-    const aad = spend(permit, 'GenerateDataKey', version);
+    const aad = spend(permit, ['GenerateDataKey'], version);
     this.#reach('generateDataKey');
     requireLength(length, 1024);
     const plaintext = randomBytes(length);
@@ -128,7 +128,7 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
     version: WrappedKeyVersion,
     length: number,
   ): Promise<Sealed> {
-    const aad = spend(permit, 'GenerateDataKeyWithoutPlaintext', version);
+    const aad = spend(permit, ['GenerateDataKeyWithoutPlaintext'], version);
     this.#reach('generateDataKeyWithoutPlaintext');
     requireLength(length, 1024);
     return this.#seal(version, aad, randomBytes(length));
@@ -240,10 +240,16 @@ function cipherOf({ spec, usage }: WrappedKeyVersion) {
   return spec === 'AES_128' ? 'aes-128-gcm' : 'aes-256-gcm';
 }
 
-function spend<Operation extends OperationName>(permit: Permit<Operation>, operation: Operation, version: WrappedKeyVersion): Uint8Array {
-  permit.spend({ operation, tenant: version.tenant, versionId: version.versionId });
-  if (permit.aad === undefined || permit.aad.length === 0) throw new PermitMisused(`A permit for ${operation} without additional data.`);
-  return permit.aad;
+function spend<Operation extends OperationName>(
+  permit: Permit<Operation>,
+  allowed: readonly Operation[],
+  { tenant, versionId }: WrappedKeyVersion,
+): Uint8Array {
+  const { operation, aad } = permit;
+  if (!allowed.includes(operation)) throw new PermitMisused(`A permit for ${operation} was used for something else.`);
+  permit.spend({ operation, tenant, versionId });
+  if (aad === undefined || aad.length === 0) throw new PermitMisused(`A permit for ${operation} without additional data.`);
+  return aad;
 }
 
 function requireLength(length: number, max: number): void {

@@ -10,6 +10,7 @@ import {
   type KeyState,
   PLATFORM,
   type RecordBody,
+  type ReEncryptRequest,
   type Role,
   type TenantId,
 } from '#contract';
@@ -24,6 +25,7 @@ import {
   KeywardError,
   newCredentialId,
   Pipeline,
+  reEncrypt,
   Snapshots,
   systemClock,
   type Trail,
@@ -117,6 +119,11 @@ export class KeyWorld {
   /** As the service billing. */
   async service<Operation extends DataOperation>(operation: Operation, input: InputOf<Operation>): Promise<AnswerOf<Operation>> {
     return (await this.uses.run(operation, this.#call('service', ACME, PLATFORM, 'billing'), input)).answer;
+  }
+
+  /** As the service billing. */
+  async reEncrypt(request: ReEncryptRequest): Promise<AnswerOf<'ReEncryptTo'>> {
+    return (await reEncrypt(this.uses, this.#call('service', ACME, PLATFORM, 'billing'), request)).answer;
   }
 
   async create(input: Partial<InputOf<'CreateKey'>> = {}, tenant: TenantId = ACME): Promise<KeyDescription> {

@@ -130,6 +130,7 @@ describe('every route of every plane', () => {
     Decrypt: { ciphertext: Buffer.alloc(60).toString('base64') },
     GenerateDataKey: { keyId: 'alias/invoices' },
     GenerateDataKeyWithoutPlaintext: { keyId: 'alias/invoices' },
+    ReEncryptTo: { ciphertext: Buffer.alloc(60).toString('base64'), destinationKeyId: 'alias/invoices' },
     GenerateMac: { keyId: 'alias/invoices', message: 'AA==' },
     VerifyMac: { keyId: 'alias/invoices', message: 'AA==', mac: 'AA==' },
   };

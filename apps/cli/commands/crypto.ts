@@ -9,6 +9,14 @@ interface CryptoOptions extends Asking {
   readonly context: Readonly<Record<string, string>>;
 }
 
+interface MoveOptions extends Asking {
+  readonly in: string;
+  readonly toKey: string;
+  readonly fromKey?: string;
+  readonly fromContext: Readonly<Record<string, string>>;
+  readonly toContext: Readonly<Record<string, string>>;
+}
+
 const ALLOWED = 'It would be allowed.';
 
 /** For services: small values, encrypted by the HSM itself. */
@@ -50,5 +58,27 @@ export function cryptoCommands(program: Command, open: OpenSession): void {
       const { plaintext, ...used } = await session.client().decrypt(call);
       if (session.json) session.answer({ plaintext: Buffer.from(plaintext).toString('base64'), ...used });
       else session.terminal.out.write(plaintext);
+    });
+
+  asking(program.command('re-encrypt').description('move base64 from stdin to another key or context; answers base64'))
+    .requiredOption('--to-key <key>', 'the key to move to: id or alias/name')
+    .option('--from-key <key>', 'refuse unless this key made it')
+    .addOption(contextOption('from-context'))
+    .addOption(contextOption('to-context'))
+    .option('--in <file>', 'read this file instead of stdin', '-')
+    .addHelpText(
+      'after',
+      '\nExample:\n  keyward re-encrypt --tenant acme --to-key alias/archive --from-context purpose=invoice < iban.kw\n',
+    )
+    .action(async (options: MoveOptions, command: Command) => {
+      const session = open(command);
+      const ciphertext = fromBase64((await bytesFrom(session.terminal, options.in)).toString('utf8'));
+      const { toKey: destinationKeyId, fromKey: sourceKeyId, toContext, fromContext, justification } = options;
+      const contexts = { sourceContext: fromContext, destinationContext: toContext };
+      const call = { tenant: session.tenant, ciphertext, sourceKeyId, destinationKeyId, ...contexts, justification };
+      if (options.dryRun) return session.answer(await session.client().dryRun('reEncrypt', call), ALLOWED);
+      const { ciphertext: moved, ...used } = await session.client().reEncrypt(call);
+      const base64 = Buffer.from(moved).toString('base64');
+      session.answer({ ciphertext: base64, ...used }, base64);
     });
 }

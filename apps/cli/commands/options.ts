@@ -19,8 +19,8 @@ export function pair(text: string): readonly [name: string, value: string] {
 }
 
 /** `--context name=value`, as often as there are pairs; the same name twice is refused. */
-export const contextOption = () =>
-  new Option('--context <name=value>', 'a pair of the encryption context; may be repeated').default({}).argParser(addPair);
+export const contextOption = (flag = 'context') =>
+  new Option(`--${flag} <name=value>`, 'a pair of the encryption context; may be repeated').default({}).argParser(addPair);
 
 function addPair(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
   const [name, value] = pair(text);

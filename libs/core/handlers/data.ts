@@ -2,7 +2,8 @@ import type { DataOperation, EncryptRequest, GenerateDataKeyRequest, GenerateMac
 import { type CiphertextKind, frameCiphertext, parseCiphertext } from '../ciphertext.js';
 import { type Decided, decideUse, type Wish } from '../decide.js';
 import { contextOf } from '../encryption-context.js';
-import { asFailure, DecryptFailed } from '../errors.js';
+import { asFailure, DecryptFailed, InvalidRequest } from '../errors.js';
+import type { OpenedResult } from '../operation-shapes.js';
 import type { Handlers, Step } from '../pipeline.js';
 import type { Custody, Sealed } from '../ports/custody.js';
 import { type RecordDetails, sizeBucket } from '../record.js';
@@ -12,7 +13,7 @@ type Allowed<Operation extends DataOperation> = Extract<Awaited<ReturnType<typeo
   readonly permit: ReturnType<Step<Operation>['permit']>;
 };
 
-/** The four calls of the ISV's backends. Each says what it wants, is decided, and only then receives a permit. */
+/** The calls of the ISV's backends. Each says what it wants, is decided, and only then receives a permit. */
 export function dataHandlers(custody: Custody): Handlers<DataOperation> {
   return {
     Encrypt: (step) =>
@@ -21,22 +22,7 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
         return { answer: { ...used(key, version), ciphertext: framed(version.headers.direct, sealed) } };
       }),
 
-    Decrypt: (step) => {
-      const { kind, header, versionId, iv, sealed } = parseCiphertext(step.input.ciphertext);
-      const wish = {
-        lookup: { versionId },
-        context: contextOf(step.input.encryptionContext),
-        justification: step.input.justification,
-        assertedKey: step.input.keyId,
-        size: sizeBucket(sealed.length - 16),
-      };
-      return using(step, wish, kind, async ({ permit, key, version }) => {
-        // The AAD has the version's own header: one that names another algorithm would not be noticed.
-        if (!Buffer.from(header).equals(version.headers[kind])) throw new DecryptFailed('another-algorithm');
-        const plaintext = await custody.decrypt(permit, version, { iv, ciphertext: sealed });
-        return { answer: { ...used(key, version), plaintext }, secret: plaintext };
-      });
-    },
+    Decrypt: (step) => opening(custody, step),
 
     GenerateDataKey: (step) =>
       using(step, wishToSeal(step.input), 'dataKey', async ({ permit, key, version }) => {
@@ -53,6 +39,19 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
         return { answer: { ...used(key, version), ciphertext: framed(version.headers.dataKey, made) } };
       }),
 
+    ReEncryptFrom: (step) => opening(custody, step),
+
+    /** What was a data key's ciphertext is one again. */
+    ReEncryptTo: (step) => {
+      const { opened } = step.input;
+      const kind = opened?.kind ?? 'direct';
+      return using(step, wishToSeal(step.input, opened && sizeBucket(opened.plaintext.length)), kind, async ({ permit, key, version }) => {
+        if (opened === undefined) throw new InvalidRequest([{ field: 'ciphertext', message: 'is missing' }]);
+        const sealed = await custody.encrypt(permit, version, opened.plaintext);
+        return { answer: { ...used(key, version), ciphertext: framed(version.headers[kind], sealed) } };
+      });
+    },
+
     GenerateMac: (step) =>
       using(step, wishToProve(step.input), 'none', async ({ permit, key, version }) => ({
         answer: { ...used(key, version), mac: await custody.generateMac(permit, version, step.input.message) },
@@ -63,6 +62,24 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
         answer: { ...used(key, version), valid: await custody.verifyMac(permit, version, step.input.message, step.input.mac) },
       })),
   };
+}
+
+/** The key version is the one that the ciphertext names. */
+function opening(custody: Custody, step: Step<'Decrypt'> | Step<'ReEncryptFrom'>) {
+  const { kind, header, versionId, iv, sealed } = parseCiphertext(step.input.ciphertext);
+  const wish = {
+    lookup: { versionId },
+    context: contextOf(step.input.encryptionContext),
+    justification: step.input.justification,
+    assertedKey: step.input.keyId,
+    size: sizeBucket(sealed.length - 16),
+  };
+  return using<'Decrypt' | 'ReEncryptFrom', OpenedResult>(step, wish, kind, async ({ permit, key, version }) => {
+    // The AAD has the version's own header: one that names another algorithm would not be noticed.
+    if (!Buffer.from(header).equals(version.headers[kind])) throw new DecryptFailed('another-algorithm');
+    const plaintext = await custody.decrypt(permit, version, { iv, ciphertext: sealed });
+    return { answer: { ...used(key, version), plaintext, kind }, secret: plaintext };
+  });
 }
 
 /**
@@ -108,7 +125,7 @@ function askedIn({ dryRun, justification }: { dryRun?: boolean | undefined; just
   return { asked: { ...(dryRun === true && { dryRun }), ...(justification && { justification }) } };
 }
 
-const wishToSeal = (input: EncryptRequest | GenerateDataKeyRequest, size?: string): Wish => ({
+const wishToSeal = (input: Omit<EncryptRequest, 'plaintext'> | GenerateDataKeyRequest, size?: string): Wish => ({
   lookup: { reference: input.keyId },
   context: contextOf(input.encryptionContext),
   justification: input.justification,

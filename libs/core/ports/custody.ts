@@ -113,8 +113,8 @@ export interface Custody {
   /** The tenant's, found or created by label, so that onboarding may be repeated after a crash. */
   createLogKey(permit: Permit<'OnboardTenant'>, logId: string): Promise<LogKey>;
   createKeyVersion(permit: Permit<'CreateKey' | 'CreateKeyVersion'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion>;
-  encrypt(permit: Permit<'Encrypt'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed>;
-  decrypt(permit: Permit<'Decrypt'>, version: WrappedKeyVersion, sealed: Sealed): Promise<Uint8Array>;
+  encrypt(permit: Permit<'Encrypt' | 'ReEncryptTo'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed>;
+  decrypt(permit: Permit<'Decrypt' | 'ReEncryptFrom'>, version: WrappedKeyVersion, sealed: Sealed): Promise<Uint8Array>;
   generateDataKey(permit: Permit<'GenerateDataKey'>, version: WrappedKeyVersion, length: number): Promise<GeneratedDataKey>;
   generateDataKeyWithoutPlaintext(
     permit: Permit<'GenerateDataKeyWithoutPlaintext'>,

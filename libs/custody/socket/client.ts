@@ -99,19 +99,19 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner {
     return this.#call(OPERATION.checkBindings, '', asked, readTruthsOf(rows.length));
   }
 
-  async encrypt(permit: Permit<'Encrypt'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed> {
-    const aad = spend(permit, 'Encrypt', version);
+  async encrypt(permit: Permit<'Encrypt' | 'ReEncryptTo'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed> {
+    const aad = spend(permit, ['Encrypt', 'ReEncryptTo'], version);
     return this.#call(OPERATION.encrypt, version.tenant, [encodeRow(version), aad, plaintext], readSealed, version.versionId);
   }
 
-  async decrypt(permit: Permit<'Decrypt'>, version: WrappedKeyVersion, sealed: Sealed): Promise<Uint8Array> {
-    const aad = spend(permit, 'Decrypt', version);
+  async decrypt(permit: Permit<'Decrypt' | 'ReEncryptFrom'>, version: WrappedKeyVersion, sealed: Sealed): Promise<Uint8Array> {
+    const aad = spend(permit, ['Decrypt', 'ReEncryptFrom'], version);
     const args = [encodeRow(version), aad, sealed.iv, sealed.ciphertext];
     return this.#call(OPERATION.decrypt, version.tenant, args, readBytes, version.versionId);
   }
 
   async generateDataKey(permit: Permit<'GenerateDataKey'>, version: WrappedKeyVersion, length: number): Promise<GeneratedDataKey> {
-    const aad = spend(permit, 'GenerateDataKey', version);
+    const aad = spend(permit, ['GenerateDataKey'], version);
     return this.#call(
       OPERATION.generateDataKey,
       version.tenant,
@@ -126,7 +126,7 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner {
     version: WrappedKeyVersion,
     length: number,
   ): Promise<Sealed> {
-    const aad = spend(permit, 'GenerateDataKeyWithoutPlaintext', version);
+    const aad = spend(permit, ['GenerateDataKeyWithoutPlaintext'], version);
     const args = [encodeRow(version), aad, length];
     return this.#call(OPERATION.generateDataKeyWithoutPlaintext, version.tenant, args, readSealed, version.versionId);
   }
@@ -219,8 +219,14 @@ function spendWithoutAad(permit: Permit<'GenerateMac'> | Permit<'VerifyMac'>, { 
 }
 
 /** Spends a permit for this key version, and answers the additional data that was decided on. */
-function spend<Operation extends OperationName>(permit: Permit<Operation>, operation: Operation, version: WrappedKeyVersion): Uint8Array {
-  permit.spend({ operation, tenant: version.tenant, versionId: version.versionId });
-  if (permit.aad === undefined || permit.aad.length === 0) throw new PermitMisused(`A permit for ${operation} without additional data.`);
-  return permit.aad;
+function spend<Operation extends OperationName>(
+  permit: Permit<Operation>,
+  allowed: readonly Operation[],
+  { tenant, versionId }: WrappedKeyVersion,
+): Uint8Array {
+  const { operation, aad } = permit;
+  if (!allowed.includes(operation)) throw new PermitMisused(`A permit for ${operation} was used for something else.`);
+  permit.spend({ operation, tenant, versionId });
+  if (aad === undefined || aad.length === 0) throw new PermitMisused(`A permit for ${operation} without additional data.`);
+  return aad;
 }

@@ -13,8 +13,8 @@ interface RuleText {
   limits?: Limits | undefined;
 }
 
-const READ = ['Decrypt', 'VerifyMac'];
-const WRITE = ['Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'GenerateMac'];
+const READ = ['Decrypt', 'ReEncryptFrom', 'VerifyMac'];
+const WRITE = ['Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'ReEncryptTo', 'GenerateMac'];
 
 /** undefined: unknown. */
 const JUDGES: { [Name in ConditionName]: (asked: NonNullable<Conditions[Name]>, request: GrantRequest) => boolean | undefined } = {

@@ -36,4 +36,5 @@ export { DEFAULT_FIELD_LIMITS, type FieldLimits } from './field-keys.js';
 export { type BoundFields, type EncryptedDataKeys, Fields, type FieldScope, type FieldsOptions } from './fields.js';
 export { type DataKeySource, KEYWARD_PROVIDER, KeywardKeyring, type KeyringScope } from './keyring.js';
 export { type HoldsDataKeys, type ListenerOptions, RuleListener } from './rule-listener.js';
+export { nodeSha256 } from './node-sha256.js';
 export { DEFAULT_PATIENCE, type Patience } from './retries.js';

@@ -19,9 +19,16 @@ export class RecordRefused extends Error {
  * Reads a stored record as strictly as a verifier must: UTF-8, one JSON object, spelt exactly as JSON.stringify spells it, schema v1.
  * @throws RecordRefused
  */
-export function parseRecord(bytes: Uint8Array): TrailRecord {
+export const parseRecord = (bytes: Uint8Array): TrailRecord => parseRecordText(recordText(bytes));
+
+/** The text of at most 8,192 bytes. @throws RecordRefused */
+export function recordText(bytes: Uint8Array): string {
   if (bytes.length > MAX_RECORD_BYTES) throw new RecordRefused('too-long', `It has more than ${MAX_RECORD_BYTES} bytes.`);
-  const text = textOf(bytes);
+  return textOf(bytes);
+}
+
+/** The record that is spelt so. @throws RecordRefused */
+export function parseRecordText(text: string): TrailRecord {
   const value = jsonOf(text);
   // The last of two equal names would win for one reader and the first for another; with one spelling there can be no second name.
   if (JSON.stringify(value) !== text)

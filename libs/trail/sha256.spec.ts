@@ -1,9 +1,15 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import fc from 'fast-check';
 import { hex, utf8 } from './octets.js';
-import { sha256 } from './sha256.js';
+import { type Sha256, sha256 } from './sha256.js';
+import { leafHash, leafHasher } from './tree-hash.js';
 
-describe('sha256', () => {
+const IMPLEMENTATIONS: readonly (readonly [whose: string, Sha256])[] = [
+  ['our own', sha256],
+  ["the platform's", (bytes) => hash('sha256', bytes, 'buffer')],
+];
+
+describe.each(IMPLEMENTATIONS)('%s SHA-256', (_, sha256: Sha256) => {
   // FIPS 180-4's examples.
   it.each([
     ['', 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'],
@@ -14,6 +20,20 @@ describe('sha256', () => {
     expect(hex(sha256(utf8(text)))).toBe(want);
   });
 
+  it('hashes leaves as the library does, whatever length follows whatever', () => {
+    const hashOf = leafHasher(sha256);
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40_000, size: 'max' }), (bytes) => expect(hex(hashOf(bytes))).toBe(hex(leafHash(bytes)))),
+      { numRuns: 40 },
+    );
+    for (const length of [16_383, 16_384, 0]) {
+      const bytes = new Uint8Array(length).fill(7);
+      expect(hex(hashOf(bytes))).toBe(hex(leafHash(bytes)));
+    }
+  });
+});
+
+describe('our own SHA-256', () => {
   it('agrees with another implementation at every length around a block', () => {
     for (let length = 0; length <= 260; length++) {
       const bytes = new Uint8Array(length).fill(length);

@@ -1,3 +1,6 @@
+/** SHA-256 (FIPS 180-4) of all bytes: 32 bytes. Synchronous, and done with the bytes when it answers. */
+export type Sha256 = (bytes: Uint8Array) => Uint8Array;
+
 /**
  * SHA-256 (FIPS 180-4) of the concatenation of `parts`; 32 bytes. Own code, because WebCrypto's is asynchronous (a thread hop
  * a leaf) and node:crypto does not exist in a browser. Nothing secret is hashed in this library.

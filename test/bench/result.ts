@@ -2,6 +2,8 @@ export interface BenchOptions {
   /** Of each measurement; a bench makes several. */
   readonly seconds: number;
   readonly log: (line: string) => void;
+  /** Only this one of a bench that has parts. */
+  readonly part?: string | undefined;
 }
 export type Bench = (options: BenchOptions) => Promise<readonly Result[]>;
 

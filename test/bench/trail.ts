@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { demoDataDir, removeDataDir } from '#runtime';
+import { nodeSha256 } from '#sdk';
 import { type BundleEntry, verifyBundle } from '#trail';
 import { TestDatabase } from '../../libs/persistence/test-database.js';
-import { bundleOf, LOG_VKEY, sampleLog } from '../../libs/trail/test/sample-log.js';
+import { bundleOf, checkpointOver, entryAt, LOG_VKEY, type SampleLog } from '../../libs/trail/test/sample-log.js';
 import type { Bench, BenchOptions, Result } from './result.js';
 import { median, rounded } from './result.js';
 import { appendRates } from './trail-append.js';
@@ -14,13 +15,21 @@ import { queryTimes } from './trail-queries.js';
 const PAIRS = 3;
 const VERIFIED = 50_000;
 
-/** What the trail costs: appending beside plain inserts, verifying beside plain hashing, how far checkpoints are behind, how long lists take. */
+type Part = (options: BenchOptions) => Promise<readonly Result[]>;
+const PARTS: Readonly<Record<string, Part>> = {
+  append: (options) => withDatabase((database) => appendRates(database, options)),
+  queries: (options) => withDatabase(async (database) => [await queryTimes(database, options)]),
+  checkpoints: async (options) => [await checkpointDelay(options)],
+  verify: async (options) => [await verification(options)],
+};
+export const TRAIL_PARTS: readonly string[] = Object.keys(PARTS);
+
+/** What the trail costs: appending beside plain inserts, how long lists take, how far checkpoints are behind, verifying beside plain hashing. */
 export const trail: Bench = async (options) => {
-  const ofDatabase = await withDatabase(async (database) => [
-    ...(await appendRates(database, options)),
-    await queryTimes(database, options),
-  ]);
-  return [...ofDatabase, await checkpointDelay(options), await verification(options)];
+  const results: Result[] = [];
+  for (const [name, run] of Object.entries(PARTS))
+    if (options.part === undefined || options.part === name) results.push(...(await run(options)));
+  return results;
 };
 
 /** On the disk that a platform would use. */
@@ -38,12 +47,12 @@ async function withDatabase<Answer>(work: (database: TestDatabase) => Promise<An
 
 /** Of a bundle in memory; the baseline hashes each record's bytes with the platform's own SHA-256, and does nothing else. */
 async function verification({ log }: BenchOptions): Promise<Result> {
-  const sample = sampleLog(VERIFIED);
+  const sample = busyLog(VERIFIED);
   const bundle = await bundleOf(sample);
   const pairs: { ours: number; plain: number }[] = [];
   for (let pair = 0; pair < PAIRS; pair++) {
     const ours = await perSecond(async () => {
-      const report = await verifyBundle(bundle, { vkey: LOG_VKEY });
+      const report = await verifyBundle(bundle, { vkey: LOG_VKEY, sha256: nodeSha256 });
       if (report.status !== 'verified') throw new Error(report.message);
     });
     const plain = await perSecond(async () => hashAll(sample.entries));
@@ -59,6 +68,28 @@ async function verification({ log }: BenchOptions): Promise<Result> {
     records: VERIFIED,
     bytesPerRecord: rounded(bundle.length / VERIFIED, 0),
   };
+}
+
+/** As many services write it: keys, contexts, callers and requests differ. */
+function busyLog(count: number): SampleLog {
+  const id = (kind: string, n: number) =>
+    `${kind}_${n
+      .toString(32)
+      .replaceAll(/[ilou]/g, 'x')
+      .padStart(26, '0')}` as never;
+  const digest = (n: number) => createHash('sha256').update(String(n)).digest('base64url').slice(0, 22);
+  const entries = Array.from({ length: count }, (_, seq) =>
+    entryAt(seq, {
+      body: {
+        id: id('rec', seq),
+        durationUs: 300 + (seq % 977),
+        key: { id: id('key', seq % 61), versionId: id('kver', seq % 61), state: 'Enabled', aliasUsed: `alias/${seq % 61}` as never },
+        crypto: { context: [digest(seq), digest(-seq)], plaintextSize: '≤64' },
+        request: { requestId: id('req', seq), source: digest(seq % 7) },
+      },
+    }),
+  );
+  return { checkpoint: checkpointOver(entries), vkeys: [LOG_VKEY], entries };
 }
 
 async function perSecond(work: () => Promise<void>): Promise<number> {

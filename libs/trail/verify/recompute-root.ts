@@ -2,7 +2,9 @@ import type { TreeHead } from '../checkpoint.js';
 import { appendLeaf, emptyTree, rootOf } from '../frontier.js';
 import { equalBytes } from '../octets.js';
 import type { Bundle } from '../read-bundle.js';
-import { leafHash } from '../tree-hash.js';
+import { PlaceReader } from '../read-place.js';
+import { type Sha256, sha256 as ours } from '../sha256.js';
+import { leafHasher } from '../tree-hash.js';
 import { checkRecord } from './check-record.js';
 import type { RecordFault } from './report.js';
 
@@ -26,7 +28,16 @@ export interface Recomputed {
  * One pass over ALL records. Nothing is taken from a tile unchecked: verifiers that trusted tiles accepted a forged record together
  * with a forged tile (CVE-2026-56865).
  */
-export async function recomputeRoot(tiles: Bundle['tiles'], logId: string, earlier: readonly TreeHead[] = []): Promise<Recomputed> {
+export async function recomputeRoot(
+  tiles: Bundle['tiles'],
+  {
+    logId,
+    earlier = [],
+    sha256 = ours,
+  }: { readonly logId: string; readonly earlier?: readonly TreeHead[]; readonly sha256?: Sha256 | undefined },
+): Promise<Recomputed> {
+  const leafHash = leafHasher(sha256);
+  const reader = new PlaceReader();
   let [tree, stored] = [emptyTree(), emptyTree()];
   let firstDifference: number | undefined;
   let firstFault: RecordFault | undefined;
@@ -48,7 +59,7 @@ export async function recomputeRoot(tiles: Bundle['tiles'], logId: string, earli
       // While nothing differs both trees are one and the same.
       stored = firstDifference === undefined ? tree : appendLeaf(stored, storedHash);
       compareHeads();
-      const checked = checkRecord(bytes, { index, logId, after: lastAt ?? '' });
+      const checked = checkRecord(bytes, { reader, index, logId, after: lastAt ?? '' });
       if ('code' in checked) firstFault ??= checked;
       else [firstAt, lastAt] = [firstAt ?? checked.recordedAt, checked.recordedAt];
     }

@@ -87,9 +87,9 @@ export function refuseExisting(file: string): void {
 }
 
 /** On a shared host a key that others can read is theirs as well. */
-function refuseOpenFile(file: string): void {
+export function refuseOpenFile(file: string): void {
   const stat = statSync(file, { throwIfNoEntry: false });
-  if (stat === undefined) throw new UsageError(`There is no credentials file ${file}.`);
+  if (stat === undefined) throw new UsageError(`There is no file ${file}.`);
   if (process.platform !== 'win32' && (stat.mode & 0o077) !== 0)
     throw new UsageError(`${file} can be read by others; run: chmod 600 ${file}`);
 }

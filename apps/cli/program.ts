@@ -18,6 +18,7 @@ import { serviceCommands } from './commands/service.js';
 import { stopCommands } from './commands/stop.js';
 import { tenantCommands } from './commands/tenant.js';
 import { verifyCommand } from './commands/verify.js';
+import { witnessCommands } from './commands/witness.js';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.js';
 import { type OpenSession, Session } from './session.js';
 import { printable, type Terminal } from './terminal.js';
@@ -39,6 +40,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   auditCommands,
   auditReportCommands,
   verifyCommand,
+  witnessCommands,
 ];
 
 const AFTER_HELP = `

@@ -327,6 +327,10 @@ export class KeywardAdmin {
   }
   /** The whole log, read tile by tile as it is verified: for `verifyLog` of the trail library. */
   async tiledLog(tenant: string): Promise<Bundle> {
+    return tiledLog(await this.logHead(tenant), (path) => this.tile(tenant, path));
+  }
+  /** The newest checkpoint, smaller ones spread over the log, and its keys as the ISV tells them. */
+  async logHead(tenant: string): Promise<Omit<Bundle, 'tiles'>> {
     const checkpoint = await this.checkpoint(tenant);
     const { vkeys } = await this.log(tenant);
     const { items } = await this.listCheckpoints(tenant, {
@@ -334,15 +338,16 @@ export class KeywardAdmin {
       limit: 1000,
       spread: true,
     });
-    const head = { checkpoint, vkeys, checkpoints: items.map(({ note }) => note).reverse() };
-    return tiledLog(head, async (path) => {
-      try {
-        return await this.#audit.readBytes(`${at`/v1/tenants/${tenant}`}/${path}`);
-      } catch (error) {
-        if (error instanceof KeywardError && error.code === 'not-found') return undefined;
-        throw error;
-      }
-    });
+    return { checkpoint, vkeys, checkpoints: items.map(({ note }) => note).reverse() };
+  }
+  /** By its path (C2SP tlog-tiles); undefined where there is none. */
+  async tile(tenant: string, path: string): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#audit.readBytes(`${at`/v1/tenants/${tenant}`}/${path}`);
+    } catch (error) {
+      if (error instanceof KeywardError && error.code === 'not-found') return undefined;
+      throw error;
+    }
   }
   /** The tar that `keyward verify` reads, as a stream. */
   bundle(tenant: string): Promise<Readable> {

@@ -1,5 +1,7 @@
+export { type AddCheckpoint, AddCheckpointRefused, formatAddCheckpoint, parseAddCheckpoint, TLOG_SIZE_TYPE } from './add-checkpoint.js';
 export { type ByteSource, ByteReader } from './byte-reader.js';
 export { type Checkpoint, CheckpointRefused, formatCheckpointBody, logIdOf, parseCheckpoint, type TreeHead } from './checkpoint.js';
+export { cosignature, type Cosignature, cosignaturesOf, cosignedBytes, parseWitnessKey, type Quorum, witnessKey } from './cosignature.js';
 export { encodeRecord, type EncodingProblem, MAX_BODY_BYTES, MAX_RECORD_BYTES, RecordUnencodable } from './encode-record.js';
 export { extensionProof } from './extension-proof.js';
 export { appendLeaf, decodeFrontier, emptyTree, encodeFrontier, type Frontier, growTree, rootOf, type TileNode } from './frontier.js';
@@ -8,12 +10,14 @@ export { consistencyProof, inclusionProof, treeRoot } from './proofs.js';
 export { type Bundle, BundleRefused, type BundleTile, readBundle } from './read-bundle.js';
 export {
   composeNote,
+  formatNote,
   MAX_SIGNATURES,
   type Note,
   type NoteProblem,
   NoteRefused,
   type NoteSignature,
   parseNote,
+  signatureLine,
   verifyNote,
 } from './signed-note.js';
 export { type Sha256 } from './sha256.js';

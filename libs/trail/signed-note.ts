@@ -31,11 +31,17 @@ export class NoteRefused extends Error {
 
 /** A signed note with one Ed25519 signature (64 bytes) by the key of this name (C2SP signed-note). `body` ends in a newline. */
 export function composeNote(body: string, name: string, publicKey: Uint8Array, signature: Uint8Array): string {
-  const text = `${body}\n— ${name} ${base64(concat(keyId(name, publicKey), signature))}\n`;
+  const text = formatNote({ body, signatures: [{ name, keyId: keyId(name, publicKey), signature }] });
   if (parseNote(text).body !== body)
     throw new NoteRefused('malformed-note', 'A body ends in a newline and holds no signatures of its own.');
   return text;
 }
+
+/** As it is written. */
+export const formatNote = ({ body, signatures }: Note): string => `${body}\n${signatures.map(signatureLine).join('')}`;
+
+/** With its newline. */
+export const signatureLine = ({ name, keyId: id, signature }: NoteSignature): string => `— ${name} ${base64(concat(id, signature))}\n`;
 
 /** Reads a note by the exact grammar of C2SP signed-note, 1 to 16 signatures; verifies nothing. @throws NoteRefused malformed-note */
 export function parseNote(text: string): Note {
@@ -80,7 +86,8 @@ function parseSignature(line: string): NoteSignature {
   }
 }
 
-async function isSignature(publicKey: Uint8Array, signature: Uint8Array, body: Uint8Array): Promise<boolean> {
+/** Ed25519 (RFC 8032). */
+export async function isSignature(publicKey: Uint8Array, signature: Uint8Array, body: Uint8Array): Promise<boolean> {
   if (signature.length !== SIGNATURE_BYTES) return false;
   const key = await crypto.subtle.importKey('raw', new Uint8Array(publicKey), 'Ed25519', false, ['verify']);
   return crypto.subtle.verify('Ed25519', key, new Uint8Array(signature), new Uint8Array(body));

@@ -1,5 +1,6 @@
 import { ByteReader, type ByteSource } from './byte-reader.js';
 import { CheckpointRefused } from './checkpoint.js';
+import { parseWitnessKey, type Quorum } from './cosignature.js';
 import { base64 } from './octets.js';
 import { type Bundle, BundleRefused, readBundle } from './read-bundle.js';
 import type { Sha256 } from './sha256.js';
@@ -15,6 +16,8 @@ export interface VerifyOptions {
   readonly vkey?: string | undefined;
   /** A checkpoint that the auditor kept from earlier: the log must be its continuation. */
   readonly since?: string | undefined;
+  /** So many of these witnesses must have cosigned the newest checkpoint or the one in `since`. */
+  readonly witnesses?: Quorum | undefined;
   /** Hashes the records, instead of the library's own: the platform's is faster (`nodeSha256` of the SDK). Whoever gives it is believed. */
   readonly sha256?: Sha256 | undefined;
 }
@@ -23,7 +26,7 @@ export interface VerifyOptions {
  * Verifies an exported log offline: read → check the signature → recompute the root from all records → compare.
  * Without a pinned key the bundle is only checked against its own, and the report says `pinned: false`. Reads the bundle once, one tile in
  * memory at a time.
- * A bundle that does not stand is a report, never an error. @throws VerifierKeyRefused when the pinned key itself is none
+ * A bundle that does not stand is a report, never an error. @throws VerifierKeyRefused when a pinned or a witness's key itself is none
  */
 export async function verifyBundle(source: ByteSource, options: VerifyOptions = {}): Promise<VerificationReport> {
   const reader = new ByteReader(source);
@@ -35,16 +38,28 @@ export async function verifyBundle(source: ByteSource, options: VerifyOptions = 
 }
 
 /** The same for a log from anywhere, as one that is read tile by tile (`tiledLog`). @throws what `open` and its tiles throw, and VerifierKeyRefused */
-export async function verifyLog(open: () => Promise<Bundle>, { vkey, since, sha256 }: VerifyOptions = {}): Promise<VerificationReport> {
+export async function verifyLog(
+  open: () => Promise<Bundle>,
+  { vkey, since, witnesses, sha256 }: VerifyOptions = {},
+): Promise<VerificationReport> {
   const pinned = vkey === undefined ? undefined : parseVkey(vkey);
+  witnesses?.keys.forEach(parseWitnessKey);
   try {
     const log = await open();
-    const signed = await checkSignature(log, pinned, since);
+    const signed = await checkSignature(log, { pinned, since, witnesses });
     const found = await recomputeRoot(log.tiles, { logId: signed.logId, earlier: signed.earlier, sha256 });
     await compare(signed, found);
     const { origin, root } = signed.checkpoint;
     const times = found.firstAt === undefined || found.lastAt === undefined ? {} : { firstAt: found.firstAt, lastAt: found.lastAt };
-    return { status: 'verified', origin, size: found.count, root: base64(root), ...times, pinned: signed.pinned };
+    return {
+      status: 'verified',
+      origin,
+      size: found.count,
+      root: base64(root),
+      ...times,
+      pinned: signed.pinned,
+      ...(signed.witnessed && { witnessed: signed.witnessed }),
+    };
   } catch (error) {
     return failure(error);
   }

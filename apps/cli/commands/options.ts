@@ -11,6 +11,9 @@ export const wholeNumber =
     return value;
   };
 
+/** An option that may be repeated. */
+export const several = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+
 /** `name=value`; the value may hold `=` as well. */
 export function pair(text: string): readonly [name: string, value: string] {
   const at = text.indexOf('=');

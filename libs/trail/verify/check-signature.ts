@@ -1,8 +1,9 @@
 import { type Checkpoint, logIdOf, parseCheckpoint } from '../checkpoint.js';
 import type { Bundle } from '../read-bundle.js';
+import { cosignaturesOf, parseWitnessKey, type Quorum } from '../cosignature.js';
 import { verifyNote } from '../signed-note.js';
 import { parseVkey, type VerifierKey } from '../verifier-key.js';
-import { VerificationFailed } from './report.js';
+import { VerificationFailed, type Witnessed } from './report.js';
 
 export interface SignedHead {
   readonly checkpoint: Checkpoint;
@@ -12,13 +13,21 @@ export interface SignedHead {
   readonly known: readonly VerifierKey[];
   /** Smaller ones, in their order. Their signatures are looked at when one of them does not fit. */
   readonly earlier: readonly Checkpoint[];
+  /** The largest of the newest and the kept checkpoint that enough witnesses cosigned. */
+  readonly witnessed: Witnessed | undefined;
+}
+
+export interface Trusted {
+  readonly pinned: VerifierKey | undefined;
+  readonly since: string | undefined;
+  readonly witnesses: Quorum | undefined;
 }
 
 /**
  * The log's own key must have signed the checkpoint. Attacker: the ISV, who can put any key and any signature into a bundle;
  * only a key that the auditor pinned earlier stops that.
  */
-export async function checkSignature(bundle: Bundle, pinned: VerifierKey | undefined, since?: string): Promise<SignedHead> {
+export async function checkSignature(bundle: Bundle, { pinned, since, witnesses }: Trusted): Promise<SignedHead> {
   const checkpoint = parseCheckpoint(bundle.checkpoint);
   const logId = logIdOf(checkpoint.origin);
   // The bundle's own keys must be readable even when they are not needed.
@@ -30,7 +39,8 @@ export async function checkSignature(bundle: Bundle, pinned: VerifierKey | undef
   await verifyNote(checkpoint.note, known);
   const kept = since === undefined ? undefined : parseCheckpoint(since);
   if (kept !== undefined) await verifyNote(kept.note, known);
-  return { checkpoint, logId, pinned: pinned !== undefined, known, earlier: earlierOf(bundle.checkpoints, checkpoint, kept) };
+  const witnessed = witnesses && (await witnessedBy(witnesses, kept === undefined ? [checkpoint] : [checkpoint, kept]));
+  return { checkpoint, logId, witnessed, pinned: pinned !== undefined, known, earlier: earlierOf(bundle.checkpoints, checkpoint, kept) };
 }
 
 /** The log's own, which may be left out, and the auditor's, which may not. */
@@ -48,4 +58,17 @@ function earlierOf(notes: readonly string[], newest: Checkpoint, kept: Checkpoin
   if (earlier.some(({ origin }) => origin !== newest.origin))
     throw new VerificationFailed('foreign-origin', 'One of its checkpoints is of another log.');
   return earlier.sort((a, b) => Number(a.size - b.size));
+}
+
+/** Attacker: an ISV that shows each auditor a log of its own, consistently. Its witnesses saw only one. */
+async function witnessedBy({ keys, quorum }: Quorum, checkpoints: readonly Checkpoint[]): Promise<Witnessed> {
+  const witnesses = keys.map(parseWitnessKey);
+  const counts: number[] = [];
+  for (const { size, note } of checkpoints) {
+    const by = await cosignaturesOf(note, witnesses);
+    if (by.length >= quorum) return { size: Number(size), by };
+    counts.push(by.length);
+  }
+  const most = Math.max(...counts);
+  throw new VerificationFailed('too-few-witnesses', `${most} of your witnesses cosigned the checkpoint; ${quorum} are needed.`);
 }

@@ -1,3 +1,4 @@
+import type { Cosignature } from '../cosignature.js';
 import type { NoteProblem } from '../signed-note.js';
 
 /** Why a bundle does not stand. A table for whoever prints it; each is raised by one step. */
@@ -12,6 +13,7 @@ export type VerificationFailure =
   | 'malformed-vkey'
   | 'foreign-origin'
   | 'older-checkpoint'
+  | 'too-few-witnesses'
   // compare what was recomputed with what was signed
   | 'missing-records'
   | 'extra-records'
@@ -44,6 +46,14 @@ export interface VerifiedReport {
   readonly lastAt?: string;
   /** false: the key came from the bundle itself, so the ISV could have signed anything with it. */
   readonly pinned: boolean;
+  /** Present where witnesses were asked for. */
+  readonly witnessed?: Witnessed;
+}
+
+/** The first `size` records are those that these witnesses saw. */
+export interface Witnessed {
+  readonly size: number;
+  readonly by: readonly Cosignature[];
 }
 
 export interface FailedReport {

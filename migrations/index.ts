@@ -20,6 +20,7 @@ import { KeyVersions } from './0031-key-versions.js';
 import { Macs } from './0032-macs.js';
 import { Capabilities } from './0033-capabilities.js';
 import { ReEncryption } from './0034-re-encryption.js';
+import { KeyPairs } from './0035-key-pairs.js';
 import { EpochsOf } from './0040-epochs-of.js';
 
 /** In order. A published one is never edited; the next one is added below. */
@@ -46,5 +47,6 @@ export const MIGRATIONS = [
   Macs,
   Capabilities,
   ReEncryption,
+  KeyPairs,
   EpochsOf,
 ];

@@ -202,6 +202,25 @@ describe('what a command sends', () => {
     ]);
   });
 
+  it('signs and verifies, and ends with 6 for what is no signature', async () => {
+    const used = { keyId: KEY, keyVersionId: VERSION };
+    answers = [
+      { status: 200, body: { ...used, algorithm: 'ECDSA_SHA_256', signature: 'AQI=' } },
+      { status: 200, body: { ...used, valid: false } },
+      { status: 200, body: { ...used, keySpec: 'EC_P256', publicKey: 'AQI=', pem: 'PEM\n' } },
+    ];
+    const by = ['--key', 'alias/s', '--algorithm', 'ECDSA_SHA_256'];
+    expect(await keyward(['sign', ...by, '--digest'], { stdin: 'm' })).toMatchObject({ exit: 0, out: 'AQI=\n' });
+    expect((await keyward(['verify-signature', 'AQI=', ...by], { stdin: 'm' })).exit).toBe(6);
+    expect(await keyward(['public-key', '--key', 'alias/s'])).toMatchObject({ exit: 0, out: 'PEM\n' });
+    const signed = { keyId: 'alias/s', algorithm: 'ECDSA_SHA_256', message: 'bQ==' };
+    expect(asked.map(({ path, body }) => [path, JSON.parse(body)])).toEqual([
+      ['/v1/tenants/acme/sign', { ...signed, messageType: 'DIGEST' }],
+      ['/v1/tenants/acme/verify', { ...signed, signature: 'AQI=' }],
+      ['/v1/tenants/acme/public-key', { keyId: 'alias/s' }],
+    ]);
+  });
+
   it('makes and checks MACs, and ends with 6 for one that is none', async () => {
     const used = { keyId: KEY, keyVersionId: VERSION };
     answers = [

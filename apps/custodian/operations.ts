@@ -1,4 +1,4 @@
-import { tenantId } from '#contract';
+import { HASHED_BY, MAX_SIGNATURE_BYTES, SIGNING_ALGORITHMS, type SigningAlgorithm, tenantId } from '#contract';
 import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KeyBindingBroken, type RuleRow } from '#core';
 import type { Hsm } from '#custody/pkcs11';
 import { CheckpointRefused, CODE, decodeDraft, encodeRow, OPERATION, PLANES, RowOnWire } from '#custody/socket';
@@ -17,6 +17,7 @@ const LOG_ID = /^[A-Za-z0-9_-]{1,64}$/;
 const ORIGIN = /^[^\s+]{1,200}$/u;
 const RULE_ID = /^[\x21-\x7e]{1,128}$/;
 const KIND = new RegExp(`^(${BOUND_KINDS.join('|')})$`);
+const ALGORITHM = new RegExp(`^(${SIGNING_ALGORITHMS.join('|')})$`);
 const MAX_ROWS_CHECKED = 64;
 const DIGEST_BYTES = 32;
 const MAX_PROOF_HASHES = 128;
@@ -91,6 +92,15 @@ const OPERATIONS: Operations = {
     return hsm.use((custody) => custody.verifyMac(...keyAndMessage(tenant, args), mac));
   },
 
+  sign: (hsm, tenant, args) => [hsm.use((custody) => custody.sign(...keyAndDigest(tenant, args)))],
+
+  verify: (hsm, tenant, args) => {
+    const signature = bytesAt(args, 3, 1, MAX_SIGNATURE_BYTES);
+    return hsm.use((custody) => custody.verify(...keyAndDigest(tenant, args), signature));
+  },
+
+  publicKey: (hsm, tenant, args) => [hsm.use((custody) => custody.publicKey(new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES))))],
+
   signCheckpoint: (hsm, tenant, args) => {
     const log = { logId: textAt(args, 0, LOG_ID), origin: textAt(args, 1, ORIGIN) };
     const size = BigInt(textAt(args, 2, DECIMAL));
@@ -131,6 +141,12 @@ function ruleAt(tenant: RuleRow['tenant'], args: readonly unknown[], at: number)
 
 function keyAndMessage(tenant: string, args: readonly unknown[]): readonly [RowOnWire, Buffer] {
   return [new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES)), bytesAt(args, 1, 1, MAX_MAC_MESSAGE_BYTES)];
+}
+
+function keyAndDigest(tenant: string, args: readonly unknown[]): readonly [RowOnWire, SigningAlgorithm, Buffer] {
+  const algorithm = textAt(args, 1, ALGORITHM) as SigningAlgorithm;
+  const { bytes } = HASHED_BY[algorithm];
+  return [new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES)), algorithm, bytesAt(args, 2, bytes, bytes)];
 }
 
 function keyAndAad(tenant: string, args: readonly unknown[]): readonly [RowOnWire, Buffer] {

@@ -13,7 +13,7 @@ const INSTALLED = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/local/lib/softhsm/li
 export const MECHANISMS = [
   ...['CKM_AES_KEY_GEN', 'CKM_AES_GCM', 'CKM_AES_KEY_WRAP', 'CKM_AES_KEY_WRAP_PAD', 'CKM_GENERIC_SECRET_KEY_GEN', 'CKM_SHA256_HMAC'],
   ...['CKM_SHA384_HMAC', 'CKM_SHA512_HMAC'],
-  ...['CKM_EC_EDWARDS_KEY_PAIR_GEN', 'CKM_EDDSA'],
+  ...['CKM_EC_EDWARDS_KEY_PAIR_GEN', 'CKM_EDDSA', 'CKM_EC_KEY_PAIR_GEN', 'CKM_ECDSA'],
 ];
 const PATIENCE_MS = 15_000;
 

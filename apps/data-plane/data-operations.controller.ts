@@ -16,10 +16,16 @@ import {
   MAX_BATCH_BYTES,
   type GenerateMacRequest,
   generateMacRequest,
+  type GetPublicKeyRequest,
+  getPublicKeyRequest,
   type ReEncryptRequest,
   reEncryptRequest,
+  type SignRequest,
+  signRequest,
   type VerifyMacRequest,
   verifyMacRequest,
+  type VerifyRequest,
+  verifyRequest,
 } from '#contract';
 import { type Call, Pipeline, reEncrypt } from '#core';
 import { Calling, itemsOf, Operation } from '#http';
@@ -89,5 +95,23 @@ export class DataOperationsController {
   @Operation('VerifyMac')
   verifyMac(@Calling() call: Call, @Body({ schema: verifyMacRequest }) body: VerifyMacRequest) {
     return this.pipeline.run('VerifyMac', call, body);
+  }
+
+  @Post('sign')
+  @Operation('Sign')
+  sign(@Calling() call: Call, @Body({ schema: signRequest }) body: SignRequest) {
+    return this.pipeline.run('Sign', call, body);
+  }
+
+  @Post('verify')
+  @Operation('Verify')
+  verify(@Calling() call: Call, @Body({ schema: verifyRequest }) body: VerifyRequest) {
+    return this.pipeline.run('Verify', call, body);
+  }
+
+  @Post('public-key')
+  @Operation('GetPublicKey')
+  publicKey(@Calling() call: Call, @Body({ schema: getPublicKeyRequest }) body: GetPublicKeyRequest) {
+    return this.pipeline.run('GetPublicKey', call, body);
   }
 }

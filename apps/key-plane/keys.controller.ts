@@ -16,6 +16,8 @@ import {
   noBody,
   type PageQuery,
   pageQuery,
+  type PublicKeyQuery,
+  publicKeyQuery,
   type ScheduleDeletionRequest,
   scheduleDeletionRequest,
   type TagKeyRequest,
@@ -77,6 +79,12 @@ export class KeysController {
   @Operation('ListKeyVersions')
   listVersions(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath, @Query({ schema: pageQuery }) query: PageQuery) {
     return this.pipeline.run('ListKeyVersions', call, { keyId: key, ...query });
+  }
+
+  @Get(':key/public-key')
+  @Operation('DescribePublicKey')
+  publicKey(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath, @Query({ schema: publicKeyQuery }) query: PublicKeyQuery) {
+    return this.pipeline.run('DescribePublicKey', call, { keyId: key, ...query });
   }
 
   @Put(':key/description')

@@ -13,7 +13,7 @@ export const LONGEST_DATA_KEY_LEASE_MS = 300_000;
 export const MAX_CIPHERTEXT_BYTES = MAX_DIRECT_PLAINTEXT_BYTES + 49;
 
 /** What every cryptographic operation takes. */
-const asked = {
+export const asked = {
   justification: justification.optional().meta({ description: 'why; some grants ask for it' }),
   dryRun: z.boolean().optional().meta({ description: 'answer only whether the call would be allowed: no key is used' }),
 };
@@ -119,8 +119,8 @@ export const verifyMacRequest = z
 export type VerifyMacRequest = z.infer<typeof verifyMacRequest>;
 
 /** Which key answered. The wire forms carry base64 where these carry bytes (http/answer-body.ts). */
-const usedKey = { keyId, keyVersionId };
-const base64Text = z.string().meta({ contentEncoding: 'base64' });
+export const usedKey = { keyId, keyVersionId };
+export const base64Text = z.string().meta({ contentEncoding: 'base64' });
 
 export const dryRunAnswer = z.object({ ...usedKey, dryRun: z.literal(true) }).meta({ id: 'DryRunAnswer' });
 export const ciphertextAnswer = z.object({ ...usedKey, ciphertext: base64Text }).meta({ id: 'CiphertextAnswer' });

@@ -13,3 +13,4 @@ export * from './data-operations.js';
 export * from './key-operations.js';
 export * from './key-life.js';
 export * from './audit-reports.js';
+export * from './signing.js';

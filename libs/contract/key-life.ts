@@ -14,9 +14,9 @@ const time = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
 export const keyState = z.enum(['PendingImport', 'Enabled', 'Disabled', 'PendingDeletion', 'Destroyed']);
 export type KeyState = z.infer<typeof keyState>;
 
-export const KEY_USAGES = ['ENCRYPT_DECRYPT', 'GENERATE_VERIFY_MAC'] as const;
+export const KEY_USAGES = ['ENCRYPT_DECRYPT', 'GENERATE_VERIFY_MAC', 'SIGN_VERIFY'] as const;
 export type KeyUsage = (typeof KEY_USAGES)[number];
-export const KEY_SPECS = ['AES_256', 'AES_128', 'HMAC_256', 'HMAC_384', 'HMAC_512'] as const;
+export const KEY_SPECS = ['AES_256', 'AES_128', 'HMAC_256', 'HMAC_384', 'HMAC_512', 'EC_P256', 'EC_P384', 'EC_P256K'] as const;
 export type KeySpec = (typeof KEY_SPECS)[number];
 /** What keys of a spec can be for; fixed at creation. */
 export const USAGE_OF: Readonly<Record<KeySpec, KeyUsage>> = {
@@ -25,6 +25,9 @@ export const USAGE_OF: Readonly<Record<KeySpec, KeyUsage>> = {
   HMAC_256: 'GENERATE_VERIFY_MAC',
   HMAC_384: 'GENERATE_VERIFY_MAC',
   HMAC_512: 'GENERATE_VERIFY_MAC',
+  EC_P256: 'SIGN_VERIFY',
+  EC_P384: 'SIGN_VERIFY',
+  EC_P256K: 'SIGN_VERIFY',
 };
 const keySpec = z.enum(KEY_SPECS, { error: `must be one of ${KEY_SPECS.join(', ')}` });
 const keyUsage = z.enum(KEY_USAGES, { error: `must be one of ${KEY_USAGES.join(', ')}` });

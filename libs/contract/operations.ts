@@ -8,6 +8,9 @@ export const DATA_OPERATIONS = [
   'ReEncryptTo',
   'GenerateMac',
   'VerifyMac',
+  'Sign',
+  'Verify',
+  'GetPublicKey',
 ] as const;
 export type DataOperation = (typeof DATA_OPERATIONS)[number];
 
@@ -37,6 +40,7 @@ export const KEY_OPERATIONS = [
   'DescribeCapabilities',
   'CreateKeyVersion',
   'ListKeyVersions',
+  'DescribePublicKey',
   'UpdateKeyDescription',
   'TagKey',
   'UntagKey',

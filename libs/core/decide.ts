@@ -8,6 +8,8 @@ import {
   type ProblemCode,
   type RefusalReason,
   type RuleVerdict,
+  type SigningAlgorithm,
+  SIGNS_WITH,
 } from '#contract';
 import type { Call } from './call.js';
 import { DecryptFailed, InvalidRequest, KeywardError, Refused } from './errors.js';
@@ -29,6 +31,8 @@ export interface Wish {
   readonly size?: string | undefined;
   /** An assertion of the caller: the key must be this one. */
   readonly assertedKey?: string | undefined;
+  /** What a key has to be able to sign with. */
+  readonly algorithm?: SigningAlgorithm | undefined;
   /** Of the key that `lookup` names; default: the primary one. */
   readonly versionId?: KeyVersionId | undefined;
 }
@@ -170,14 +174,19 @@ const USAGES: Readonly<Record<DataOperation, KeyUsage>> = {
   ReEncryptTo: 'ENCRYPT_DECRYPT',
   GenerateMac: 'GENERATE_VERIFY_MAC',
   VerifyMac: 'GENERATE_VERIFY_MAC',
+  Sign: 'SIGN_VERIFY',
+  Verify: 'SIGN_VERIFY',
+  GetPublicKey: 'SIGN_VERIFY',
 };
 
 /** What a caller whom a grant allows may be told of the key: it is for something else, or has no such version. */
 function unfit(operation: DataOperation, version: UsableVersion | undefined, wish: Wish): KeywardError | undefined {
   if (version === undefined && wish.versionId !== undefined)
     return new InvalidRequest([{ field: 'keyVersionId', message: 'is no version of this key' }]);
-  if (version === undefined || version.usage === USAGES[operation]) return undefined;
-  return new InvalidRequest([{ field: 'keyId', message: `is a key for ${version.usage}` }]);
+  if (version === undefined) return undefined;
+  if (version.usage !== USAGES[operation]) return new InvalidRequest([{ field: 'keyId', message: `is a key for ${version.usage}` }]);
+  if (wish.algorithm === undefined || SIGNS_WITH[version.spec]?.includes(wish.algorithm) === true) return undefined;
+  return new InvalidRequest([{ field: 'algorithm', message: `is not one of a key of ${version.spec}` }]);
 }
 
 /** Whom a grant names, without its conditions being met: the caller learns that much, the record which ones. */

@@ -22,6 +22,7 @@ export * from './key-states.js';
 export * from './no-changes.js';
 export * from './operation-shapes.js';
 export * from './operation-table.js';
+export * from './pem.js';
 export * from './permit.js';
 export * from './pipeline.js';
 export * from './ports/checkpoints.js';

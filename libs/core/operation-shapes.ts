@@ -28,8 +28,10 @@ import type {
   IssueServiceCredentialRequest,
   KeyDescription,
   KeyDescriptionRequest,
+  GetPublicKeyRequest,
   KeyId,
   KeyReference,
+  KeySpec,
   KeyVersionId,
   KeyVersionSummary,
   LintAnswer,
@@ -52,12 +54,16 @@ import type {
   PolicyVersionSummary,
   PreviewAnswer,
   PreviewQuery,
+  PublicKeyAnswer,
+  PublicKeyQuery,
   PublishDraftRequest,
   RecordsAnswer,
   RegisterServiceRequest,
   ScheduleDeletionRequest,
   ServiceName,
   ServiceSummary,
+  SigningAlgorithm,
+  SignRequest,
   SimulateAnswer,
   SimulateRequest,
   StatsAnswer,
@@ -74,6 +80,7 @@ import type {
   TileName,
   ValidateDraftAnswer,
   VerifyMacRequest,
+  VerifyRequest,
   WhoCanEntry,
   WhoCanQuery,
 } from '#contract';
@@ -104,6 +111,15 @@ export interface MacResult extends UsedKey {
 export interface ValidityResult extends UsedKey {
   readonly valid: boolean;
 }
+export interface SignatureResult extends UsedKey {
+  readonly algorithm: SigningAlgorithm;
+  readonly signature: Uint8Array;
+}
+export interface PublicKeyResult extends UsedKey {
+  readonly keySpec: KeySpec;
+  /** SubjectPublicKeyInfo, DER. */
+  readonly publicKey: Uint8Array;
+}
 /** It would have been allowed. */
 export interface DryRunResult extends UsedKey {
   readonly dryRun: true;
@@ -128,6 +144,9 @@ export interface OperationShapes {
   ReEncryptTo: Shape<SealAgain, CiphertextResult | DryRunResult>;
   GenerateMac: Shape<GenerateMacRequest, MacResult | DryRunResult>;
   VerifyMac: Shape<VerifyMacRequest, ValidityResult | DryRunResult>;
+  Sign: Shape<SignRequest, SignatureResult | DryRunResult>;
+  Verify: Shape<VerifyRequest, ValidityResult | DryRunResult>;
+  GetPublicKey: Shape<GetPublicKeyRequest, PublicKeyResult | DryRunResult>;
 
   /** An event stream. */
   WatchRules: Shape<undefined, AsyncIterable<Uint8Array>>;
@@ -157,6 +176,7 @@ export interface OperationShapes {
   DescribeCapabilities: Shape<undefined, CapabilitiesAnswer>;
   CreateKeyVersion: Shape<OfKey<CreateKeyVersionRequest>, KeyDescription>;
   ListKeyVersions: Shape<OfKey<PageQuery>, Page<KeyVersionSummary>>;
+  DescribePublicKey: Shape<OfKey<PublicKeyQuery>, PublicKeyAnswer>;
   UpdateKeyDescription: Shape<OfKey<KeyDescriptionRequest>, KeyDescription>;
   TagKey: Shape<OfKey<TagKeyRequest>, KeyDescription>;
   UntagKey: Shape<OfKey<UntagKeyRequest>, KeyDescription>;

@@ -45,6 +45,9 @@ export const OPERATIONS = {
   ReEncryptTo:                     row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['context', 'size']),
   GenerateMac:                     row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
   VerifyMac:                       row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
+  Sign:                            row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
+  Verify:                          row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
+  GetPublicKey:                    row('data',  'use',    ['service'],           ['Enabled'],            'use',    []),
   WatchRules:                      row('data',  'read',   ['service'],           NONE,                   'read',   []),
 
   OnboardTenant:                   row('key',   'change', ['operator'],          NONE,                   'manage', ['change']),
@@ -72,6 +75,7 @@ export const OPERATIONS = {
   DescribeCapabilities:            row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   CreateKeyVersion:                row('key',   'change', ['admin'],             ['Enabled'],            'manage', ['change']),
   ListKeyVersions:                 row('key',   'read',   ['admin'],             NONE,                   'read',   []),
+  DescribePublicKey:               row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   UpdateKeyDescription:            row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
   TagKey:                          row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
   UntagKey:                        row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),

@@ -8,9 +8,9 @@ const FORMAT = { keyVersion: 'keyward.key-version/1', rule: 'keyward.rule/1' } a
  * everything that says what the key may be used for is in it, because whoever can write SQL could edit that.
  */
 export function bindingMessage(version: Omit<WrappedKeyVersion, 'mac'>): Buffer {
-  const { tenant, keyId, versionId, spec, usage, origin, protectionLevel, logId, blob } = version;
+  const { tenant, keyId, versionId, spec, usage, origin, protectionLevel, logId, blob, publicKey } = version;
   const texts = [FORMAT.keyVersion, tenant, keyId, versionId, spec, usage, origin, protectionLevel, logId];
-  return lengthPrefixed([...texts, blob]);
+  return lengthPrefixed([...texts, blob, ...(publicKey === undefined ? [] : [publicKey])]);
 }
 
 /** What a rule's MAC covers: whose it is, what it is, which, and the digest of all it says. */

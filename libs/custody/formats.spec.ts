@@ -20,7 +20,9 @@ const rowOf = (rule: z.infer<typeof fields>) => ({ ...rule, digest: hex(rule.dig
 
 describe('the message under a key version’s MAC', () => {
   it.each(versions)('$desc', ({ version, want }) => {
-    const row = { ...version, blob: hex(version.blob ?? '') } as unknown as WrappedKeyVersion;
+    const { publicKey } = version;
+    const halves = { blob: hex(version.blob ?? ''), ...(publicKey !== undefined && { publicKey: hex(publicKey) }) };
+    const row = { ...version, ...halves } as unknown as WrappedKeyVersion;
     expect(bindingMessage(row).toString('hex')).toBe(want);
   });
 });

@@ -9,8 +9,8 @@ export interface KeyNames {
 
 /** The operations behind each collective name; an operation that makes something new writes, one that opens or checks it reads. */
 const COLLECTIVE: ReadonlyMap<string, readonly string[]> = new Map([
-  ['@read', ['Decrypt', 'ReEncryptFrom', 'VerifyMac']],
-  ['@write', ['Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'ReEncryptTo', 'GenerateMac']],
+  ['@read', ['Decrypt', 'ReEncryptFrom', 'VerifyMac', 'Verify', 'GetPublicKey']],
+  ['@write', ['Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'ReEncryptTo', 'GenerateMac', 'Sign']],
 ]);
 
 /** Exact case: `decrypt` is not an operation. */

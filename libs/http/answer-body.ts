@@ -1,12 +1,15 @@
-import type {
-  CiphertextResult,
-  DataKeyResult,
-  DryRunResult,
-  ItemOutcome,
-  KeywardError,
-  MacResult,
-  PlaintextResult,
-  ValidityResult,
+import {
+  type CiphertextResult,
+  type DataKeyResult,
+  type DryRunResult,
+  type ItemOutcome,
+  type KeywardError,
+  type MacResult,
+  pemOf,
+  type PlaintextResult,
+  type PublicKeyResult,
+  type SignatureResult,
+  type ValidityResult,
 } from '#core';
 import { FRAMED, joinFrame, type OperationName } from '#contract';
 import { base64Length, writeBase64 } from './base64.js';
@@ -36,6 +39,17 @@ export const macMembers: Members<MacResult | DryRunResult> = (answer) =>
 
 export const validityMembers: Members<ValidityResult | DryRunResult> = (answer) =>
   'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"valid":${answer.valid}`];
+
+export const signatureMembers: Members<SignatureResult | DryRunResult> = (answer) =>
+  'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"algorithm":"${answer.algorithm}","signature":"`, answer.signature, '"'];
+
+export const publicKeyMembers: Members<PublicKeyResult | DryRunResult> = (answer) =>
+  'dryRun' in answer
+    ? dryRun(answer)
+    : [
+        `${usedKey(answer)},"keySpec":"${answer.keySpec}","publicKey":"`,
+        ...[answer.publicKey, `","pem":${JSON.stringify(pemOf(answer.publicKey))}`],
+      ];
 
 const dryRun = (answer: DryRunResult): Piece[] => [`${usedKey(answer)},"dryRun":true`];
 

@@ -10,8 +10,11 @@ import {
   generateDataKeyBatchRequest,
   generateDataKeyRequest,
   generateMacRequest,
+  getPublicKeyRequest,
   type OperationName,
+  signRequest,
   verifyMacRequest,
+  verifyRequest,
 } from '#contract';
 import { type Answered, type AnsweredBatch, type BatchItem, type Call, type InputOf, KeywardError, type Pipeline } from '#core';
 import type { z } from 'zod';
@@ -49,6 +52,9 @@ const BODIES: { readonly [Name in HotOperation]: readonly [Body<Name>, BatchBody
   GenerateDataKeyWithoutPlaintext: [generateDataKeyRequest, undefined],
   GenerateMac:                     [generateMacRequest,     undefined],
   VerifyMac:                       [verifyMacRequest,       undefined],
+  Sign:                            [signRequest,            undefined],
+  Verify:                          [verifyRequest,          undefined],
+  GetPublicKey:                    [getPublicKeyRequest,    undefined],
 };
 
 const isHot = (operation: OperationName | undefined): operation is HotOperation => operation !== undefined && operation in BODIES;

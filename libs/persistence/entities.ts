@@ -174,6 +174,7 @@ export interface KeyVersionRow {
   protectionLevel: ProtectionLevel;
   logId: string;
   blob: Buffer;
+  publicKey: Buffer | null;
   mac: Buffer;
 }
 export const KeyVersionEntity = new EntitySchema<KeyVersionRow>({
@@ -189,6 +190,7 @@ export const KeyVersionEntity = new EntitySchema<KeyVersionRow>({
     protectionLevel: { ...text, name: 'protection_level' },
     logId: { ...text, name: 'log_id' },
     blob: { ...bytes, select: false },
+    publicKey: { ...bytes, name: 'public_key', nullable: true, select: false },
     mac: { ...bytes, select: false },
   },
 });

@@ -76,6 +76,7 @@ export const keyRow = z.object({
           protectionLevel: z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']),
           logId: z.string(),
           blob: bytes,
+          publicKey: optional(bytes),
           mac: bytes,
         }),
       ),

@@ -216,9 +216,10 @@ function cmkColumns<Change extends KeyChange>(change: Change) {
   };
 }
 
-const versionRow = ({ tenant, blob, mac, ...version }: WrappedKeyVersion) => ({
+const versionRow = ({ tenant, blob, publicKey, mac, ...version }: WrappedKeyVersion) => ({
   tenantId: tenant,
   blob: Buffer.from(blob),
+  publicKey: publicKey === undefined ? null : Buffer.from(publicKey),
   mac: Buffer.from(mac),
   ...version,
 });

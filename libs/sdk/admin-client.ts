@@ -35,6 +35,7 @@ import {
   policyHistoryAnswer,
   type policyText,
   policyVersionSummary,
+  publicKeyAnswer,
   previewAnswer,
   type publishDraftRequest,
   recordsAnswer,
@@ -175,6 +176,9 @@ export class KeywardAdmin {
   /** The new one is primary. */
   createKeyVersion(tenant: string, keyId: string, body: z.input<typeof createKeyVersionRequest> = {}) {
     return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/versions`, body });
+  }
+  describePublicKey(tenant: string, keyId: string, query: { readonly keyVersionId?: string } = {}) {
+    return this.#keys.read(publicKeyAnswer, at`/v1/tenants/${tenant}/keys/${keyId}/public-key`, query);
   }
   listKeyVersions(tenant: string, keyId: string, page: Page = {}) {
     return this.#keys.read(pageOf(keyVersionSummary), at`/v1/tenants/${tenant}/keys/${keyId}/versions`, page);

@@ -9,6 +9,9 @@ import {
   type Justification,
   macAnswer,
   plaintextAnswer,
+  publicKeyAnswer,
+  signatureAnswer,
+  type SigningAlgorithm,
   validityAnswer,
 } from '#contract';
 import { parsed, type Provenance, provenanceOf, soundDataKey, succeeded, unframed } from './answers.js';
@@ -75,6 +78,23 @@ export interface VerifyMacCall extends MacCall {
   readonly keyVersionId?: string | undefined;
 }
 
+/** `digest`: made elsewhere, as long as the algorithm's; otherwise `message`, 1 to 6144 bytes. */
+export interface SignCall extends Omit<OfTenant, 'context'> {
+  readonly keyId: string;
+  readonly algorithm: SigningAlgorithm;
+  readonly message: Uint8Array;
+  readonly messageType?: 'RAW' | 'DIGEST' | undefined;
+}
+export interface VerifyCall extends SignCall {
+  readonly signature: Uint8Array;
+  /** The version that signed; default: the primary one. */
+  readonly keyVersionId?: string | undefined;
+}
+export interface PublicKeyCall extends Omit<OfTenant, 'context'> {
+  readonly keyId: string;
+  readonly keyVersionId?: string | undefined;
+}
+
 interface UsedKey extends Provenance {
   readonly keyId: string;
   readonly keyVersionId: string;
@@ -87,6 +107,17 @@ export interface Mac extends UsedKey {
 }
 export interface Validity extends UsedKey {
   readonly valid: boolean;
+}
+export interface Signature extends UsedKey {
+  readonly algorithm: SigningAlgorithm;
+  /** ECDSA: DER. */
+  readonly signature: Uint8Array;
+}
+export interface PublicKey extends UsedKey {
+  readonly keySpec: string;
+  /** SubjectPublicKeyInfo, DER; `pem` is the same as text. */
+  readonly publicKey: Uint8Array;
+  readonly pem: string;
 }
 /** The call would be allowed, with this key. */
 export interface DryRun extends UsedKey {
@@ -101,6 +132,9 @@ export interface DryRunCalls {
   readonly reEncrypt: ReEncryptCall;
   readonly generateMac: MacCall;
   readonly verifyMac: VerifyMacCall;
+  readonly sign: SignCall;
+  readonly verify: VerifyCall;
+  readonly getPublicKey: PublicKeyCall;
 }
 /** Wipe `plaintext` (`.fill(0)`) when you are done with it. */
 export interface Plaintext extends UsedKey {
@@ -201,6 +235,24 @@ export class KeywardClient {
     return { ...parsed(validityAnswer, answer), ...provenanceOf(answer) };
   }
 
+  /** By the private key in the HSM; `getPublicKey` is all that others need to verify. */
+  async sign(call: SignCall): Promise<Signature> {
+    const answer = await this.#call(call.tenant, PATHS.sign, BODIES.sign(call));
+    const { signature, ...used } = parsed(signatureAnswer, answer);
+    return { ...used, signature: fromBase64(signature), ...provenanceOf(answer) };
+  }
+
+  async verify(call: VerifyCall): Promise<Validity> {
+    const answer = await this.#call(call.tenant, PATHS.verify, BODIES.verify(call));
+    return { ...parsed(validityAnswer, answer), ...provenanceOf(answer) };
+  }
+
+  async getPublicKey(call: PublicKeyCall): Promise<PublicKey> {
+    const answer = await this.#call(call.tenant, PATHS.getPublicKey, BODIES.getPublicKey(call));
+    const { publicKey, ...used } = parsed(publicKeyAnswer, answer);
+    return { ...used, publicKey: fromBase64(publicKey), ...provenanceOf(answer) };
+  }
+
   /** Would this call be allowed now? No key is used. @throws what the call itself would throw */
   async dryRun<Name extends keyof DryRunCalls>(operation: Name, call: DryRunCalls[Name]): Promise<DryRun> {
     const body = BODIES[operation](call, true);
@@ -279,6 +331,9 @@ const PATHS = {
   reEncrypt: 're-encrypt',
   generateMac: 'mac',
   verifyMac: 'mac/verify',
+  sign: 'sign',
+  verify: 'verify',
+  getPublicKey: 'public-key',
 } as const satisfies Record<keyof DryRunCalls, string>;
 
 const dataKeyBody = ({ keySpec, numberOfBytes, ...call }: DataKeyCall, dryRun?: true) =>
@@ -301,6 +356,13 @@ const BODIES: { readonly [Name in keyof DryRunCalls]: (call: DryRunCalls[Name], 
   generateMac: ({ keyId, message, justification }, dryRun) => jsonBody({ keyId, message: toBase64(message), justification, dryRun }),
   verifyMac: ({ keyId, keyVersionId, message, mac, justification }, dryRun) =>
     jsonBody({ keyId, keyVersionId, message: toBase64(message), mac: toBase64(mac), justification, dryRun }),
+  sign: ({ keyId, algorithm, message, messageType, justification }, dryRun) =>
+    jsonBody({ keyId, algorithm, message: toBase64(message), messageType, justification, dryRun }),
+  verify: ({ keyId, keyVersionId, algorithm, message, messageType, signature, justification }, dryRun) => {
+    const signed = { keyId, keyVersionId, algorithm, message: toBase64(message), messageType, signature: toBase64(signature) };
+    return jsonBody({ ...signed, justification, dryRun });
+  },
+  getPublicKey: ({ keyId, keyVersionId, justification }, dryRun) => jsonBody({ keyId, keyVersionId, justification, dryRun }),
 };
 
 function askedFor({ keyId, context, justification }: OfTenant & { readonly keyId?: string | undefined }, dryRun?: true): object {

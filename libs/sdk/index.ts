@@ -18,7 +18,12 @@ export {
   type MacCall,
   type Plaintext,
   type Validity,
+  type PublicKey,
+  type PublicKeyCall,
   type ReEncryptCall,
+  type Signature,
+  type SignCall,
+  type VerifyCall,
   type VerifyMacCall,
 } from './client.js';
 export {

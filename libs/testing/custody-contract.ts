@@ -1,4 +1,4 @@
-import { createPublicKey, verify } from 'node:crypto';
+import { createHash, createPublicKey, verify } from 'node:crypto';
 import { KEY_SPECS, type KeySpec, type OperationName, type TenantId } from '#contract';
 import { CustodyUnavailable, DecryptFailed, KeyBindingBroken, newKeyId, newKeyVersionId, newLogId, Permit, PermitMisused } from '#core';
 import type {
@@ -111,6 +111,70 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
         const permit = permitFor('GenerateMac', key);
         await under.data.generateMac(permit, key, PLAINTEXT);
         await expect(under.data.generateMac(permit, key, PLAINTEXT)).rejects.toThrow(PermitMisused);
+      });
+    });
+
+    describe.each([
+      ['EC_P256', 'ECDSA_SHA_256', 'sha256'],
+      ['EC_P384', 'ECDSA_SHA_384', 'sha384'],
+      ['EC_P256K', 'ECDSA_SHA_256', 'sha256'],
+    ] as const)('a key pair of %s', (spec, algorithm, hash) => {
+      let pair: WrappedKeyVersion;
+      const digest = createHash(hash).update(PLAINTEXT).digest();
+      const sign = (of = pair) => under.data.sign(permitFor('Sign', of), of, algorithm, digest);
+      const isValid = (signature: Uint8Array, over = digest, of = pair) =>
+        under.data.verify(permitFor('Verify', of), of, algorithm, over, signature);
+      beforeAll(async () => {
+        const draft = { ...aDraft(ACME, spec), usage: 'SIGN_VERIFY' as const };
+        pair = await under.key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId: draft.versionId }), draft);
+      });
+
+      it('signs what everybody can verify with its public key', async () => {
+        const signature = await sign();
+        const spki = Buffer.from(await under.data.publicKey(permitFor('GetPublicKey', pair), pair));
+        const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+        expect(verify(hash, PLAINTEXT, key, signature)).toBe(true);
+        await expect(isValid(signature)).resolves.toBe(true);
+        await expect(under.key.publicKey(permitFor('DescribePublicKey', pair), pair)).resolves.toHaveLength(spki.length);
+      });
+
+      it('knows no other signature', async () => {
+        const signature = Buffer.from(await sign());
+        const changed = Buffer.from(signature);
+        changed[changed.length - 1]! ^= 1;
+        const longer = Buffer.concat([signature, Buffer.alloc(1)]);
+        const other = createHash(hash).update('other').digest();
+        const zero = Buffer.from('3006020100020100', 'hex');
+        const answers = [isValid(changed), isValid(longer), isValid(signature, other), isValid(signature.subarray(1)), isValid(zero)];
+        expect(await Promise.all([...answers, isValid(signature)])).toEqual([false, false, false, false, false, true]);
+      });
+
+      it('is not used, nor told, with a public key that somebody else put there', async () => {
+        const forged = { ...pair, publicKey: Buffer.from(pair.publicKey!) };
+        forged.publicKey[forged.publicKey.length - 1]! ^= 1;
+        await expect(sign(forged)).rejects.toThrow(KeyBindingBroken);
+        await expect(isValid(await sign(), digest, forged)).rejects.toThrow(KeyBindingBroken);
+        await expect(under.data.publicKey(permitFor('GetPublicKey', pair), forged)).rejects.toThrow(KeyBindingBroken);
+        const { publicKey: _none, ...without } = pair;
+        await expect(isValid(await sign(), digest, without)).rejects.toThrow(KeyBindingBroken);
+      });
+
+      it('signs by its own algorithm, a digest of its length, and does nothing else', async () => {
+        const another = algorithm === 'ECDSA_SHA_256' ? 'ECDSA_SHA_384' : 'ECDSA_SHA_256';
+        await expect(
+          under.data.sign(permitFor('Sign', pair), pair, another, Buffer.alloc(another === 'ECDSA_SHA_384' ? 48 : 32)),
+        ).rejects.toMatchObject(MALFORMED);
+        await expect(under.data.sign(permitFor('Sign', pair), pair, algorithm, digest.subarray(1))).rejects.toMatchObject(MALFORMED);
+        await expect(sign(version)).rejects.toMatchObject(MALFORMED);
+        await expect(seal(pair)).rejects.toThrow();
+        await expect(sign()).resolves.toBeDefined();
+      });
+
+      it('takes a permit for its own version and operation only, once', async () => {
+        const permit = permitFor('Sign', pair);
+        await expect(under.data.sign(permitFor('Sign', version), pair, algorithm, digest)).rejects.toThrow(PermitMisused);
+        await under.data.sign(permit, pair, algorithm, digest);
+        await expect(under.data.sign(permit, pair, algorithm, digest)).rejects.toThrow(PermitMisused);
       });
     });
 
@@ -305,7 +369,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
         versionId: () => ({ versionId: newKeyVersionId(1) }),
         // What only SQL can write: no value of these types.
         spec: () => ({ spec: 'SM4' as never }),
-        usage: () => ({ usage: 'SIGN_VERIFY' as never }),
+        usage: () => ({ usage: 'SIGN_VERIFY' }),
         origin: () => ({ origin: 'EXTERNAL' as never }),
         protectionLevel: (row) => ({ protectionLevel: row.protectionLevel === 'HSM' ? 'SOFTWARE_TOKEN' : 'HSM' }),
         logId: () => ({ logId: newLogId(1) }),

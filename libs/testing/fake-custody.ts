@@ -2,6 +2,8 @@ import {
   createCipheriv,
   createDecipheriv,
   createHmac,
+  createPrivateKey,
+  createPublicKey,
   createSecretKey,
   generateKeyPairSync,
   randomBytes,
@@ -9,7 +11,16 @@ import {
   timingSafeEqual,
 } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { KEY_SPECS, type OperationName, type TenantId, tenantId } from '#contract';
+import {
+  HASHED_BY,
+  KEY_SPECS,
+  type KeySpec,
+  type OperationName,
+  type SigningAlgorithm,
+  SIGNS_WITH,
+  type TenantId,
+  tenantId,
+} from '#contract';
 import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KeyBindingBroken, KeywardError, PermitMisused } from '#core';
 import type {
   BoundRow,
@@ -27,10 +38,13 @@ import type {
   Sealed,
   WrappedKeyVersion,
 } from '#core';
-import { bindingMessage, checkpointBody, CheckpointRefused, ruleMessage, signedNote, spendToBind } from '#custody/socket';
+import { bindingMessage, checkpointBody, CheckpointRefused, ruleMessage, signedNote, spendToBind, derOf, rawOf } from '#custody/socket';
 import { verifyConsistency } from '#trail';
+import { FAKE_CURVES, type FakeCurve, signDigest, verifyDigest } from './ecdsa.js';
 
 const KEY_BYTES = { AES_256: 32, AES_128: 16, HMAC_256: 32, HMAC_384: 48, HMAC_512: 64 } as const;
+const CURVE_NAMES = { EC_P256: 'prime256v1', EC_P384: 'secp384r1', EC_P256K: 'secp256k1' } as const;
+const KWP_IV = Buffer.from('a65959a6', 'hex');
 const KW_IV = Buffer.alloc(8, 0xa6);
 const TAG_BYTES = 16;
 
@@ -71,12 +85,7 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
   async createKeyVersion(permit: Permit<'CreateKey' | 'CreateKeyVersion'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion> {
     permit.spend({ operation: permit.operation, tenant: draft.tenant, versionId: permit.versionId && draft.versionId });
     this.#reach('createKeyVersion');
-    const wrap = createCipheriv('id-aes256-wrap', this.#rootOf(draft.tenant), KW_IV);
-    const version = {
-      ...draft,
-      protectionLevel: 'SOFTWARE' as const,
-      blob: Buffer.concat([wrap.update(randomBytes(KEY_BYTES[draft.spec])), wrap.final()]),
-    };
+    const version = { ...draft, protectionLevel: 'SOFTWARE' as const, ...this.#bear(draft) };
     return { ...version, mac: this.#mac(version) };
   }
 
@@ -147,6 +156,40 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
     return mac.length === expected.length && timingSafeEqual(mac, expected);
   }
 
+  async sign(permit: Permit<'Sign'>, version: WrappedKeyVersion, algorithm: SigningAlgorithm, digest: Uint8Array): Promise<Uint8Array> {
+    permit.spend({ operation: 'Sign', tenant: version.tenant, versionId: version.versionId });
+    this.#reach('sign');
+    const spec = curveOf(version, algorithm, digest);
+    this.#mustBeBound(version);
+    const unwrap = createDecipheriv('id-aes256-wrap-pad', this.#rootOf(version.tenant), KWP_IV);
+    const key = Buffer.concat([unwrap.update(version.blob), unwrap.final()]);
+    return derOf(signDigest(spec, createPrivateKey({ key, format: 'der', type: 'pkcs8' }).export({ format: 'jwk' }), digest));
+  }
+
+  async verify(
+    permit: Permit<'Verify'>,
+    version: WrappedKeyVersion,
+    algorithm: SigningAlgorithm,
+    digest: Uint8Array,
+    signature: Uint8Array,
+  ): Promise<boolean> {
+    permit.spend({ operation: 'Verify', tenant: version.tenant, versionId: version.versionId });
+    this.#reach('verify');
+    const spec = curveOf(version, algorithm, digest);
+    this.#mustBeBound(version);
+    const raw = rawOf(signature, FAKE_CURVES[spec].bytes);
+    const key = createPublicKey({ key: Buffer.from(version.publicKey ?? []), format: 'der', type: 'spki' });
+    return raw !== undefined && verifyDigest(spec, key.export({ format: 'jwk' }), digest, raw);
+  }
+
+  async publicKey(permit: Permit<'GetPublicKey' | 'DescribePublicKey'>, version: WrappedKeyVersion): Promise<Uint8Array> {
+    permit.spend({ operation: permit.operation, tenant: version.tenant, versionId: version.versionId });
+    this.#reach('publicKey');
+    this.#mustBeBound(version);
+    wellFormed(version.publicKey !== undefined);
+    return Buffer.from(version.publicKey ?? []);
+  }
+
   async capabilities(): Promise<CustodyCapabilities> {
     return {
       module: 'fake',
@@ -215,9 +258,24 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
   }
 
   #keyOf(version: WrappedKeyVersion): KeyObject {
-    if (version.mac.length !== 32 || !timingSafeEqual(version.mac, this.#mac(version))) throw new KeyBindingBroken(version.versionId);
+    this.#mustBeBound(version);
     const unwrap = createDecipheriv('id-aes256-wrap', this.#rootOf(version.tenant), KW_IV);
     return createSecretKey(Buffer.concat([unwrap.update(version.blob), unwrap.final()]));
+  }
+
+  #mustBeBound(version: WrappedKeyVersion): void {
+    if (version.mac.length !== 32 || !timingSafeEqual(version.mac, this.#mac(version))) throw new KeyBindingBroken(version.versionId);
+  }
+
+  #bear({ tenant, spec }: KeyVersionDraft): Pick<WrappedKeyVersion, 'blob' | 'publicKey'> {
+    if (!isCurve(spec)) {
+      const wrap = createCipheriv('id-aes256-wrap', this.#rootOf(tenant), KW_IV);
+      return { blob: Buffer.concat([wrap.update(randomBytes(KEY_BYTES[spec])), wrap.final()]) };
+    }
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: CURVE_NAMES[spec] });
+    const wrap = createCipheriv('id-aes256-wrap-pad', this.#rootOf(tenant), KWP_IV);
+    const blob = Buffer.concat([wrap.update(privateKey.export({ format: 'der', type: 'pkcs8' })), wrap.final()]);
+    return { blob, publicKey: publicKey.export({ format: 'der', type: 'spki' }) };
   }
 
   #rootOf(tenant: string): KeyObject {
@@ -233,6 +291,13 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
   #mac(version: Omit<WrappedKeyVersion, 'mac'>): Buffer {
     return createHmac('sha256', this.#bindingKey).update(bindingMessage(version)).digest();
   }
+}
+
+const isCurve = (spec: KeySpec): spec is FakeCurve => Object.hasOwn(FAKE_CURVES, spec);
+
+function curveOf({ spec }: WrappedKeyVersion, algorithm: SigningAlgorithm, digest: Uint8Array): FakeCurve {
+  wellFormed(digest.length === HASHED_BY[algorithm]?.bytes && SIGNS_WITH[spec]?.includes(algorithm) === true);
+  return spec as FakeCurve;
 }
 
 function cipherOf({ spec, usage }: WrappedKeyVersion) {

@@ -24,6 +24,10 @@ const TABLE = {
   ListKeyVersions:       ['ok',   'ok',     'ok',            'ok',          'ok'],
   GenerateMac:           ['ok',   disabled, deletion,        pimport,       gone],
   VerifyMac:             ['ok',   disabled, deletion,        pimport,       gone],
+  Sign:                  ['ok',   disabled, deletion,        pimport,       gone],
+  Verify:                ['ok',   disabled, deletion,        pimport,       gone],
+  GetPublicKey:          ['ok',   disabled, deletion,        pimport,       gone],
+  DescribePublicKey:     ['ok',   'ok',     'ok',            'ok',          'ok'],
   EnableKey:             ['ok',   'ok',     fixed,           fixed,         gone],
   DisableKey:            ['ok',   'ok',     fixed,           fixed,         gone],
   ScheduleKeyDeletion:   ['ok',   'ok',     fixed,           'ok',          gone],
@@ -40,6 +44,7 @@ const TABLE = {
   ListAliases:           ['ok',   'ok',     'ok',            'ok',          'ok'],
 } as const;
 type Operation = keyof typeof TABLE;
+const SIGNING: ReadonlySet<Operation> = new Set<Operation>(['Sign', 'Verify', 'GetPublicKey', 'DescribePublicKey']);
 
 describe('an operation on a key in a state', () => {
   let world: KeyWorld;
@@ -52,9 +57,10 @@ describe('an operation on a key in a state', () => {
   /** A key with an alias and a tag, and a call of each operation on it. */
   async function aKey(operation: Operation) {
     const alias = freshAlias();
-    const keySpec = operation.endsWith('Mac') ? 'HMAC_256' : 'AES_256';
+    const keySpec = operation.endsWith('Mac') ? 'HMAC_256' : SIGNING.has(operation) ? 'EC_P256' : 'AES_256';
     const { keyId } = await world.create({ keySpec, alias, tags: { team: 'blue' } });
     const message = Buffer.from('m');
+    const algorithm = 'ECDSA_SHA_256' as const;
     const spare = freshAlias();
     await world.create({ alias: spare });
     const sealed = keySpec === 'AES_256' ? await world.service('Encrypt', { keyId, plaintext: Buffer.from('x') }) : undefined;
@@ -68,6 +74,10 @@ describe('an operation on a key in a state', () => {
       ReEncryptTo: () => world.service('ReEncryptTo', { keyId, opened: { plaintext: message, kind: 'direct' } }),
       GenerateMac: () => world.service('GenerateMac', { keyId, message }),
       VerifyMac: () => world.service('VerifyMac', { keyId, message, mac: Buffer.alloc(32) }),
+      Sign: () => world.service('Sign', { keyId, message, algorithm }),
+      Verify: () => world.service('Verify', { keyId, message, algorithm, signature: message }),
+      GetPublicKey: () => world.service('GetPublicKey', { keyId }),
+      DescribePublicKey: () => world.admin('DescribePublicKey', { keyId }),
       CreateKeyVersion: () => world.admin('CreateKeyVersion', { keyId }),
       ListKeyVersions: () => world.admin('ListKeyVersions', { ...page, keyId }),
       EnableKey: () => world.admin('EnableKey', { keyId }),

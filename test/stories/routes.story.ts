@@ -132,6 +132,9 @@ describe('every route of every plane', () => {
     GenerateDataKeyWithoutPlaintext: { keyId: 'alias/invoices' },
     ReEncryptTo: { ciphertext: Buffer.alloc(60).toString('base64'), destinationKeyId: 'alias/invoices' },
     GenerateMac: { keyId: 'alias/invoices', message: 'AA==' },
+    Sign: { keyId: 'alias/invoices', message: 'AA==', algorithm: 'ECDSA_SHA_256' },
+    Verify: { keyId: 'alias/invoices', message: 'AA==', algorithm: 'ECDSA_SHA_256', signature: 'AA==' },
+    GetPublicKey: { keyId: 'alias/invoices' },
     VerifyMac: { keyId: 'alias/invoices', message: 'AA==', mac: 'AA==' },
   };
   const bodyOf = ({ operation, batch }: Route) => {

@@ -68,6 +68,7 @@ export function keyCommands(program: Command, open: OpenSession): void {
       session.answer(page, table(['VERSION', '', 'PROTECTION', 'CREATED'], rows));
     },
   );
+  one('public-key <key>', 'the public key of a key pair', (to, keyId) => to.admin.describePublicKey(to.tenant, keyId));
   one('set-description <key> <text>', 'say what it is for', (to, keyId, text = '') => to.admin.setKeyDescription(to.tenant, keyId, text));
   one('tag <key> <name=value...>', 'add tags, or change their values', (to, keyId, ...tags) =>
     to.admin.tagKey(to.tenant, keyId, Object.fromEntries(tags.map(pair))),

@@ -1,4 +1,14 @@
-import type { DataOperation, EncryptRequest, GenerateDataKeyRequest, GenerateMacRequest, Justification, VerifyMacRequest } from '#contract';
+import { createHash } from 'node:crypto';
+import {
+  type DataOperation,
+  type EncryptRequest,
+  type GenerateDataKeyRequest,
+  type GenerateMacRequest,
+  HASHED_BY,
+  type Justification,
+  type SignRequest,
+  type VerifyRequest,
+} from '#contract';
 import { type CiphertextKind, frameCiphertext, parseCiphertext } from '../ciphertext.js';
 import { type Decided, decideUse, type Wish } from '../decide.js';
 import { contextOf } from '../encryption-context.js';
@@ -61,6 +71,33 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
       using(step, { ...wishToProve(step.input), versionId: step.input.keyVersionId }, 'none', async ({ permit, key, version }) => ({
         answer: { ...used(key, version), valid: await custody.verifyMac(permit, version, step.input.message, step.input.mac) },
       })),
+
+    Sign: (step) =>
+      using(step, wishToSign(step.input), 'none', async ({ permit, key, version }) => {
+        const { algorithm } = step.input;
+        return {
+          answer: { ...used(key, version), algorithm, signature: await custody.sign(permit, version, algorithm, digestOf(step.input)) },
+        };
+      }),
+
+    Verify: (step) => {
+      const { keyVersionId: versionId, algorithm, signature } = step.input;
+      return using(step, { ...wishToSign(step.input), versionId }, 'none', async ({ permit, key, version }) => ({
+        answer: { ...used(key, version), valid: await custody.verify(permit, version, algorithm, digestOf(step.input), signature) },
+      }));
+    },
+
+    GetPublicKey: (step) => {
+      const { keyId: reference, keyVersionId: versionId, justification } = step.input;
+      return using(
+        step,
+        { lookup: { reference }, context: undefined, justification, versionId },
+        'none',
+        async ({ permit, key, version }) => ({
+          answer: { ...used(key, version), keySpec: version.spec, publicKey: await custody.publicKey(permit, version) },
+        }),
+      );
+    },
   };
 }
 
@@ -132,13 +169,19 @@ const wishToSeal = (input: Omit<EncryptRequest, 'plaintext'> | GenerateDataKeyRe
   size,
 });
 
-/** MACs have no encryption context. */
-const wishToProve = (input: GenerateMacRequest | VerifyMacRequest): Wish => ({
+/** Neither signatures nor MACs have an encryption context. */
+const wishToSign = (input: SignRequest | VerifyRequest): Wish => ({ ...wishToProve(input), algorithm: input.algorithm });
+
+const wishToProve = (input: Pick<GenerateMacRequest, 'keyId' | 'message' | 'justification'>): Wish => ({
   lookup: { reference: input.keyId },
   context: undefined,
   justification: input.justification,
   size: sizeBucket(input.message.length),
 });
+
+function digestOf({ message, messageType, algorithm }: SignRequest | VerifyRequest): Uint8Array {
+  return messageType === 'DIGEST' ? message : createHash(HASHED_BY[algorithm].hash).update(message).digest();
+}
 
 const lengthOf = (input: GenerateDataKeyRequest): number => input.numberOfBytes ?? (input.keySpec === 'AES_128' ? 16 : 32);
 const framed = (header: Uint8Array, sealed: Sealed): Uint8Array => frameCiphertext(header, sealed.iv, sealed.ciphertext);

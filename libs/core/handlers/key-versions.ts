@@ -1,4 +1,6 @@
 import { keyNamesRow } from '../bound-rows.js';
+import { InvalidRequest } from '../errors.js';
+import { pemOf } from '../pem.js';
 import { newKeyVersionId } from '../identifiers.js';
 import { mustAllow } from '../key-states.js';
 import type { Handlers } from '../pipeline.js';
@@ -13,7 +15,10 @@ export interface KeyVersionParts {
 }
 
 /** A key's versions: the newest is primary, the others go on opening what they sealed. */
-export function keyVersionHandlers({ custody, reads }: KeyVersionParts): Handlers<'CreateKeyVersion' | 'ListKeyVersions'> {
+export function keyVersionHandlers({
+  custody,
+  reads,
+}: KeyVersionParts): Handlers<'CreateKeyVersion' | 'ListKeyVersions' | 'DescribePublicKey'> {
   return {
     CreateKeyVersion: async (step) => {
       const { call, input, now, snapshot, permit } = step;
@@ -35,6 +40,26 @@ export function keyVersionHandlers({ custody, reads }: KeyVersionParts): Handler
           await writes.insertKeyVersion(version);
           await writes.updateKey(key.keyId, { primaryVersion: versionId, namesMac });
         },
+      };
+    },
+
+    /** Of a key in any state: what it signed can still be checked. */
+    DescribePublicKey: async (step) => {
+      const key = await ownKey(step, step.input.keyId);
+      const versionId = step.input.keyVersionId ?? key.primaryVersion;
+      const version = key.versions.get(versionId);
+      if (version === undefined) throw new InvalidRequest([{ field: 'keyVersionId', message: 'is no version of this key' }]);
+      if (version.publicKey === undefined) throw new InvalidRequest([{ field: 'keyId', message: `is a key for ${version.usage}` }]);
+      const publicKey = Buffer.from(await custody.publicKey(step.permit({ versionId }), version));
+      return {
+        answer: {
+          keyId: key.keyId,
+          keyVersionId: versionId,
+          keySpec: version.spec,
+          publicKey: publicKey.toString('base64'),
+          pem: pemOf(publicKey),
+        },
+        details: { key: { id: key.keyId, versionId, state: key.state } },
       };
     },
 

@@ -1,4 +1,4 @@
-import type { KeyId, KeySpec, KeyUsage, KeyVersionId, OperationName, TenantId } from '#contract';
+import type { KeyId, KeySpec, KeyUsage, KeyVersionId, OperationName, SigningAlgorithm, TenantId } from '#contract';
 import type { Permit } from '../permit.js';
 
 export type KeyOrigin = 'KEYWARD';
@@ -16,14 +16,16 @@ export interface WrappedKeyVersion {
   readonly protectionLevel: ProtectionLevel;
   /** The tenant's log: ties the key to the trail that records it. */
   readonly logId: string;
-  /** The key, wrapped under the tenant root (AES-KW, RFC 3394): its length and eight bytes. */
+  /** The key, wrapped under the tenant root (AES-KW, RFC 3394: its length and eight bytes; a private key as PKCS#8 by AES-KWP, RFC 5649). */
   readonly blob: Uint8Array;
+  /** Of a key pair: SubjectPublicKeyInfo (RFC 5280), DER. */
+  readonly publicKey?: Uint8Array | undefined;
   /** HMAC-SHA-256 under the HSM's binding key over everything above, length-prefixed. */
   readonly mac: Uint8Array;
 }
 
 /** A version before it has bytes: what createKeyVersion is told to make. */
-export type KeyVersionDraft = Omit<WrappedKeyVersion, 'protectionLevel' | 'blob' | 'mac'>;
+export type KeyVersionDraft = Omit<WrappedKeyVersion, 'protectionLevel' | 'blob' | 'publicKey' | 'mac'>;
 
 /** AES-256-GCM: 12-byte IV chosen in the HSM's custodian, 16-byte tag. */
 export interface Sealed {
@@ -124,6 +126,18 @@ export interface Custody {
   /** HMAC (RFC 2104) with the hash of the key's spec; `message` is 1 to 4096 bytes. */
   generateMac(permit: Permit<'GenerateMac'>, version: WrappedKeyVersion, message: Uint8Array): Promise<Uint8Array>;
   verifyMac(permit: Permit<'VerifyMac'>, version: WrappedKeyVersion, message: Uint8Array, mac: Uint8Array): Promise<boolean>;
+  /** `digest` is as long as the algorithm's hash; ECDSA answers DER (SEC 1, C.5). */
+  sign(permit: Permit<'Sign'>, version: WrappedKeyVersion, algorithm: SigningAlgorithm, digest: Uint8Array): Promise<Uint8Array>;
+  /** Anything that is no signature of this key over the digest is false. */
+  verify(
+    permit: Permit<'Verify'>,
+    version: WrappedKeyVersion,
+    algorithm: SigningAlgorithm,
+    digest: Uint8Array,
+    signature: Uint8Array,
+  ): Promise<boolean>;
+  /** The row's, after its MAC was checked. */
+  publicKey(permit: Permit<'GetPublicKey' | 'DescribePublicKey'>, version: WrappedKeyVersion): Promise<Uint8Array>;
   capabilities(): Promise<CustodyCapabilities>;
   /** Resolves while the custodian's own heartbeat (token information and a canary unwrap, each second) succeeds. */
   ping(): Promise<void>;

@@ -23,6 +23,9 @@ export function checked<T>(method: string, call: () => T): T {
 /** What modules answer to a wrong tag, AAD or length; SoftHSM 2.6 says CKR_GENERAL_ERROR, which alone proves nothing. */
 export const CIPHERTEXT_CODES: ReadonlySet<number> = new Set([0x05, 0x20, 0x21, 0x40, 0x41]);
 
+/** CKR_SIGNATURE_INVALID, _LEN_RANGE. */
+export const SIGNATURE_CODES: ReadonlySet<number> = new Set([0xc0, 0xc1]);
+
 /** CKR_PIN_INCORRECT, _INVALID, _LEN_RANGE, _EXPIRED, _LOCKED, CKR_USER_PIN_NOT_INITIALIZED. */
 export const PIN_CODES: ReadonlySet<number> = new Set([0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0x102]);
 

@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path';
 import pkcs11js from 'pkcs11js';
-import { checked } from './cryptoki-error.js';
+import { checked, CryptokiError, SIGNATURE_CODES } from './cryptoki-error.js';
 import { attributeNumber, CKM_EC_EDWARDS_KEY_PAIR_GEN, CKM_EDDSA, nativeTemplate } from './template.js';
 import type { AttributeName, Template } from './template.js';
 
@@ -10,6 +10,11 @@ export type Slot = Handle<'slot'>;
 export type Session = Handle<'session'>;
 /** Valid in the process and the initialisation (epoch) that made it, nowhere else: never stored, never sent. */
 export type KeyHandle = Handle<'key'>;
+
+export interface KeyPair {
+  readonly publicKey: KeyHandle;
+  readonly privateKey: KeyHandle;
+}
 
 export interface TokenState {
   readonly label: string;
@@ -24,8 +29,11 @@ export const IV_BYTES = 12;
 export const TAG_BYTES = 16;
 /** 6144 for a caller's plaintext. */
 export const MAX_PLAINTEXT_BYTES = 6144;
-/** A key of 64 bytes, wrapped, is 72. */
-const MAX_WRAPPED_BYTES = 128;
+/** A key of 64 bytes, wrapped, is 72; a private key in PKCS#8 is longer. */
+const MAX_WRAPPED_BYTES = 4096;
+/** AES-KW (RFC 3394) for secret keys, AES-KWP (RFC 5649) for private ones, whose length is any. */
+const WRAPPING = { kw: pkcs11js.CKM_AES_KEY_WRAP, kwp: pkcs11js.CKM_AES_KEY_WRAP_PAD } as const;
+export type Wrapping = keyof typeof WRAPPING;
 const MAX_AAD_BYTES = 16_384;
 const HMACS = {
   'SHA-256': { mechanism: pkcs11js.CKM_SHA256_HMAC, bytes: 32 },
@@ -138,27 +146,35 @@ export class Cryptoki {
     return checked('C_GenerateKey', () => this.#module.C_GenerateKey(session, { mechanism }, native)) as KeyHandle;
   }
 
-  generateEd25519(session: Session, publicTemplate: Template, privateTemplate: Template): { publicKey: KeyHandle; privateKey: KeyHandle } {
-    const [open, secret] = [nativeTemplate({ ...publicTemplate, ecParams: ED25519_PARAMS }), nativeTemplate(privateTemplate)];
-    const mechanism = { mechanism: CKM_EC_EDWARDS_KEY_PAIR_GEN };
-    const pair = checked('C_GenerateKeyPair', () => this.#module.C_GenerateKeyPair(session, mechanism, open, secret));
-    return { publicKey: pair.publicKey as KeyHandle, privateKey: pair.privateKey as KeyHandle };
+  generateEd25519(session: Session, publicTemplate: Template, privateTemplate: Template): KeyPair {
+    return this.#generatePair(session, CKM_EC_EDWARDS_KEY_PAIR_GEN, { ...publicTemplate, ecParams: ED25519_PARAMS }, privateTemplate);
+  }
+
+  /** The curve is the public template's. */
+  generateEc(session: Session, publicTemplate: Template, privateTemplate: Template): KeyPair {
+    return this.#generatePair(session, pkcs11js.CKM_EC_KEY_PAIR_GEN, publicTemplate, privateTemplate);
+  }
+
+  /** A public key that somebody has: nothing secret comes into the token so. */
+  createPublicKey(session: Session, template: Template): KeyHandle {
+    if (template.class !== pkcs11js.CKO_PUBLIC_KEY) throw new TypeError('Only public keys are put into a token.');
+    const native = nativeTemplate(template);
+    return checked('C_CreateObject', () => this.#module.C_CreateObject(session, native)) as KeyHandle;
   }
 
   destroy(session: Session, object: KeyHandle): void {
     checked('C_DestroyObject', () => this.#module.C_DestroyObject(session, object));
   }
 
-  /** AES-KW (RFC 3394). */
-  wrap(session: Session, root: KeyHandle, key: KeyHandle): Buffer {
-    const mechanism = { mechanism: pkcs11js.CKM_AES_KEY_WRAP };
+  wrap(session: Session, root: KeyHandle, key: KeyHandle, by: Wrapping = 'kw'): Buffer {
+    const mechanism = { mechanism: WRAPPING[by] };
     return Buffer.from(checked('C_WrapKey', () => this.#module.C_WrapKey(session, mechanism, root, key, Buffer.alloc(MAX_WRAPPED_BYTES))));
   }
 
-  unwrap(session: Session, root: KeyHandle, blob: Buffer, template: Template): KeyHandle {
+  unwrap(session: Session, root: KeyHandle, blob: Buffer, template: Template, by: Wrapping = 'kw'): KeyHandle {
     const native = nativeTemplate(template);
     if (!Buffer.isBuffer(blob) || blob.length === 0) throw new TypeError('A wrapped key is bytes.');
-    const mechanism = { mechanism: pkcs11js.CKM_AES_KEY_WRAP };
+    const mechanism = { mechanism: WRAPPING[by] };
     return checked('C_UnwrapKey', () => this.#module.C_UnwrapKey(session, mechanism, root, blob, native)) as KeyHandle;
   }
 
@@ -193,10 +209,33 @@ export class Cryptoki {
     return this.#sign(session, CKM_EDDSA, key, message, 64);
   }
 
+  /** ECDSA over a digest: r ‖ s, each as long as the curve's order. */
+  signEcdsa(session: Session, key: KeyHandle, digest: Buffer, length: number): Buffer {
+    return this.#sign(session, pkcs11js.CKM_ECDSA, key, digest, length);
+  }
+
+  verifyEcdsa(session: Session, key: KeyHandle, digest: Buffer, signature: Buffer): boolean {
+    if (!inRange(digest, 1, 64) || !inRange(signature, 1, 512)) throw new RangeError('A digest and a signature are bytes.');
+    checked('C_VerifyInit', () => this.#module.C_VerifyInit(session, { mechanism: pkcs11js.CKM_ECDSA }, key));
+    try {
+      return checked('C_Verify', () => this.#module.C_Verify(session, digest, signature));
+    } catch (error) {
+      // It ends the operation as a success does: the session stays.
+      if (error instanceof CryptokiError && SIGNATURE_CODES.has(error.code)) return false;
+      throw error;
+    }
+  }
+
   /** Fills the buffer from the token's generator. */
   random(session: Session, into: Buffer): void {
     if (!inRange(into, 1, 65_536)) throw new RangeError('1 to 65536 random bytes at a time.');
     checked('C_GenerateRandom', () => this.#module.C_GenerateRandom(session, into));
+  }
+
+  #generatePair(session: Session, mechanism: number, publicTemplate: Template, privateTemplate: Template): KeyPair {
+    const [open, secret] = [nativeTemplate(publicTemplate), nativeTemplate(privateTemplate)];
+    const pair = checked('C_GenerateKeyPair', () => this.#module.C_GenerateKeyPair(session, { mechanism }, open, secret));
+    return { publicKey: pair.publicKey as KeyHandle, privateKey: pair.privateKey as KeyHandle };
   }
 
   #sign(session: Session, mechanism: number, key: KeyHandle, message: Buffer, length: number): Buffer {

@@ -34,13 +34,26 @@ export const rootTemplate = (label: string): Template => ({
   allowedMechanisms: mechanismList(pkcs11js.CKM_AES_KEY_WRAP, pkcs11js.CKM_AES_KEY_WRAP_PAD),
 });
 
+/** Parameters are the DER of the curve's identifier; `bytes` those of a coordinate and of the order. */
+export const CURVES = {
+  EC_P256: { params: Buffer.from('06082a8648ce3d030107', 'hex'), crv: 'P-256', bytes: 32 },
+  EC_P384: { params: Buffer.from('06052b81040022', 'hex'), crv: 'P-384', bytes: 48 },
+  EC_P256K: { params: Buffer.from('06052b8104000a', 'hex'), crv: 'secp256k1', bytes: 32 },
+} as const;
+export type PairSpec = keyof typeof CURVES;
+type SecretSpec = Exclude<KeySpec, PairSpec>;
+const PRIVATE_EC = {
+  ...{ class: OBJECT_CLASS.private, keyType: KEY_TYPE.ec, sign: true },
+  ...{ decrypt: false, unwrap: false, derive: false },
+} as const;
+
 /** What AES-KW (RFC 3394) adds. A blob of another length is another key. */
 export const KW_BYTES = 8;
 export const HASH_OF: Readonly<Partial<Record<KeySpec, HmacHash>>> = { HMAC_256: 'SHA-256', HMAC_384: 'SHA-384', HMAC_512: 'SHA-512' };
-export const KEY_BYTES: Readonly<Record<KeySpec, number>> = { AES_256: 32, AES_128: 16, HMAC_256: 32, HMAC_384: 48, HMAC_512: 64 };
+export const KEY_BYTES: Readonly<Record<SecretSpec, number>> = { AES_256: 32, AES_128: 16, HMAC_256: 32, HMAC_384: 48, HMAC_512: 64 };
 
 /** A CMK version at birth: extractable, only so that its root can wrap it; destroyed right after that. */
-export const newbornVersion = (spec: KeySpec): Template => ({
+export const newbornVersion = (spec: SecretSpec): Template => ({
   ...versionInUse(spec),
   extractable: true,
   valueLen: KEY_BYTES[spec],
@@ -48,11 +61,21 @@ export const newbornVersion = (spec: KeySpec): Template => ({
 
 /** A CMK version in use. No CKA_VALUE_LEN: SoftHSM refuses it when unwrapping. */
 export function versionInUse(spec: KeySpec): Template {
+  if (isPair(spec)) return { ...PRIVATE_EC, ...NEVER_LEAVES, token: false };
   const kind = isCipher(spec) ? { ...AES_SECRET, ...NO_USE, encrypt: true, decrypt: true } : { ...GENERIC_SECRET, ...NO_USE, sign: true };
   return { ...kind, ...NEVER_LEAVES, token: false };
 }
 
 export const isCipher = (spec: KeySpec): spec is 'AES_256' | 'AES_128' => spec === 'AES_256' || spec === 'AES_128';
+
+export const isPair = (spec: KeySpec): spec is PairSpec => Object.hasOwn(CURVES, spec);
+
+/** A private key at birth, as newbornVersion. */
+export const newbornPrivateKey: Template = { ...PRIVATE_EC, ...NEVER_LEAVES, token: false, extractable: true };
+export const publicKeyInUse = (spec: PairSpec): Template => ({
+  ...{ class: OBJECT_CLASS.public, keyType: KEY_TYPE.ec, token: false, private: false, verify: true },
+  ecParams: CURVES[spec].params,
+});
 
 export const BINDING_KEY: Template = {
   ...GENERIC_SECRET,

@@ -5,7 +5,8 @@ import type { PresentedVersion } from '../presented-version.js';
 import type { BindingKey } from './binding-key.js';
 import type { KeyHandle } from './cryptoki.js';
 import { HandleCache } from './handle-cache.js';
-import { isCipher, KEY_BYTES, KW_BYTES, newbornVersion, versionInUse } from './key-templates.js';
+import { bearPair, publicHandle } from './key-pairs.js';
+import { isCipher, isPair, KEY_BYTES, KW_BYTES, newbornVersion, type PairSpec, versionInUse } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
 import type { TenantRoots } from './tenant-roots.js';
 
@@ -24,8 +25,7 @@ export class KeyVersions {
   }
 
   create(draft: KeyVersionDraft): WrappedKeyVersion {
-    const blob = this.#bearWrapped(this.roots.of(draft.tenant), draft.spec);
-    const version = { ...draft, protectionLevel: this.protectionLevel, blob };
+    const version = { ...draft, protectionLevel: this.protectionLevel, ...this.#bear(this.roots.of(draft.tenant), draft.spec) };
     return { ...version, mac: this.binding.mac(version) };
   }
 
@@ -34,15 +34,39 @@ export class KeyVersions {
     const now = Date.now();
     const known = this.#handles.get(presented.identity, now);
     if (known !== undefined) return known;
-    const version = presented.row();
-    this.binding.verify(version);
-    const root = this.roots.of(version.tenant);
-    const handle = this.token.cryptoki.unwrap(this.token.holder, root, Buffer.from(version.blob), versionInUse(version.spec));
+    const version = this.checked(presented);
+    const { cryptoki, holder } = this.token;
+    const by = isPair(version.spec) ? 'kwp' : 'kw';
+    const handle = cryptoki.unwrap(holder, this.roots.of(version.tenant), Buffer.from(version.blob), versionInUse(version.spec), by);
     this.#handles.add(presented.identity, handle, now);
     return handle;
   }
 
-  #bearWrapped(root: KeyHandle, spec: KeySpec): Buffer {
+  /** The public half of a pair, ready to verify. @throws KeyBindingBroken, and RangeError for a key that is no pair */
+  publicHandleOf(presented: PresentedVersion): KeyHandle {
+    const identity = `${presented.identity}/public`;
+    const now = Date.now();
+    const known = this.#handles.get(identity, now);
+    if (known !== undefined) return known;
+    const { spec, publicKey } = this.checked(presented);
+    if (!isPair(spec) || publicKey === undefined) throw new RangeError('The key is no pair.');
+    const handle = publicHandle(this.token, spec, publicKey);
+    this.#handles.add(identity, handle, now);
+    return handle;
+  }
+
+  /** @throws KeyBindingBroken for a row that was edited. */
+  checked(presented: PresentedVersion): WrappedKeyVersion {
+    const version = presented.row();
+    this.binding.verify(version);
+    return version;
+  }
+
+  #bear(root: KeyHandle, spec: KeySpec): Pick<WrappedKeyVersion, 'blob' | 'publicKey'> {
+    return isPair(spec) ? bearPair(this.token, root, spec) : { blob: this.#bearWrapped(root, spec) };
+  }
+
+  #bearWrapped(root: KeyHandle, spec: Exclude<KeySpec, PairSpec>): Buffer {
     const { cryptoki, holder } = this.token;
     const newborn = cryptoki.generateKey(holder, isCipher(spec) ? 'aes' : 'generic', newbornVersion(spec));
     try {

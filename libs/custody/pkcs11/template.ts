@@ -10,7 +10,12 @@ export const OBJECT_CLASS = {
   private: pkcs11js.CKO_PRIVATE_KEY,
   public: pkcs11js.CKO_PUBLIC_KEY,
 } as const;
-export const KEY_TYPE = { aes: pkcs11js.CKK_AES, generic: pkcs11js.CKK_GENERIC_SECRET, edwards: CKK_EC_EDWARDS } as const;
+export const KEY_TYPE = {
+  aes: pkcs11js.CKK_AES,
+  generic: pkcs11js.CKK_GENERIC_SECRET,
+  edwards: CKK_EC_EDWARDS,
+  ec: pkcs11js.CKK_EC,
+} as const;
 
 /** Every attribute that Keyward writes, searches or reads. */
 const ATTRIBUTES = {

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
+import { SIGNS_WITH, type SigningAlgorithm } from '#contract';
 import { CustodyUnavailable, DecryptFailed } from '#core';
 import type {
   BoundRow,
@@ -16,7 +17,8 @@ import { BindingKey } from './binding-key.js';
 import { Canary } from './canary.js';
 import { IV_BYTES } from './cryptoki.js';
 import { CIPHERTEXT_CODES, CryptokiError } from './cryptoki-error.js';
-import { HASH_OF } from './key-templates.js';
+import { derOf, rawOf } from '../ecdsa-der.js';
+import { CURVES, HASH_OF, isPair, type PairSpec } from './key-templates.js';
 import { KeyVersions } from './key-versions.js';
 import { LogKeys } from './log-keys.js';
 import type { OpenToken } from './open-token.js';
@@ -136,6 +138,27 @@ export class TokenCustody {
     return mac.length === expected.length && timingSafeEqual(mac, expected);
   }
 
+  /** ECDSA over a digest of the algorithm's length, as DER. @throws RangeError for a key that does not sign so. */
+  sign(version: PresentedVersion, algorithm: SigningAlgorithm, digest: Buffer): Buffer {
+    const { bytes } = curveOf(version, algorithm);
+    const key = this.#versions.handleOf(version);
+    return derOf(this.token.operate((session) => this.token.cryptoki.signEcdsa(session, key, digest, 2 * bytes)));
+  }
+
+  /** By the public half in the row, after its MAC was checked. */
+  verify(version: PresentedVersion, algorithm: SigningAlgorithm, digest: Buffer, signature: Buffer): boolean {
+    const { bytes } = curveOf(version, algorithm);
+    const key = this.#versions.publicHandleOf(version);
+    const raw = rawOf(signature, bytes);
+    return raw !== undefined && this.token.operate((session) => this.token.cryptoki.verifyEcdsa(session, key, digest, raw));
+  }
+
+  publicKey(version: PresentedVersion): Buffer {
+    const { publicKey } = this.#versions.checked(version);
+    if (publicKey === undefined) throw new RangeError('The key is no pair.');
+    return Buffer.from(publicKey);
+  }
+
   capabilities(): CustodyCapabilities {
     return { module: this.token.cryptoki.describe(), protectionLevel: this.protectionLevel, ...this.#tried };
   }
@@ -169,6 +192,12 @@ export class TokenCustody {
     }
     return new DecryptFailed('wrong-tag-or-context');
   }
+}
+
+function curveOf(version: PresentedVersion, algorithm: SigningAlgorithm): (typeof CURVES)[PairSpec] {
+  const { spec } = version.row();
+  if (!isPair(spec) || SIGNS_WITH[spec]?.includes(algorithm) !== true) throw new RangeError('The key does not sign so.');
+  return CURVES[spec];
 }
 
 function dataKeyLength(length: number): number {

@@ -3,7 +3,20 @@ import { KEY_SPECS, type KeySpec } from '#contract';
 import type { KeyHandle } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
 import { only } from './find-or-create.js';
-import { CANARY_ROOT_LABEL, HASH_OF, isCipher, KEY_BYTES, KW_BYTES, named, newbornVersion, versionInUse } from './key-templates.js';
+import { bearPair, publicHandle } from './key-pairs.js';
+import {
+  CANARY_ROOT_LABEL,
+  CURVES,
+  HASH_OF,
+  isCipher,
+  isPair,
+  KEY_BYTES,
+  KW_BYTES,
+  named,
+  newbornVersion,
+  type PairSpec,
+  versionInUse,
+} from './key-templates.js';
 import type { OpenToken } from './open-token.js';
 import { SelfTestFailed } from './self-test.js';
 
@@ -31,6 +44,7 @@ function failureOf(token: OpenToken, root: KeyHandle, spec: KeySpec): string | u
   const { cryptoki, holder } = token;
   const made: KeyHandle[] = [];
   try {
+    if (isPair(spec)) return failureOfPair(token, root, spec, made);
     const newborn = cryptoki.generateKey(holder, isCipher(spec) ? 'aes' : 'generic', newbornVersion(spec));
     made.push(newborn);
     const blob = cryptoki.wrap(holder, root, newborn);
@@ -44,6 +58,20 @@ function failureOf(token: OpenToken, root: KeyHandle, spec: KeySpec): string | u
   } finally {
     for (const handle of made) token.destroy(handle);
   }
+}
+
+function failureOfPair(token: OpenToken, root: KeyHandle, spec: PairSpec, made: KeyHandle[]): string | undefined {
+  const { cryptoki, holder } = token;
+  const { blob, publicKey } = bearPair(token, root, spec);
+  const key = cryptoki.unwrap(holder, root, blob, versionInUse(spec), 'kwp');
+  made.push(key);
+  const open = publicHandle(token, spec, publicKey);
+  made.push(open);
+  const digest = randomBytes(CURVES[spec].bytes);
+  const signature = token.operate((session) => cryptoki.signEcdsa(session, key, digest, 2 * CURVES[spec].bytes));
+  return token.operate((session) => cryptoki.verifyEcdsa(session, open, digest, signature))
+    ? undefined
+    : 'the unwrapped key is another one';
 }
 
 /** What the key did before it was wrapped, the unwrapped one undoes or repeats. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { OperationName, TenantId } from '#contract';
+import type { OperationName, SigningAlgorithm, TenantId } from '#contract';
 import { CustodyUnavailable, PermitMisused } from '#core';
 import type {
   BoundRow,
@@ -141,6 +141,27 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner {
     return this.#call(OPERATION.verifyMac, version.tenant, [encodeRow(version), message, mac], readTruth, version.versionId);
   }
 
+  async sign(permit: Permit<'Sign'>, version: WrappedKeyVersion, algorithm: SigningAlgorithm, digest: Uint8Array): Promise<Uint8Array> {
+    spendWithoutAad(permit, version);
+    return this.#call(OPERATION.sign, version.tenant, [encodeRow(version), algorithm, digest], readBytes, version.versionId);
+  }
+
+  async verify(
+    permit: Permit<'Verify'>,
+    version: WrappedKeyVersion,
+    algorithm: SigningAlgorithm,
+    digest: Uint8Array,
+    signature: Uint8Array,
+  ): Promise<boolean> {
+    spendWithoutAad(permit, version);
+    return this.#call(OPERATION.verify, version.tenant, [encodeRow(version), algorithm, digest, signature], readTruth, version.versionId);
+  }
+
+  async publicKey(permit: Permit<'GetPublicKey' | 'DescribePublicKey'>, version: WrappedKeyVersion): Promise<Uint8Array> {
+    spendWithoutAad(permit, version);
+    return this.#call(OPERATION.publicKey, version.tenant, [encodeRow(version)], readBytes, version.versionId);
+  }
+
   async capabilities(): Promise<CustodyCapabilities> {
     return this.#call(OPERATION.capabilities, '', [], readCapabilities);
   }
@@ -214,7 +235,7 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner {
   }
 }
 
-function spendWithoutAad(permit: Permit<'GenerateMac'> | Permit<'VerifyMac'>, { tenant, versionId }: WrappedKeyVersion): void {
+function spendWithoutAad(permit: Permit, { tenant, versionId }: WrappedKeyVersion): void {
   permit.spend({ operation: permit.operation, tenant, versionId });
 }
 

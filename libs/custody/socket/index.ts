@@ -10,3 +10,4 @@ export { PlaneSocket } from './server.js';
 export type { Handler, PlaneSocketOptions } from './server.js';
 export { CODE, OPERATION, PLANES } from './wire.js';
 export type { CustodyOperation, Plane } from './wire.js';
+export { derOf, rawOf } from '../ecdsa-der.js';

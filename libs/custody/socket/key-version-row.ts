@@ -9,7 +9,8 @@ const bytes = (min: number, max: number) => z.instanceof(Uint8Array).refine((val
 const name = z.string().min(1).max(200);
 const DRAFT = [tenantId, keyId, keyVersionId, z.enum(KEY_SPECS), z.enum(KEY_USAGES), z.literal('KEYWARD'), name] as const;
 const draftTuple = z.tuple([...DRAFT]);
-const rowTuple = z.tuple([...DRAFT, z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']), bytes(16, 4096), bytes(32, 32)]);
+/** The public half comes last, of a key pair only. */
+const rowTuple = z.tuple([...DRAFT, z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']), bytes(16, 4096), bytes(32, 32)], bytes(1, 1024));
 
 const draftFields = ({ tenant, keyId, versionId, spec, usage, origin, logId }: KeyVersionDraft) => [
   tenant,
@@ -34,8 +35,10 @@ const encoded = new WeakMap<WrappedKeyVersion, Buffer>();
 export function encodeRow(version: WrappedKeyVersion): Buffer {
   const known = encoded.get(version);
   if (known !== undefined) return known;
-  const { protectionLevel, blob, mac } = version;
-  const row = Buffer.from(messages.pack([...draftFields(version), protectionLevel, blob, mac]));
+  const { protectionLevel, blob, mac, publicKey } = version;
+  const row = Buffer.from(
+    messages.pack([...draftFields(version), protectionLevel, blob, mac, ...(publicKey === undefined ? [] : [publicKey])]),
+  );
   encoded.set(version, row);
   return row;
 }
@@ -44,9 +47,17 @@ export function encodeRow(version: WrappedKeyVersion): Buffer {
 export function decodeRow(row: Uint8Array): WrappedKeyVersion {
   const parsed = rowTuple.safeParse(messages.unpack(row));
   if (!parsed.success) throw new KeyBindingBroken('of an unreadable row');
-  const [tenant, keyId, versionId, spec, usage, origin, logId, protectionLevel, blob, mac] = parsed.data;
+  const [tenant, keyId, versionId, spec, usage, origin, logId, protectionLevel, blob, mac, ...more] = parsed.data;
+  if (more.length > 1) throw new KeyBindingBroken('of an unreadable row');
+  const [publicKey] = more;
   const draft = draftOf([tenant, keyId, versionId, spec, usage, origin, logId]);
-  return { ...draft, protectionLevel, blob: Uint8Array.from(blob), mac: Uint8Array.from(mac) };
+  return {
+    ...draft,
+    protectionLevel,
+    blob: Uint8Array.from(blob),
+    mac: Uint8Array.from(mac),
+    ...(publicKey && { publicKey: Uint8Array.from(publicKey) }),
+  };
 }
 
 /** A row as it came over the wire: decoded only when its key is not in use yet. */

@@ -23,15 +23,30 @@ export const OPERATION = {
   checkBindings: 12,
   generateMac: 13,
   verifyMac: 14,
-  // 15 to 19 belong to keys
+  sign: 15,
+  verify: 16,
+  publicKey: 17,
+  // 18 and 19 belong to keys
   signedSize: 20,
 } as const;
 export type CustodyOperation = keyof typeof OPERATION;
 
 /** What each plane's socket accepts. Whoever takes over one plane gets these, and not the others'. */
 export const PLANES = {
-  key: ['createTenantRoot', 'createLogKey', 'createKeyVersion', 'bindRule', 'checkBindings', 'capabilities', 'ping'],
-  data: ['encrypt', 'decrypt', 'generateDataKey', 'generateDataKeyWithoutPlaintext', 'generateMac', 'verifyMac', 'checkBindings', 'ping'],
+  key: ['createTenantRoot', 'createLogKey', 'createKeyVersion', 'bindRule', 'checkBindings', 'publicKey', 'capabilities', 'ping'],
+  data: [
+    'encrypt',
+    'decrypt',
+    'generateDataKey',
+    'generateDataKeyWithoutPlaintext',
+    'generateMac',
+    'verifyMac',
+    'sign',
+    'verify',
+    'publicKey',
+    'checkBindings',
+    'ping',
+  ],
   worker: ['signCheckpoint', 'signedSize', 'ping'],
 } as const satisfies Record<string, readonly CustodyOperation[]>;
 export type Plane = keyof typeof PLANES;

@@ -13,8 +13,8 @@ interface RuleText {
   limits?: Limits | undefined;
 }
 
-const READ = ['Decrypt', 'ReEncryptFrom', 'VerifyMac'];
-const WRITE = ['Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'ReEncryptTo', 'GenerateMac'];
+const READ = ['Decrypt', 'ReEncryptFrom', 'VerifyMac', 'Verify', 'GetPublicKey'];
+const WRITE = ['Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'ReEncryptTo', 'GenerateMac', 'Sign'];
 
 /** undefined: unknown. */
 const JUDGES: { [Name in ConditionName]: (asked: NonNullable<Conditions[Name]>, request: GrantRequest) => boolean | undefined } = {

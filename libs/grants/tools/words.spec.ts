@@ -142,7 +142,7 @@ describe('who can', () => {
   it('leaves out what a guardrail takes away under all circumstances', () => {
     expect(asked(withGrant({}, { guardrails: [guardrail] }))).toEqual([]);
     expect(asked(withGrant({}, { guardrails: [{ ...guardrail, operations: ['@write'] }] }))).toEqual([
-      { ...entry, operations: ['Decrypt', 'ReEncryptFrom', 'VerifyMac'] },
+      { ...entry, operations: ['Decrypt', 'ReEncryptFrom', 'VerifyMac', 'Verify', 'GetPublicKey'] },
     ]);
     expect(asked(withGrant({}, { guardrails: [{ ...guardrail, objects: ['alias/crm'] }] }))).toEqual([entry]);
     expect(asked(withGrant({}, { roles: { r: ['svc:billing'] }, guardrails: [{ ...guardrail, subjects: ['role:r'] }] }))).toEqual([]);

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { base64Bytes } from './bytes.js';
+import { asked, base64Text, usedKey } from './data-operations.js';
+import { keyReference, keyVersionId } from './identifiers.js';
+import { KEY_SPECS, type KeySpec } from './key-life.js';
+
+export const MAX_SIGNED_MESSAGE_BYTES = 6144;
+export const MAX_SIGNATURE_BYTES = 512;
+
+/** Names as of AWS KMS. */
+export const SIGNING_ALGORITHMS = ['ECDSA_SHA_256', 'ECDSA_SHA_384'] as const;
+export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
+/** Of what is signed, and how long that is. */
+export const HASHED_BY = {
+  ECDSA_SHA_256: { hash: 'sha256', bytes: 32 },
+  ECDSA_SHA_384: { hash: 'sha384', bytes: 48 },
+} as const satisfies Record<SigningAlgorithm, object>;
+/** What a key of a spec can sign with: the curve's own digest. */
+export const SIGNS_WITH: Readonly<Partial<Record<KeySpec, readonly SigningAlgorithm[]>>> = {
+  EC_P256: ['ECDSA_SHA_256'],
+  EC_P384: ['ECDSA_SHA_384'],
+  EC_P256K: ['ECDSA_SHA_256'],
+};
+
+const algorithm = z.enum(SIGNING_ALGORITHMS, { error: `must be one of ${SIGNING_ALGORITHMS.join(', ')}` });
+const signing = {
+  keyId: keyReference,
+  message: base64Bytes(1, MAX_SIGNED_MESSAGE_BYTES).meta({ description: 'base64 of 1 to 6144 bytes, or of their digest' }),
+  messageType: z.enum(['RAW', 'DIGEST']).optional().meta({ description: 'default RAW: Keyward makes the digest' }),
+  algorithm,
+  ...asked,
+};
+const digestFits = ({
+  message,
+  messageType,
+  algorithm: by,
+}: {
+  message: Uint8Array;
+  messageType?: string | undefined;
+  algorithm: SigningAlgorithm;
+}) => messageType !== 'DIGEST' || message.length === HASHED_BY[by].bytes;
+const DIGEST_LENGTH = { path: ['message'], message: 'is not as long as a digest of this algorithm' };
+
+export const signRequest = z.strictObject(signing).refine(digestFits, DIGEST_LENGTH).meta({ id: 'SignRequest' });
+export type SignRequest = z.infer<typeof signRequest>;
+
+export const verifyRequest = z
+  .strictObject({
+    ...signing,
+    keyVersionId: keyVersionId.optional().meta({ description: 'the version that signed; default: the primary one' }),
+    signature: base64Bytes(1, MAX_SIGNATURE_BYTES).meta({ description: 'base64 of what Sign answered' }),
+  })
+  .refine(digestFits, DIGEST_LENGTH)
+  .meta({ id: 'VerifyRequest' });
+export type VerifyRequest = z.infer<typeof verifyRequest>;
+
+const ofVersion = keyVersionId.optional().meta({ description: 'default: the primary one' });
+export const getPublicKeyRequest = z
+  .strictObject({ keyId: keyReference, keyVersionId: ofVersion, ...asked })
+  .meta({ id: 'GetPublicKeyRequest' });
+export type GetPublicKeyRequest = z.infer<typeof getPublicKeyRequest>;
+export const publicKeyQuery = z.strictObject({ keyVersionId: ofVersion });
+export type PublicKeyQuery = z.infer<typeof publicKeyQuery>;
+
+export const signatureAnswer = z.object({ ...usedKey, algorithm, signature: base64Text }).meta({ id: 'SignatureAnswer' });
+export const publicKeyAnswer = z
+  .object({
+    ...usedKey,
+    keySpec: z.enum(KEY_SPECS),
+    publicKey: base64Text.meta({ description: 'SubjectPublicKeyInfo (RFC 5280), DER' }),
+    pem: z.string().meta({ description: 'the same as PEM' }),
+  })
+  .meta({ id: 'PublicKeyAnswer' });
+export type PublicKeyAnswer = z.infer<typeof publicKeyAnswer>;

@@ -54,8 +54,8 @@ describe("a tenant's own witness", () => {
     expect(await cli.run('verify', url, '--witness-key', world.acme.vkey)).toMatchObject({ exit: 2 });
   });
 
-  it("leaves a mirror and a cosigned checkpoint that Go's note and tlog read as well", () => {
-    const foreign = new ForeignVerifier();
+  it("leaves a mirror and a cosigned checkpoint that Go's note and tlog read as well", async () => {
+    const foreign = await ForeignVerifier.compiled();
     try {
       expect(foreign.verifyFolder(world.acme.vkey, cli.file('mirror'), cli.file('kept'))).toMatchObject({ exit: 0 });
       // A witness's key is of a type that it does not know.

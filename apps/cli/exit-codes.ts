@@ -2,6 +2,7 @@ import { InvalidArgumentError } from 'commander';
 import { ConfigurationError } from '#runtime';
 import { type ErrorCode, KeywardError } from '#sdk';
 import { VerifierKeyRefused } from '#trail';
+import { type SubmissionProblem, SubmissionRefused } from './witness/submit.js';
 
 /** What scripts may rely on. */
 export const EXIT = { ok: 0, defect: 1, usage: 2, denied: 3, conflict: 4, unavailable: 5, verification: 6 } as const;
@@ -35,9 +36,20 @@ const OF_CODE = {
   'bad-answer':             EXIT.unavailable,
 } as const satisfies Record<ErrorCode, ExitCode>;
 
+// biome-ignore format: an aligned table is read column by column
+const OF_SUBMISSION = {
+  'fork':               EXIT.verification,
+  'rolled-back':        EXIT.verification,
+  'not-a-continuation': EXIT.verification,
+  'bad-signature':      EXIT.verification,
+  'not-watched':        EXIT.conflict,
+  'unavailable':        EXIT.unavailable,
+} as const satisfies Record<SubmissionProblem, ExitCode>;
+
 /** The exit code that belongs to whatever a command ended in. */
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof KeywardError) return OF_CODE[error.code];
+  if (error instanceof SubmissionRefused) return OF_SUBMISSION[error.code];
   const isUsage = [UsageError, ConfigurationError, VerifierKeyRefused, InvalidArgumentError].some((kind) => error instanceof kind);
   return isUsage ? EXIT.usage : EXIT.defect;
 }

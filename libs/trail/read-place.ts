@@ -58,7 +58,7 @@ function shapeOf(text: string): { readonly shape: string; readonly placement: Re
   if (head === undefined) return undefined;
   const shape = `${date}${time}${writer} ${log} ${withoutVarying(text, head.length)}`;
   // The log's id is part of the shape: where the shape is known, so is that the id is one.
-  return { shape, placement: { seq: Number(seq), recordedAt: `${date}${clock}`, log: log } };
+  return { shape, placement: { seq: Number(seq), recordedAt: `${date}${clock}`, log } };
 }
 
 function withoutVarying(text: string, from: number): string {

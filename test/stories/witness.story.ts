@@ -31,7 +31,9 @@ describe("a tenant's own witness", () => {
 
   it('cosigns what the auditor plane shows, again and again', async () => {
     expect(await feed('--out', cli.file('kept'))).toMatchObject({ exit: 0, out: expect.stringContaining('\n— witness.acme.example ') });
-    const { size } = parseCheckpoint(readFileSync(cli.file('kept'), 'utf8'));
+    const kept = readFileSync(cli.file('kept'), 'utf8');
+    expect(await cli.json('checkpoint', '--witness', witness.url)).toEqual({ checkpoint: kept });
+    const { size } = parseCheckpoint(kept);
     const call = { keyId: 'alias/invoices', encryptionContext: { purpose: 'invoice' } };
     await must(world.platform.urls.dataPlanes[0]!, world.billing, 'POST', '/v1/tenants/acme/data-keys', call);
     await signedSize(world, 'acme', Number(size) + 1);
@@ -68,6 +70,7 @@ describe("a tenant's own witness", () => {
   it('does not cosign the log of another tenant, and starts on its folder only once', async () => {
     const globex = new AuditorsCommandLine(world, world.globex);
     try {
+      expect(await globex.run('checkpoint', '--witness', witness.url)).toMatchObject({ exit: 4 });
       expect(await globex.run('witness', 'feed', '--witness', witness.url, '--witness-key', key)).toMatchObject({ exit: 4 });
     } finally {
       globex.remove();

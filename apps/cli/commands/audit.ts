@@ -3,10 +3,11 @@ import { createWriteStream, statSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { trailRecord } from '#contract';
 import { refuseExisting } from '../credentials-file.js';
-import { verifyRecordProof, VerifierKeyRefused } from '#trail';
+import { parseCheckpoint, verifyRecordProof, VerifierKeyRefused } from '#trail';
 import { EXIT, UsageError } from '../exit-codes.js';
 import type { OpenSession } from '../session.js';
 import { bytesFrom, table } from '../terminal.js';
+import { heldBy } from '../witness/submit.js';
 import { CommandEnded } from './command-ended.js';
 import { wholeNumber } from './options.js';
 
@@ -66,9 +67,12 @@ export function auditCommands(program: Command, open: OpenSession): void {
   program
     .command('checkpoint')
     .description('the newest signed head of the log (auditors)')
-    .action(async (_options: object, command: Command) => {
+    .option('--witness <url>', 'instead the one that this witness cosigned last, with its cosignature')
+    .addHelpText('after', '\nExample:\n  keyward checkpoint --witness http://127.0.0.1:7750 --credentials auditor.json\n')
+    .action(async ({ witness }: { witness?: string }, command: Command) => {
       const session = open(command);
-      const note = await session.admin.checkpoint(session.tenant);
+      const newest = await session.admin.checkpoint(session.tenant);
+      const note = witness === undefined ? newest : await heldBy(witness, parseCheckpoint(newest).origin);
       session.answer({ checkpoint: note }, note.trimEnd());
     });
 

@@ -5,11 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigurationError, isLoopback, serverTls } from '#runtime';
 import { nodeSha256 } from '#sdk';
 import { parseCheckpoint, parseVkey } from '#trail';
-import { EXIT, type ExitCode, UsageError } from '../exit-codes.js';
+import { EXIT, type ExitCode, exitCodeOf, UsageError } from '../exit-codes.js';
 import type { OpenSession, Session } from '../session.js';
 import { KeptHeads } from '../witness/kept-heads.js';
 import { mirror } from '../witness/mirror.js';
-import { submit, type SubmissionProblem, SubmissionRefused } from '../witness/submit.js';
+import { submit, SubmissionRefused } from '../witness/submit.js';
 import { Witness } from '../witness/witness.js';
 import { claim, createWitness, openWitness } from '../witness/witness-folder.js';
 import { WitnessServer } from '../witness/witness-server.js';
@@ -33,15 +33,6 @@ interface FeedOptions {
   readonly vkey?: string;
   readonly every?: number;
 }
-
-const EXIT_OF: Readonly<Record<SubmissionProblem, ExitCode>> = {
-  fork: EXIT.verification,
-  'rolled-back': EXIT.verification,
-  'not-a-continuation': EXIT.verification,
-  'bad-signature': EXIT.verification,
-  'not-watched': EXIT.conflict,
-  unavailable: EXIT.unavailable,
-};
 
 /** For a tenant that wants to know that everybody sees the same log. */
 export function witnessCommands(program: Command, open: OpenSession): void {
@@ -143,7 +134,7 @@ async function feed(session: Session, options: FeedOptions): Promise<ExitCode> {
   }
   if (options.out !== undefined && refused.length < options.witness.length) keep(options.out, cosigned);
   session.answer({ checkpoint: cosigned, refused: refused.map(({ code, message }) => ({ code, message })) }, cosigned.trimEnd());
-  return refused.map(({ code }) => EXIT_OF[code]).sort((a, b) => b - a)[0] ?? EXIT.ok;
+  return refused.map(exitCodeOf).sort((a, b) => b - a)[0] ?? EXIT.ok;
 }
 
 function keep(file: string, note: string): void {

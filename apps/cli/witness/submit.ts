@@ -8,9 +8,10 @@ import {
   TLOG_SIZE_TYPE,
   type VerifierKey,
 } from '#trail';
+import { hashOfOrigin } from './kept-heads.js';
 
 const ANSWER_WITHIN_MS = 10_000;
-const MAX_ANSWER_CHARACTERS = 16_384;
+const MAX_ANSWER_CHARACTERS = 65_536;
 
 /** The log as the auditor plane shows it. */
 export interface ShownLog {
@@ -56,12 +57,20 @@ export async function submit(witness: string, log: ShownLog, keys: readonly stri
   throw new SubmissionRefused('unavailable', `${witness} is being fed by others at the same time; try again.`);
 }
 
-async function post(witness: string, body: string) {
+/** The checkpoint of a log that a witness cosigned last, cosignature and all. Verifies nothing. @throws SubmissionRefused */
+export async function heldBy(witness: string, origin: string): Promise<string> {
+  const { status, text } = await ask(witness, `${hashOfOrigin(origin)}/checkpoint`);
+  if (status !== 200) throw refusalOf(witness, status, text);
+  return text;
+}
+
+const post = (witness: string, body: string) =>
+  ask(witness, 'add-checkpoint', { method: 'POST', body, headers: { 'content-type': 'text/plain; charset=utf-8' } });
+
+async function ask(witness: string, path: string, request: RequestInit = {}) {
   try {
-    const answer = await fetch(`${witness.replace(/\/$/, '')}/add-checkpoint`, {
-      ...{ method: 'POST', body, redirect: 'error', signal: AbortSignal.timeout(ANSWER_WITHIN_MS) },
-      headers: { 'content-type': 'text/plain; charset=utf-8' },
-    });
+    const limits: RequestInit = { redirect: 'error', signal: AbortSignal.timeout(ANSWER_WITHIN_MS) };
+    const answer = await fetch(`${witness.replace(/\/$/, '')}/${path}`, { ...request, ...limits });
     const text = (await answer.text()).slice(0, MAX_ANSWER_CHARACTERS);
     return { status: answer.status, type: answer.headers.get('content-type'), text };
   } catch (cause) {

@@ -1,4 +1,4 @@
-import { EMPTY_ROOT, HASH_BYTES, nodeHash } from './tree-hash.js';
+import { EMPTY_ROOT, HASH_BYTES, nodeHash, type TreeHasher } from './tree-hash.js';
 
 /** A tile has 2^8 hashes. */
 export const TILE_HEIGHT = 8;
@@ -26,13 +26,18 @@ export interface TileNode {
 /** The tree with one more leaf; `leafHash` is 32 bytes. The given one stays as it was. */
 export const appendLeaf = (tree: Frontier, leafHash: Uint8Array): Frontier => growTree(tree, leafHash, () => undefined);
 
-/** The same; `onTile` is told of each tile that this leaf completes, the lowest first. */
-export function growTree({ size, nodes }: Frontier, leafHash: Uint8Array, onTile: (node: TileNode) => void): Frontier {
+/** The same; `onTile` is told of each tile that this leaf completes, the lowest first; `hashOf` hashes nodes instead of our own SHA-256. */
+export function growTree(
+  { size, nodes }: Frontier,
+  leafHash: Uint8Array,
+  onTile: (node: TileNode) => void,
+  hashOf: TreeHasher['nodeHash'] = nodeHash,
+): Frontier {
   const kept = nodes.slice();
   let node = leafHash;
   let height = 0;
   for (let odd = size; odd % 2 === 1; odd = (odd - 1) / 2) {
-    node = nodeHash(kept.pop()!, node);
+    node = hashOf(kept.pop()!, node);
     height++;
     if (height % TILE_HEIGHT === 0) onTile({ level: height / TILE_HEIGHT, index: (odd - 1) / 2, hash: node });
   }

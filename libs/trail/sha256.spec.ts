@@ -2,7 +2,7 @@ import { createHash, hash } from 'node:crypto';
 import fc from 'fast-check';
 import { hex, utf8 } from './octets.js';
 import { type Sha256, sha256 } from './sha256.js';
-import { leafHash, leafHasher } from './tree-hash.js';
+import { leafHash, nodeHash, treeHasher } from './tree-hash.js';
 
 const IMPLEMENTATIONS: readonly (readonly [whose: string, Sha256])[] = [
   ['our own', sha256],
@@ -20,16 +20,20 @@ describe.each(IMPLEMENTATIONS)('%s SHA-256', (_, sha256: Sha256) => {
     expect(hex(sha256(utf8(text)))).toBe(want);
   });
 
-  it('hashes leaves as the library does, whatever length follows whatever', () => {
-    const hashOf = leafHasher(sha256);
+  it('hashes leaves and nodes as the library does, whatever length follows whatever', () => {
+    const hasher = treeHasher(sha256);
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 40_000, size: 'max' }), (bytes) => expect(hex(hashOf(bytes))).toBe(hex(leafHash(bytes)))),
+      fc.property(fc.uint8Array({ maxLength: 40_000, size: 'max' }), (bytes) =>
+        expect(hex(hasher.leafHash(bytes))).toBe(hex(leafHash(bytes))),
+      ),
       { numRuns: 40 },
     );
     for (const length of [16_383, 16_384, 0]) {
       const bytes = new Uint8Array(length).fill(7);
-      expect(hex(hashOf(bytes))).toBe(hex(leafHash(bytes)));
+      expect(hex(hasher.leafHash(bytes))).toBe(hex(leafHash(bytes)));
     }
+    const [left, right] = [leafHash(utf8('left')), leafHash(utf8('right'))];
+    expect(hex(hasher.nodeHash(left, right))).toBe(hex(nodeHash(left, right)));
   });
 });
 

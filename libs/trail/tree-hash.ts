@@ -11,13 +11,27 @@ export const leafHash = (bytes: Uint8Array): Uint8Array => sha256(LEAF, bytes);
 /** Hash of the node over two subtrees: SHA-256(01 ‖ left ‖ right), 32 bytes (RFC 6962 §2.1). */
 export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array => sha256(NODE, left, right);
 
-/** `leafHash` by another SHA-256. For one caller: it has a buffer of its own. Nodes are so short that ours is as fast as any. */
-export function leafHasher(sha256: Sha256): (bytes: Uint8Array) => Uint8Array {
+export interface TreeHasher {
+  readonly leafHash: (bytes: Uint8Array) => Uint8Array;
+  readonly nodeHash: (left: Uint8Array, right: Uint8Array) => Uint8Array;
+}
+
+/** The same hashes by another SHA-256. For one caller: it has buffers of its own. */
+export function treeHasher(sha256: Sha256): TreeHasher {
   let leaf = new Uint8Array(16_384);
-  return (bytes) => {
-    if (bytes.length >= leaf.length) leaf = new Uint8Array(2 * bytes.length + 1);
-    leaf.set(bytes, 1);
-    return sha256(leaf.subarray(0, bytes.length + 1));
+  const node = new Uint8Array(1 + 2 * HASH_BYTES);
+  node.set(NODE);
+  return {
+    leafHash: (bytes) => {
+      if (bytes.length >= leaf.length) leaf = new Uint8Array(2 * bytes.length + 1);
+      leaf.set(bytes, 1);
+      return sha256(leaf.subarray(0, bytes.length + 1));
+    },
+    nodeHash: (left, right) => {
+      node.set(left, 1);
+      node.set(right, 1 + HASH_BYTES);
+      return sha256(node);
+    },
   };
 }
 

@@ -18,7 +18,7 @@ export interface VerifyOptions {
   readonly since?: string | undefined;
   /** So many of these witnesses must have cosigned the newest checkpoint or the one in `since`. */
   readonly witnesses?: Quorum | undefined;
-  /** Hashes the records, instead of the library's own: the platform's is faster (`nodeSha256` of the SDK). Whoever gives it is believed. */
+  /** Hashes records and nodes, instead of the library's own: the platform's is faster (`nodeSha256` of the SDK). Whoever gives it is believed. */
   readonly sha256?: Sha256 | undefined;
 }
 

@@ -1,10 +1,10 @@
 import type { TreeHead } from '../checkpoint.js';
-import { appendLeaf, emptyTree, rootOf } from '../frontier.js';
+import { emptyTree, type Frontier, growTree, rootOf } from '../frontier.js';
 import { equalBytes } from '../octets.js';
 import type { Bundle } from '../read-bundle.js';
 import { PlaceReader } from '../read-place.js';
 import { type Sha256, sha256 as ours } from '../sha256.js';
-import { leafHasher } from '../tree-hash.js';
+import { treeHasher } from '../tree-hash.js';
 import { checkRecord } from './check-record.js';
 import type { RecordFault } from './report.js';
 
@@ -36,7 +36,8 @@ export async function recomputeRoot(
     sha256 = ours,
   }: { readonly logId: string; readonly earlier?: readonly TreeHead[]; readonly sha256?: Sha256 | undefined },
 ): Promise<Recomputed> {
-  const leafHash = leafHasher(sha256);
+  const { leafHash, nodeHash } = treeHasher(sha256);
+  const append = (to: Frontier, hash: Uint8Array) => growTree(to, hash, () => undefined, nodeHash);
   const reader = new PlaceReader();
   let [tree, stored] = [emptyTree(), emptyTree()];
   let firstDifference: number | undefined;
@@ -55,9 +56,9 @@ export async function recomputeRoot(
       const storedHash = hashes[i]!;
       const hash = leafHash(bytes);
       if (!equalBytes(hash, storedHash)) firstDifference ??= index;
-      tree = appendLeaf(tree, hash);
+      tree = append(tree, hash);
       // While nothing differs both trees are one and the same.
-      stored = firstDifference === undefined ? tree : appendLeaf(stored, storedHash);
+      stored = firstDifference === undefined ? tree : append(stored, storedHash);
       compareHeads();
       const checked = checkRecord(bytes, { reader, index, logId, after: lastAt ?? '' });
       if ('code' in checked) firstFault ??= checked;

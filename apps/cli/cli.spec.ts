@@ -140,6 +140,7 @@ describe('what a command sends', () => {
     [['describe', KEY], 'GET', '', undefined],
     [['set-description', KEY, 'for invoices'], 'PUT', '/description', { description: 'for invoices' }],
     [['rotate', KEY], 'POST', '/versions', {}],
+    [['rotate', KEY, '--reason', 'lost'], 'POST', '/versions', { reason: 'lost' }],
     [['tag', KEY, 'team=blue', 'a=b=c'], 'POST', '/tag', { tags: { team: 'blue', a: 'b=c' } }],
     [['untag', KEY, 'team,a'], 'POST', '/untag', { names: ['team', 'a'] }],
     [['protect', KEY], 'PUT', '/deletion-protection', { enabled: true }],

@@ -33,7 +33,7 @@ describe('a key pair', () => {
     expect(await ask({})).toMatchObject({ valid: true });
     expect(await ask({ message: digest, messageType: 'DIGEST' })).toMatchObject({ valid: true });
     expect(await ask({ message: Buffer.from('pay 1000') })).toMatchObject({ valid: false });
-    await world.admin('CreateKeyVersion', { keyId });
+    await world.admin('CreateKeyVersion', { keyId, reason: 'a test' });
     expect(await ask({})).toMatchObject({ valid: false });
     expect(await ask({ keyVersionId: primaryVersion })).toMatchObject({ valid: true });
     expect(world.records.at(-1)).toMatchObject({
@@ -44,6 +44,15 @@ describe('a key pair', () => {
     expect((await world.admin('DescribePublicKey', { keyId })).publicKey).not.toBe(described.publicKey);
     const older = await world.admin('DescribePublicKey', { keyId, keyVersionId: primaryVersion });
     expect(older.publicKey).toBe(described.publicKey);
+  });
+
+  it('gets a new version within 7 days for a reason only, and at most 50', async () => {
+    const { keyId } = await world.create({ keySpec: 'EC_P256' });
+    const next = (reason?: string) => world.admin('CreateKeyVersion', { keyId, ...(reason && { reason }) });
+    expect((await refusal(next())).fields).toEqual([{ field: 'reason', message: 'is needed: the newest version is not 7 days old' }]);
+    for (let versions = 1; versions < 50; versions++) await next('again');
+    expect((await refusal(next('again'))).fields).toEqual([{ field: 'keyId', message: 'has 50 versions, as many as a key pair may have' }]);
+    await expect(world.service('Sign', { keyId, message, algorithm: 'ECDSA_SHA_256' })).resolves.toHaveProperty('signature');
   });
 
   it('is for signatures, by its own algorithm', async () => {

@@ -57,9 +57,14 @@ export function keyCommands(program: Command, open: OpenSession): void {
   one('describe <key>', 'everything about one key but itself', (to, keyId) => to.admin.describeKey(to.tenant, keyId));
   one('enable <key>', 'let a disabled key be used again', (to, keyId) => to.admin.enableKey(to.tenant, keyId));
   one('disable <key>', 'from its return on no replica uses the key', (to, keyId) => to.admin.disableKey(to.tenant, keyId));
-  one('rotate <key>', 'make a new version, which is primary; older ones go on opening what they sealed', (to, keyId) =>
-    to.admin.createKeyVersion(to.tenant, keyId),
-  );
+  key
+    .command('rotate <key>')
+    .description('make a new version, which is primary; older ones go on opening what they sealed')
+    .option('--reason <text>', 'why, for the trail; a key pair needs one within 7 days of its newest version')
+    .action(async (keyId: string, body: { reason?: string }, command: Command) => {
+      const session = open(command);
+      session.answer(await session.admin.createKeyVersion(session.tenant, keyId, body));
+    });
   paged(key.command('versions <key>').description('all versions of a key')).action(
     async (keyId: string, options: PageOptions, command: Command) => {
       const session = open(command);

@@ -1,11 +1,12 @@
 import { keyNamesRow } from '../bound-rows.js';
 import { InvalidRequest } from '../errors.js';
 import { pemOf } from '../pem.js';
-import { newKeyVersionId } from '../identifiers.js';
+import { drawnAt, newKeyVersionId } from '../identifiers.js';
 import { mustAllow } from '../key-states.js';
 import type { Handlers } from '../pipeline.js';
 import type { Custody, RuleBindings } from '../ports/custody.js';
 import type { Reads } from '../ports/reads.js';
+import type { SnapshotKey } from '../snapshot.js';
 import { describeKey } from './describe-key.js';
 import { ownKey } from './own-key.js';
 
@@ -13,6 +14,10 @@ export interface KeyVersionParts {
   readonly custody: Custody & Pick<RuleBindings, 'bindRule'>;
   readonly reads: Pick<Reads, 'keyVersions'>;
 }
+
+/** Whoever verifies has to learn of every new public key: there are few, and not one soon after the other. */
+const PAIRS = { mostVersions: 50, apartDays: 7 } as const;
+const DAY_MS = 86_400_000;
 
 /** A key's versions: the newest is primary, the others go on opening what they sealed. */
 export function keyVersionHandlers({
@@ -24,6 +29,7 @@ export function keyVersionHandlers({
       const { call, input, now, snapshot, permit } = step;
       const key = await ownKey(step, input.keyId);
       mustAllow(step.operation, key);
+      if (isPair(key)) mustBeDue(key, now, input.reason);
       const { keySpec: spec, keyUsage: usage } = describeKey(key, key.versions.values());
       const versionId = newKeyVersionId(now);
       const draft = { tenant: call.tenant, keyId: key.keyId, versionId, spec, usage, logId: snapshot.rules.log.logId };
@@ -69,4 +75,14 @@ export function keyVersionHandlers({
       return { answer: await reads.keyVersions(step.call.tenant, keyId, query), details: { key: { id: key.keyId, state: key.state } } };
     },
   };
+}
+
+const isPair = ({ versions, primaryVersion }: SnapshotKey): boolean => versions.get(primaryVersion)?.publicKey !== undefined;
+
+/** @throws InvalidRequest; a reason makes up for the time, not for the number */
+function mustBeDue({ versions, primaryVersion }: SnapshotKey, now: number, reason: string | undefined): void {
+  if (versions.size >= PAIRS.mostVersions)
+    throw new InvalidRequest([{ field: 'keyId', message: `has ${PAIRS.mostVersions} versions, as many as a key pair may have` }]);
+  if (reason === undefined && now - drawnAt(primaryVersion).getTime() < PAIRS.apartDays * DAY_MS)
+    throw new InvalidRequest([{ field: 'reason', message: `is needed: the newest version is not ${PAIRS.apartDays} days old` }]);
 }

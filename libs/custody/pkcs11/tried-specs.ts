@@ -65,6 +65,7 @@ function failureOfPair(token: OpenToken, root: KeyHandle, spec: PairSpec, made: 
   const { blob, publicKey } = bearPair(token, root, spec);
   const key = cryptoki.unwrap(holder, root, blob, versionInUse(spec), 'kwp');
   made.push(key);
+  if (leaves(token, root, key)) return 'C_WrapKey: lets a private key out that is not extractable';
   const open = publicHandle(token, spec, publicKey);
   made.push(open);
   const digest = randomBytes(CURVES[spec].bytes);
@@ -72,6 +73,16 @@ function failureOfPair(token: OpenToken, root: KeyHandle, spec: PairSpec, made: 
   return token.operate((session) => cryptoki.verifyEcdsa(session, open, digest, signature))
     ? undefined
     : 'the unwrapped key is another one';
+}
+
+function leaves({ cryptoki, holder }: OpenToken, root: KeyHandle, key: KeyHandle): boolean {
+  try {
+    cryptoki.wrap(holder, root, key, 'kwp');
+    return true;
+  } catch (error) {
+    if (error instanceof CryptokiError) return false;
+    throw error;
+  }
 }
 
 /** What the key did before it was wrapped, the unwrapped one undoes or repeats. */

@@ -2,13 +2,12 @@ import { z } from 'zod';
 import { base64Bytes, rawBytes } from './bytes.js';
 import { encryptionContext } from './encryption-context.js';
 import { keyId, keyReference, keyVersionId } from './identifiers.js';
+import { answeredLease } from './lease.js';
 import { justification } from './policy.js';
 import { problem } from './problem.js';
 
 export const MAX_DIRECT_PLAINTEXT_BYTES = 6144;
 export const MAX_DATA_KEY_BYTES = 1024;
-/** An SDK holds no data key for longer; a stop reaches what it holds only then. */
-export const LONGEST_DATA_KEY_LEASE_MS = 300_000;
 /** Header, IV and tag around the longest direct plaintext, or the longest data key (core/ciphertext.ts). */
 export const MAX_CIPHERTEXT_BYTES = MAX_DIRECT_PLAINTEXT_BYTES + 49;
 
@@ -124,8 +123,10 @@ export const base64Text = z.string().meta({ contentEncoding: 'base64' });
 
 export const dryRunAnswer = z.object({ ...usedKey, dryRun: z.literal(true) }).meta({ id: 'DryRunAnswer' });
 export const ciphertextAnswer = z.object({ ...usedKey, ciphertext: base64Text }).meta({ id: 'CiphertextAnswer' });
-export const plaintextAnswer = z.object({ ...usedKey, plaintext: base64Text }).meta({ id: 'PlaintextAnswer' });
-export const dataKeyAnswer = z.object({ ...usedKey, ciphertext: base64Text, plaintext: base64Text }).meta({ id: 'DataKeyAnswer' });
+export const plaintextAnswer = z.object({ ...usedKey, lease: answeredLease, plaintext: base64Text }).meta({ id: 'PlaintextAnswer' });
+export const dataKeyAnswer = z
+  .object({ ...usedKey, lease: answeredLease, ciphertext: base64Text, plaintext: base64Text })
+  .meta({ id: 'DataKeyAnswer' });
 
 const recorded = { record: z.int().meta({ description: "the place of the item's record in the log; items of one outcome share one" }) };
 export const failedItem = z.object({ problem, record: recorded.record.optional() }).meta({ id: 'FailedItem' });

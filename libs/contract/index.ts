@@ -4,6 +4,7 @@ export * from './encryption-context.js';
 export * from './frames.js';
 export * from './identifiers.js';
 export * from './operations.js';
+export * from './lease.js';
 export * from './policy.js';
 export * from './principal.js';
 export * from './problem.js';

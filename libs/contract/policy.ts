@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { lease } from './lease.js';
 import { DATA_OPERATIONS } from './operations.js';
 import { plainMap } from './plain-map.js';
 import { isTimeZone } from './time-zones.js';
@@ -138,7 +139,7 @@ const rule = <Subject extends z.ZodType>(subject: Subject) =>
     description: z.string().max(512).optional(),
   });
 
-export const grant = rule(grantSubject).extend({ limits: limits.optional() });
+export const grant = rule(grantSubject).extend({ limits: limits.optional(), lease: lease.optional() });
 export type Grant = z.infer<typeof grant>;
 export const guardrail = rule(guardrailSubject);
 export type Guardrail = z.infer<typeof guardrail>;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { MAX_CONTEXT_PAIRS } from './encryption-context.js';
 import { alias, credentialId, keyId, keyVersionId, prefixedId, stopId, tenantId } from './identifiers.js';
 import { keyState } from './key-life.js';
+import { recordedLease } from './lease.js';
 import { OPERATION_NAMES, SYSTEM_OPERATIONS } from './operations.js';
 import { justification } from './policy.js';
 import { authMethod, role } from './principal.js';
@@ -46,6 +47,7 @@ export const recordBody = z.strictObject({
         .optional()
         .meta({ description: 'one salted HMAC a pair of the encryption context, base64url' }),
       plaintextSize: line(32).optional().meta({ description: 'a bucket, never the exact length' }),
+      lease: recordedLease.optional(),
     })
     .optional(),
   actor: z.strictObject({

@@ -1,5 +1,5 @@
 import type { OperationName } from '#contract';
-import { overLimit, paidBy } from './charges.js';
+import { overLimit, paidBy, paidFor } from './charges.js';
 import { type KeywardError, TrailUnavailable } from './errors.js';
 import type { Done } from './handler.js';
 import type { AnswerOf, InputOf } from './operation-shapes.js';
@@ -61,7 +61,7 @@ export class Batch<Operation extends OperationName> {
   ): Promise<void> {
     let waiting = tried;
     while (waiting.length > 0) {
-      const groups = this.#grouped(waiting);
+      const groups = this.#grouped(waiting, now);
       const verdicts = await append(groups);
       waiting = groups.flatMap((group, at) => this.#settle(group, verdicts[at]!, now));
     }
@@ -77,7 +77,7 @@ export class Batch<Operation extends OperationName> {
     for (const secret of this.#secrets) secret.fill(0);
   }
 
-  #grouped(tried: readonly Tried<Operation>[]): Group<Operation>[] {
+  #grouped(tried: readonly Tried<Operation>[], now: number): Group<Operation>[] {
     const named = new Map<RecordDetails, string>();
     const nameOf = (details: RecordDetails) => named.get(details) ?? named.set(details, JSON.stringify(details)).get(details)!;
     const questions = new Map<RecordDetails, number>();
@@ -90,7 +90,7 @@ export class Batch<Operation extends OperationName> {
     });
     return [...groups.values()].map((members) => {
       const discarded = members.filter(({ index }) => this.#discarded.has(index)).length;
-      return { ...endingOf(members[0]!), members, discarded, count: members.length, validUntil: members[0]!.done.validUntil };
+      return { ...endingOf(members[0]!, now), members, discarded, count: members.length, validUntil: members[0]!.done.validUntil };
     });
   }
 
@@ -98,7 +98,11 @@ export class Batch<Operation extends OperationName> {
   #settle({ members, charge }: Group<Operation>, verdict: Appended, now: number): Tried<Operation>[] {
     switch (verdict.verdict) {
       case 'durable':
-        for (const { index, done } of members) this.outcomes[index] = outcomeOf(done, verdict.seq);
+        for (const { index, done } of members)
+          this.outcomes[index] = outcomeOf(
+            charge === undefined || 'error' in done ? done : { ...done, ...paidFor(done, charge, now) },
+            verdict.seq,
+          );
         return [];
       case 'over-limit':
         return members.map((one, place) => (charge !== undefined && place < verdict.room ? one : this.#unpaid(one, now)));
@@ -130,10 +134,10 @@ export class Batch<Operation extends OperationName> {
   }
 }
 
-function endingOf<Operation extends OperationName>({ done, payer }: Tried<Operation>) {
+function endingOf<Operation extends OperationName>({ done, payer }: Tried<Operation>, now: number) {
   if ('error' in done) return { error: done.error, details: done.details, charge: undefined };
   const charge = done.charges?.[payer];
-  return { error: undefined, details: charge === undefined ? done.details : paidBy(done.details, charge.ruleId, 'allow'), charge };
+  return { error: undefined, details: charge === undefined ? done.details : paidFor(done, charge, now).details, charge };
 }
 
 function outcomeOf<Operation extends OperationName>(done: Done<Operation>, seq: bigint): ItemOutcome<Operation> {

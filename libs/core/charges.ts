@@ -1,4 +1,7 @@
+import { LONGEST_LEASE } from '#contract';
 import { Refused } from './errors.js';
+import type { Prepared } from './handler.js';
+import { leased } from './leases.js';
 import type { LimitedGrant } from './ports/grants.js';
 import type { RecordDetails } from './record.js';
 
@@ -10,6 +13,17 @@ export const paidBy = (details: RecordDetails, ruleId: string, decision: 'allow'
   ...details,
   authz: { ...details.authz, decision, ruleId },
 });
+
+/** What is answered and recorded when this grant pays: its lease counts, not that of the first that allows. */
+export function paidFor<Answer>(
+  { answer, details }: Pick<Prepared<Answer>, 'answer' | 'details'>,
+  { ruleId, lease = LONGEST_LEASE }: LimitedGrant,
+  now: number,
+): Pick<Prepared<Answer>, 'answer' | 'details'> {
+  const paid = paidBy(details, ruleId, 'allow');
+  if (typeof answer !== 'object' || answer === null || !('lease' in answer)) return { answer, details: paid };
+  return { answer: { ...answer, lease }, details: leased(paid, lease, now) };
+}
 
 /** Which of the two windows is full is not known: the shorter one that a limit names. */
 export function overLimit(charges: readonly LimitedGrant[], now: number): Refused {

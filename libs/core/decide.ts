@@ -5,6 +5,8 @@ import {
   type KeyState,
   type KeyUsage,
   type KeyVersionId,
+  type Lease,
+  LONGEST_LEASE,
   type ProblemCode,
   type RefusalReason,
   type RuleVerdict,
@@ -42,7 +44,13 @@ export type UseDecision = {
   /** Milliseconds; the record is refused after it. */
   readonly validUntil: number | undefined;
 } & (
-  | { readonly allowed: true; readonly key: SnapshotKey; readonly version: UsableVersion; readonly charges: readonly LimitedGrant[] }
+  | {
+      readonly allowed: true;
+      readonly key: SnapshotKey;
+      readonly version: UsableVersion;
+      readonly charges: readonly LimitedGrant[];
+      readonly lease: Lease;
+    }
   | { readonly allowed: false; readonly error: KeywardError }
 );
 
@@ -50,6 +58,8 @@ export type UseDecision = {
 export interface Decided {
   readonly decision: UseDecision;
   readonly details: RecordDetails;
+  /** The same, once something is answered that may be kept for a while. */
+  readonly leased: RecordDetails;
   readonly bound: Uint8Array;
 }
 
@@ -162,7 +172,12 @@ export async function decideUse(
   if (version === undefined) return refuse({ code: 'key-destroyed', reason: 'version-destroyed', why: 'key-state' }, details);
   if (wish.assertedKey !== undefined && wish.assertedKey !== key.keyId && !key.aliases.some((name) => name === wish.assertedKey))
     return { allowed: false, error: new DecryptFailed('another-key'), details: { crypto, ...details }, validUntil: decision.validUntil };
-  return { allowed: true, key, version, charges: decision.limited, details: { crypto, ...details }, validUntil: decision.validUntil };
+  return {
+    allowed: true,
+    ...{ key, version, charges: decision.limited, lease: decision.lease ?? LONGEST_LEASE },
+    details: { crypto, ...details },
+    validUntil: decision.validUntil,
+  };
 }
 
 const USAGES: Readonly<Record<DataOperation, KeyUsage>> = {

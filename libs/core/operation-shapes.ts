@@ -34,6 +34,7 @@ import type {
   KeySpec,
   KeyVersionId,
   KeyVersionSummary,
+  Lease,
   LintAnswer,
   ListAliasesQuery,
   ListKeysQuery,
@@ -96,6 +97,7 @@ export interface CiphertextResult extends UsedKey {
 }
 /** The bytes are the caller's to wipe, once the response has finished. */
 export interface PlaintextResult extends UsedKey {
+  readonly lease: Lease;
   readonly plaintext: Uint8Array;
 }
 /** Never on the wire: re-encryption hands it from one key to the other. */
@@ -103,6 +105,7 @@ export interface OpenedResult extends PlaintextResult {
   readonly kind: CiphertextKind;
 }
 export interface DataKeyResult extends CiphertextResult {
+  readonly lease: Lease;
   readonly plaintext: Uint8Array;
 }
 export interface MacResult extends UsedKey {

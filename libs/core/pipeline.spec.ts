@@ -314,6 +314,28 @@ describe('the pipeline', () => {
   });
 });
 
+describe('a lease', () => {
+  it('is that of the grant that allowed, or else the longest; the record says until when', async () => {
+    const lease = { maxAgeSeconds: 60, maxUses: 5, maxBytes: 1000 };
+    const world = aWorld({ decisions: [{ ...GRANTED, lease }, GRANTED] });
+    expect((await world.generate()).answer).toMatchObject({ lease });
+    expect((await world.generate()).answer).toMatchObject({ lease: { maxAgeSeconds: 300 } });
+    const [first, second] = world.records.map(({ time, crypto }) => ({ time, lease: crypto!.lease! }));
+    expect(first!.lease).toMatchObject({ maxUses: 5, maxBytes: 1000 });
+    expect([first, second].map((one) => Date.parse(one!.lease.until) - Date.parse(one!.time))).toEqual([
+      expect.closeTo(60_000, -3),
+      expect.closeTo(300_000, -3),
+    ]);
+  });
+
+  it('is recorded for nothing that was not answered', async () => {
+    const world = aWorld({ decisions: [GRANTED, { ...GRANTED, grant: undefined }] });
+    await world.generate({}, undefined, { dryRun: true });
+    await refusal(world.generate());
+    expect(world.records.map(({ crypto }) => crypto?.lease)).toEqual([undefined, undefined]);
+  });
+});
+
 describe('limits', () => {
   const limited = (...ruleIds: string[]): GrantDecision => ({
     ...GRANTED,
@@ -326,6 +348,23 @@ describe('limits', () => {
     await world.generate();
     expect(world.charged).toEqual(['few', 'many']);
     expect(world.records).toMatchObject([{ outcome: 'succeeded', authz: { decision: 'allow', ruleId: 'many' } }]);
+  });
+
+  it('give the lease of the grant that paid, in the answer and in the record', async () => {
+    const [few, many] = [{ maxAgeSeconds: 10 }, { maxAgeSeconds: 20, maxUses: 3 }];
+    const limits = { perMinute: 2 };
+    const decision = { ...GRANTED, grant: 'few', lease: few };
+    const both = [
+      { ruleId: 'few', limits, lease: few },
+      { ruleId: 'many', limits, lease: many },
+    ];
+    const world = aWorld({ decisions: [{ ...decision, limited: both }], verdicts: ['over-limit', 'durable'] });
+    expect((await world.generate()).answer).toMatchObject({ lease: many });
+    expect(world.records.map(({ crypto }) => crypto?.lease)).toEqual([{ until: expect.any(String), maxUses: 3 }]);
+
+    const batched = aWorld({ decisions: [{ ...decision, limited: both }], verdicts: [{ room: 0 }, 'durable'] });
+    expect((await batched.batch({})).items).toMatchObject([{ answer: { lease: many } }]);
+    expect(batched.records.map(({ crypto }) => crypto?.lease?.maxUses)).toEqual([3]);
   });
 
   it('that are all full refuse the call, wipe its result, and say when to come back', async () => {

@@ -1,7 +1,7 @@
 import { type OperationName, PLATFORM, type RecordBody, type TenantId } from '#contract';
 import { Batch, type BatchItem, type ItemOutcome } from './batch.js';
 import type { Call } from './call.js';
-import { overLimit, paidBy } from './charges.js';
+import { overLimit, paidBy, paidFor } from './charges.js';
 import type { Credentials } from './credentials.js';
 import { type Decided, refusalByRole } from './decide.js';
 import { asFailure, KeywardError, TrailUnavailable } from './errors.js';
@@ -158,8 +158,8 @@ export class Pipeline<Names extends OperationName> {
       try {
         scene = await this.#scene(operation, call);
         const done = await work(scene);
-        const { verdict, error } = await this.#record(operation, call, scene, done, discarded);
-        if (verdict.verdict === 'durable') return await this.#release(done, error, verdict.seq);
+        const { verdict, error, paid } = await this.#record(operation, call, scene, done, discarded);
+        if (verdict.verdict === 'durable') return await this.#release(paid === undefined ? done : { ...done, ...paid }, error, verdict.seq);
         if (verdict.verdict === 'counted' && 'answer' in done) return { answer: done.answer, seq: undefined, secret: undefined };
         wipe(done);
         if ('answer' in done) discarded++;
@@ -230,13 +230,13 @@ export class Pipeline<Names extends OperationName> {
   }
 
   /** The fence: the record becomes durable under the epochs of the scene, or not at all. */
-  async #record(
-    operation: Names,
+  async #record<Operation extends Names>(
+    operation: Operation,
     call: Call,
     scene: Scene,
-    done: Prepared<unknown> | Declined,
+    done: Done<Operation>,
     discarded: number,
-  ): Promise<{ verdict: Appended | Counted; error: KeywardError | undefined }> {
+  ): Promise<Recorded<AnswerOf<Operation>>> {
     const entry = (ending: Omit<Ending, 'discarded'>): TrailEntry =>
       this.#entry(operation, call, scene, { ...ending, discarded }, done.validUntil);
     const { trail, readCounter } = this.parts;
@@ -257,20 +257,19 @@ export class Pipeline<Names extends OperationName> {
   }
 
   /** The first grant with room pays; when all are full, that is the call's outcome. */
-  async #charge(
+  async #charge<Answer>(
     entry: (ending: Omit<Ending, 'discarded'>) => TrailEntry,
-    done: Prepared<unknown>,
+    done: Prepared<Answer>,
     charges: readonly LimitedGrant[],
-  ): Promise<{ verdict: Appended; error: KeywardError | undefined }> {
+  ): Promise<Recorded<Answer>> {
+    const now = this.parts.clock.now().getTime();
     for (const charge of charges) {
-      const verdict = await this.parts.trail.append({
-        ...entry({ error: undefined, details: paidBy(done.details, charge.ruleId, 'allow') }),
-        charge,
-      });
-      if (verdict.verdict !== 'over-limit') return { verdict, error: undefined };
+      const paid = paidFor(done, charge, now);
+      const verdict = await this.parts.trail.append({ ...entry({ error: undefined, details: paid.details }), charge });
+      if (verdict.verdict !== 'over-limit') return { verdict, error: undefined, paid };
     }
     wipe(done);
-    const error = overLimit(charges, this.parts.clock.now().getTime());
+    const error = overLimit(charges, now);
     return { verdict: await this.parts.trail.append(entry({ error, details: paidBy(done.details, charges[0]!.ruleId, 'deny') })), error };
   }
 
@@ -305,6 +304,13 @@ export class Pipeline<Names extends OperationName> {
     if (scene?.target !== undefined) snapshots.discard(scene.target);
     if (scene !== undefined) snapshots.discard(scene.log);
   }
+}
+
+/** What became of a call at the trail; `paid`: by whom, where a limited grant allowed it. */
+interface Recorded<Answer> {
+  readonly verdict: Appended | Counted;
+  readonly error: KeywardError | undefined;
+  readonly paid?: Pick<Prepared<Answer>, 'answer' | 'details'>;
 }
 
 /** An item whose rules changed under it is not done: it stays open. */

@@ -13,7 +13,7 @@ const NOT_A_CALLER = /A subject is svc:name/;
 
 const allows = ({ grant, guardrail, stop }: Omit<GrantDecision, 'validUntil'>) =>
   grant !== undefined && guardrail === undefined && stop === undefined;
-const withoutTime = ({ grant, limited, guardrail, stop }: GrantDecision) => ({ grant, limited, guardrail, stop });
+const withoutTime = ({ validUntil: _, ...rest }: GrantDecision) => rest;
 
 /** The request as a record tells it: its context by digests. */
 function recorded(request: GrantRequest): GrantRequest {

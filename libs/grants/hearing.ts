@@ -25,7 +25,8 @@ export function ruling({ allowing, guardrail, stop }: Hearing, verdict: unknown)
     throw new Error('Casbin and the rules that it noted disagree.');
   const free = allowing.find(({ limited }) => limited === undefined);
   const limited = free === undefined && allowing.length > 0 ? allowing.flatMap((rule) => rule.limited ?? []) : NOT_LIMITED;
-  return { grant: (free ?? allowing[0])?.id, limited, guardrail, stop };
+  const answering = free ?? allowing[0];
+  return { grant: answering?.id, ...(answering?.lease && { lease: answering.lease }), limited, guardrail, stop };
 }
 
 /** All that the model's matcher can call: synchronous, pure but for `note`, and booleans. */

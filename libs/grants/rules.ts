@@ -1,4 +1,4 @@
-import { type Grant, type Guardrail, type PolicyDocument, policyDocument, type StopTarget, stopTarget } from '#contract';
+import { type Grant, type Guardrail, type Lease, type PolicyDocument, policyDocument, type StopTarget, stopTarget } from '#contract';
 import type { ActiveStop, LimitedGrant, TenantPolicy } from '#core';
 import { compileConditions, type RuleConditions } from './conditions.js';
 import { contextIncludes } from './context-conditions.js';
@@ -15,6 +15,7 @@ export interface Rule {
   readonly conditions: RuleConditions;
   /** Of a grant that may allow only so many calls. */
   readonly limited: LimitedGrant | undefined;
+  readonly lease: Lease | undefined;
 }
 
 export interface PolicyRules {
@@ -51,8 +52,9 @@ function unconditional({ when: _when, unless: _unless, ...rule }: Grant | Guardr
 }
 
 function grantRule(rule: Grant, index: number, stated: Grant | undefined): Rule {
-  const limited = rule.limits && Object.freeze({ ruleId: rule.id, limits: Object.freeze(rule.limits) });
-  return { ...documentRule('grant', rule, index, stated), limited };
+  const lease = rule.lease && Object.freeze(rule.lease);
+  const limited = rule.limits && Object.freeze({ ruleId: rule.id, limits: Object.freeze(rule.limits), ...(lease && { lease }) });
+  return { ...documentRule('grant', rule, index, stated), limited, lease };
 }
 
 function documentRule(
@@ -62,7 +64,7 @@ function documentRule(
   stated: Pick<Grant, 'when' | 'unless'> | undefined,
 ): Rule {
   const conditions = compileConditions(stated?.when, stated?.unless);
-  return { id, kind, subjects, objects, operations, conditionsId: `${kind}-${index}`, conditions, limited: undefined };
+  return { id, kind, subjects, objects, operations, conditionsId: `${kind}-${index}`, conditions, limited: undefined, lease: undefined };
 }
 
 /** A stop is a guardrail that no policy version contains, so publishing, rolling back or importing one cannot lift it. */
@@ -79,5 +81,6 @@ function stopRule({ stopId, target: stated }: ActiveStop, index: number): Rule {
     conditionsId: `stop-${index}`,
     conditions: target.scope === 'context' ? { ...always, when: contextIncludes({ [target.name]: target.value }) } : always,
     limited: undefined,
+    lease: undefined,
   };
 }

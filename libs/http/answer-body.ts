@@ -25,14 +25,19 @@ export type Members<Answer> = (answer: Answer) => readonly Piece[];
 const usedKey = ({ keyId, keyVersionId }: Pick<CiphertextResult, 'keyId' | 'keyVersionId'>) =>
   `"keyId":"${keyId}","keyVersionId":"${keyVersionId}"`;
 
+/** Numbers and names of ours. */
+const heldUnder = ({ lease }: Pick<PlaintextResult, 'lease'>) => `,"lease":${JSON.stringify(lease)}`;
+
 export const ciphertextMembers: Members<CiphertextResult | DryRunResult> = (answer) =>
   'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"ciphertext":"`, answer.ciphertext, '"'];
 
 export const plaintextMembers: Members<PlaintextResult | DryRunResult> = (answer) =>
-  'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"plaintext":"`, answer.plaintext, '"'];
+  'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)}${heldUnder(answer)},"plaintext":"`, answer.plaintext, '"'];
 
 export const dataKeyMembers: Members<DataKeyResult | DryRunResult> = (answer) =>
-  'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"ciphertext":"`, answer.ciphertext, '","plaintext":"', answer.plaintext, '"'];
+  'dryRun' in answer
+    ? dryRun(answer)
+    : [`${usedKey(answer)}${heldUnder(answer)},"ciphertext":"`, answer.ciphertext, '","plaintext":"', answer.plaintext, '"'];
 
 export const macMembers: Members<MacResult | DryRunResult> = (answer) =>
   'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"mac":"`, answer.mac, '"'];
@@ -60,8 +65,9 @@ export const objectBody = (members: readonly Piece[]): Buffer => written(['{', .
 export function framedBody(operation: FramedOperation, answer: FramedAnswer): Buffer {
   if ('dryRun' in answer) return joinFrame(objectBody(dryRun(answer)), NOTHING);
   const bytes = FRAMED[operation].answer === 'plaintext' ? (answer as PlaintextResult).plaintext : (answer as CiphertextResult).ciphertext;
+  const held = 'lease' in answer ? heldUnder(answer) : '';
   const members = operation === 'GenerateDataKey' ? ciphertextMembers(answer as CiphertextResult) : [usedKey(answer)];
-  return joinFrame(objectBody(members), bytes);
+  return joinFrame(objectBody([...members, held]), bytes);
 }
 
 type FramedAnswer = CiphertextResult | PlaintextResult | DataKeyResult | DryRunResult;

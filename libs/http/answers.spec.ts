@@ -41,7 +41,7 @@ function answering(sizes: { dataKey: number; plaintext: number }) {
     if (first) await sleep(100);
     const plaintext = bytes(operation === 'Decrypt' ? sizes.plaintext : sizes.dataKey);
     return {
-      answer: { keyId, keyVersionId, ciphertext: Buffer.alloc(80), plaintext } as never,
+      answer: { keyId, keyVersionId, lease: { maxAgeSeconds: 60 }, ciphertext: Buffer.alloc(80), plaintext } as never,
       seq: BigInt(given.length),
       secret: plaintext,
     };

@@ -2,7 +2,10 @@ import { ANSWER_DEADLINE_MS, KeywardError } from '#core';
 import { RATE_LIMITS, RateLimits } from './rate-limits.js';
 import { FakePlane, KEYS } from './test/fake-plane.js';
 
-const used = { keyId: 'key_01arz3ndektsv4rrffq69g5fav', keyVersionId: 'kver_01arz3ndektsv4rrffq69g5fav' };
+const used = {
+  ...{ keyId: 'key_01arz3ndektsv4rrffq69g5fav', keyVersionId: 'kver_01arz3ndektsv4rrffq69g5fav' },
+  lease: { maxAgeSeconds: 60 },
+};
 const item = (fill: number) => ({ ciphertext: Buffer.alloc(64, fill).toString('base64') });
 const NOBODY_KNOWS = { ciphertext: 'AAAA' };
 

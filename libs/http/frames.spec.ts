@@ -1,7 +1,10 @@
 import { joinFrame, splitFrame } from '#contract';
 import { FakePlane, KEYS } from './test/fake-plane.js';
 
-const used = { keyId: 'key_01arz3ndektsv4rrffq69g5fav', keyVersionId: 'kver_01arz3ndektsv4rrffq69g5fav' };
+const used = {
+  ...{ keyId: 'key_01arz3ndektsv4rrffq69g5fav', keyVersionId: 'kver_01arz3ndektsv4rrffq69g5fav' },
+  lease: { maxAgeSeconds: 60 },
+};
 const FRAME = { 'content-type': 'application/octet-stream' };
 const asked = { keyId: 'alias/invoices', encryptionContext: { purpose: 'invoice' } };
 const json = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));

@@ -7,6 +7,7 @@ import {
   FRAME_TYPE,
   joinFrame,
   type Justification,
+  type Lease,
   macAnswer,
   plaintextAnswer,
   publicKeyAnswer,
@@ -138,10 +139,14 @@ export interface DryRunCalls {
 }
 /** Wipe `plaintext` (`.fill(0)`) when you are done with it. */
 export interface Plaintext extends UsedKey {
+  /** How long it may be kept, by the tenant's grant. */
+  readonly lease: Lease;
   readonly plaintext: Uint8Array;
 }
 /** Use `plaintext`, wipe it, keep `ciphertext`: decrypt gives the data key back. */
 export interface DataKey extends UsedKey {
+  /** How long `plaintext` may be kept, by the tenant's grant. */
+  readonly lease: Lease;
   readonly plaintext: Uint8Array;
   readonly ciphertext: Uint8Array;
 }
@@ -170,14 +175,14 @@ export class KeywardClient {
 
   async decrypt({ ciphertext, ...call }: DecryptCall): Promise<Plaintext> {
     const answer = await this.#framed(call, PATHS.decrypt, askedFor(call), ciphertext);
-    const { json, bytes } = unframed(usedKeyAnswer, answer);
+    const { json, bytes } = unframed(heldKeyAnswer, answer);
     return { ...json, plaintext: bytes, ...wipedUnless(bytes, () => provenanceOf(answer)) };
   }
 
   /** @throws ServerFault `bad-answer` for a data key that is short or all zero */
   async generateDataKey({ keySpec, numberOfBytes, ...call }: DataKeyCall): Promise<DataKey> {
     const answer = await this.#framed(call, PATHS.generateDataKey, { keySpec, numberOfBytes, ...askedFor(call) });
-    const { json, bytes } = unframed(ciphertextAnswer, answer);
+    const { json, bytes } = unframed(framedDataKey, answer);
     return wipedUnless(bytes, () => {
       const provenance = provenanceOf(answer);
       const plaintext = soundDataKey(bytes, lengthOf({ ...call, keySpec, numberOfBytes }), provenance);
@@ -307,6 +312,8 @@ export class KeywardClient {
 
 const NOTHING = new Uint8Array(0);
 const usedKeyAnswer = ciphertextAnswer.omit({ ciphertext: true });
+const heldKeyAnswer = plaintextAnswer.omit({ plaintext: true });
+const framedDataKey = dataKeyAnswer.omit({ plaintext: true });
 
 /** Whatever goes wrong after the plaintext was read, it does not stay behind. */
 function wipedUnless<Answer>(plaintext: Uint8Array, done: () => Answer): Answer {

@@ -1,5 +1,8 @@
 import type { NodeCachingMaterialsManager } from '@aws-crypto/caching-materials-manager-node';
 import { InvalidCall } from './errors.js';
+import { HeldLease, type HoldLimits } from './held-lease.js';
+import { leaseOf } from './material-leases.js';
+import { Sweep } from './sweep.js';
 
 type MaterialsCache = NodeCachingMaterialsManager['_cache'];
 type EncryptionMaterial = Parameters<MaterialsCache['putEncryptionMaterial']>[1];
@@ -8,6 +11,7 @@ type DecryptionMaterial = Parameters<MaterialsCache['putDecryptionMaterial']>[1]
 interface Held {
   readonly response: { zeroUnencryptedDataKey(): unknown };
   readonly now: number;
+  readonly lease: HeldLease;
 }
 interface Entry<Material> extends Held {
   readonly response: Material & Held['response'];
@@ -23,25 +27,30 @@ export class DataKeyCache implements MaterialsCache {
   readonly #sealing = new Map<string, Entry<EncryptionMaterial>>();
   readonly #opening = new Map<string, Entry<DecryptionMaterial>>();
   readonly #capacity: number;
-  readonly #maxAgeMs: number;
-  #sweep: NodeJS.Timeout | undefined;
+  readonly #limits: HoldLimits;
+  readonly #sweep = new Sweep((now) => this.#wipeExpired(now));
   #closed = false;
 
-  constructor(capacity: number, maxAgeMs: number) {
+  constructor(capacity: number, limits: HoldLimits) {
     this.#capacity = capacity;
-    this.#maxAgeMs = maxAgeMs;
+    this.#limits = limits;
   }
 
   putEncryptionMaterial(key: string, response: EncryptionMaterial, plaintextLength: number): void {
-    this.#put(this.#sealing, key, { response, bytesEncrypted: plaintextLength, messagesEncrypted: 1, now: Date.now() });
+    this.#put(this.#sealing, key, {
+      ...this.#held(response, plaintextLength),
+      response,
+      bytesEncrypted: plaintextLength,
+      messagesEncrypted: 1,
+    });
   }
 
   putDecryptionMaterial(key: string, response: DecryptionMaterial): void {
-    this.#put(this.#opening, key, { response, bytesEncrypted: 0, messagesEncrypted: 0, now: Date.now() });
+    this.#put(this.#opening, key, { ...this.#held(response, 0), response, bytesEncrypted: 0, messagesEncrypted: 0 });
   }
 
   getEncryptionMaterial(key: string, plaintextLength: number): Entry<EncryptionMaterial> | false {
-    const entry = this.#get(this.#sealing, key);
+    const entry = this.#get(this.#sealing, key, plaintextLength);
     if (entry === undefined) return false;
     entry.bytesEncrypted += plaintextLength;
     entry.messagesEncrypted += 1;
@@ -49,7 +58,7 @@ export class DataKeyCache implements MaterialsCache {
   }
 
   getDecryptionMaterial(key: string): Entry<DecryptionMaterial> | false {
-    return this.#get(this.#opening, key) ?? false;
+    return this.#get(this.#opening, key, 0) ?? false;
   }
 
   putBranchKeyMaterial(): never {
@@ -68,14 +77,21 @@ export class DataKeyCache implements MaterialsCache {
   /** Wipes every data key that is held. */
   wipe(): void {
     for (const entries of [this.#sealing, this.#opening]) for (const key of entries.keys()) remove(entries, key);
-    clearTimeout(this.#sweep);
-    this.#sweep = undefined;
+    this.#sweep.stop();
   }
 
   /** Wipes, and holds none ever again: a call that is under way fails when its key arrives. */
   close(): void {
     this.#closed = true;
     this.wipe();
+  }
+
+  /** Put and used at once: that is its first use. */
+  #held(response: object, bytes: number): Omit<Held, 'response'> {
+    const { askedAt, lease } = leaseOf(response);
+    const held = new HeldLease(askedAt, this.#limits, lease);
+    held.spend(bytes);
+    return { now: askedAt, lease: held };
   }
 
   #put<Item extends Held>(entries: Map<string, Item>, key: string, entry: Item): void {
@@ -87,25 +103,23 @@ export class DataKeyCache implements MaterialsCache {
     entries.set(key, entry);
     const oldest = entries.keys().next();
     if (entries.size > this.#capacity && !oldest.done) remove(entries, oldest.value);
-    // Unreferenced: a held key must not keep the process alive.
-    this.#sweep ??= setTimeout(() => this.#wipeExpired(), this.#maxAgeMs).unref();
+    this.#sweep.by(entry.lease.until);
   }
 
-  #get<Item extends Held>(entries: Map<string, Item>, key: string): Item | undefined {
+  #get<Item extends Held>(entries: Map<string, Item>, key: string, bytes: number): Item | undefined {
     const entry = entries.get(key);
     if (entry === undefined) return undefined;
-    if (Date.now() - entry.now >= this.#maxAgeMs) return remove(entries, key);
+    if (!entry.lease.spend(bytes)) return remove(entries, key);
     entries.delete(key);
     entries.set(key, entry); // now the youngest use
     return entry;
   }
 
-  #wipeExpired(): void {
-    const oldest = Date.now() - this.#maxAgeMs;
+  /** Answers when the next one's time is over. */
+  #wipeExpired(now: number): number {
     const all = [this.#sealing, this.#opening];
-    for (const entries of all) for (const [key, { now }] of entries) if (now <= oldest) remove(entries, key);
-    const next = Math.min(...all.flatMap((entries) => [...entries.values()].map(({ now }) => now - oldest)));
-    this.#sweep = Number.isFinite(next) ? setTimeout(() => this.#wipeExpired(), next).unref() : undefined;
+    for (const entries of all) for (const [key, { lease }] of entries) if (lease.until <= now) remove(entries, key);
+    return Math.min(...all.flatMap((entries) => [...entries.values()].map(({ lease }) => lease.until)));
   }
 }
 

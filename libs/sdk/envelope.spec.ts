@@ -218,6 +218,28 @@ describe('the cache of data keys', () => {
     expect(fake.count('data-keys')).toBe(3);
   });
 
+  it.each([
+    ['uses', { maxAgeSeconds: 60, maxUses: 2 }, 2, 2],
+    ['bytes', { maxAgeSeconds: 60, maxBytes: 7 }, 4, 1],
+    ['age', { maxAgeSeconds: 60 }, 1, 1],
+  ])('obeys the %s of the lease', async (_, lease, sealing, opening) => {
+    fake.lease = lease;
+    const messages = [];
+    for (let i = 0; i < 4; i++) messages.push(await envelope.encrypt(Buffer.from('four'), acme));
+    for (let i = 0; i < 4; i++) expect(text(await envelope.decrypt(messages[0]!, acmeOpens))).toBe('four');
+    expect([fake.count('data-keys'), fake.count('decrypt')]).toEqual([sealing, opening]);
+  });
+
+  it('ends with the age of the lease', async () => {
+    fake.lease = { maxAgeSeconds: 1 };
+    const message = await envelope.encrypt(Buffer.from('x'), acme);
+    await envelope.decrypt(message, acmeOpens);
+    await sleep(1_200);
+    await envelope.decrypt(message, acmeOpens);
+    await envelope.encrypt(Buffer.from('x'), acme);
+    expect([fake.count('data-keys'), fake.count('decrypt')]).toEqual([2, 2]);
+  });
+
   it('is empty after wipe, and refuses after close', async () => {
     await seal();
     envelope.wipe();

@@ -59,7 +59,8 @@ export interface OpenScope {
 /**
  * Envelope encryption: data of any size under data keys that a tenant's key protects, as messages of the AWS Encryption SDK (format 2).
  *
- * Data keys are cached for `encrypt`, `decrypt` and `decryptStream`, separately for each tenant, key and context. **After a stop, this
+ * Data keys are cached for `encrypt`, `decrypt` and `decryptStream`, separately for each tenant, key and context, no longer than the lease
+ * of the tenant's grant says. **After a stop, this
  * process can go on with the data keys it holds for up to `maxAgeMs`** (`wipe()` ends that at once), and uses of a cached key have no
  * record of their own in the trail. `encryptStream` always takes a fresh one.
  *
@@ -80,7 +81,7 @@ export class Envelope {
       throw new RangeError(
         `cache.maxAgeMs must be at most ${LONGEST_DATA_KEY_LEASE_MS}: a stop's receipt promises that no data key is held longer.`,
       );
-    this.#cache = this.#limits && new DataKeyCache(this.#limits.capacity, this.#limits.maxAgeMs);
+    this.#cache = this.#limits && new DataKeyCache(this.#limits.capacity, { ...this.#limits, maxUses: Number.POSITIVE_INFINITY });
     this.#frameBytes = frameBytes;
   }
 

@@ -1,5 +1,8 @@
+import type { Lease } from '#contract';
 import type { FieldKey } from './field-key.js';
 import { InvalidCall } from './errors.js';
+import { HeldLease } from './held-lease.js';
+import { Sweep } from './sweep.js';
 
 export interface FieldLimits {
   /** A data key is used no longer than this, 300,000 at most. It also bounds how long a stop leaves this process able to work. */
@@ -15,9 +18,13 @@ export const DEFAULT_FIELD_LIMITS: FieldLimits = { maxAgeMs: 60_000, maxFields: 
 interface Held {
   readonly tenant: string;
   readonly key: FieldKey;
-  readonly until: number;
-  fieldsLeft: number;
-  bytesLeft: number;
+  readonly lease: HeldLease;
+}
+
+/** A key as it came, and how long it may be held. */
+export interface LeasedFieldKey {
+  readonly key: FieldKey;
+  readonly lease: Lease | undefined;
 }
 
 /**
@@ -28,7 +35,7 @@ export class FieldKeys {
   readonly #held = new Map<string, Held>();
   /** What a wipe takes out of here is wiped when it comes, and who waits for it asks again. */
   readonly #fetching = new Map<string, { readonly tenant: string; readonly loading: Promise<Held> }>();
-  #sweep: NodeJS.Timeout | undefined;
+  readonly #sweep = new Sweep((now) => this.#wipeExpired(now));
   #closed = false;
 
   constructor(private readonly limits: FieldLimits) {}
@@ -37,21 +44,23 @@ export class FieldKeys {
   take(name: string, bytes: number): FieldKey | undefined {
     const held = this.#held.get(name);
     if (held === undefined) return undefined;
-    if (Date.now() >= held.until || held.fieldsLeft < 1 || held.bytesLeft < bytes) {
+    if (!held.lease.spend(bytes)) {
       this.#remove(name);
       return undefined;
     }
     this.#held.delete(name);
     this.#held.set(name, held); // now the youngest use
-    return spend(held, bytes);
+    return held.key;
   }
 
-  /** Fetched once, for everybody who waits for this name. */
-  async fetch(name: string, tenant: string, bytes: number, load: () => Promise<FieldKey>): Promise<FieldKey> {
-    this.#requireOpen();
-    const held = await (this.#fetching.get(name)?.loading ?? this.#load(name, tenant, load));
-    this.#requireOpen();
-    return spend(held, bytes);
+  /** Fetched once, for everybody who waits for this name and whom its lease still serves: the others wait for the next. */
+  async fetch(name: string, tenant: string, bytes: number, load: () => Promise<LeasedFieldKey>): Promise<FieldKey> {
+    for (;;) {
+      this.#requireOpen();
+      const held = await (this.#fetching.get(name)?.loading ?? this.#load(name, tenant, load));
+      this.#requireOpen();
+      if (held.lease.spend(bytes)) return held.key;
+    }
   }
 
   /** Of one tenant, or of all. */
@@ -65,14 +74,15 @@ export class FieldKeys {
   close(): void {
     this.#closed = true;
     this.wipe();
-    clearTimeout(this.#sweep);
+    this.#sweep.stop();
   }
 
-  #load(name: string, tenant: string, load: () => Promise<FieldKey>): Promise<Held> {
+  #load(name: string, tenant: string, load: () => Promise<LeasedFieldKey>): Promise<Held> {
     // The time of a key begins before it was asked for.
-    const until = Date.now() + this.limits.maxAgeMs;
-    const loading: Promise<Held> = load().then((key) => {
-      const held = { tenant, key, until, fieldsLeft: this.limits.maxFields, bytesLeft: this.limits.maxBytes };
+    const askedAt = Date.now();
+    const { maxAgeMs, maxFields, maxBytes } = this.limits;
+    const loading: Promise<Held> = load().then(({ key, lease }) => {
+      const held = { tenant, key, lease: new HeldLease(askedAt, { maxAgeMs, maxUses: maxFields, maxBytes }, lease) };
       if (this.#fetching.get(name)?.loading === loading) this.#keep(name, held);
       else key.wipe();
       return held;
@@ -90,15 +100,13 @@ export class FieldKeys {
     this.#held.set(name, held);
     const oldest = this.#held.keys().next();
     if (this.#held.size > this.limits.capacity && !oldest.done) this.#remove(oldest.value);
-    // Unreferenced: a held key must not keep the process alive.
-    this.#sweep ??= setTimeout(() => this.#wipeExpired(), this.limits.maxAgeMs).unref();
+    this.#sweep.by(held.lease.until);
   }
 
-  #wipeExpired(): void {
-    const now = Date.now();
-    for (const [name, { until }] of this.#held) if (until <= now) this.#remove(name);
-    const next = Math.min(...[...this.#held.values()].map(({ until }) => until - now));
-    this.#sweep = Number.isFinite(next) ? setTimeout(() => this.#wipeExpired(), next).unref() : undefined;
+  /** Answers when the next one's time is over. */
+  #wipeExpired(now: number): number {
+    for (const [name, { lease }] of this.#held) if (lease.until <= now) this.#remove(name);
+    return Math.min(...this.#held.values().map(({ lease }) => lease.until));
   }
 
   #remove(name: string): void {
@@ -109,10 +117,4 @@ export class FieldKeys {
   #requireOpen(): void {
     if (this.#closed) throw new InvalidCall('This Fields is closed.', { code: 'invalid-request' });
   }
-}
-
-function spend(held: Held, bytes: number): FieldKey {
-  held.fieldsLeft -= 1;
-  held.bytesLeft -= bytes;
-  return held.key;
 }

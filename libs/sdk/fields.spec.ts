@@ -118,6 +118,42 @@ describe('fields', () => {
     expect(() => freshly({ cache: { maxAgeMs: 300_001 } })).toThrow(RangeError);
   });
 
+  it.each([
+    ['uses', { maxAgeSeconds: 60, maxUses: 2 }, [1, 1, 2, 2, 3]],
+    ['bytes', { maxAgeSeconds: 60, maxBytes: 7 }, [1, 2, 3, 4, 5]],
+    ['nothing but its age', { maxAgeSeconds: 60 }, [1, 1, 1, 1, 1]],
+  ])('take a new data key when the lease has no more %s', async (_, lease, asked) => {
+    fake.lease = lease;
+    const sealed = [];
+    const counts = [];
+    for (let i = 0; i < 5; i++) {
+      sealed.push(await fields.of(scope).encrypt(bytes('four')));
+      counts.push(fake.count('data-keys'));
+    }
+    expect(counts).toEqual(asked);
+    // Opening counts the same way.
+    const reader = freshly().of(scope);
+    for (let i = 0; i < 5; i++) await reader.decrypt(sealed[0]!);
+    expect(fake.count('decrypt')).toBe(asked.at(-1));
+  });
+
+  it('that are many at once still use no data key more often than its lease says', async () => {
+    fake.lease = { maxAgeSeconds: 60, maxUses: 2 };
+    await Promise.all(Array.from({ length: 10 }, () => fields.of(scope).encrypt(bytes('x'))));
+    expect(fake.count('data-keys')).toBe(5);
+  });
+
+  it('wipe a data key when its lease ends, long before the cache would', async () => {
+    const wiped = jest.spyOn(FieldKey.prototype, 'wipe');
+    fake.lease = { maxAgeSeconds: 1 };
+    await fields.of(scope).encrypt(bytes('x'));
+    await sleep(1_200);
+    expect(wiped).toHaveBeenCalledTimes(1);
+    await fields.of(scope).encrypt(bytes('x'));
+    expect(fake.count('data-keys')).toBe(2);
+    wiped.mockRestore();
+  });
+
   it('ask Keyward again after a wipe, of this tenant alone if one is named', async () => {
     const [ours, theirs] = [fields.of(scope), fields.of({ ...scope, tenant: 'globex' })];
     const both = () => Promise.all([ours.encrypt(bytes('x')), theirs.encrypt(bytes('x'))]);

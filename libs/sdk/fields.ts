@@ -2,7 +2,7 @@ import { boundContext, type EncryptionContext, LONGEST_DATA_KEY_LEASE_MS } from 
 import { DecryptFailed, errorOf, InvalidCall } from './errors.js';
 import { type FieldForm, keyVersionOf, notAField, type ParsedField, parseField } from './field-format.js';
 import { FieldKey } from './field-key.js';
-import { DEFAULT_FIELD_LIMITS, FieldKeys, type FieldLimits } from './field-keys.js';
+import { DEFAULT_FIELD_LIMITS, FieldKeys, type FieldLimits, type LeasedFieldKey } from './field-keys.js';
 import type { DataKeySource } from './keyring.js';
 import { validContext } from './valid-context.js';
 
@@ -31,7 +31,7 @@ export interface FieldScope {
 /**
  * Encryption of small values in the compact field format (docs/formats.md), with one call to Keyward for many of them.
  *
- * Data keys are held separately for each tenant, key and context. **After a stop, this process can go on with the data keys it holds for
+ * Data keys are held separately for each tenant, key and context, no longer than the lease of the tenant's grant says. **After a stop, this process can go on with the data keys it holds for
  * up to `maxAgeMs`** (`wipe` ends that at once), and uses of a held key have no record of their own in the trail.
  */
 export class Fields {
@@ -128,7 +128,7 @@ export class BoundFields {
   }
 
   /** Between a key's arrival and its use it may be wiped, by a stop or by others that are more: then it is asked for again. */
-  async #withKey(name: string, bytes: number, load: () => Promise<FieldKey>, use: (key: FieldKey) => Buffer): Promise<Buffer> {
+  async #withKey(name: string, bytes: number, load: () => Promise<LeasedFieldKey>, use: (key: FieldKey) => Buffer): Promise<Buffer> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const key = this.keys.take(name, bytes) ?? (await this.keys.fetch(name, this.scope.tenant, bytes, load));
       if (!key.isWiped) return use(key);
@@ -140,26 +140,26 @@ export class BoundFields {
     return this.stored === undefined ? 'inline' : 'reference';
   }
 
-  async #generate(): Promise<FieldKey> {
-    const { plaintext, ciphertext } = await this.source.generateDataKey({ ...this.scope });
+  async #generate(): Promise<LeasedFieldKey> {
+    const { plaintext, ciphertext, lease } = await this.source.generateDataKey({ ...this.scope });
     const key = keyFrom(plaintext, ciphertext, this.#bound);
     try {
       // Stored before the first field names it: a field must never be the only one to know its key.
       await this.stored?.put(key.commitment.toString('hex'), ciphertext);
-      return key;
+      return { key, lease };
     } catch (error) {
       key.wipe();
       throw error;
     }
   }
 
-  async #unwrap({ encryptedDataKey, commitment, keyVersion }: ParsedField): Promise<FieldKey> {
+  async #unwrap({ encryptedDataKey, commitment, keyVersion }: ParsedField): Promise<LeasedFieldKey> {
     const ciphertext = encryptedDataKey ?? (await this.stored?.get(commitment.toString('hex')));
     if (ciphertext === undefined || !keyVersionOf(ciphertext).equals(keyVersion)) throw notAField();
     const { tenant, context } = this.scope;
-    const { plaintext } = await this.source.decrypt({ tenant, context, ciphertext });
+    const { plaintext, lease } = await this.source.decrypt({ tenant, context, ciphertext });
     const key = keyFrom(plaintext, Uint8Array.from(ciphertext), this.#bound);
-    if (key.commitment.equals(commitment)) return key;
+    if (key.commitment.equals(commitment)) return { key, lease };
     key.wipe();
     throw notAField();
   }

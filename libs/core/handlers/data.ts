@@ -13,6 +13,7 @@ import { type CiphertextKind, frameCiphertext, parseCiphertext } from '../cipher
 import { type Decided, decideUse, type Wish } from '../decide.js';
 import { contextOf } from '../encryption-context.js';
 import { asFailure, DecryptFailed, InvalidRequest } from '../errors.js';
+import { leased } from '../leases.js';
 import type { OpenedResult } from '../operation-shapes.js';
 import type { Handlers, Step } from '../pipeline.js';
 import type { Custody, Sealed } from '../ports/custody.js';
@@ -35,10 +36,10 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
     Decrypt: (step) => opening(custody, step),
 
     GenerateDataKey: (step) =>
-      using(step, wishToSeal(step.input), 'dataKey', async ({ permit, key, version }) => {
+      using(step, wishToSeal(step.input), 'dataKey', async ({ permit, key, version, lease }) => {
         const made = await custody.generateDataKey(permit, version, lengthOf(step.input));
         return {
-          answer: { ...used(key, version), ciphertext: framed(version.headers.dataKey, made), plaintext: made.plaintext },
+          answer: { ...used(key, version), lease, ciphertext: framed(version.headers.dataKey, made), plaintext: made.plaintext },
           secret: made.plaintext,
         };
       }),
@@ -111,11 +112,11 @@ function opening(custody: Custody, step: Step<'Decrypt'> | Step<'ReEncryptFrom'>
     assertedKey: step.input.keyId,
     size: sizeBucket(sealed.length - 16),
   };
-  return using<'Decrypt' | 'ReEncryptFrom', OpenedResult>(step, wish, kind, async ({ permit, key, version }) => {
+  return using<'Decrypt' | 'ReEncryptFrom', OpenedResult>(step, wish, kind, async ({ permit, key, version, lease }) => {
     // The AAD has the version's own header: one that names another algorithm would not be noticed.
     if (!Buffer.from(header).equals(version.headers[kind])) throw new DecryptFailed('another-algorithm');
     const plaintext = await custody.decrypt(permit, version, { iv, ciphertext: sealed });
-    return { answer: { ...used(key, version), plaintext, kind }, secret: plaintext };
+    return { answer: { ...used(key, version), lease, plaintext, kind }, secret: plaintext };
   });
 }
 
@@ -129,7 +130,7 @@ async function using<Operation extends DataOperation, Answer>(
   kind: CiphertextKind | 'none',
   work: (allowed: Allowed<Operation>) => Promise<{ answer: Answer; secret?: Uint8Array }>,
 ) {
-  const { decision, details, bound } = await decided(step, wish);
+  const { decision, details, leased: held, bound } = await decided(step, wish);
   const { validUntil } = decision;
   if (!decision.allowed) return { error: decision.error, details, validUntil };
   if (step.input.dryRun === true)
@@ -137,13 +138,17 @@ async function using<Operation extends DataOperation, Answer>(
   const { versionId, headers } = decision.version;
   const permit = step.permit({ versionId, aad: kind === 'none' ? undefined : Buffer.concat([headers[kind], bound]) });
   try {
-    return { ...(await work({ ...decision, permit })), details, validUntil, charges: decision.charges };
+    const done = await work({ ...decision, permit });
+    return { ...done, details: handsOut(step.operation) ? held : details, validUntil, charges: decision.charges };
   } catch (error) {
     return { error: asFailure(error), details, validUntil };
   }
 }
 
 /** Items of one batch that ask the very same, under the same rules and at the same time, are told the same. */
+/** What a caller may keep: re-encryption hands its plaintext to nobody. */
+const handsOut = (operation: DataOperation): boolean => operation === 'Decrypt' || operation === 'GenerateDataKey';
+
 function decided(step: Step<DataOperation>, wish: Wish): Promise<Decided> {
   if (step.decisions === undefined) return decide(step, wish);
   const name = JSON.stringify([wish, step.input.dryRun]);
@@ -154,7 +159,13 @@ function decided(step: Step<DataOperation>, wish: Wish): Promise<Decided> {
 
 async function decide({ operation, principal, call, input, snapshot, now }: Step<DataOperation>, wish: Wish): Promise<Decided> {
   const decision = await decideUse(operation, principal, call, wish, snapshot, now);
-  return { decision, details: { ...decision.details, ...askedIn(input) }, bound: snapshot.context(wish.context ?? {}).bound };
+  const details = { ...decision.details, ...askedIn(input) };
+  return {
+    decision,
+    details,
+    leased: decision.allowed ? leased(details, decision.lease, now) : details,
+    bound: snapshot.context(wish.context ?? {}).bound,
+  };
 }
 
 function askedIn({ dryRun, justification }: { dryRun?: boolean | undefined; justification?: Justification | undefined }): RecordDetails {

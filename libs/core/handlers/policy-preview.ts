@@ -141,7 +141,9 @@ function judge(before: CompiledPolicy, after: CompiledPolicy, use: RecordedUse, 
 const allows = ({ grant, guardrail, stop }: GrantDecision): boolean => grant !== undefined && guardrail === undefined && stop === undefined;
 
 const limitsAlike = ({ limited }: GrantDecision, before: () => GrantDecision): boolean =>
-  limited.length === 0 || JSON.stringify(limited) === JSON.stringify(before().limited);
+  limited.length === 0 || limitsIn(limited) === limitsIn(before().limited);
+
+const limitsIn = (limited: GrantDecision['limited']) => JSON.stringify(limited.map(({ ruleId, limits }) => [ruleId, limits]));
 
 function count(changes: Map<string, Change>, use: RecordedUse, key: KeyNames, verdict: Verdict): void {
   if (verdict === 'same') return;

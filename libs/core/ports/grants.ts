@@ -5,6 +5,7 @@ import type {
   EncryptionContext,
   Justification,
   KeyId,
+  Lease,
   Limits,
   LintFinding,
   PolicyChange,
@@ -60,6 +61,7 @@ export interface GrantRequest {
 export interface LimitedGrant {
   readonly ruleId: string;
   readonly limits: Limits;
+  readonly lease?: Lease | undefined;
 }
 
 /**
@@ -69,6 +71,8 @@ export interface LimitedGrant {
 export interface GrantDecision {
   /** The first that allows without a limit, or else the first that allows. */
   readonly grant: string | undefined;
+  /** Of `grant`, if it states one. */
+  readonly lease?: Lease | undefined;
   /** If every grant that allows has a limit: all of them, in document order; the first with room pays. */
   readonly limited: readonly LimitedGrant[];
   readonly guardrail: string | undefined;

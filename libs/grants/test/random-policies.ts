@@ -86,6 +86,7 @@ const rule = (subjects: readonly string[]) =>
     },
     { requiredKeys: ['subjects', 'objects', 'operations'] },
   );
+const lease = fc.constantFrom({ maxAgeSeconds: 60 }, { maxAgeSeconds: 10, maxUses: 1 }, { maxAgeSeconds: 300, maxBytes: 9 });
 const limits = fc.constantFrom({ perMinute: 2 }, { perDay: 100 }, { perMinute: 5, perDay: 50 });
 const roles = fc.record({ r1: someOf(SERVICES, 0), r2: someOf(SERVICES, 0) });
 const NAMED = [...SERVICES, 'role:r1', 'role:r2'];
@@ -106,7 +107,10 @@ const target = fc.oneof(
 export const policies: fc.Arbitrary<TenantPolicy> = fc
   .record({
     roles,
-    grants: fc.array(fc.tuple(rule(NAMED), fc.option(limits, { nil: undefined, freq: 2 })), { minLength: 8, maxLength: 14 }),
+    grants: fc.array(fc.tuple(rule(NAMED), fc.option(limits, { nil: undefined, freq: 2 }), fc.option(lease, { nil: undefined })), {
+      minLength: 8,
+      maxLength: 14,
+    }),
     guardrails: fc.array(rule([...NAMED, '*']), { maxLength: 2 }),
     targets: fc.array(target, { maxLength: 1 }),
   })
@@ -115,7 +119,11 @@ export const policies: fc.Arbitrary<TenantPolicy> = fc
     document: policyDocument.parse({
       schema: 'keyward.policy/1',
       roles,
-      grants: grants.map(([grant, limits], index) => ({ id: `grant-${index}`, ...grant, ...(limits && { limits }) })),
+      grants: grants.map(([grant, limits, lease], index) => ({
+        ...{ id: `grant-${index}`, ...grant },
+        ...(limits && { limits }),
+        ...(lease && { lease }),
+      })),
       guardrails: guardrails.map((guardrail, index) => ({ id: `guardrail-${index}`, ...guardrail })),
     }),
     stops: targets.map((one, index) => ({ stopId: stopId.parse(`stop_${String(index).padStart(26, '0')}`), target: one })),

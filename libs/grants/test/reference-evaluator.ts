@@ -1,4 +1,4 @@
-import type { ConditionName, Conditions, Limits, RuleVerdict } from '#contract';
+import type { ConditionName, Conditions, Lease, Limits, RuleVerdict } from '#contract';
 import { type GrantDecision, type GrantRequest, RecordedContext, type TenantPolicy } from '#core';
 
 // From tests only. Written from policies/decisions.csv and the semantics, sharing nothing with the product's evaluator.
@@ -11,6 +11,7 @@ interface RuleText {
   when?: Conditions | undefined;
   unless?: Conditions | undefined;
   limits?: Limits | undefined;
+  lease?: Lease | undefined;
 }
 
 const READ = ['Decrypt', 'ReEncryptFrom', 'VerifyMac', 'Verify', 'GetPublicKey'];
@@ -121,7 +122,8 @@ export function referenceDecision(policy: TenantPolicy, request: GrantRequest): 
   });
   return {
     grant: [...unlimited, ...allowing][0]?.id,
-    limited: unlimited.length > 0 ? [] : allowing.map(({ id, limits }) => ({ ruleId: id, limits: limits! })),
+    lease: [...unlimited, ...allowing][0]?.lease,
+    limited: unlimited.length > 0 ? [] : allowing.map(({ id, limits, lease }) => ({ ruleId: id, limits: limits!, lease })),
     guardrail: guardrails.find((rule) => applies(rule, 'deny', request))?.id,
     stop: stopped?.stopId,
   };

@@ -1,16 +1,8 @@
 import type { Grant, Guardrail, PolicyDocument } from '#contract';
-import { failsWith, impliesAll, type Part, partsOf } from './condition-sets.js';
-import { namedBy } from './subjects.js';
+import { failsWith, impliesAll, partsOf } from './condition-sets.js';
+import { leasesNoLonger, sameLease } from './lease-coverage.js';
+import { type Scope, scopesOf } from './scope.js';
 
-/** A rule with its roles expanded: it means every one of its subjects with every object and operation. */
-interface Scope {
-  readonly rule: Grant | Guardrail;
-  readonly subjects: ReadonlySet<string>;
-  readonly objects: readonly string[];
-  readonly operations: readonly string[];
-  readonly when: readonly Part[];
-  readonly unless: readonly Part[];
-}
 type Stands = (wanted: Scope, cover: Scope) => boolean;
 
 /** Combinations that are looked at for one rule before the answer is "not seen to be so": policies are hostile too. */
@@ -21,19 +13,25 @@ const MOST_COMBINATIONS = 20_000;
  * of `to` must lie within grants of `from`, and every guardrail of `from` within guardrails of `to`. Not computed, so taken for wider:
  * grants that only together make up another, equal windows of two time zones, conditions that contradict each other.
  * A counter belongs to a rule's id: what a limited grant covers may only be allowed by that id, and not more often.
+ * A lease is the answering grant's: none may come to answer with a longer one what another answered.
  */
 export function allowsNoMore(from: PolicyDocument, to: PolicyDocument): boolean {
+  const [before, after] = [scopesOf(from.grants, from), scopesOf(to.grants, to)];
   return (
-    everyCovered(scopesOf(to.grants, to), scopesOf(from.grants, from), grantStands) &&
-    everyCovered(scopesOf(from.guardrails, from), scopesOf(to.guardrails, to), guardrailStands)
+    everyCovered(after, before, grantStands) &&
+    everyCovered(scopesOf(from.guardrails, from), scopesOf(to.guardrails, to), guardrailStands) &&
+    leasesNoLonger(before, after, allowsAllOf)
   );
 }
+
+/** Whatever `one` would allow, `cover` allows, and has room for. */
+const allowsAllOf = (cover: Scope, one: Scope) => coveredByOne(one, cover) && grantStands(one, cover);
 
 /** Rules that another one of the same effect makes superfluous, each with that one; of two equal rules, the later. */
 export function superfluous(rules: readonly (Grant | Guardrail)[], document: PolicyDocument, effect: 'allow' | 'deny') {
   const stands = effect === 'allow' ? grantStands : guardrailStands;
   const scopes = scopesOf(rules, document);
-  const does = (one: Scope, other: Scope) => coveredByOne(other, one) && stands(other, one);
+  const does = (one: Scope, other: Scope) => coveredByOne(other, one) && stands(other, one) && sameLease(one.rule, other.rule);
   return scopes.flatMap((scope, index) => {
     const other = scopes.find((one, at) => at !== index && does(one, scope) && (at < index || !does(scope, one)));
     return other === undefined ? [] : [{ index, rule: scope.rule, other: other.rule }];
@@ -45,16 +43,6 @@ export function blockedCompletely(grant: Grant, document: PolicyDocument): boole
   const blocking = document.guardrails.filter(({ when, unless }) => partsOf(when).length === 0 && partsOf(unless).length === 0);
   return blocking.length > 0 && everyCovered(scopesOf([grant], document), scopesOf(blocking, document), () => true);
 }
-
-const scopesOf = (rules: readonly (Grant | Guardrail)[], { roles }: PolicyDocument): readonly Scope[] =>
-  rules.map((rule) => ({
-    rule,
-    subjects: new Set(namedBy(rule.subjects, roles).map(({ subject }) => subject)),
-    objects: [...new Set(rule.objects)],
-    operations: [...new Set(rule.operations)],
-    when: partsOf(rule.when),
-    unless: partsOf(rule.unless),
-  }));
 
 /** A grant applies when `when` is known to be true and `unless` known to be false (no `unless` always is). */
 const grantStands: Stands = (wanted, cover) =>

@@ -145,6 +145,7 @@ describe('the CSV form', () => {
     ['a member that is a role', 'g, role:a, role:b, t', ['G021:1']],
     ['a role without its prefix', 'g, svc:x, readers, t', ['G018:1']],
     ['a member that is nobody', 'g, billing, role:a, t', ['G012:1']],
+    ['a lease on a guardrail', line({ 6: '"{""lease"":{""maxAgeSeconds"":1}}"', 7: 'deny' }), ['G071:1']],
     ['a limit on a guardrail', line({ 6: '"{""limits"":{""perDay"":1}}"', 7: 'deny' }), ['G035:1']],
     ['an object that is none, by its line', `${line({})}\n${line({ 1: 'b', 4: 'alias/b keyMatch2' })}`, ['G014:2']],
   ])('refuses %s', (_what, text, codes) => {

@@ -7,6 +7,7 @@ import {
   conditionsInWords,
   grantSentence,
   guardrailSentence,
+  leaseInWords,
   limitsInWords,
   listed,
   objectsInWords,
@@ -95,6 +96,7 @@ function changesOf(from: Grant, to: Grant): string[] {
     ...whenChanges(from.when, to.when),
     unlessChange(from.unless, to.unless),
     limitChange(from.limits, to.limits),
+    leaseChange(from.lease, to.lease),
     from.description === to.description ? '' : 'another description',
   ].filter(Boolean);
   return changes.length === 0 ? [REORDERED] : changes;
@@ -123,5 +125,11 @@ const byName = (conditions: Conditions | undefined) => new Map<string, Part>(par
 function limitChange(from: Grant['limits'], to: Grant['limits']): string {
   if (canonicalJson(from ?? {}) === canonicalJson(to ?? {})) return '';
   const words = (limits: Grant['limits']) => (limits === undefined ? 'without a limit' : limitsInWords(limits));
+  return `${words(to)}, before: ${words(from)}`;
+}
+
+function leaseChange(from: Grant['lease'], to: Grant['lease']): string {
+  if (canonicalJson(from ?? {}) === canonicalJson(to ?? {})) return '';
+  const words = (lease: Grant['lease']) => (lease === undefined ? 'without a lease' : leaseInWords(lease));
   return `${words(to)}, before: ${words(from)}`;
 }

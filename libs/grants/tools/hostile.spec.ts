@@ -135,6 +135,13 @@ const REFUSED: readonly Case[] = [
   ['limits without one', 'json', withGrant({ limits: {} }), 'G034'],
   ['a limit of 1e999', 'json', withGrant({ limits: { perDay: 7 } }).replace(':7', ':1e999'), 'G034'],
   ['a limit on a guardrail', 'json', json({ guardrails: [{ ...guardrail, limits: { perDay: 1 } }] }), 'G035'],
+  ['a lease without an age', 'json', withGrant({ lease: { maxUses: 1 } }), 'G008'],
+  ['a lease of no time', 'json', withGrant({ lease: { maxAgeSeconds: 0 } }), 'G070'],
+  ['a lease of more than five minutes', 'json', withGrant({ lease: { maxAgeSeconds: 301 } }), 'G070'],
+  ['a lease of no use', 'json', withGrant({ lease: { maxAgeSeconds: 1, maxUses: 0 } }), 'G070'],
+  ['a lease of half a byte', 'json', withGrant({ lease: { maxAgeSeconds: 1, maxBytes: 0.5 } }), 'G070'],
+  ['a lease of something else', 'json', withGrant({ lease: { maxAgeSeconds: 1, maxFields: 5 } }), 'G006'],
+  ['a lease on a guardrail', 'json', json({ guardrails: [{ ...guardrail, lease: { maxAgeSeconds: 1 } }] }), 'G071'],
   ['when without a condition', 'json', when({}), 'G036'],
   [
     'an exception that is always met',

@@ -64,6 +64,7 @@ const ROWS: readonly Row[] = [
   ['G033', ofCondition('authMethod\\.#')],
   ['G033', ofCondition('justification\\.anyOf\\.#')],
   ['G034', at(/^grants\.#\.limits/)],
+  ['G070', at(/^grants\.#\.lease/)],
   ['G007', () => true],
 ];
 
@@ -77,12 +78,16 @@ export function schemaFindings(value: unknown, place?: Place): LintFinding[] {
 
 function unknownFields({ keys, path }: Issue & { code: 'unrecognized_keys' }, place?: Place): LintFinding[] {
   const guardrail = path.length === 2 && path[0] === 'guardrails';
-  return keys.map((key) =>
-    guardrail && key === 'limits'
-      ? finding('G035', 'Only grants have limits.', [...path, key], place)
-      : finding('G006', `There is no field ${key} here.`, [...path, key], place),
-  );
+  return keys.map((key) => {
+    const [code, message] = (guardrail ? ONLY_GRANTS_HAVE.get(key) : undefined) ?? (['G006', `There is no field ${key} here.`] as const);
+    return finding(code, message, [...path, key], place);
+  });
 }
+
+const ONLY_GRANTS_HAVE: ReadonlyMap<string, readonly [LintCode, string]> = new Map([
+  ['limits', ['G035', 'Only grants have limits.']],
+  ['lease', ['G071', 'Only grants have a lease.']],
+]);
 
 function issueFinding(issue: Issue, root: unknown, place?: Place): LintFinding {
   const value = valueAt(root, issue.path);

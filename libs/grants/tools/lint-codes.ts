@@ -63,6 +63,8 @@ export const LINT_CODES = {
   G059: warning('One name twice in a list.'),
   G060: warning('The policy grants nothing to anybody.'),
   G061: warning('A network whose address is not its first: it is read as the whole network.'),
+  G070: error('A lease whose age, uses or bytes are out of range.'),
+  G071: error('A lease on a guardrail; only grants have one.'),
   G099: error('More findings than are told.'),
 } as const satisfies Record<string, { severity: LintFinding['severity']; meaning: string }>;
 export type LintCode = keyof typeof LINT_CODES;

@@ -59,9 +59,13 @@ const limits = fc.record(
   { perMinute: fc.integer({ min: 1, max: 3 }), perDay: fc.integer({ min: 1, max: 3 }) },
   { requiredKeys: ['perDay'] },
 );
+const lease = fc.record(
+  { maxAgeSeconds: fc.constantFrom(10, 60), maxUses: fc.integer({ min: 1, max: 2 }) },
+  { requiredKeys: ['maxAgeSeconds'] },
+);
 const grants = fc
-  .tuple(rule(SUBJECTS), fc.option(limits, { nil: undefined, freq: 3 }))
-  .map(([one, limited]) => ({ ...one, limits: limited }));
+  .tuple(rule(SUBJECTS), fc.option(limits, { nil: undefined, freq: 3 }), fc.option(lease, { nil: undefined, freq: 2 }))
+  .map(([one, limited, held]) => ({ ...one, limits: limited, lease: held }));
 const base = fc
   .record({ r1: some(SERVICES, 0), r2: some(SERVICES, 0) })
   .chain((roles) =>
@@ -102,6 +106,8 @@ const EDITS: readonly Edit[] = [
   onGrant((grant) => ({ when: tightened(grant.when) })),
   onGrant((grant) => ({ limits: grant.limits ?? { perDay: 2 } })),
   onGrant((grant) => (grant.limits === undefined ? {} : { limits: { perMinute: 1, perDay: 1 } })),
+  onGrant((grant) => ({ lease: grant.lease ?? { maxAgeSeconds: 60 } })),
+  onGrant((grant) => ({ lease: { ...grant.lease, maxAgeSeconds: 10 } })),
   (document, at) => ({ roles: Object.fromEntries(Object.entries(document.roles).map(([name, members]) => [name, without(members, at)])) }),
   (document, _at, other) => ({
     guardrails: [
@@ -175,10 +181,15 @@ const compiled = (document: PolicyDocument) => engine.compile({ tenant: tenantId
 const allowed = ({ grant, guardrail }: GrantDecision) => grant !== undefined && guardrail === undefined;
 const atMost = (limit: number | undefined, other: number | undefined) => (limit ?? Infinity) <= (other ?? Infinity);
 
-/** Is what `to` allows allowed by `from`, and counted by the same rule and no longer? */
-function newlyAllowed(from: GrantDecision, to: GrantDecision): boolean {
+const heldLonger = (now: GrantDecision['lease'], was: GrantDecision['lease']) =>
+  !atMost(now?.maxAgeSeconds ?? 300, was?.maxAgeSeconds ?? 300) || !atMost(now?.maxUses, was?.maxUses);
+
+/** Is what `to` allows allowed by `from`, and counted by the same rule and no longer, and are its data keys held no longer? */
+function newlyAllowed(from: GrantDecision, to: GrantDecision, operation: string): boolean {
   if (!allowed(to)) return false;
   if (!allowed(from)) return true;
+  const leased = operation === 'Decrypt' || operation === 'GenerateDataKey';
+  if (leased && from.limited.length === 0 && to.limited.length === 0 && heldLonger(to.lease, from.lease)) return true;
   if (from.limited.length === 0) return false;
   if (to.limited.length === 0) return true;
   return !to.limited.every(({ ruleId, limits: now }) =>
@@ -197,7 +208,7 @@ function compare(noMore: typeof allowsNoMore, numRuns = PAIRS) {
     const [old, now] = [compiled(from), compiled(to)];
     for (const request of asked) {
       const [before, after] = [old.decide(request), now.decide(request)];
-      const more = newlyAllowed(before, after);
+      const more = newlyAllowed(before, after, request.operation);
       if (change === 'widening') count.newlyByWidening += more ? 1 : 0;
       else {
         count.newly += more ? 1 : 0;
@@ -241,6 +252,7 @@ describe('a change that is called narrowing', () => {
     ['unless', blind((from, to) => [grantsWith(from, { unless: undefined }), to])],
     ['objects', blind((from, to) => [grantsWith(from, { objects: ['*'] }), to])],
     ['operations', blind((from, to) => [grantsWith(from, { operations: ['@all'] }), grantsWith(to, { operations: ['@all'] })])],
+    ['leases', blind((from, to) => [grantsWith(from, { lease: undefined }), grantsWith(to, { lease: undefined })])],
     ['who is in a role', blind((from, to) => [{ ...from, roles: to.roles }, to])],
   ])(
     'would be caught if %s were not compared (positive control)',
@@ -257,6 +269,7 @@ describe('the change between two policies', () => {
   const withGrants = (...all: object[]) => documentOf({ grants: all });
   const withGuardrails = (...all: object[]) => documentOf({ grants: [{ ...grant, id: 'yes' }], guardrails: all });
   const limited = (perDay: number, id = 'a') => ({ ...grant, id, limits: { perDay } });
+  const leased = (maxAgeSeconds: number, more: object = {}) => ({ ...grant, lease: { maxAgeSeconds, ...more } });
   const when = (conditions: object) => withGrants({ ...grant, when: conditions });
   const unless = (conditions: object) => withGrants({ ...grant, unless: conditions });
   const weekly = { tz: 'Europe/Berlin', days: ['mon', 'tue'], from: '08:00', to: '18:00' };
@@ -292,6 +305,33 @@ describe('the change between two policies', () => {
     ['a limit of another kind', withGrants(limited(5)), withGrants({ ...grant, limits: { perMinute: 1 } }), 'widening'],
     ['the same limit under another id, whose counter starts anew', withGrants(limited(5)), withGrants(limited(5, 'b')), 'widening'],
     ['the same limit twice', withGrants(limited(5)), withGrants(limited(5), limited(5, 'b')), 'widening'],
+    ['a lease', withGrants(grant), withGrants(leased(60)), 'narrowing'],
+    ['a shorter lease', withGrants(leased(60)), withGrants(leased(59)), 'narrowing'],
+    ['a longer lease', withGrants(leased(60)), withGrants(leased(61)), 'widening'],
+    ['a lease of fewer uses for a longer time', withGrants(leased(60)), withGrants(leased(61, { maxUses: 1 })), 'widening'],
+    ['a lease with uses', withGrants(leased(60)), withGrants(leased(60, { maxUses: 9 })), 'narrowing'],
+    ['a lease of more bytes', withGrants(leased(60, { maxBytes: 9 })), withGrants(leased(60, { maxBytes: 10 })), 'widening'],
+    ['no more lease', withGrants(leased(60)), withGrants(grant), 'widening'],
+    ['the longest lease in words', withGrants(grant), withGrants(leased(300)), 'same'],
+    ['no more grant with the shorter lease', withGrants(leased(10), { ...grant, id: 'b' }), withGrants({ ...grant, id: 'b' }), 'widening'],
+    [
+      'the shorter lease now behind the longer',
+      withGrants(leased(10), { ...grant, id: 'b' }),
+      withGrants({ ...grant, id: 'b' }, leased(10)),
+      'widening',
+    ],
+    [
+      'a shorter lease in front',
+      withGrants({ ...grant, id: 'b' }),
+      withGrants({ ...leased(10), objects: ['alias/ab'] }, { ...grant, id: 'b' }),
+      'narrowing',
+    ],
+    [
+      'fewer subjects, both leases as they were',
+      withGrants({ ...leased(10), subjects: ['svc:x', 'svc:y'] }, { ...grant, id: 'b' }),
+      withGrants(leased(10), { ...grant, id: 'b' }),
+      'narrowing',
+    ],
     ['one label more', when({ encryptionContextSubset: { a: 'x' } }), when({ encryptionContextSubset: { a: 'x', b: 'y' } }), 'narrowing'],
     ['one value less', when({ encryptionContextSubset: { a: ['x', 'y'] } }), when({ encryptionContextSubset: { a: 'x' } }), 'narrowing'],
     [

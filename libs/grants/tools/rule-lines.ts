@@ -20,7 +20,7 @@ export interface RuleLines {
 }
 
 const LISTS = ['subjects', 'objects', 'operations'] as const;
-const CARRIED = ['when', 'unless', 'limits', 'description'];
+const CARRIED = ['when', 'unless', 'limits', 'lease', 'description'];
 /** As in the schema: a longer list is refused there, and needs no combinations here. */
 const MOST = { subjects: 64, objects: 64, operations: 16 };
 
@@ -99,7 +99,7 @@ function listPlace(
   return place;
 }
 
-/** `cond`: canonical JSON of when, unless, limits and description; `{}` for none of them. */
+/** `cond`: canonical JSON of when, unless, limits, lease and description; `{}` for none of them. */
 function carriedBy(cond: string, path: Path, line: number, findings: LintFinding[]): object {
   const { value, findings: unread } = readJson(cond, line);
   findings.push(...unread.map((one) => ({ ...one, path: [...path, one.path].join('.') })));

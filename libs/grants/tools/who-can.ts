@@ -4,7 +4,7 @@ import { objectIn, operationIn } from '../selectors.js';
 import { partsOf } from './condition-sets.js';
 import { word } from './plain-text.js';
 import { namedBy } from './subjects.js';
-import { conditionsInWords, limitsInWords, listed } from './words.js';
+import { conditionsInWords, leaseInWords, limitsInWords, listed } from './words.js';
 
 type Key = Pick<GrantRequest, 'keyId' | 'aliases' | 'tags'>;
 
@@ -72,7 +72,9 @@ function stopsAll({ target }: ActiveStop, subject: string, key: Key): boolean {
 }
 
 const remaining = (grant: Grant) =>
-  [conditionsInWords(grant), grant.limits === undefined ? '' : limitsInWords(grant.limits)].filter((text) => text !== '').join(', ');
+  [conditionsInWords(grant), grant.limits ? limitsInWords(grant.limits) : '', grant.lease ? leaseInWords(grant.lease) : '']
+    .filter((text) => text !== '')
+    .join(', ');
 
 function guardrailInWords(rule: Guardrail, granted: readonly DataOperation[]): string {
   const blocked = granted.filter((operation) => covers(rule, operation));

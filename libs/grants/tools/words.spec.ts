@@ -35,6 +35,10 @@ describe('the sentence of a rule', () => {
       'Allow svc:billing to read and write with alias/invoices when it is 2026-12-31T00:00:00Z or earlier and it is mon or fri from 08:00 until before 18:00 in Europe/Berlin and the reason given is ISV_INCIDENT with a ticket, at most 2 a minute',
     ],
     [
+      withGrant({ limits: { perDay: 2 }, lease: { maxAgeSeconds: 60, maxUses: 1, maxBytes: 1000 } }),
+      'Allow svc:billing to read and write with alias/invoices, at most 2 a day, data keys kept for at most 60 s, 1 use and 1000 bytes',
+    ],
+    [
       withGrant({ subjects: ['role:r', 'role:none'] }, { roles: { r: ['svc:a', 'wl:prod/b'], none: [] } }),
       'Allow role:r (svc:a, wl:prod/b) and role:none (nobody) to read and write with alias/invoices',
     ],
@@ -94,6 +98,13 @@ describe('the sentences between two policies', () => {
         'Removes: guardrail no: Block everyone from everything with any key',
       ],
     });
+  });
+
+  it('tell how a lease changes', () => {
+    const lease = { maxAgeSeconds: 60, maxUses: 5 };
+    expect(diff(withGrant({ lease }), withGrant({})).sentences).toEqual([
+      'Changes grant a: without a lease, before: data keys kept for at most 60 s and 5 uses',
+    ]);
   });
 
   it('are none between equal policies, and tell another order', () => {

@@ -1,4 +1,4 @@
-import type { Conditions, Grant, Guardrail, Limits, PolicyDocument } from '#contract';
+import type { Conditions, Grant, Guardrail, Lease, Limits, PolicyDocument } from '#contract';
 import { type Part, partsOf } from './condition-sets.js';
 import { quoted, word } from './plain-text.js';
 
@@ -11,12 +11,13 @@ export const sentences = (document: PolicyDocument): string[] => [
 ];
 
 export function grantSentence(grant: Grant, roles: Roles): string {
-  const { subjects, objects, operations, limits } = grant;
+  const { subjects, objects, operations, limits, lease } = grant;
   const conditions = conditionsInWords(grant);
   return [
     `Allow ${subjectsInWords(subjects, roles)} to ${operationsInWords(operations)} with ${objectsInWords(objects)}`,
     ...(conditions === '' ? [] : [` ${conditions}`]),
     ...(limits === undefined ? [] : [`, ${limitsInWords(limits)}`]),
+    ...(lease === undefined ? [] : [`, ${leaseInWords(lease)}`]),
   ].join('');
 }
 
@@ -72,6 +73,12 @@ const clause = (name: string, parts: readonly Part[]) => (parts.length === 0 ? '
 export function limitsInWords({ perMinute, perDay }: Limits): string {
   const rates = [perMinute === undefined ? [] : `${perMinute} a minute`, perDay === undefined ? [] : `${perDay} a day`].flat();
   return `at most ${rates.join(' and ')}`;
+}
+
+export function leaseInWords({ maxAgeSeconds, maxUses, maxBytes }: Lease): string {
+  const uses = maxUses === undefined ? [] : [`${maxUses} ${maxUses === 1 ? 'use' : 'uses'}`];
+  const bytes = maxBytes === undefined ? [] : [`${maxBytes} bytes`];
+  return `data keys kept for at most ${listed([`${maxAgeSeconds} s`, ...uses, ...bytes])}`;
 }
 
 export function partInWords(part: Part): string {

@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from '
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
-import { FRAME_TYPE, joinFrame, type ProblemCode, splitFrame } from '#contract';
+import { FRAME_TYPE, joinFrame, type ProblemCode, splitFrame, type Lease } from '#contract';
 
 export const KEY_ID = 'key_01jb000000e008000000000000';
 export const VERSION_ID = 'kver_01jb000000e008000000000000';
@@ -38,6 +38,8 @@ export class FakeDataPlane {
   /** Changes a data key just before it is answered. */
   spoilDataKey: (key: Buffer) => Buffer = (key) => key;
   script: Script = () => undefined;
+  /** What answers say of one; undefined: nothing, as older planes. */
+  lease: Lease | undefined;
   readonly #keys = new Map<string, ReturnType<typeof createSecretKey>>();
   readonly #server: Server;
   #record = 0;
@@ -99,10 +101,10 @@ export class FakeDataPlane {
   }
 
   /** As a real plane answers a frame: `bytes` is the field that stands behind the JSON. */
-  framed(response: ServerResponse, fields: Record<string, string>, field: string): 'answered' {
+  framed(response: ServerResponse, fields: Record<string, unknown>, field: string): 'answered' {
     const { [field]: bytes, ...body } = fields;
     response.writeHead(200, { 'content-type': FRAME_TYPE, 'x-request-id': 'req_x', 'keyward-record': String(++this.#record) });
-    response.end(joinFrame(Buffer.from(JSON.stringify(body)), Buffer.from(bytes ?? '', 'base64')));
+    response.end(joinFrame(Buffer.from(JSON.stringify(body)), Buffer.from(z.string().default('').parse(bytes), 'base64')));
     return 'answered';
   }
 
@@ -123,12 +125,13 @@ export class FakeDataPlane {
   #work({ tenant, operation, headers, body }: Asked, response: ServerResponse): void {
     const used = { keyId: KEY_ID, keyVersionId: VERSION_ID };
     const aad = contextBytes(tenant, body.encryptionContext);
-    const answer = (fields: Record<string, string>, field: string) =>
+    const held = { ...used, lease: this.lease };
+    const answer = (fields: Record<string, unknown>, field: string) =>
       headers['content-type'] === FRAME_TYPE ? this.framed(response, fields, field) : this.json(response, fields);
     if (operation === 'decrypt') {
       try {
         const opened = this.spoilDataKey(this.#open(tenant, Buffer.from(body.ciphertext, 'base64'), aad));
-        answer({ ...used, plaintext: opened.toString('base64') }, 'plaintext');
+        answer({ ...held, plaintext: opened.toString('base64') }, 'plaintext');
       } catch {
         this.problem(response, 'decrypt-failed', 400);
       }
@@ -137,7 +140,7 @@ export class FakeDataPlane {
     } else {
       const key = this.spoilDataKey(randomBytes(body.numberOfBytes ?? (body.keySpec === 'AES_128' ? 16 : 32)));
       const ciphertext = this.#seal(tenant, key, aad).toString('base64');
-      if (operation === 'data-keys') answer({ ...used, ciphertext, plaintext: key.toString('base64') }, 'plaintext');
+      if (operation === 'data-keys') answer({ ...held, ciphertext, plaintext: key.toString('base64') }, 'plaintext');
       else this.json(response, { ...used, ciphertext });
     }
   }

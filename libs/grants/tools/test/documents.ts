@@ -59,7 +59,12 @@ const limits = fc.oneof(
   fc.record({ perMinute: fc.constant(5), perDay: fc.integer({ min: 1, max: 1_000_000_000 }) }),
 );
 
-function rule(subjects: readonly string[], more: { limits?: typeof limits }) {
+const lease = fc.record(
+  { maxAgeSeconds: fc.integer({ min: 1, max: 300 }), maxUses: fc.integer({ min: 1, max: 9 }), maxBytes: fc.constant(2 ** 40) },
+  { requiredKeys: ['maxAgeSeconds'] },
+);
+
+function rule(subjects: readonly string[], more: { limits?: typeof limits; lease?: typeof lease }) {
   return fc
     .record(
       { subjects: some(subjects), objects: some(OBJECTS), operations: some(OPERATIONS), when, description: text(20), ...more },
@@ -79,7 +84,7 @@ export const documents: fc.Arbitrary<PolicyDocument> = fc
   .chain((roles) => {
     const named = [...SERVICES, 'role:r1', 'role:empty'];
     return fc
-      .tuple(fc.array(rule(named, { limits }), { maxLength: 4 }), fc.array(rule([...named, '*'], {}), { maxLength: 3 }))
+      .tuple(fc.array(rule(named, { limits, lease }), { maxLength: 4 }), fc.array(rule([...named, '*'], {}), { maxLength: 3 }))
       .map(([grants, guardrails]) => ({
         schema: 'keyward.policy/1' as const,
         roles,

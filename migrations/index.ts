@@ -22,6 +22,7 @@ import { Capabilities } from './0033-capabilities.js';
 import { ReEncryption } from './0034-re-encryption.js';
 import { KeyPairs } from './0035-key-pairs.js';
 import { EpochsOf } from './0040-epochs-of.js';
+import { RunningLeases } from './0041-running-leases.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -49,4 +50,5 @@ export const MIGRATIONS = [
   ReEncryption,
   KeyPairs,
   EpochsOf,
+  RunningLeases,
 ];

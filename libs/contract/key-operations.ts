@@ -357,7 +357,10 @@ export const revocationReceipt = z
         complete: z.boolean().meta({ description: 'false: there were more calls than were looked at; count is the least' }),
         until: time.optional(),
       })
-      .meta({ description: 'data keys handed out before the stop that an honest SDK may still hold, and until when at the latest' }),
+      .meta({
+        description:
+          'data keys handed out before the stop that an honest SDK may still hold, by their leases, and until when at the latest',
+      }),
     checkpoint: z
       .string()
       .optional()

@@ -10,6 +10,7 @@ const [label, otherLabel] = ['a'.repeat(22), 'b'.repeat(22)];
 
 /** A use of a key as the data plane records it. */
 interface Use {
+  readonly lease?: { until: string };
   readonly op?: RecordBody['op'];
   readonly service?: string;
   readonly key?: KeyId | null;
@@ -28,7 +29,7 @@ describe('what the key plane reads of uses', () => {
 
   beforeAll(async () => {
     database = await TestDatabase.start();
-    tenants = await database.addTenants('platform', 'acme', 'globex', 'initech', 'umbrella');
+    tenants = await database.addTenants('platform', 'acme', 'globex', 'initech', 'umbrella', 'hooli');
     key = await openKeyPlaneStore(database.settings('keyward_key_plane'));
     data = await openDataPlaneStore(database.settings('keyward_data_plane'));
   });
@@ -52,7 +53,7 @@ describe('what the key plane reads of uses', () => {
   }
   async function use(
     tenant: string,
-    { op = 'Decrypt', service = 'billing', key: of = invoices, context, outcome, decision = 'allow', dryRun, count }: Use,
+    { op = 'Decrypt', service = 'billing', key: of = invoices, context, outcome, decision = 'allow', dryRun, count, lease }: Use,
   ): Promise<bigint> {
     const { actor, request } = aRecord(tenants.get(tenant)!, op);
     return await append(data, tenant, op, {
@@ -61,7 +62,7 @@ describe('what the key plane reads of uses', () => {
       actor: { ...actor, principal: service },
       request: { ...request, justification: { code: 'ISV_INCIDENT', ticket: 'T-1' }, ...(dryRun && { dryRun }) },
       ...(of !== null && { key: { id: of } }),
-      ...(context && { crypto: { context } }),
+      ...((context ?? lease) && { crypto: { ...(context && { context }), ...(lease && { lease }) } }),
       ...(count && { count }),
     });
   }
@@ -140,6 +141,19 @@ describe('what the key plane reads of uses', () => {
     expect(answer.leases.last).toEqual(recordedAt);
     expect(answer.recordedAt.getTime()).toBeGreaterThanOrEqual(answer.lastAllowed!.recordedAt.getTime());
     await expect(key.uses.usesBefore(tenant, 999n, {}, LONG_AGO)).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it('before a stop are the leases that were not over, and the last of them ends when its record says', async () => {
+    const tenant = tenants.get('hooli')!.tenant;
+    const inSeconds = (seconds: number) => ({ until: new Date(Date.now() + seconds * 1000).toISOString() });
+    const longest = inSeconds(60);
+    for (const lease of [inSeconds(-1), inSeconds(20), longest, inSeconds(40)]) await use('hooli', { op: 'GenerateDataKey', lease });
+    const { leases } = await key.uses.usesBefore(tenant, await stop('hooli', newStopId(9)), {}, LONG_AGO);
+    expect(leases).toMatchObject({ count: 3, complete: true, until: new Date(longest.until) });
+
+    await use('hooli', { service: 'older' });
+    const older = await key.uses.usesBefore(tenant, await stop('hooli', newStopId(10)), { service: 'older' }, LONG_AGO);
+    expect(older.leases.until!.getTime() - older.leases.last!.getTime()).toBe(300_000);
   });
 
   it('before a stop ends after ten thousand records', async () => {

@@ -8,7 +8,7 @@ import { readTransaction } from './tenant-transaction.js';
 const seq = z.string().regex(/^\d+$/).transform(BigInt);
 const time = z.string().pipe(z.coerce.date());
 
-/** What the functions of migration 0013 answer. */
+/** What the functions of migrations 0013 and 0041 answer. */
 const usesAnswer = z.object({
   next: seq.nullable(),
   uses: z.array(
@@ -29,7 +29,7 @@ const usesAnswer = z.object({
 const beforeAnswer = z.object({
   recordedAt: time,
   lastAllowed: z.object({ seq, recordedAt: time }).nullable(),
-  leases: z.object({ count: z.int(), last: time.nullable(), complete: z.boolean() }),
+  leases: z.object({ count: z.int(), until: time.nullable(), last: time.nullable(), complete: z.boolean() }),
 });
 
 /** How keys were used, for their tenant's admins: read on the pool for lists, in transactions that end after two seconds. */
@@ -56,7 +56,12 @@ export class DatabaseUseReads implements UseReads {
     const answer = await this.#ask('uses_before', beforeAnswer.nullable(), values);
     if (answer === null) throw new KeywardError('not-found', '', { reason: 'unknown-record' });
     const { recordedAt, lastAllowed, leases } = answer;
-    return { recordedAt, lastAllowed: lastAllowed ?? undefined, leases: { ...leases, last: leases.last ?? undefined } };
+    const { count, complete, until, last } = leases;
+    return {
+      recordedAt,
+      lastAllowed: lastAllowed ?? undefined,
+      leases: { count, complete, until: until ?? undefined, last: last ?? undefined },
+    };
   }
 
   async checkpointOver(tenant: TenantId, ofSeq: bigint): Promise<string | undefined> {

@@ -92,6 +92,8 @@ export function stopHandlers({ custody, reads, uses, tools, seals }: StopParts):
       stop.target.scope === 'key' ? sparesOf(tenantPolicy(snapshot), stop.target.keyId as KeyId) : [],
     ]);
     const { recordedAt, lastAllowed, leases } = before;
+    // What was not looked at may have had the longest lease.
+    const until = leases.complete ? leases.until : leases.last && new Date(leases.last.getTime() + LONGEST_DATA_KEY_LEASE_MS);
     return {
       seq,
       recordedAt: recordedAt.toISOString(),
@@ -100,7 +102,7 @@ export function stopHandlers({ custody, reads, uses, tools, seals }: StopParts):
       leases: {
         count: leases.count,
         complete: leases.complete,
-        ...(leases.last && { until: new Date(leases.last.getTime() + LONGEST_DATA_KEY_LEASE_MS).toISOString() }),
+        ...(until && { until: until.toISOString() }),
       },
       ...(checkpoint !== undefined && { checkpoint }),
       spareKeys,

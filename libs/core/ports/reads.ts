@@ -104,10 +104,15 @@ export interface UseReads {
     readonly recordedAt: Date;
     readonly lastAllowed: { readonly seq: bigint; readonly recordedAt: Date } | undefined;
     /**
-     * Data keys and decrypted ones that were answered since `leasedSince`, and when the last was, at the latest. Not `complete`: some may
-     * be older than what was looked at.
+     * Data keys and decrypted ones that were answered since `leasedSince` under leases that were not over; when the last of these ends,
+     * and when the last was answered, at the latest. Not `complete`: some may be older than what was looked at.
      */
-    readonly leases: { readonly count: number; readonly last: Date | undefined; readonly complete: boolean };
+    readonly leases: {
+      readonly count: number;
+      readonly until: Date | undefined;
+      readonly last: Date | undefined;
+      readonly complete: boolean;
+    };
   }>;
   /** The newest signed checkpoint if it covers this record. */
   checkpointOver(tenant: TenantId, seq: bigint): Promise<string | undefined>;

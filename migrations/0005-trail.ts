@@ -21,6 +21,8 @@ export class TrailTables implements MigrationInterface {
         request_id text,
         -- How many calls share it; none for a dry run, which used nothing.
         calls integer NOT NULL,
+        -- As the record tells it, RFC 3339 with milliseconds, so that it compares as text.
+        lease_until text,
         PRIMARY KEY (tenant_id, seq)
       );
       -- Ciphertext-like JSON of one kilobyte: compression costs more than it saves.

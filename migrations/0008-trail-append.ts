@@ -44,18 +44,18 @@ const store = (judging: 'fenced' | 'limited', limits: string): string => String.
                 WHEN e.until < head.latest THEN -2
                 ELSE 0
               END AS verdict
-            FROM unnest(starts, lengths, tenants, epochs, platform_epochs, valid_until, logs, ops, outcomes, key_ids, principals, request_ids, charges, per_minute, per_day, counts)
-              WITH ORDINALITY e (start, len, tenant, epoch, platform_epoch, until, log, op, outcome, key_id, principal, request_id, rule, per_minute, per_day, calls, ord)
+            FROM unnest(starts, lengths, tenants, epochs, platform_epochs, valid_until, logs, ops, outcomes, key_ids, principals, request_ids, charges, per_minute, per_day, counts, lease_ends)
+              WITH ORDINALITY e (start, len, tenant, epoch, platform_epoch, until, log, op, outcome, key_id, principal, request_id, rule, per_minute, per_day, calls, lease_until, ord)
             LEFT JOIN head ON head.tenant_id = e.tenant
         )${limits}, judged AS MATERIALIZED (
-          SELECT v.ord, v.start, v.len, v.tenant_id, v.op, v.outcome, v.key_id, v.principal, v.request_id, v.calls, v.verdict,
+          SELECT v.ord, v.start, v.len, v.tenant_id, v.op, v.outcome, v.key_id, v.principal, v.request_id, v.calls, v.lease_until, v.verdict,
               v.size + count(*) FILTER (WHERE v.verdict = 0) OVER in_order - 1 AS seq,
               v.base + (count(*) FILTER (WHERE v.verdict = 0) OVER in_order - 1) * interval '1 microsecond' AS at
             FROM ${judging} v
             WINDOW in_order AS (PARTITION BY v.tenant_id ORDER BY v.ord)
         ), stored AS (
-          INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, key_id, principal, request_id, calls)
-            SELECT s.tenant_id, s.seq, s.bytes, sha256('\x00'::bytea || s.bytes), s.at, s.op, s.outcome, s.key_id, s.principal, s.request_id, s.calls
+          INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, key_id, principal, request_id, calls, lease_until)
+            SELECT s.tenant_id, s.seq, s.bytes, sha256('\x00'::bytea || s.bytes), s.at, s.op, s.outcome, s.key_id, s.principal, s.request_id, s.calls, s.lease_until
               FROM (
                 SELECT j.*, convert_to(
                     '{"seq":' || j.seq || to_char(j.at AT TIME ZONE 'UTC', '",\"recordedAt\":\""YYYY-MM-DD"T"HH24:MI:SS.US"Z\",\"writer\":\""') || session_user || '",', 'UTF8')
@@ -74,7 +74,7 @@ const store = (judging: 'fenced' | 'limited', limits: string): string => String.
  * and who finds too little leaves no record: the answer tells the room.
  */
 const LIMITS = `, limited AS MATERIALIZED (
-          SELECT c.ord, c.start, c.len, c.tenant_id, c.op, c.outcome, c.key_id, c.principal, c.request_id, c.size, c.base, c.rule, c.calls, c.minute, c.day,
+          SELECT c.ord, c.start, c.len, c.tenant_id, c.op, c.outcome, c.key_id, c.principal, c.request_id, c.size, c.base, c.rule, c.calls, c.lease_until, c.minute, c.day,
               CASE WHEN c.verdict = 0 AND c.rule IS NOT NULL AND c.calls > r.room THEN -5 - greatest(r.room, 0) ELSE c.verdict END AS verdict
             FROM (
               SELECT f.*, date_trunc('minute', f.base, 'UTC') AS minute, (f.base AT TIME ZONE 'UTC')::date AS day,
@@ -146,6 +146,7 @@ export class TrailAppend implements MigrationInterface {
         principals text[];
         request_ids text[];
         counts integer[];
+        lease_ends text[];
         locked text[];
         answers bigint[];
       BEGIN
@@ -163,11 +164,12 @@ export class TrailAppend implements MigrationInterface {
             SELECT array_agg(r.start), array_agg(r.doc ->> 'log'), array_agg(r.doc ->> 'outcome'), array_agg(r.doc #>> '{key,id}'),
                 array_agg(r.doc #>> '{actor,principal}'), array_agg(r.doc #>> '{request,requestId}'),
                 array_agg(CASE WHEN r.doc #> '{request,dryRun}' = 'true' THEN 0 ELSE substring(coalesce(r.doc ->> 'count', '1') FROM '^[1-9][0-9]{0,5}$')::integer END),
+                array_agg(substring(r.doc #>> '{crypto,lease,until}' FROM '^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-9:]{8}[.][0-9]{3}Z$')),
                 array_agg(CASE WHEN r.len <= 8000 AND get_byte(batch, r.start - 1) = 123 AND jsonb_typeof(r.doc -> 'outcome') = 'string'
                     AND NOT r.doc ?| ARRAY['seq', 'recordedAt', 'writer']
                     AND r.doc ->> 'op' = ANY (ARRAY(SELECT p.op FROM keyward.plane_operation p WHERE p.role = session_user))
                   THEN r.doc ->> 'op' END)
-              INTO starts, logs, outcomes, key_ids, principals, request_ids, counts, ops
+              INTO starts, logs, outcomes, key_ids, principals, request_ids, counts, lease_ends, ops
               FROM (
                 SELECT e.start, e.len,
                     CASE WHEN one_by_one THEN keyward.json_or_null(substring(batch FROM e.start FOR e.len))

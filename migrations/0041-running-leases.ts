@@ -17,12 +17,10 @@ const COUNTED = `'count', coalesce(sum(r.calls), 0), 'last', coalesce(max(r.reco
 /** As records tell times: text that compares as the times do, and of which none is too strange to be read. */
 const textOf = (time: string) => `to_char((${time}) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 /** What the record says; one that does not: the longest that there is. */
-const HELD_UNTIL = `coalesce(
-              substring(d.doc #>> '{crypto,lease,until}' FROM '^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-9:]{8}[.][0-9]{3}Z$'),
-              ${textOf("r.recorded_at + interval '300 seconds'")})`;
+const HELD_UNTIL = `coalesce(r.lease_until, ${textOf("r.recorded_at + interval '300 seconds'")})`;
 
 const OF_ANY_LENGTH = `SELECT json_build_object(${COUNTED}, 'until', max(held.until))
-            FROM keyward.trail_record r, ${PARSED}, LATERAL (SELECT ${HELD_UNTIL} AS until) held
+            FROM keyward.trail_record r, LATERAL (SELECT ${HELD_UNTIL} AS until) held
             WHERE ${HANDED_OUT} AND held.until > ${textOf('here.recorded_at')}`;
 const OF_ONE_LENGTH = `SELECT json_build_object(${COUNTED}) FROM keyward.trail_record r WHERE ${HANDED_OUT}`;
 

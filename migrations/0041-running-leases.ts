@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { HELD, heldBeyond, LEASING } from './leases.js';
 import { mayExecute, ownedByFunctions } from './row-security.js';
 
 const BEFORE = 'uses_before(text, bigint, text, text, text, timestamptz)';
@@ -11,17 +12,11 @@ const PARSED = 'LATERAL (SELECT keyward.json_or_null(r.bytes) AS doc OFFSET 0) d
 const COVERED = `r.tenant_id = wanted AND r.seq < before_seq AND r.seq >= before_seq - ${LOOKED_AT} AND r.calls > 0
             AND (of_service IS NULL OR r.principal = of_service) AND (of_key IS NULL OR r.key_id = of_key)
             AND CASE WHEN of_context IS NULL THEN true ELSE keyward.json_or_null(r.bytes) #> '{crypto,context}' ? of_context END`;
-const HANDED_OUT = `${COVERED} AND r.op = ANY (ARRAY['GenerateDataKey', 'Decrypt']) AND r.outcome = 'succeeded' AND r.recorded_at >= leased_since`;
+const HANDED_OUT = `${COVERED} AND ${LEASING} AND r.recorded_at >= leased_since`;
 const COUNTED = `'count', coalesce(sum(r.calls), 0), 'last', coalesce(max(r.recorded_at), unseen.until), 'complete', unseen.until IS NULL`;
 
-/** As records tell times: text that compares as the times do, and of which none is too strange to be read. */
-const textOf = (time: string) => `to_char((${time}) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
-/** What the record says; one that does not: the longest that there is. */
-const HELD_UNTIL = `coalesce(r.lease_until, ${textOf("r.recorded_at + interval '300 seconds'")})`;
-
 const OF_ANY_LENGTH = `SELECT json_build_object(${COUNTED}, 'until', max(held.until))
-            FROM keyward.trail_record r, LATERAL (SELECT ${HELD_UNTIL} AS until) held
-            WHERE ${HANDED_OUT} AND held.until > ${textOf('here.recorded_at')}`;
+            FROM keyward.trail_record r, ${HELD} WHERE ${HANDED_OUT} AND ${heldBeyond('here.recorded_at')}`;
 const OF_ONE_LENGTH = `SELECT json_build_object(${COUNTED}) FROM keyward.trail_record r WHERE ${HANDED_OUT}`;
 
 /** But for the leases as in migration 0013. */

@@ -23,6 +23,7 @@ import { ReEncryption } from './0034-re-encryption.js';
 import { KeyPairs } from './0035-key-pairs.js';
 import { EpochsOf } from './0040-epochs-of.js';
 import { RunningLeases } from './0041-running-leases.js';
+import { OpenLeases } from './0042-open-leases.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -51,4 +52,5 @@ export const MIGRATIONS = [
   KeyPairs,
   EpochsOf,
   RunningLeases,
+  OpenLeases,
 ];

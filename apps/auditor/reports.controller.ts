@@ -3,6 +3,8 @@ import {
   type AuditOperation,
   type InventoryQuery,
   inventoryQuery,
+  type LeasesQuery,
+  leasesQuery,
   type PolicyHistoryQuery,
   policyHistoryQuery,
   type StatsQuery,
@@ -11,7 +13,7 @@ import {
 import { type Call, Pipeline } from '#core';
 import { Calling, Operation } from '#http';
 
-/** What auditors ask besides records: counts, keys, policies. */
+/** What auditors ask besides records: counts, keys, policies, leases. */
 @Controller('v1/tenants/:tenant')
 export class ReportsController {
   constructor(private readonly pipeline: Pipeline<AuditOperation>) {}
@@ -26,6 +28,12 @@ export class ReportsController {
   @Operation('ListKeyInventory')
   inventory(@Calling() call: Call, @Query({ schema: inventoryQuery }) query: InventoryQuery) {
     return this.pipeline.run('ListKeyInventory', call, query);
+  }
+
+  @Get('leases')
+  @Operation('ListLeases')
+  leases(@Calling() call: Call, @Query({ schema: leasesQuery }) query: LeasesQuery) {
+    return this.pipeline.run('ListLeases', call, query);
   }
 
   @Get('policy-history')

@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { alias, keyId, keyVersionId } from './identifiers.js';
+import { recordedLease } from './lease.js';
 import { pageQuery, whoCanEntry } from './key-operations.js';
 import { OPERATION_NAMES } from './operations.js';
 import { policyDocument } from './policy.js';
+import { line } from './text.js';
 
 const time = z.iso.datetime();
 const size = z.coerce.number().int().min(0);
@@ -109,3 +111,34 @@ export const policyHistoryAnswer = z
   })
   .meta({ id: 'PolicyHistory' });
 export type PolicyHistoryAnswer = z.infer<typeof policyHistoryAnswer>;
+
+// Leases
+export const leasesQuery = pageQuery
+  .extend({
+    cursor: z.coerce.number().int().min(0).optional().meta({ description: '`nextCursor` of the page before' }),
+    keyId: keyId.optional(),
+    principal: line(128).optional().meta({ description: 'the name of a service' }),
+  })
+  .meta({ id: 'LeasesQuery' });
+export type LeasesQuery = z.infer<typeof leasesQuery>;
+export const openLease = recordedLease
+  .extend({
+    seq: z.int().meta({ description: 'of the record that tells of it' }),
+    recordedAt: time,
+    operation: z.enum(['GenerateDataKey', 'Decrypt']),
+    service: z.string(),
+    keyId,
+    versionId: keyVersionId.optional(),
+    count: z.int().meta({ description: 'data keys that the record tells of' }),
+  })
+  .meta({ id: 'OpenLease' });
+export const leasesAnswer = z
+  .object({
+    at: time.meta({ description: 'by the clock of the database: none of these was over' }),
+    items: z.array(openLease),
+    nextCursor: z.string().optional().meta({
+      description: 'continues the list; while it is present there may be more, even if this page has few items or none',
+    }),
+  })
+  .meta({ id: 'Leases', description: 'what services may hold now, oldest first, by the records' });
+export type LeasesAnswer = z.infer<typeof leasesAnswer>;

@@ -89,6 +89,7 @@ export const AUDIT_OPERATIONS = [
   'GetRecordStats',
   'ListKeyInventory',
   'ListPolicyHistory',
+  'ListLeases',
 ] as const;
 export type AuditOperation = (typeof AUDIT_OPERATIONS)[number];
 

@@ -35,6 +35,8 @@ import type {
   KeyVersionId,
   KeyVersionSummary,
   Lease,
+  LeasesAnswer,
+  LeasesQuery,
   LintAnswer,
   ListAliasesQuery,
   ListKeysQuery,
@@ -228,6 +230,7 @@ export interface OperationShapes {
   GetRecordStats: Shape<StatsQuery, StatsAnswer>;
   ListKeyInventory: Shape<InventoryQuery, Page<InventoryItem>>;
   ListPolicyHistory: Shape<PolicyHistoryQuery, PolicyHistoryAnswer>;
+  ListLeases: Shape<LeasesQuery, LeasesAnswer>;
   GetBundle: Shape<undefined, AsyncIterable<Uint8Array>>;
 }
 

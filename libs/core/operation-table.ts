@@ -121,4 +121,5 @@ export const OPERATIONS = {
   GetRecordStats:                  row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   ListKeyInventory:                row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   ListPolicyHistory:               row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
+  ListLeases:                      row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
 } as const satisfies Record<OperationName, OperationRow>;

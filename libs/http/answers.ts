@@ -18,6 +18,7 @@ import {
   issuedCredential,
   keyDescription,
   keyVersionSummary,
+  leasesAnswer,
   lintAnswer,
   logAnswer,
   macAnswer,
@@ -196,5 +197,6 @@ export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Na
   GetRecordStats:      read('Counts records by interval, operation and outcome.', statsAnswer),
   ListKeyInventory:    read('Lists keys: their versions, their last use and who may use them.', page('InventoryPage', inventoryItem)),
   ListPolicyHistory:   read('Lists every policy that was ever in force, the newest first.', policyHistoryAnswer),
+  ListLeases:          read('Lists the data keys and decrypted ones that services may still hold, oldest first.', leasesAnswer),
   GetBundle:     { status: 200, type: 'application/x-tar', summary: 'Streams everything that an offline verification needs.', schema: undefined, body: (tar) => Readable.from(tar, { objectMode: false }) },
 };

@@ -3,7 +3,11 @@ import { z } from 'zod';
 import {
   type CheckpointsAnswer,
   inventoryItem,
+  type LeasesAnswer,
+  type LeasesQuery,
+  keyVersionId,
   type ListCheckpointsQuery,
+  openLease,
   policyHistoryAnswer,
   type PolicyHistoryAnswer,
   type PolicyHistoryQuery,
@@ -26,11 +30,27 @@ const CREDENTIAL_ENDED = 'KW001';
 /** Filters of a list, and the columns that hold copies for them. */
 const COLUMNS = { op: 'op', outcome: 'outcome', keyId: 'key_id', principal: 'principal', requestId: 'request_id' } as const;
 
-/** What the functions of migration 0022 answer. */
+/** What the functions of migrations 0022 and 0042 answer. */
 const time = z.string().transform((at) => new Date(at).toISOString());
 const inventoryEntry = inventoryItem.omit({ usableBy: true }).extend({
   createdAt: time,
   lastUse: inventoryItem.shape.lastUse.unwrap().extend({ at: time }).nullable(),
+});
+const most = z
+  .int()
+  .nullable()
+  .transform((number) => number ?? undefined);
+const openLeases = z.object({
+  at: time,
+  next: z.int().nullable(),
+  items: z.array(
+    openLease.extend({
+      recordedAt: time,
+      versionId: keyVersionId.nullable().transform((id) => id ?? undefined),
+      maxUses: most,
+      maxBytes: most,
+    }),
+  ),
 });
 const policyVersion = policyHistoryAnswer.shape.items.element.extend({ publishedAt: time });
 
@@ -126,6 +146,13 @@ export class DatabaseAuditReads implements AuditReads {
     return { items, ...(found.length > limit && last !== undefined && { nextBeforeVersion: last.version }) };
   }
 
+  async leases(reader: Reader, { cursor = 0, keyId, principal, limit }: LeasesQuery): Promise<LeasesAnswer> {
+    const scope = [keyId ?? null, principal ?? null];
+    const rows = await this.#reading(reader, (query) => query<{ answer: unknown }>(LEASES, cursor, ...scope, limit));
+    const { next, ...answer } = parsed('open_leases', openLeases, rows[0]?.answer);
+    return { ...answer, ...(next !== null && { nextCursor: String(next) }) };
+  }
+
   /** One short transaction a page: a long one would keep every dead version of the tenant's head. Ends early where a record is missing. */
   async *entries(reader: Reader, size: bigint): AsyncIterable<StoredEntry> {
     for (let from = 0n; from < size; ) {
@@ -191,6 +218,7 @@ const OWN = '(SELECT keyward.credential_must_hold($1, $2)) AND tenant_id = $1';
 const SEQ_AT = 'SELECT keyward.seq_at($1, $3)::text AS seq WHERE (SELECT keyward.credential_must_hold($1, $2))';
 const INVENTORY = 'SELECT keyward.key_inventory($1, $2, $3, $4) AS answer';
 const POLICIES = 'SELECT keyward.policy_history($1, $2, $3, $4) AS answer';
+const LEASES = 'SELECT keyward.open_leases($1, $2, $3, $4, $5, $6) AS answer';
 const MICROSECONDS = `to_char(signed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
 const entryOf = ({ bytes, leaf_hash }: RecordRow): StoredEntry => ({ bytes, leafHash: leaf_hash });

@@ -62,6 +62,7 @@ describe('what each role can and cannot do', () => {
       logs_to_sign: 'worker',
       move_epoch: '',
       onboard_tenant: 'key_plane',
+      open_leases: 'auditor',
       policy_history: 'auditor',
       record_reads: 'auditor',
       recorded_uses: 'key_plane',

@@ -1,6 +1,13 @@
-import type { KeyId, RecordBody, StopId, TenantId } from '#contract';
+import type { KeyId, LeasesQuery, RecordBody, StopId, TenantId } from '#contract';
 import { newKeyId, newStopId } from '#core';
-import { type DataPlaneStore, type KeyPlaneStore, openDataPlaneStore, openKeyPlaneStore } from './stores.js';
+import {
+  type AuditorStore,
+  type DataPlaneStore,
+  type KeyPlaneStore,
+  openAuditorStore,
+  openDataPlaneStore,
+  openKeyPlaneStore,
+} from './stores.js';
 import { aRecord, epochsOf, TestDatabase, type TestTenant } from './test-database.js';
 
 const acme = 'acme' as TenantId;
@@ -25,16 +32,18 @@ describe('what the key plane reads of uses', () => {
   let database: TestDatabase;
   let key: KeyPlaneStore;
   let data: DataPlaneStore;
+  let auditor: AuditorStore;
   let tenants: Map<string, TestTenant>;
 
   beforeAll(async () => {
     database = await TestDatabase.start();
-    tenants = await database.addTenants('platform', 'acme', 'globex', 'initech', 'umbrella', 'hooli');
+    tenants = await database.addTenants('platform', 'acme', 'globex', 'initech', 'umbrella', 'hooli', 'stark', 'wayne');
     key = await openKeyPlaneStore(database.settings('keyward_key_plane'));
     data = await openDataPlaneStore(database.settings('keyward_data_plane'));
+    auditor = await openAuditorStore(database.settings('keyward_auditor'));
   });
   afterAll(async () => {
-    await Promise.all([key?.close(), data?.close()]);
+    await Promise.all([key, data, auditor].map((store) => store?.close()));
     await database.stop();
   });
 
@@ -154,6 +163,33 @@ describe('what the key plane reads of uses', () => {
     await use('hooli', { service: 'older' });
     const older = await key.uses.usesBefore(tenant, await stop('hooli', newStopId(10)), { service: 'older' }, LONG_AGO);
     expect(older.leases.until!.getTime() - older.leases.last!.getTime()).toBe(300_000);
+  });
+
+  it('is, for an auditor, every lease that is open, oldest first and in pages', async () => {
+    const inSeconds = (seconds: number) => ({ until: new Date(Date.now() + seconds * 1000).toISOString() });
+    const open = inSeconds(60);
+    await use('stark', { op: 'GenerateDataKey', lease: inSeconds(-1) });
+    await use('stark', { op: 'GenerateDataKey', dryRun: true });
+    await use('stark', { op: 'Encrypt' });
+    await use('stark', { op: 'GenerateDataKey', decision: 'deny', lease: open });
+    const first = await use('stark', { op: 'GenerateDataKey', lease: open, count: 7 });
+    const second = await use('stark', { key: payroll, service: 'reports' });
+    const reader = tenants.get('stark')!;
+    const leases = (query: Partial<LeasesQuery>) => auditor.auditReads.leases(reader, { limit: 10, ...query });
+    const { at, items, nextCursor } = await leases({});
+    expect(items).toMatchObject([
+      { seq: Number(first), service: 'billing', operation: 'GenerateDataKey', keyId: invoices, count: 7, until: open.until },
+      // Its record says nothing of a lease: the longest that there is.
+      { seq: Number(second), service: 'reports', operation: 'Decrypt', keyId: payroll, count: 1 },
+    ]);
+    expect([nextCursor, Date.parse(items[1]!.until) - Date.parse(items[1]!.recordedAt)]).toEqual([undefined, 300_000]);
+    expect(Date.parse(at)).toBeGreaterThan(Date.parse(items[1]!.recordedAt));
+    expect((await leases({ keyId: payroll })).items.map(({ seq }) => seq)).toEqual([Number(second)]);
+    expect((await leases({ principal: 'billing' })).items.map(({ seq }) => seq)).toEqual([Number(first)]);
+    const page = await leases({ limit: 1 });
+    expect([page.items.map(({ seq }) => seq), page.nextCursor]).toEqual([[Number(first)], String(second)]);
+    expect((await leases({ cursor: Number(second) })).items.map(({ seq }) => seq)).toEqual([Number(second)]);
+    expect((await auditor.auditReads.leases(tenants.get('wayne')!, { limit: 10 })).items).toEqual([]);
   });
 
   it('before a stop ends after ten thousand records', async () => {

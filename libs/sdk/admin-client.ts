@@ -21,6 +21,7 @@ import {
   type issueServiceCredentialRequest,
   keyDescription,
   keyVersionSummary,
+  leasesAnswer,
   lintAnswer,
   type listKeysQuery,
   logAnswer,
@@ -316,6 +317,10 @@ export class KeywardAdmin {
   }
   policyHistory(tenant: string, query: { readonly beforeVersion?: number; readonly limit?: number } = {}) {
     return this.#audit.read(policyHistoryAnswer, at`/v1/tenants/${tenant}/policy-history`, query);
+  }
+  /** What services may still hold; `cursor` from the page before. */
+  leases(tenant: string, query: Page & { readonly keyId?: string; readonly principal?: string } = {}) {
+    return this.#audit.read(leasesAnswer, at`/v1/tenants/${tenant}/leases`, query);
   }
   listCheckpoints(
     tenant: string,

@@ -43,6 +43,21 @@ export function auditReportCommands(program: Command, open: OpenSession): void {
     },
   );
 
+  paged(program.command('leases').description('data keys and decrypted ones that services may still hold, by the records (auditors)'))
+    .option('--key <key>', 'only of this key id')
+    .option('--principal <name>', 'only of this service')
+    .addHelpText('after', '\nExample:\n  keyward leases --principal billing --credentials auditor.json\n')
+    .action(async ({ key, ...query }: PageOptions & { key?: string; principal?: string }, command: Command) => {
+      const session = open(command);
+      const page = await session.admin.leases(session.tenant, { ...query, ...(key !== undefined && { keyId: key }) });
+      const rows = page.items.map(({ until, service, operation, keyId, count, maxUses, maxBytes, seq }) => [
+        ...[until, service, operation, keyId, count],
+        ...[maxUses, maxBytes, seq],
+      ]);
+      session.answer(page, table(['UNTIL', 'SERVICE', 'OPERATION', 'KEY', 'COUNT', 'MAX USES', 'MAX BYTES', 'RECORD'], rows));
+      if (page.nextCursor !== undefined) session.say(`There may be more: the same filters and --cursor ${page.nextCursor}`);
+    });
+
   program
     .command('policy-history')
     .description('every policy that was ever in force, the newest first (auditors)')

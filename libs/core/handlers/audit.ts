@@ -40,6 +40,7 @@ export function auditHandlers({ reads, formats, tools, cursors }: AuditParts): H
     GetRecordStats: async ({ input, principal }) => ({ answer: await reads.stats(principal, input), details: {} }),
     ListKeyInventory: async (step) => ({ answer: await inventoryPage(reads, tools, step), details: {} }),
     ListPolicyHistory: async ({ input, principal }) => ({ answer: await reads.policyHistory(principal, input), details: {} }),
+    ListLeases: async ({ input, principal }) => ({ answer: await reads.leases(principal, input), details: {} }),
     GetBundle: async ({ principal, snapshot }) => {
       const { note, size } = await newestCheckpoint(reads, principal);
       const { items } = await reads.checkpoints(principal, { beforeSize: Number(size), limit: CHECKPOINTS_IN_BUNDLE, spread: true });

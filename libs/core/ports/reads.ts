@@ -12,6 +12,8 @@ import type {
   KeyId,
   KeyState,
   KeyVersionSummary,
+  LeasesAnswer,
+  LeasesQuery,
   ListAliasesQuery,
   ListKeysQuery,
   ListCheckpointsQuery,
@@ -143,6 +145,8 @@ export interface AuditReads {
   inventory(reader: Reader, query: { readonly after: string | undefined; readonly most: number }): Promise<InventoryEntry[]>;
   /** Versions before this one, the newest first. */
   policyHistory(reader: Reader, query: PolicyHistoryQuery): Promise<PolicyHistoryAnswer>;
+  /** What services may hold now, oldest first. */
+  leases(reader: Reader, query: LeasesQuery): Promise<LeasesAnswer>;
   /** Stored bytes and stored leaf hashes of records [0, size), in pages. */
   entries(reader: Reader, size: bigint): AsyncIterable<StoredEntry>;
   /** Those of one tile: at most 256 records; fewer where one is missing. */

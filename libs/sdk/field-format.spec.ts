@@ -10,6 +10,7 @@ interface Vector {
   readonly desc: string;
   readonly tenant: string;
   readonly context: Record<string, string>;
+  readonly place?: Record<string, string>;
   readonly form: FieldForm;
   readonly dataKey: string;
   readonly encryptedDataKey: string;
@@ -24,13 +25,15 @@ const keyOf = (vector: Vector, over: Partial<Vector> = {}) => {
   const { dataKey, encryptedDataKey, tenant, context } = { ...vector, ...over };
   return new FieldKey(hex(dataKey), hex(encryptedDataKey), boundContext(tenant, context));
 };
-const open = (key: FieldKey, field: Uint8Array) => key.open(parseField(field));
+const open = (key: FieldKey, field: Uint8Array, bound?: Uint8Array) => key.open(parseField(field), bound);
+/** Of a field that stands in a place, with more pairs than its data key has. */
+const boundAt = ({ tenant, context, place }: Vector) => (place === undefined ? undefined : boundContext(tenant, { ...context, ...place }));
 
 describe('the field format', () => {
   it.each(vectors)('is what its vector says: $desc', (vector) => {
-    const sealed = keyOf(vector).seal(hex(vector.plaintext), vector.form, hex(vector.iv));
+    const sealed = keyOf(vector).seal(hex(vector.plaintext), vector.form, boundAt(vector), hex(vector.iv));
     expect(sealed.toString('hex')).toBe(vector.want);
-    expect(open(keyOf(vector), hex(vector.want)).toString('hex')).toBe(vector.plaintext);
+    expect(open(keyOf(vector), hex(vector.want), boundAt(vector)).toString('hex')).toBe(vector.plaintext);
   });
 
   it.each(vectors)('is as docs/formats.md describes it, computed another way: $desc', (vector) => {
@@ -44,7 +47,7 @@ describe('the field format', () => {
     const inline = vector.form === 'inline' ? [u16(hex(vector.encryptedDataKey).length), hex(vector.encryptedDataKey)] : [];
     const header = Buffer.concat([Buffer.from('KF'), Buffer.of(1, vector.form === 'inline' ? 1 : 2), version, commitment, ...inline]);
     const cipher = createCipheriv('aes-256-gcm', key, hex(vector.iv)).setAAD(
-      Buffer.concat([header, boundContext(vector.tenant, vector.context)]),
+      Buffer.concat([header, boundContext(vector.tenant, { ...vector.context, ...vector.place })]),
     );
     const sealed = [cipher.update(hex(vector.plaintext)), cipher.final()];
     const field = Buffer.concat([header, hex(vector.iv), ...sealed, cipher.getAuthTag()]);
@@ -57,15 +60,15 @@ describe('the field format', () => {
       for (let bit = 1; bit < 256; bit <<= 1) {
         const field = hex(vector.want);
         field[at]! ^= bit;
-        expect(() => open(key, field)).toThrow(DecryptFailed);
+        expect(() => open(key, field, boundAt(vector))).toThrow(DecryptFailed);
       }
   });
 
   it.each(vectors)('refuses it cut at any length, and with anything behind it: $desc', (vector) => {
     const key = keyOf(vector);
     for (let length = 0; length < hex(vector.want).length; length++)
-      expect(() => open(key, hex(vector.want).subarray(0, length))).toThrow(DecryptFailed);
-    expect(() => open(key, Buffer.concat([hex(vector.want), Buffer.alloc(1)]))).toThrow(DecryptFailed);
+      expect(() => open(key, hex(vector.want).subarray(0, length), boundAt(vector))).toThrow(DecryptFailed);
+    expect(() => open(key, Buffer.concat([hex(vector.want), Buffer.alloc(1)]), boundAt(vector))).toThrow(DecryptFailed);
   });
 
   const [, inline] = vectors as [Vector, Vector];

@@ -49,22 +49,26 @@ export class FieldKey {
     this.#sealing = { inline: sealing('inline'), reference: sealing('reference') };
   }
 
-  /** @throws InvalidCall over 1 MiB, or once it is wiped: zeros must never seal anything */
-  seal(plaintext: Uint8Array, form: FieldForm, iv: Uint8Array = nextIv()): Buffer {
+  /**
+   * `bound`: of more pairs than the data key's own, when the field's context has some.
+   * @throws InvalidCall over 1 MiB, or once it is wiped: zeros must never seal anything
+   */
+  seal(plaintext: Uint8Array, form: FieldForm, bound = this.#bound, iv: Uint8Array = nextIv()): Buffer {
     requireFieldSize(plaintext);
     this.#requireKey();
     const { header, aad } = this.#sealing[form];
-    const cipher = createCipheriv(CIPHER, this.#key, iv, { authTagLength: TAG_BYTES }).setAAD(aad);
+    const own = bound === this.#bound ? aad : Buffer.concat([header, bound]);
+    const cipher = createCipheriv(CIPHER, this.#key, iv, { authTagLength: TAG_BYTES }).setAAD(own);
     const ciphertext = cipher.update(plaintext);
     cipher.final();
     return Buffer.concat([header, iv, ciphertext, cipher.getAuthTag()]);
   }
 
   /** @throws DecryptFailed for a field of another key, tenant or context, or one that was changed */
-  open({ commitment, header, iv, ciphertext, tag }: ParsedField): Buffer {
+  open({ commitment, header, iv, ciphertext, tag }: ParsedField, bound = this.#bound): Buffer {
     this.#requireKey();
     if (!timingSafeEqual(commitment, this.commitment)) throw notAField();
-    const decipher = createDecipheriv(CIPHER, this.#key, iv, { authTagLength: TAG_BYTES }).setAAD(Buffer.concat([header, this.#bound]));
+    const decipher = createDecipheriv(CIPHER, this.#key, iv, { authTagLength: TAG_BYTES }).setAAD(Buffer.concat([header, bound]));
     const plaintext = decipher.setAuthTag(tag).update(ciphertext);
     try {
       decipher.final();

@@ -29,6 +29,12 @@ export interface FieldScope {
 }
 
 /**
+ * Where one field stands, for example `{ row: '4711' }`: bound to it beside the scope's context, and stored as little. Its data key does not
+ * know of it, so that all rows share one and Keyward is asked once; yet a field that was copied to another row does not open.
+ */
+export type FieldPlace = EncryptionContext;
+
+/**
  * Encryption of small values in the compact field format (docs/formats.md), with one call to Keyward for many of them.
  *
  * Data keys are held separately for each tenant, key and context, no longer than the lease of the tenant's grant says. **After a stop, this process can go on with the data keys it holds for
@@ -87,37 +93,39 @@ export class BoundFields {
   }
 
   /** At most 1 MiB. */
-  async encrypt(plaintext: Uint8Array): Promise<Uint8Array> {
+  async encrypt(plaintext: Uint8Array, place?: FieldPlace): Promise<Uint8Array> {
+    const bound = this.#boundAt(place);
     return await this.#withKey(
       this.#sealing,
       plaintext.length,
       () => this.#generate(),
-      (key) => key.seal(plaintext, this.#form),
+      (key) => key.seal(plaintext, this.#form, bound),
     );
   }
 
-  async decrypt(field: Uint8Array): Promise<Uint8Array> {
+  async decrypt(field: Uint8Array, place?: FieldPlace): Promise<Uint8Array> {
+    const bound = this.#boundAt(place);
     const parsed = parseField(field);
     const name = this.#opening + parsed.commitment.toString('latin1');
     return await this.#withKey(
       name,
       parsed.ciphertext.length,
       () => this.#unwrap(parsed),
-      (key) => key.open(parsed),
+      (key) => key.open(parsed, bound),
     );
   }
 
   /** Whatever JSON can say. @throws InvalidCall for what it cannot, such as `undefined` */
-  async encryptJson(value: unknown): Promise<Uint8Array> {
+  async encryptJson(value: unknown, place?: FieldPlace): Promise<Uint8Array> {
     const json = JSON.stringify(value) as string | undefined;
     if (json === undefined) throw new InvalidCall('JSON cannot say this value.', { code: 'invalid-request' });
     const plaintext = Buffer.from(json);
-    return await this.encrypt(plaintext).finally(() => plaintext.fill(0));
+    return await this.encrypt(plaintext, place).finally(() => plaintext.fill(0));
   }
 
   /** For a schema of yours to parse. */
-  async decryptJson(field: Uint8Array): Promise<unknown> {
-    const plaintext = await this.decrypt(field);
+  async decryptJson(field: Uint8Array, place?: FieldPlace): Promise<unknown> {
+    const plaintext = await this.decrypt(field, place);
     try {
       return JSON.parse(Buffer.from(plaintext).toString('utf8'));
     } catch {
@@ -134,6 +142,15 @@ export class BoundFields {
       if (!key.isWiped) return use(key);
     }
     throw errorOf('Data keys were wiped before they could be used.', { code: 'unavailable', retryable: true });
+  }
+
+  /** Undefined: the data key's own. @throws InvalidCall for a place that says otherwise what the scope says, or cannot be bound */
+  #boundAt(place: FieldPlace | undefined): Uint8Array | undefined {
+    if (place === undefined) return undefined;
+    const { tenant, context } = this.scope;
+    const twice = Object.keys(place).find((name) => Object.hasOwn(context, name));
+    if (twice !== undefined) throw new InvalidCall(`The scope's context has "${twice}" already.`, { code: 'invalid-request' });
+    return boundContext(tenant, validContext({ ...context, ...place }));
   }
 
   get #form(): FieldForm {

@@ -1,5 +1,6 @@
 export { DEFAULT_AUDITOR, DEFAULT_KEY_PLANE, KeywardAdmin, type KeywardAdminOptions } from './admin-client.js';
 export type { Provenance, Told } from './answers.js';
+export { BatchedDataKeys } from './batched-data-keys.js';
 export type { ItemResult } from './batches.js';
 export type { Proof, SigningKey } from './bearer.js';
 export {
@@ -38,8 +39,9 @@ export {
 export * from './errors.js';
 export { MAX_FIELD_BYTES } from './field-format.js';
 export { DEFAULT_FIELD_LIMITS, type FieldLimits } from './field-keys.js';
-export { type BoundFields, type EncryptedDataKeys, Fields, type FieldScope, type FieldsOptions } from './fields.js';
+export { type BoundFields, type EncryptedDataKeys, type FieldPlace, Fields, type FieldScope, type FieldsOptions } from './fields.js';
 export { type DataKeySource, KEYWARD_PROVIDER, KeywardKeyring, type KeyringScope } from './keyring.js';
 export { type HoldsDataKeys, type ListenerOptions, RuleListener } from './rule-listener.js';
+export { type Opener, type Sealable, Sealed, type SealedReason } from './sealed.js';
 export { nodeSha256 } from './node-sha256.js';
 export { DEFAULT_PATIENCE, type Patience } from './retries.js';

@@ -39,7 +39,8 @@ export async function withRetries<Answer>(patience: Patience, attempt: (timeoutM
   }
 }
 
-function waitBefore(retry: number, { backoffMs }: Patience, atLeast: number): number {
+/** Before attempt `retry` + 1, in milliseconds. */
+export function waitBefore(retry: number, { backoffMs }: Patience, atLeast: number): number {
   const bound = Math.min(backoffMs * 2 ** (retry - 1), MAX_BACKOFF_MS);
   return atLeast + Math.random() * bound;
 }

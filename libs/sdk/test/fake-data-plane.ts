@@ -29,6 +29,9 @@ export interface Asked {
   readonly body: z.infer<typeof askedBody>;
 }
 
+/** What comes of one call, and which field of it a frame carries as bytes. */
+type Worked = { readonly refused: ProblemCode } | { readonly answer: Record<string, unknown>; readonly bytes?: 'plaintext' | 'ciphertext' };
+
 /** Answers instead of the fake's own work; `undefined` lets it work. */
 export type Script = (asked: Asked, response: ServerResponse) => undefined | 'answered';
 
@@ -38,6 +41,8 @@ export class FakeDataPlane {
   /** Changes a data key just before it is answered. */
   spoilDataKey: (key: Buffer) => Buffer = (key) => key;
   script: Script = () => undefined;
+  /** Refuses an item of a batch. */
+  refuses: (tenant: string, item: Asked['body']) => ProblemCode | undefined = () => undefined;
   /** What answers say of one; undefined: nothing, as older planes. */
   lease: Lease | undefined;
   readonly #keys = new Map<string, ReturnType<typeof createSecretKey>>();
@@ -123,26 +128,47 @@ export class FakeDataPlane {
   }
 
   #work({ tenant, operation, headers, body }: Asked, response: ServerResponse): void {
+    const [single, batched] = operation.split('/batch');
+    if (batched !== undefined) {
+      const items = z.array(askedBody).parse(body['items']);
+      this.json(response, { items: items.map((item) => ({ ...this.#itemOf(tenant, single!, item), record: ++this.#record })) });
+      return;
+    }
+    const worked = this.#answer(tenant, operation, body);
+    if ('refused' in worked) this.problem(response, worked.refused, 400);
+    else if (worked.bytes !== undefined && headers['content-type'] === FRAME_TYPE) this.framed(response, worked.answer, worked.bytes);
+    else this.json(response, worked.answer);
+  }
+
+  #itemOf(tenant: string, operation: string, item: Asked['body']): object {
+    const refused = this.refuses(tenant, item);
+    const worked = refused === undefined ? this.#answer(tenant, operation, item) : { refused };
+    if ('answer' in worked) return worked.answer;
+    const code = worked.refused;
+    const facts = { type: `urn:keyward:problem:${code}`, title: 'No.', status: 400, code, requestId: 'req_x' };
+    return { problem: { ...facts, retryable: code === 'unavailable' } };
+  }
+
+  #answer(tenant: string, operation: string, body: Asked['body']): Worked {
     const used = { keyId: KEY_ID, keyVersionId: VERSION_ID };
     const aad = contextBytes(tenant, body.encryptionContext);
     const held = { ...used, lease: this.lease };
-    const answer = (fields: Record<string, unknown>, field: string) =>
-      headers['content-type'] === FRAME_TYPE ? this.framed(response, fields, field) : this.json(response, fields);
     if (operation === 'decrypt') {
       try {
-        const opened = this.spoilDataKey(this.#open(tenant, Buffer.from(body.ciphertext, 'base64'), aad));
-        answer({ ...held, plaintext: opened.toString('base64') }, 'plaintext');
+        const plaintext = this.spoilDataKey(this.#open(tenant, Buffer.from(body.ciphertext, 'base64'), aad)).toString('base64');
+        return { answer: { ...held, plaintext }, bytes: 'plaintext' };
       } catch {
-        this.problem(response, 'decrypt-failed', 400);
+        return { refused: 'decrypt-failed' };
       }
-    } else if (operation === 'encrypt') {
-      answer({ ...used, ciphertext: this.#seal(tenant, Buffer.from(body.plaintext, 'base64'), aad).toString('base64') }, 'ciphertext');
-    } else {
-      const key = this.spoilDataKey(randomBytes(body.numberOfBytes ?? (body.keySpec === 'AES_128' ? 16 : 32)));
-      const ciphertext = this.#seal(tenant, key, aad).toString('base64');
-      if (operation === 'data-keys') answer({ ...held, ciphertext, plaintext: key.toString('base64') }, 'plaintext');
-      else this.json(response, { ...used, ciphertext });
     }
+    if (operation === 'encrypt') {
+      const ciphertext = this.#seal(tenant, Buffer.from(body.plaintext, 'base64'), aad).toString('base64');
+      return { answer: { ...used, ciphertext }, bytes: 'ciphertext' };
+    }
+    const key = this.spoilDataKey(randomBytes(body.numberOfBytes ?? (body.keySpec === 'AES_128' ? 16 : 32)));
+    const ciphertext = this.#seal(tenant, key, aad).toString('base64');
+    if (operation !== 'data-keys') return { answer: { ...used, ciphertext } };
+    return { answer: { ...held, ciphertext, plaintext: key.toString('base64') }, bytes: 'plaintext' };
   }
 
   #keyOf(tenant: string) {

@@ -9,6 +9,7 @@ export * from './policy.js';
 export * from './principal.js';
 export * from './problem.js';
 export * from './record.js';
+export * from './record-formats.js';
 export * from './audit-operations.js';
 export * from './data-operations.js';
 export * from './key-operations.js';

@@ -4,6 +4,7 @@ export { type Checkpoint, CheckpointRefused, formatCheckpointBody, logIdOf, pars
 export { cosignature, type Cosignature, cosignaturesOf, cosignedBytes, parseWitnessKey, type Quorum, witnessKey } from './cosignature.js';
 export { encodeRecord, type EncodingProblem, MAX_BODY_BYTES, MAX_RECORD_BYTES, RecordUnencodable } from './encode-record.js';
 export { extensionProof } from './extension-proof.js';
+export { formatRecord } from './formats/format-record.js';
 export { appendLeaf, decodeFrontier, emptyTree, encodeFrontier, type Frontier, growTree, rootOf, type TileNode } from './frontier.js';
 export { parseRecord, type RecordProblem, RecordRefused } from './parse-record.js';
 export { consistencyProof, inclusionProof, treeRoot } from './proofs.js';

@@ -1,5 +1,6 @@
 import { trailRecord } from '#contract';
 import { parseCheckpoint, parseVkey, verifyConsistency, verifyNote } from '#trail';
+import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { api, must } from './api.js';
 import { AuditorsCommandLine } from './command-line.js';
@@ -68,6 +69,23 @@ describe('an auditor', () => {
     writeFileSync(record, JSON.stringify(items[0]).replace('billing', 'filling'));
     expect(await cli.run('records', 'verify', proof, record)).toMatchObject({ exit: 6 });
     expect((await cli.run('records', 'proof', '999999')).exit).toBe(4);
+  });
+
+  it('exports records for other tools, and goes on where it ended', async () => {
+    const whole = await cli.run('records', 'export', '--to-seq', '34');
+    const lines = whole.out.trimEnd().split('\n');
+    expect([whole.exit, lines.length, whole.talk]).toEqual([0, 34, 'Exported records 0 to 33. To go on: --from-seq 34\n']);
+    const { items } = (await audit('records?limit=34')) as { items: unknown[] };
+    expect(lines).toEqual(items.map((item) => JSON.stringify(item)));
+    const rest = await cli.run('records', 'export', '--to-seq', '34', '--from-seq', '20');
+    expect(rest.out.split('\n')).toEqual(whole.out.split('\n').slice(20));
+    for (const format of ['cloudevents', 'ocsf', 'cloudtrail', 'actiontrail']) {
+      const { out } = await cli.run('records', 'export', '--to-seq', '34', '--format', format);
+      const leaves = out.trimEnd().split('\n');
+      expect(leaves.map((leaf) => typeof JSON.parse(leaf))).toEqual(lines.map(() => 'object'));
+      leaves.forEach((leaf, seq) => expect(leaf).toContain(createHash('sha256').update(`\0${lines[seq]}`).digest('hex')));
+    }
+    expect(await cli.run('records', 'export', '--to-seq', '999999')).toMatchObject({ exit: 2, out: '' });
   });
 
   it('gets the proof that the log was only continued, between any two checkpoints that were signed', async () => {

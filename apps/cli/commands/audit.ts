@@ -9,6 +9,7 @@ import type { OpenSession } from '../session.js';
 import { bytesFrom, table } from '../terminal.js';
 import { heldBy } from '../witness/submit.js';
 import { CommandEnded } from './command-ended.js';
+import { exportCommand } from './export.js';
 import { wholeNumber } from './options.js';
 
 interface RecordOptions {
@@ -49,6 +50,7 @@ export function auditCommands(program: Command, open: OpenSession): void {
       session.answer(page, table(['SEQ', 'AT', 'WHO', 'OPERATION', 'OUTCOME', 'WHY'], page.items.map(rowOf)));
       if (page.nextCursor !== undefined) session.say(`There may be more: the same filters and --cursor ${page.nextCursor}`);
     });
+  exportCommand(records, open);
   records
     .command('proof <seq>')
     .description('the proof that a record stands in the log, as C2SP tlog-proof')

@@ -20,8 +20,10 @@ export function checked<T>(method: string, call: () => T): T {
   }
 }
 
+export const CKR_GENERAL_ERROR = 0x05;
+
 /** What modules answer to a wrong tag, AAD or length; SoftHSM 2.6 says CKR_GENERAL_ERROR, which alone proves nothing. */
-export const CIPHERTEXT_CODES: ReadonlySet<number> = new Set([0x05, 0x20, 0x21, 0x40, 0x41]);
+export const CIPHERTEXT_CODES: ReadonlySet<number> = new Set([CKR_GENERAL_ERROR, 0x20, 0x21, 0x40, 0x41]);
 
 /** CKR_SIGNATURE_INVALID, _LEN_RANGE. */
 export const SIGNATURE_CODES: ReadonlySet<number> = new Set([0xc0, 0xc1]);

@@ -125,8 +125,9 @@ export class Hsm {
   }
 
   async #connect(): Promise<void> {
-    this.#cryptoki.initialise();
+    // Before it is: a module that failed half way must be ended too, or it is "already initialised" for ever.
     this.#initialised = true;
+    this.#cryptoki.initialise();
     const token = OpenToken.open(this.#cryptoki, this.options.tokenLabel, this.#pin);
     const hardware = this.options.declaredHardware && this.#cryptoki.isHardware(token.slot);
     const protectionLevel = hardware ? 'HSM' : 'SOFTWARE_TOKEN';

@@ -16,7 +16,7 @@ import type { PresentedVersion } from '../presented-version.js';
 import { BindingKey } from './binding-key.js';
 import { Canary } from './canary.js';
 import { IV_BYTES } from './cryptoki.js';
-import { CIPHERTEXT_CODES, CryptokiError } from './cryptoki-error.js';
+import { CIPHERTEXT_CODES, CKR_GENERAL_ERROR, CryptokiError } from './cryptoki-error.js';
 import { derOf, rawOf } from '../ecdsa-der.js';
 import { CURVES, HASH_OF, isPair, type PairSpec } from './key-templates.js';
 import { KeyVersions } from './key-versions.js';
@@ -95,10 +95,11 @@ export class TokenCustody {
   /** @throws DecryptFailed when the ciphertext is not one of this key under this AAD. */
   decrypt(version: PresentedVersion, aad: Buffer, sealed: { iv: Buffer; ciphertext: Buffer }): Buffer {
     const key = this.#versions.handleOf(version);
+    const open = () => this.token.operate((session) => this.token.cryptoki.open(session, key, sealed.iv, aad, sealed.ciphertext));
     try {
-      return this.token.operate((session) => this.token.cryptoki.open(session, key, sealed.iv, aad, sealed.ciphertext));
+      return open();
     } catch (error) {
-      if (error instanceof CryptokiError) throw this.#judge(error);
+      if (error instanceof CryptokiError) return this.#judged(error, open);
       throw error;
     }
   }
@@ -181,16 +182,23 @@ export class TokenCustody {
 
   /**
    * Whether a ciphertext was bad or the HSM is. Its code does not say (SoftHSM: CKR_GENERAL_ERROR for both), so the canary does:
-   * otherwise a caller's garbage would look like a lost HSM, or a lost HSM like destroyed customer data.
+   * otherwise a caller's garbage would look like a lost HSM, or a lost HSM like destroyed customer data. Even then a code that means
+   * anything may have been a passing fault: only a ciphertext that fails twice is bad.
    */
-  #judge(error: CryptokiError): Error {
-    if (!CIPHERTEXT_CODES.has(error.code)) return error;
+  #judged(error: CryptokiError, open: () => Buffer): Buffer {
+    if (!CIPHERTEXT_CODES.has(error.code)) throw error;
     try {
       this.#canary.decrypt();
     } catch (cause) {
-      return new CustodyUnavailable('the HSM fails', cause);
+      throw new CustodyUnavailable('the HSM fails', cause);
     }
-    return new DecryptFailed('wrong-tag-or-context');
+    if (error.code !== CKR_GENERAL_ERROR) throw new DecryptFailed('wrong-tag-or-context');
+    try {
+      return open();
+    } catch (again) {
+      if (!(again instanceof CryptokiError) || !CIPHERTEXT_CODES.has(again.code)) throw again;
+      throw new DecryptFailed('wrong-tag-or-context');
+    }
   }
 }
 

@@ -42,6 +42,7 @@ const OF_SUBMISSION = {
   'rolled-back':        EXIT.verification,
   'not-a-continuation': EXIT.verification,
   'bad-signature':      EXIT.verification,
+  'overtaken':          EXIT.unavailable,
   'not-watched':        EXIT.conflict,
   'unavailable':        EXIT.unavailable,
 } as const satisfies Record<SubmissionProblem, ExitCode>;

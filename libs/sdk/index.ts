@@ -43,5 +43,5 @@ export { type BoundFields, type EncryptedDataKeys, type FieldPlace, Fields, type
 export { type DataKeySource, KEYWARD_PROVIDER, KeywardKeyring, type KeyringScope } from './keyring.js';
 export { type HoldsDataKeys, type ListenerOptions, RuleListener } from './rule-listener.js';
 export { type Opener, type Sealable, Sealed, type SealedReason } from './sealed.js';
-export { nodeSha256 } from './node-sha256.js';
+export { nodeSpeed } from './node-speed.js';
 export { DEFAULT_PATIENCE, type Patience } from './retries.js';

@@ -21,7 +21,7 @@ export {
   signatureLine,
   verifyNote,
 } from './signed-note.js';
-export { type Sha256 } from './sha256.js';
+export type { PlatformSpeed } from './sha256.js';
 export { type RecordPosition, spliceRecord } from './splice-record.js';
 export { type FetchTile, tiledLog } from './tiled-log.js';
 export { frontierAt, type ReadHashTile, TileProofs } from './tile-proofs.js';

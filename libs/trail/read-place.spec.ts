@@ -49,14 +49,21 @@ const PIECES = [
   'é',
 ];
 
+/** As Node spells it: one character a byte. */
+const latin1 = (bytes: Uint8Array): string => Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
+
 /** A reader that knows the shape of every genuine record. */
-const warm = (): PlaceReader => {
-  const reader = new PlaceReader();
+const warmed = (reader: PlaceReader): PlaceReader => {
   for (const text of GENUINE) reader.read(utf8(text));
   return reader;
 };
 
-describe('reading where a record stands', () => {
+describe.each([
+  ['as UTF-8', undefined],
+  ['byte by byte', latin1],
+])('reading where a record stands, spelt %s', (_, spelt) => {
+  const warm = () => warmed(new PlaceReader(spelt));
+
   it.each(stored)('judges as the strict reader, after others of its kind too: $desc', ({ input }) => {
     const reader = warm();
     for (let time = 0; time < 2; time++)
@@ -72,7 +79,7 @@ describe('reading where a record stands', () => {
         const bytes = utf8(changed);
         expect(verdict((read) => reader.read(read), bytes)).toEqual(verdict(parseRecord, bytes));
       }),
-      { numRuns: 20_000 },
+      { numRuns: 10_000 },
     );
   });
 
@@ -117,12 +124,12 @@ describe('reading where a record stands', () => {
           expect(verdict((read) => reader.read(read), bytes)).toEqual(verdict(parseRecord, bytes));
         },
       ),
-      { numRuns: 20_000 },
+      { numRuns: 10_000 },
     );
   });
 
   it('refuses a digest more than a context has pairs, after one of just as many', () => {
-    const reader = new PlaceReader();
+    const reader = new PlaceReader(spelt);
     const of = (count: number) =>
       utf8(
         GENUINE[1]!.replace(
@@ -136,8 +143,31 @@ describe('reading where a record stands', () => {
     expect(() => reader.read(of(MAX_CONTEXT_PAIRS + 1))).toThrow(expect.objectContaining({ code: 'not-schema' }));
   });
 
+  it('refuses a record that is longer than one may be, after one of its kind', () => {
+    const of = (length: number) =>
+      utf8(
+        GENUINE[1]!.replace(
+          /"context":\[[^\]]*\]/,
+          `"context":[${Array(MAX_CONTEXT_PAIRS)
+            .fill(`"${'A'.repeat(length)}"`)
+            .join()}]`,
+        ),
+      );
+    const reader = new PlaceReader(spelt);
+    expect(reader.read(of(22))).toMatchObject({ seq: 1 });
+    expect(() => reader.read(of(43))).toThrow(expect.objectContaining({ code: 'too-long' }));
+  });
+
+  it('refuses what is not UTF-8, after a record that is and has as many bytes', () => {
+    const genuine = utf8(GENUINE[3]!.replace(' more', ' mé'));
+    const reader = new PlaceReader(spelt);
+    expect(reader.read(genuine)).toMatchObject({ seq: 3 });
+    const torn = Uint8Array.from(genuine, (byte) => (byte === 0xc3 ? 0xff : byte));
+    expect(() => reader.read(torn)).toThrow(expect.objectContaining({ code: 'not-utf8' }));
+  });
+
   it('goes on when more kinds of records come than it keeps in mind', () => {
-    const reader = new PlaceReader();
+    const reader = new PlaceReader(spelt);
     for (let seq = 0; seq < 9000; seq++)
       expect(reader.read(entryAt(seq, { recordedAt: '2026-03-01T12:00:00.000000Z', body: { count: seq + 1 } }).bytes)).toMatchObject({
         seq,

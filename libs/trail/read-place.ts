@@ -1,17 +1,17 @@
 import { MAX_CONTEXT_PAIRS, type TrailRecord } from '#contract';
-import { parseRecordText, recordText } from './parse-record.js';
+import { MAX_RECORD_BYTES } from './encode-record.js';
+import { parseRecord, recordText } from './parse-record.js';
 
 /** All that the place of a record in its log depends on. */
 export type RecordPlacement = Pick<TrailRecord, 'seq' | 'recordedAt' | 'log'>;
 
 /** Shapes of 8 KiB at most: a hostile log must not fill memory. */
 const MAX_SHAPES = 4096;
-/** Stands where a value was cut out. No text that was decoded from UTF-8 can hold a lone surrogate, so none passes itself off as a shape. */
-const CUT = '\ud800';
+/** Stands where a value was cut out. No record holds it unescaped; a text that does has no shape, so none passes itself off as one. */
+const CUT = '\0';
 
 const ID = '[0-7][0-9a-hjkmnp-tv-z]{25}';
 const COUNT = '0|[1-9][0-9]{0,14}';
-const DIGEST = '"[A-Za-z0-9_-]{22,43}"';
 const CLOCK = 'T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]';
 const DATE = '[0-9]{4}-[0-9]{2}-[0-9]{2}';
 
@@ -21,13 +21,40 @@ const HEAD = new RegExp(
     `"id":"rec_${ID}","log":"([a-z0-9_]+)","time":"(${DATE})${CLOCK}\\.[0-9]{3}Z","durationUs":(?:${COUNT}),`,
 );
 
+/** Where a value ends that begins at `at`; -1 where none does. Loops over characters: an expression for each value would take twice as long. */
+type ValueEnd = (text: string, at: number) => number;
+
+const ID_CHARACTERS = flags('0123456789abcdefghjkmnpqrstvwxyz');
+const WORD_CHARACTERS = flags('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-');
+const ID_LENGTH = 26;
+
+const idEnd: ValueEnd = (text, at) => (text.charAt(at) <= '7' && runEnd(ID_CHARACTERS, text, at) >= at + ID_LENGTH ? at + ID_LENGTH : -1);
+
+const wordEnd =
+  (least: number, most: number): ValueEnd =>
+  (text, at) => {
+    const end = runEnd(WORD_CHARACTERS, text, at);
+    return end - at >= least && end - at <= most && text.charAt(end) === '"' ? end : -1;
+  };
+
+const digestEnd = wordEnd(22, 43);
+/** After `[`: digests in quotes, with commas between; before `]`. */
+const digestsEnd: ValueEnd = (text, from) => {
+  for (let at = from, count = 1; count <= MAX_CONTEXT_PAIRS && text.charAt(at) === '"'; count++) {
+    const end = digestEnd(text, at + 1);
+    if (end < 0 || text.charAt(end + 1) === ']') return end < 0 ? -1 : end + 1;
+    at = text.charAt(end + 1) === ',' ? end + 2 : text.length;
+  }
+  return -1;
+};
+
 /** What differs from record to record, in its order: the text before it, and only values that the schema takes wherever that text stands. */
-const VARYING = [
-  ['"key":{"id":"key_', ID],
-  ['"versionId":"kver_', ID],
-  ['"context":[', `(?:${DIGEST},){0,${MAX_CONTEXT_PAIRS - 1}}${DIGEST}(?=])`],
-  ['"requestId":"', '[A-Za-z0-9_-]{1,64}(?=")'],
-].map(([before = '', value = '']) => ({ before, value: new RegExp(value, 'y') }));
+const VARYING: readonly { readonly before: string; readonly endOf: ValueEnd }[] = [
+  { before: '"key":{"id":"key_', endOf: idEnd },
+  { before: '"versionId":"kver_', endOf: idEnd },
+  { before: '"context":[', endOf: digestsEnd },
+  { before: '"requestId":"', endOf: wordEnd(1, 64) },
+];
 
 /**
  * Reads where records stand, as strictly as `parseRecord` but cheaply for those that come after others of their kind: two records that
@@ -37,12 +64,14 @@ const VARYING = [
 export class PlaceReader {
   readonly #shapes = new Set<string>();
 
+  /** `spelt` spells no two byte sequences alike, and ASCII as itself: what has the shape of a record then is UTF-8 as that was. */
+  constructor(private readonly spelt: (bytes: Uint8Array) => string = recordText) {}
+
   /** @throws RecordRefused for whatever `parseRecord` refuses */
   read(bytes: Uint8Array): RecordPlacement {
-    const text = recordText(bytes);
-    const known = shapeOf(text);
+    const known = bytes.length > MAX_RECORD_BYTES ? undefined : shapeOf(this.spelt(bytes));
     if (known !== undefined && this.#shapes.has(known.shape)) return known.placement;
-    const { seq, recordedAt, log } = parseRecordText(text);
+    const { seq, recordedAt, log } = parseRecord(bytes);
     if (known !== undefined) this.#remember(known.shape);
     return { seq, recordedAt, log };
   }
@@ -55,7 +84,7 @@ export class PlaceReader {
 
 function shapeOf(text: string): { readonly shape: string; readonly placement: RecordPlacement } | undefined {
   const [head, seq, date = '', clock = '', writer = '', log = '', time = ''] = HEAD.exec(text) ?? [];
-  if (head === undefined) return undefined;
+  if (head === undefined || text.includes(CUT)) return undefined;
   const shape = `${date}${time}${writer} ${log} ${withoutVarying(text, head.length)}`;
   // The log's id is part of the shape: where the shape is known, so is that the id is one.
   return { shape, placement: { seq: Number(seq), recordedAt: `${date}${clock}`, log } };
@@ -64,13 +93,25 @@ function shapeOf(text: string): { readonly shape: string; readonly placement: Re
 function withoutVarying(text: string, from: number): string {
   let shape = '';
   let at = from;
-  for (const { before, value } of VARYING) {
+  for (const { before, endOf } of VARYING) {
     const found = text.indexOf(before, at);
-    if (found < 0) continue;
-    value.lastIndex = found + before.length;
-    if (!value.test(text)) continue;
+    const end = found < 0 ? -1 : endOf(text, found + before.length);
+    if (end < 0) continue;
     shape += text.slice(at, found + before.length) + CUT;
-    at = value.lastIndex;
+    at = end;
   }
   return shape + text.slice(at);
+}
+
+function flags(characters: string): Uint8Array {
+  const table = new Uint8Array(128);
+  for (const character of characters) table[character.charCodeAt(0)] = 1;
+  return table;
+}
+
+/** Where the run of these characters ends. */
+function runEnd(table: Uint8Array, text: string, from: number): number {
+  let at = from;
+  while (table[text.charCodeAt(at)] === 1) at++;
+  return at;
 }

@@ -1,6 +1,13 @@
 /** SHA-256 (FIPS 180-4) of all bytes: 32 bytes. Synchronous, and done with the bytes when it answers. */
 export type Sha256 = (bytes: Uint8Array) => Uint8Array;
 
+/** What a platform does faster than this library's own code, which runs everywhere. Whoever gives it is believed. */
+export interface PlatformSpeed {
+  readonly sha256: Sha256;
+  /** One character a byte (ISO 8859-1). */
+  readonly latin1: (bytes: Uint8Array) => string;
+}
+
 /**
  * SHA-256 (FIPS 180-4) of the concatenation of `parts`; 32 bytes. Own code, because WebCrypto's is asynchronous (a thread hop
  * a leaf) and node:crypto does not exist in a browser. Nothing secret is hashed in this library.

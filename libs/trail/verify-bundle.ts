@@ -3,7 +3,7 @@ import { CheckpointRefused } from './checkpoint.js';
 import { parseWitnessKey, type Quorum } from './cosignature.js';
 import { base64 } from './octets.js';
 import { type Bundle, BundleRefused, readBundle } from './read-bundle.js';
-import type { Sha256 } from './sha256.js';
+import type { PlatformSpeed } from './sha256.js';
 import { NoteRefused } from './signed-note.js';
 import { parseVkey, VerifierKeyRefused } from './verifier-key.js';
 import { checkSignature } from './verify/check-signature.js';
@@ -11,21 +11,20 @@ import { compare } from './verify/compare.js';
 import { recomputeRoot } from './verify/recompute-root.js';
 import { type FailedReport, VerificationFailed, type VerificationReport } from './verify/report.js';
 
-export interface VerifyOptions {
+export interface VerifyOptions extends Partial<PlatformSpeed> {
   /** The log's key as the auditor pinned it earlier. */
   readonly vkey?: string | undefined;
   /** A checkpoint that the auditor kept from earlier: the log must be its continuation. */
   readonly since?: string | undefined;
   /** So many of these witnesses must have cosigned the newest checkpoint or the one in `since`. */
   readonly witnesses?: Quorum | undefined;
-  /** Hashes records and nodes, instead of the library's own: the platform's is faster (`nodeSha256` of the SDK). Whoever gives it is believed. */
-  readonly sha256?: Sha256 | undefined;
 }
 
 /**
  * Verifies an exported log offline: read → check the signature → recompute the root from all records → compare.
  * Without a pinned key the bundle is only checked against its own, and the report says `pinned: false`. Reads the bundle once, one tile in
  * memory at a time.
+ * The platform's own SHA-256 and decoder are several times as fast as the library's (`nodeSpeed` of the SDK).
  * A bundle that does not stand is a report, never an error. @throws VerifierKeyRefused when a pinned or a witness's key itself is none
  */
 export async function verifyBundle(source: ByteSource, options: VerifyOptions = {}): Promise<VerificationReport> {
@@ -40,14 +39,14 @@ export async function verifyBundle(source: ByteSource, options: VerifyOptions = 
 /** The same for a log from anywhere, as one that is read tile by tile (`tiledLog`). @throws what `open` and its tiles throw, and VerifierKeyRefused */
 export async function verifyLog(
   open: () => Promise<Bundle>,
-  { vkey, since, witnesses, sha256 }: VerifyOptions = {},
+  { vkey, since, witnesses, ...speed }: VerifyOptions = {},
 ): Promise<VerificationReport> {
   const pinned = vkey === undefined ? undefined : parseVkey(vkey);
   witnesses?.keys.forEach(parseWitnessKey);
   try {
     const log = await open();
     const signed = await checkSignature(log, { pinned, since, witnesses });
-    const found = await recomputeRoot(log.tiles, { logId: signed.logId, earlier: signed.earlier, sha256 });
+    const found = await recomputeRoot(log.tiles, { logId: signed.logId, earlier: signed.earlier, ...speed });
     await compare(signed, found);
     const { origin, root } = signed.checkpoint;
     const times = found.firstAt === undefined || found.lastAt === undefined ? {} : { firstAt: found.firstAt, lastAt: found.lastAt };

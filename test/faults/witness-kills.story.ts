@@ -19,6 +19,7 @@ const shown = (size: number, log = LOG) => ({
       log.slice(0, size).map(({ leafHash }) => leafHash),
       from,
     ),
+  newestSize: async () => BigInt(size),
 });
 
 /** Killed at once when the new checkpoint is on the disk: mostly before its answer has left. */

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { createReadStream, existsSync } from 'node:fs';
-import { nodeSha256 } from '#sdk';
+import { nodeSpeed } from '#sdk';
 import { type Quorum, type VerificationReport, verifyBundle, verifyLog } from '#trail';
 import { EXIT, UsageError } from '../exit-codes.js';
 import type { OpenSession, Session } from '../session.js';
@@ -37,7 +37,7 @@ export function verifyCommand(program: Command, open: OpenSession): void {
     .action(async (source: string, { vkey, since, witnessKey, quorum }: VerifyArguments, command: Command) => {
       const session = open(command);
       const kept = since === undefined ? undefined : (await bytesFrom(session.terminal, since)).toString('utf8');
-      const options = { vkey: vkey ?? session.pinnedVkey, since: kept, witnesses: quorumOf(witnessKey, quorum), sha256: nodeSha256 };
+      const options = { vkey: vkey ?? session.pinnedVkey, since: kept, witnesses: quorumOf(witnessKey, quorum), ...nodeSpeed };
       const report = /^https?:\/\//.test(source) ? await verifyUrl(session, source, options) : await verifyFile(source, options);
       session.answer(report, readable(report));
       if (report.status === 'failed') throw new CommandEnded(EXIT.verification);

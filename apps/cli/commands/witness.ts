@@ -3,19 +3,22 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigurationError, isLoopback, serverTls } from '#runtime';
-import { nodeSha256 } from '#sdk';
+import { nodeSpeed } from '#sdk';
 import { parseCheckpoint, parseVkey } from '#trail';
 import { EXIT, type ExitCode, exitCodeOf, UsageError } from '../exit-codes.js';
 import type { OpenSession, Session } from '../session.js';
 import { KeptHeads } from '../witness/kept-heads.js';
 import { mirror } from '../witness/mirror.js';
-import { submit, SubmissionRefused } from '../witness/submit.js';
+import { type ShownLog, submit, SubmissionRefused } from '../witness/submit.js';
 import { Witness } from '../witness/witness.js';
 import { claim, createWitness, openWitness } from '../witness/witness-folder.js';
 import { WitnessServer } from '../witness/witness-server.js';
 import { CommandEnded } from './command-ended.js';
 import { several, wholeNumber } from './options.js';
 import { readable } from './verify.js';
+
+/** Submissions that others overtook are made so often again. */
+const AGAIN = 3;
 
 interface RunOptions {
   readonly log: readonly string[];
@@ -109,32 +112,53 @@ async function run(session: Session, folder: string, { log, host, port, tlsCert,
   }
 }
 
+/** Copies and submits; once more, with the newest checkpoint, where others fed a witness meanwhile. */
 async function feed(session: Session, options: FeedOptions): Promise<ExitCode> {
+  let fed = await feedOnce(session, options);
+  for (let again = 0; again < AGAIN && fed?.refused.some(({ code }) => code === 'overtaken'); again++)
+    fed = await feedOnce(session, options);
+  if (fed === undefined) return EXIT.verification;
+  const { cosigned, refused } = fed;
+  refused.forEach(({ message }) => session.say(message));
+  if (options.out !== undefined && refused.length < options.witness.length) keep(options.out, cosigned);
+  session.answer({ checkpoint: cosigned, refused: refused.map(({ code, message }) => ({ code, message })) }, cosigned.trimEnd());
+  return refused.map(exitCodeOf).sort((a, b) => b - a)[0] ?? EXIT.ok;
+}
+
+/** Nothing when the copy does not stand: then no witness is asked. */
+async function feedOnce(session: Session, options: FeedOptions): Promise<Fed | undefined> {
   const { admin, tenant } = session;
   const head = await admin.logHead(tenant);
   if (options.mirror !== undefined) {
-    const copied = { vkey: options.vkey ?? session.pinnedVkey, sha256: nodeSha256 };
+    const copied = { vkey: options.vkey ?? session.pinnedVkey, ...nodeSpeed };
     const report = await mirror(options.mirror, head, (path) => admin.tile(tenant, path), copied);
     session.say(readable(report));
-    if (report.status === 'failed') return EXIT.verification;
+    if (report.status === 'failed') return undefined;
   }
   const to = Number(parseCheckpoint(head.checkpoint).size);
-  const consistency = async (from: number) =>
-    (await admin.consistency(tenant, { from, to })).proof.map((hash) => new Uint8Array(Buffer.from(hash, 'base64')));
+  const log: ShownLog = {
+    checkpoint: head.checkpoint,
+    consistency: async (from) =>
+      (await admin.consistency(tenant, { from, to })).proof.map((hash) => new Uint8Array(Buffer.from(hash, 'base64'))),
+    newestSize: async () => parseCheckpoint(await admin.checkpoint(tenant)).size,
+  };
   let cosigned = head.checkpoint;
   const refused: SubmissionRefused[] = [];
   for (const witness of options.witness) {
     try {
-      cosigned += await submit(witness, { checkpoint: head.checkpoint, consistency }, options.witnessKey);
+      cosigned += await submit(witness, log, options.witnessKey);
     } catch (error) {
       if (!(error instanceof SubmissionRefused)) throw error;
       refused.push(error);
-      session.say(error.message);
     }
   }
-  if (options.out !== undefined && refused.length < options.witness.length) keep(options.out, cosigned);
-  session.answer({ checkpoint: cosigned, refused: refused.map(({ code, message }) => ({ code, message })) }, cosigned.trimEnd());
-  return refused.map(exitCodeOf).sort((a, b) => b - a)[0] ?? EXIT.ok;
+  return { cosigned, refused };
+}
+
+interface Fed {
+  /** The checkpoint with the signature lines of all who cosigned it. */
+  readonly cosigned: string;
+  readonly refused: readonly SubmissionRefused[];
 }
 
 function keep(file: string, note: string): void {

@@ -2,7 +2,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type TrailRecord, trailRecord } from '#contract';
-import { nodeSha256 } from '#sdk';
+import { nodeSpeed } from '#sdk';
 import { parseCheckpoint, verifyBundle } from '#trail';
 import { readable } from '../commands/verify.js';
 import type { Cast, Reader, Stage } from './cast.js';
@@ -28,7 +28,7 @@ export async function proof(stage: Stage, { auditor, acmeVkey }: Cast, victim: T
 
   await checkpointCovers(auditor, size);
   const genuine = await download(auditor, stage.file('acme-genuine.tar'));
-  const report = await verifyBundle(createReadStream(genuine), { vkey: acmeVkey, sha256: nodeSha256 });
+  const report = await verifyBundle(createReadStream(genuine), { vkey: acmeVkey, ...nodeSpeed });
   if (report.status === 'failed') throw new NotAsExpected('the genuine bundle', 'verified', readable(report));
   narrate.line(`verified offline: ${genuine}`);
   for (const line of readable(report).split('\n')) narrate.line(`  ${line}`);
@@ -37,7 +37,7 @@ export async function proof(stage: Stage, { auditor, acmeVkey }: Cast, victim: T
   await forgePrincipal(stage.platform.superuserUrl, 'acme', victim.seq);
   narrate.line(`the database's superuser changed one byte of record ${victim.seq}: "billing" became "filling"`);
   const forged = await download(auditor, stage.file('acme-forged.tar'));
-  const verdict = await verifyBundle(createReadStream(forged), { vkey: acmeVkey, sha256: nodeSha256 });
+  const verdict = await verifyBundle(createReadStream(forged), { vkey: acmeVkey, ...nodeSpeed });
   if (verdict.status === 'verified') throw new NotAsExpected('the forged bundle', 'a failed verification', 'verified');
   same('what the verifier found', verdict.code, 'record-changed');
   same('the record that the verifier names', verdict.index ?? -1, victim.seq);

@@ -10,7 +10,7 @@ export async function mirror(
   folder: string,
   head: Omit<Bundle, 'tiles'>,
   fetchTile: FetchTile,
-  options: Pick<VerifyOptions, 'vkey' | 'sha256'>,
+  options: Pick<VerifyOptions, 'vkey' | 'sha256' | 'latin1'>,
 ): Promise<VerificationReport> {
   const last = bytesIn(join(folder, 'checkpoint'))?.toString();
   const fresh: string[] = [];

@@ -19,10 +19,22 @@ export interface ShownLog {
   readonly checkpoint: string;
   /** From an earlier size to the checkpoint's. */
   consistency(from: number): Promise<readonly Uint8Array[]>;
+  /** Records under the checkpoint that it shows to whoever asks now. */
+  newestSize(): Promise<bigint>;
 }
 
-/** Why a witness gave no cosignature. The first three accuse the log; nobody should go on trusting it before this is explained. */
-export type SubmissionProblem = 'fork' | 'rolled-back' | 'not-a-continuation' | 'bad-signature' | 'not-watched' | 'unavailable';
+/**
+ * Why a witness gave no cosignature. The first three accuse the log; nobody should go on trusting it before this is explained.
+ * `overtaken`: somebody fed the witness a newer checkpoint meanwhile, which the log shows as well: to be tried with that one.
+ */
+export type SubmissionProblem =
+  | 'fork'
+  | 'rolled-back'
+  | 'not-a-continuation'
+  | 'bad-signature'
+  | 'overtaken'
+  | 'not-watched'
+  | 'unavailable';
 
 export class SubmissionRefused extends Error {
   constructor(
@@ -49,12 +61,19 @@ export async function submit(witness: string, log: ShownLog, keys: readonly stri
     if (status === 200) return await genuine(witness, log.checkpoint, text, keys.map(parseWitnessKey));
     if (status !== 409) throw refusalOf(witness, status, text);
     const next = sizeIn(witness, type, text);
-    if (next > size) throw new SubmissionRefused('rolled-back', `${witness} saw this log with ${next} records; now it has ${size}.`);
+    if (next > size) throw ahead(witness, next, await log.newestSize());
     if (Number(next) === held && next === size)
       throw new SubmissionRefused('fork', `${witness} saw another log of ${size} records under the same key.`);
     held = Number(next);
   }
   throw new SubmissionRefused('unavailable', `${witness} is being fed by others at the same time; try again.`);
+}
+
+/** A checkpoint is older than the witness's: so may be the log, or only what was taken from it a moment ago. */
+function ahead(witness: string, held: bigint, newest: bigint): SubmissionRefused {
+  return held > newest
+    ? new SubmissionRefused('rolled-back', `${witness} saw this log with ${held} records; now it has ${newest}.`)
+    : new SubmissionRefused('overtaken', `${witness} was given a newer checkpoint, of ${held} records, meanwhile; try again.`);
 }
 
 /** The checkpoint of a log that a witness cosigned last, cosignature and all. Verifies nothing. @throws SubmissionRefused */

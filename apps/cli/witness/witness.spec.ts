@@ -152,9 +152,10 @@ describe('a witness', () => {
     });
     afterEach(() => server.close());
     const post = (body: string | Uint8Array<ArrayBuffer>, path = '/add-checkpoint') => fetch(server.url + path, { method: 'POST', body });
-    const shown = (size: number, log = LOG) => ({
+    const shown = (size: number, log = LOG, newest = size) => ({
       checkpoint: checkpointOver(log.slice(0, size)),
       consistency: async (from: number) => proofOf(log, from, size),
+      newestSize: async () => BigInt(newest),
     });
 
     it('says what it holds to whoever asks, and the size where an old one is wrong', async () => {
@@ -187,9 +188,11 @@ describe('a witness', () => {
     });
 
     it.each([
-      ['another log of the same size', shown.bind(undefined, 20, FORK), 'fork'],
-      ['another log that went on', shown.bind(undefined, 30, FORK), 'not-a-continuation'],
-      ['a log that was cut back', shown.bind(undefined, 15), 'rolled-back'],
+      ['another log of the same size', () => shown(20, FORK), 'fork'],
+      ['another log that went on', () => shown(30, FORK), 'not-a-continuation'],
+      ['a log that was cut back', () => shown(15), 'rolled-back'],
+      ['a log that was cut back and has grown a little since', () => shown(15, LOG, 19), 'rolled-back'],
+      ['that others were faster with a newer checkpoint', () => shown(15, LOG, 20), 'overtaken'],
       ['a log of an unknown signer', () => ({ ...shown(30), checkpoint: checkpointOver(LOG, { key: keyFrom(2) }) }), 'bad-signature'],
       [
         'a log that it does not watch',

@@ -3,7 +3,7 @@ import { emptyTree, type Frontier, growTree, rootOf } from '../frontier.js';
 import { equalBytes } from '../octets.js';
 import type { Bundle } from '../read-bundle.js';
 import { PlaceReader } from '../read-place.js';
-import { type Sha256, sha256 as ours } from '../sha256.js';
+import { type PlatformSpeed, sha256 as ours } from '../sha256.js';
 import { treeHasher } from '../tree-hash.js';
 import { checkRecord } from './check-record.js';
 import type { RecordFault } from './report.js';
@@ -34,11 +34,13 @@ export async function recomputeRoot(
     logId,
     earlier = [],
     sha256 = ours,
-  }: { readonly logId: string; readonly earlier?: readonly TreeHead[]; readonly sha256?: Sha256 | undefined },
+    latin1,
+  }: { readonly logId: string; readonly earlier?: readonly TreeHead[] } & Partial<PlatformSpeed>,
 ): Promise<Recomputed> {
   const { leafHash, nodeHash } = treeHasher(sha256);
   const append = (to: Frontier, hash: Uint8Array) => growTree(to, hash, () => undefined, nodeHash);
-  const reader = new PlaceReader();
+  const reader = new PlaceReader(latin1);
+  const heads = earlier.map(({ size, root }) => ({ size: Number(size), root }));
   let [tree, stored] = [emptyTree(), emptyTree()];
   let firstDifference: number | undefined;
   let firstFault: RecordFault | undefined;
@@ -46,8 +48,7 @@ export async function recomputeRoot(
   let lastAt: string | undefined;
   const fits: boolean[] = [];
   const compareHeads = () => {
-    for (let head = earlier[fits.length]; head?.size === BigInt(tree.size); head = earlier[fits.length])
-      fits.push(equalBytes(rootOf(tree), head.root));
+    for (let head = heads[fits.length]; head?.size === tree.size; head = heads[fits.length]) fits.push(equalBytes(rootOf(tree), head.root));
   };
   compareHeads();
   for await (const { entries, hashes } of tiles) {

@@ -6,20 +6,26 @@ import { z } from 'zod';
 const path = z.string().min(1);
 const milliseconds = z.coerce.number().int().positive();
 
-const environment = z.object({
-  KEYWARD_SOCKET_DIR: path,
-  KEYWARD_HSM_MODULE: path.startsWith('/', 'must be an absolute path'),
-  KEYWARD_HSM_TOKEN: z.string().min(1).max(32),
-  KEYWARD_HSM_PIN_FILE: path,
-  KEYWARD_HSM_SO_PIN_FILE: path.optional(),
-  KEYWARD_HSM_HARDWARE: z.enum(['true', 'false']).default('false'),
-  KEYWARD_CUSTODIAN_STATE_DIR: path,
-  KEYWARD_CUSTODIAN_CACHED_KEYS: z.coerce.number().int().min(1).max(100_000).default(8000),
-  KEYWARD_CUSTODIAN_CACHED_FOR_MS: milliseconds.default(3_600_000),
-  KEYWARD_CUSTODIAN_HANG_MS: milliseconds.default(5000),
-  KEYWARD_EXIT_WITH_PARENT: z.enum(['0', '1']).default('0'),
-  KEYWARD_CUSTODIAN_RECYCLE_AT: z.coerce.number().int().positive().default(1_000_000),
-});
+const environment = z
+  .object({
+    KEYWARD_SOCKET_DIR: path,
+    KEYWARD_HSM_MODULE: path.startsWith('/', 'must be an absolute path'),
+    KEYWARD_HSM_TOKEN: z.string().min(1).max(32),
+    KEYWARD_HSM_PIN_FILE: path,
+    KEYWARD_HSM_SO_PIN_FILE: path.optional(),
+    KEYWARD_HSM_HARDWARE: z.enum(['true', 'false']).default('false'),
+    KEYWARD_HSM_UNSAFE: z.literal('tests-only').optional(),
+    KEYWARD_CUSTODIAN_STATE_DIR: path,
+    KEYWARD_CUSTODIAN_CACHED_KEYS: z.coerce.number().int().min(1).max(100_000).default(8000),
+    KEYWARD_CUSTODIAN_CACHED_FOR_MS: milliseconds.default(3_600_000),
+    KEYWARD_CUSTODIAN_HANG_MS: milliseconds.default(5000),
+    KEYWARD_EXIT_WITH_PARENT: z.enum(['0', '1']).default('0'),
+    KEYWARD_CUSTODIAN_RECYCLE_AT: z.coerce.number().int().positive().default(1_000_000),
+  })
+  .refine(({ KEYWARD_HSM_UNSAFE, KEYWARD_HSM_HARDWARE }) => KEYWARD_HSM_UNSAFE === undefined || KEYWARD_HSM_HARDWARE === 'false', {
+    path: ['KEYWARD_HSM_UNSAFE'],
+    message: 'hardware is not for tests only',
+  });
 
 export type CustodianConfig = ReturnType<typeof custodianConfig>;
 
@@ -37,6 +43,7 @@ export function custodianConfig(env: NodeJS.ProcessEnv = process.env) {
       tokenLabel: settings.KEYWARD_HSM_TOKEN,
       pinFile: settings.KEYWARD_HSM_PIN_FILE,
       declaredHardware: settings.KEYWARD_HSM_HARDWARE === 'true',
+      tolerant: settings.KEYWARD_HSM_UNSAFE !== undefined,
       cachedKeys: settings.KEYWARD_CUSTODIAN_CACHED_KEYS,
       cachedForMs: settings.KEYWARD_CUSTODIAN_CACHED_FOR_MS,
     },

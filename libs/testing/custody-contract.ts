@@ -7,6 +7,7 @@ import type {
   BoundRow,
   CheckpointSigner,
   Custody,
+  CustodyCapabilities,
   KeyVersionDraft,
   RuleBindings,
   RuleOperation,
@@ -53,9 +54,22 @@ export async function aVersion(custody: Custody, tenant: TenantId = ACME, spec?:
   return custody.createKeyVersion(new Permit({ operation: 'CreateKey', tenant, versionId: draft.versionId }), draft);
 }
 
+/** What a vendor's module cannot do, by what its self-test says; the contract then asks that it is refused. */
+export interface Lacking {
+  readonly specs: CustodyCapabilities['unavailable'];
+  /** No Ed25519: no log is signed. */
+  readonly logs: boolean;
+}
+
 /** The port's behaviour, as facts that every implementation has to show. `make` is called once. */
-export function custodyContract(name: string, make: () => Promise<CustodyUnderTest>): void {
+export function custodyContract(name: string, make: () => Promise<CustodyUnderTest>, lacking: Lacking = { specs: {}, logs: false }): void {
   describe(`custody: ${name}`, () => {
+    const isMissing = (spec: KeySpec) => lacking.specs[spec] !== undefined;
+    const isRefused = (spec: KeySpec) => {
+      it('is refused', async () => {
+        await expect(aVersion(under.key, ACME, spec)).rejects.toMatchObject(MALFORMED);
+      });
+    };
     let under: CustodyUnderTest;
     let version: WrappedKeyVersion;
     const seal = (of = version, aad: Uint8Array = AAD) => under.data.encrypt(permitFor('Encrypt', of, aad), of, PLAINTEXT);
@@ -77,6 +91,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       ['HMAC_384', 48],
       ['HMAC_512', 64],
     ] as const)('a key of %s', (spec, length) => {
+      if (isMissing(spec)) return isRefused(spec);
       let key: WrappedKeyVersion;
       const usage = 'GENERATE_VERIFY_MAC' as const;
       const mac = () => under.data.generateMac(permitFor('GenerateMac', key), key, PLAINTEXT);
@@ -119,6 +134,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       ['EC_P384', 'ECDSA_SHA_384', 'sha384'],
       ['EC_P256K', 'ECDSA_SHA_256', 'sha256'],
     ] as const)('a key pair of %s', (spec, algorithm, hash) => {
+      if (isMissing(spec)) return isRefused(spec);
       let pair: WrappedKeyVersion;
       const digest = createHash(hash).update(PLAINTEXT).digest();
       const sign = (of = pair) => under.data.sign(permitFor('Sign', of), of, algorithm, digest);
@@ -432,7 +448,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
     it('tells its protection level in the row and in its capabilities', async () => {
       const { protectionLevel, specs, unavailable } = await under.key.capabilities();
       expect(version.protectionLevel).toBe(protectionLevel);
-      expect([specs, unavailable]).toEqual([KEY_SPECS, {}]);
+      expect([specs, unavailable]).toEqual([KEY_SPECS.filter((spec) => !isMissing(spec)), lacking.specs]);
     });
 
     it('answers a ping', async () => {
@@ -441,6 +457,14 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
     });
 
     describe('checkpoints', () => {
+      if (lacking.logs) {
+        it('cannot be signed, for want of a key', async () => {
+          await expect(under.key.createLogKey(new Permit({ operation: 'OnboardTenant', tenant: ACME }), 'log_1')).rejects.toThrow(
+            CustodyUnavailable,
+          );
+        });
+        return;
+      }
       const aLog = async (tenant = ACME) => {
         const logId = newLogId(Date.now());
         const { publicKey } = await under.key.createLogKey(new Permit({ operation: 'OnboardTenant', tenant }), logId);

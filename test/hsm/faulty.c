@@ -10,7 +10,7 @@
  *     late <rv>    calls on, then returns rv all the same: done, but nobody is told
  *
  * `once` removes the control file when the rule fires, so that no later process meets it again. Every call is noted in the log file
- * (KEYWARD_FAULTY_LOG), one line each: the function's name.
+ * (KEYWARD_FAULTY_LOG), one line each: the function's name. KEYWARD_FAULTY_PARAMETERS is what NSS wants to be told at C_Initialize.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -53,6 +53,21 @@ static void note(const char *function) {
   close(file);
 }
 
+/* CK_C_INITIALIZE_ARGS as NSS extends it. */
+struct nss_arguments {
+  void *mutexes[4];
+  CK_FLAGS flags;
+  const char *parameters;
+  void *reserved;
+};
+
+static CK_VOID_PTR with_parameters(CK_VOID_PTR given) {
+  static struct nss_arguments arguments;
+  arguments.flags = CKF_OS_LOCKING_OK;
+  arguments.parameters = getenv("KEYWARD_FAULTY_PARAMETERS");
+  return arguments.parameters ? &arguments : given;
+}
+
 static int is(const struct rule *rule, const char *action) { return strcmp(rule->action, action) == 0; }
 
 #define WRAP(name, parameters, arguments)                                  \
@@ -77,7 +92,7 @@ static int is(const struct rule *rule, const char *action) { return strcmp(rule-
 
 /* What Keyward calls; everything else goes straight to the module behind. */
 #define FUNCTIONS                                                                                            \
-  F(C_Initialize, (CK_VOID_PTR a), (a))                                                                      \
+  F(C_Initialize, (CK_VOID_PTR a), (with_parameters(a)))                                                     \
   F(C_Finalize, (CK_VOID_PTR a), (a))                                                                        \
   F(C_GetSlotList, (CK_BBOOL p, CK_SLOT_ID_PTR l, CK_ULONG_PTR n), (p, l, n))                                \
   F(C_GetTokenInfo, (CK_SLOT_ID i, CK_TOKEN_INFO_PTR t), (i, t))                                             \

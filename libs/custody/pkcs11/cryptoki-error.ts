@@ -28,7 +28,11 @@ export const CIPHERTEXT_CODES: ReadonlySet<number> = new Set([CKR_GENERAL_ERROR,
 /** CKR_SIGNATURE_INVALID, _LEN_RANGE. */
 export const SIGNATURE_CODES: ReadonlySet<number> = new Set([0xc0, 0xc1]);
 
+/** CKR_FUNCTION_NOT_SUPPORTED, CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_MECHANISM_INVALID, _PARAM_INVALID. */
+export const MECHANISM_CODES: ReadonlySet<number> = new Set([0x54, 0x68, 0x70, 0x71]);
+
 /** CKR_PIN_INCORRECT, _INVALID, _LEN_RANGE, _EXPIRED, _LOCKED, CKR_USER_PIN_NOT_INITIALIZED. */
 export const PIN_CODES: ReadonlySet<number> = new Set([0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0x102]);
 
 export const CKR_TOKEN_NOT_PRESENT = 0xe0;
+export const CKR_MECHANISM_INVALID = 0x70;

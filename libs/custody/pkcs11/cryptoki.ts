@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path';
 import pkcs11js from 'pkcs11js';
-import { checked, CryptokiError, SIGNATURE_CODES } from './cryptoki-error.js';
+import { checked, CKR_MECHANISM_INVALID, CryptokiError, SIGNATURE_CODES } from './cryptoki-error.js';
 import { attributeNumber, CKM_EC_EDWARDS_KEY_PAIR_GEN, CKM_EDDSA, nativeTemplate } from './template.js';
 import type { AttributeName, Template } from './template.js';
 
@@ -32,8 +32,7 @@ export const MAX_PLAINTEXT_BYTES = 6144;
 /** A key of 64 bytes, wrapped, is 72; a private key in PKCS#8 is longer. */
 const MAX_WRAPPED_BYTES = 4096;
 /** AES-KW (RFC 3394) for secret keys, AES-KWP (RFC 5649) for private ones, whose length is any. */
-const WRAPPING = { kw: pkcs11js.CKM_AES_KEY_WRAP, kwp: pkcs11js.CKM_AES_KEY_WRAP_PAD } as const;
-export type Wrapping = keyof typeof WRAPPING;
+export type Wrapping = 'kw' | 'kwp';
 const MAX_AAD_BYTES = 16_384;
 const HMACS = {
   'SHA-256': { mechanism: pkcs11js.CKM_SHA256_HMAC, bytes: 32 },
@@ -53,6 +52,8 @@ const ED25519_PARAMS = Buffer.from('06032b6570', 'hex');
 export class Cryptoki {
   readonly #module = new pkcs11js.PKCS11();
   readonly #sealed = Buffer.alloc(MAX_PLAINTEXT_BYTES + TAG_BYTES);
+  /** CKM_… of AES-KWP in this module: see dialect.ts. */
+  keyWrapPad: number | undefined;
 
   /** Loads a module by absolute path; call initialise before anything else. */
   constructor(path: string) {
@@ -167,14 +168,19 @@ export class Cryptoki {
   }
 
   wrap(session: Session, root: KeyHandle, key: KeyHandle, by: Wrapping = 'kw'): Buffer {
-    const mechanism = { mechanism: WRAPPING[by] };
-    return Buffer.from(checked('C_WrapKey', () => this.#module.C_WrapKey(session, mechanism, root, key, Buffer.alloc(MAX_WRAPPED_BYTES))));
+    return this.wrapBy(session, this.#numberOf(by), root, key);
+  }
+
+  /** Wraps with whatever the module calls this number. */
+  wrapBy(session: Session, mechanism: number, root: KeyHandle, key: KeyHandle): Buffer {
+    const room = Buffer.alloc(MAX_WRAPPED_BYTES);
+    return Buffer.from(checked('C_WrapKey', () => this.#module.C_WrapKey(session, { mechanism }, root, key, room)));
   }
 
   unwrap(session: Session, root: KeyHandle, blob: Buffer, template: Template, by: Wrapping = 'kw'): KeyHandle {
     const native = nativeTemplate(template);
     if (!Buffer.isBuffer(blob) || blob.length === 0) throw new TypeError('A wrapped key is bytes.');
-    const mechanism = { mechanism: WRAPPING[by] };
+    const mechanism = { mechanism: this.#numberOf(by) };
     return checked('C_UnwrapKey', () => this.#module.C_UnwrapKey(session, mechanism, root, blob, native)) as KeyHandle;
   }
 
@@ -230,6 +236,12 @@ export class Cryptoki {
   random(session: Session, into: Buffer): void {
     if (!inRange(into, 1, 65_536)) throw new RangeError('1 to 65536 random bytes at a time.');
     checked('C_GenerateRandom', () => this.#module.C_GenerateRandom(session, into));
+  }
+
+  #numberOf(by: Wrapping): number {
+    if (by === 'kw') return pkcs11js.CKM_AES_KEY_WRAP;
+    if (this.keyWrapPad === undefined) throw new CryptokiError('AES-KWP', CKR_MECHANISM_INVALID, 'CKR_MECHANISM_INVALID');
+    return this.keyWrapPad;
   }
 
   #generatePair(session: Session, mechanism: number, publicTemplate: Template, privateTemplate: Template): KeyPair {

@@ -5,7 +5,7 @@ import { Cryptoki } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
 import { OpenToken } from './open-token.js';
 import { PinRefused, readPin } from './pin.js';
-import { SelfTestFailed, selfTest } from './self-test.js';
+import { SelfTestFailed } from './self-test.js';
 import type { SignedCheckpoints } from './signed-checkpoints.js';
 import { sweep } from './sweeper.js';
 import type { SweepReport } from './sweeper.js';
@@ -19,11 +19,15 @@ export interface HsmOptions extends CustodyLimits {
   readonly pinFile: string;
   /** The operator says that the module is hardware; believed only if the slot says so too. */
   readonly declaredHardware: boolean;
+  /** Take a module that does not keep what PKCS#11 promises: for tests of what else it does. */
+  readonly tolerant: boolean;
 }
 
 /** What the owner of an Hsm hears of; no event carries a secret. */
 export interface HsmEvents {
-  connected(report: SweepReport & Pick<CustodyCapabilities, 'protectionLevel' | 'unavailable'> & { readonly epoch: number }): void;
+  connected(
+    report: SweepReport & Pick<CustodyCapabilities, 'module' | 'protectionLevel' | 'unavailable'> & { readonly epoch: number },
+  ): void;
   lost(cause: Error): void;
   /** The PIN was refused, or the module is unsafe: end the process, for good. */
   fatal(cause: Error): void;
@@ -132,13 +136,13 @@ export class Hsm {
     const hardware = this.options.declaredHardware && this.#cryptoki.isHardware(token.slot);
     const protectionLevel = hardware ? 'HSM' : 'SOFTWARE_TOKEN';
     const custody = new TokenCustody(token, protectionLevel, this.options);
-    selfTest(token);
-    const { unavailable } = custody.trySpecs();
+    custody.examine(this.options);
     const report = await sweep(token);
     custody.heartbeat();
     this.#epoch += 1;
     this.#open = { custody, token };
-    this.events.connected({ ...report, protectionLevel, unavailable, epoch: this.#epoch });
+    const { module, unavailable } = custody.capabilities();
+    this.events.connected({ ...report, module, protectionLevel, unavailable, epoch: this.#epoch });
   }
 
   #lost(cause: Error): void {

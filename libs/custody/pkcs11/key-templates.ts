@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import type { KeySpec } from '#contract';
-import pkcs11js from 'pkcs11js';
 import type { HmacHash } from './cryptoki.js';
 import { KEY_TYPE, mechanismList, OBJECT_CLASS } from './template.js';
 import type { Template } from './template.js';
@@ -20,8 +19,8 @@ const NO_USE = { encrypt: false, decrypt: false, wrap: false, unwrap: false, sig
 const GENERIC_SECRET = { class: OBJECT_CLASS.secret, keyType: KEY_TYPE.generic } as const;
 const AES_SECRET = { class: OBJECT_CLASS.secret, keyType: KEY_TYPE.aes } as const;
 
-/** Wraps and unwraps by AES-KW, and nothing else; decided at creation, because it is not modifiable later. */
-export const rootTemplate = (label: string): Template => ({
+/** Wraps and unwraps, and nothing else; by these mechanisms, if they are told. Decided at creation, because it is not modifiable later. */
+export const rootTemplate = (label: string, mechanisms?: readonly number[]): Template => ({
   ...AES_SECRET,
   ...NEVER_LEAVES,
   ...NO_USE,
@@ -31,7 +30,7 @@ export const rootTemplate = (label: string): Template => ({
   valueLen: 32,
   wrap: true,
   unwrap: true,
-  allowedMechanisms: mechanismList(pkcs11js.CKM_AES_KEY_WRAP, pkcs11js.CKM_AES_KEY_WRAP_PAD),
+  ...(mechanisms && { allowedMechanisms: mechanismList(...mechanisms) }),
 });
 
 /** Parameters are the DER of the curve's identifier; `bytes` those of a coordinate and of the order. */

@@ -1,6 +1,7 @@
 import type { Cryptoki, KeyHandle, Session, Slot } from './cryptoki.js';
 import { CKR_TOKEN_NOT_PRESENT, CryptokiError, PIN_CODES } from './cryptoki-error.js';
 import { PinRefused, refuseRiskyPin } from './pin.js';
+import { type Dialect, dialectOf } from './dialect.js';
 import type { Template } from './template.js';
 
 /**
@@ -20,6 +21,7 @@ export class OpenToken {
     readonly cryptoki: Cryptoki,
     readonly slot: Slot,
     readonly holder: Session,
+    readonly dialect: Dialect,
   ) {
     this.#operation = cryptoki.openSession(slot, 'read');
   }
@@ -38,7 +40,9 @@ export class OpenToken {
       if (error instanceof CryptokiError && PIN_CODES.has(error.code)) throw new PinRefused(error.message);
       throw error;
     }
-    return new OpenToken(cryptoki, slot, holder);
+    const dialect = dialectOf(cryptoki, holder);
+    cryptoki.keyWrapPad = dialect.keyWrapPad;
+    return new OpenToken(cryptoki, slot, holder, dialect);
   }
 
   /** Runs a multi-call operation. */

@@ -43,7 +43,9 @@ export class TenantRoots {
 }
 
 export function ensureRoot(token: OpenToken, label: string): KeyHandle {
-  return findOrCreate(token, named(label), () => [token.cryptoki.generateKey(token.holder, 'aes', rootTemplate(label))]);
+  return findOrCreate(token, named(label), () => [
+    token.cryptoki.generateKey(token.holder, 'aes', rootTemplate(label, token.dialect.rootMechanisms)),
+  ]);
 }
 
 /** An object of the right name is not yet a root: whoever has the PIN could have put a readable one there. */

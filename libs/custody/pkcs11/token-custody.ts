@@ -23,6 +23,7 @@ import { KeyVersions } from './key-versions.js';
 import { LogKeys } from './log-keys.js';
 import type { OpenToken } from './open-token.js';
 import { RandomPool } from './random-pool.js';
+import { selfTest } from './self-test.js';
 import { TenantRoots } from './tenant-roots.js';
 import { tryAllSpecs, type TriedSpecs } from './tried-specs.js';
 
@@ -44,6 +45,7 @@ export class TokenCustody {
   readonly #random: RandomPool;
   readonly #canary: Canary;
   #tried: TriedSpecs = { specs: [], unavailable: {} };
+  #broken: readonly string[] = [];
 
   constructor(
     private readonly token: OpenToken,
@@ -58,10 +60,10 @@ export class TokenCustody {
     this.#canary = new Canary(token);
   }
 
-  /** Tries what the module can do. @throws SelfTestFailed */
-  trySpecs(): TriedSpecs {
+  /** Tries what the module must refuse, and what it can do. @throws SelfTestFailed, unless tolerant */
+  examine(how: { readonly tolerant: boolean }): void {
+    this.#broken = selfTest(this.token, how);
     this.#tried = tryAllSpecs(this.token);
-    return this.#tried;
   }
 
   createTenantRoot(tenant: string): void {
@@ -73,6 +75,8 @@ export class TokenCustody {
   }
 
   createKeyVersion(draft: KeyVersionDraft): WrappedKeyVersion {
+    const refusal = this.#tried.unavailable[draft.spec];
+    if (refusal !== undefined) throw new RangeError(`The HSM cannot do it: ${refusal}`);
     return this.#versions.create(draft);
   }
 
@@ -161,7 +165,8 @@ export class TokenCustody {
   }
 
   capabilities(): CustodyCapabilities {
-    return { module: this.token.cryptoki.describe(), protectionLevel: this.protectionLevel, ...this.#tried };
+    const unsafe = this.#broken.length === 0 ? '' : ` (for tests only: it ${this.#broken.join(', and ')})`;
+    return { module: `${this.token.cryptoki.describe()}${unsafe}`, protectionLevel: this.protectionLevel, ...this.#tried };
   }
 
   /** @throws CryptokiError or CustodyUnavailable when the HSM does not do its work. */

@@ -24,6 +24,7 @@ import { KeyPairs } from './0035-key-pairs.js';
 import { EpochsOf } from './0040-epochs-of.js';
 import { RunningLeases } from './0041-running-leases.js';
 import { OpenLeases } from './0042-open-leases.js';
+import { MonthlyRecords } from './0051-monthly-records.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -53,4 +54,5 @@ export const MIGRATIONS = [
   EpochsOf,
   RunningLeases,
   OpenLeases,
+  MonthlyRecords,
 ];

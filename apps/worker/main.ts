@@ -6,8 +6,9 @@ import { createLogger, drainOnSignal, Health, loadConfig, required, serverTls } 
 import { CheckpointRounds } from './checkpoint-signer.js';
 import { Heartbeats } from './heartbeats.js';
 import { repeat } from './loop.js';
+import { Months } from './months.js';
 
-/** The worker: what nobody asks for and everybody relies on. For now, checkpoints and heartbeats. */
+/** The worker: what nobody asks for and everybody relies on. For now, checkpoints, heartbeats and the trail's months. */
 const config = loadConfig('worker');
 const log = createLogger('worker', { level: config.logLevel });
 
@@ -24,12 +25,14 @@ health.register('custody', () => custody.ping());
 const stop = new AbortController();
 const rounds = new CheckpointRounds(store.checkpoints, custody, log);
 const heartbeats = new Heartbeats({ logs: store.idle, trail: store.trail, lead: store.checkpoints });
+const months = new Months(store.checkpoints);
 const app = await createHealthServer({ title: 'Keyward worker', health, log, tls: serverTls(config.tls) });
 await app.listen(config.listen);
 log.info(config.listen, 'ready');
 const round = async () => {
   await rounds.round();
   await heartbeats.round();
+  await months.round();
 };
 const loop = repeat(round, log, stop.signal);
 

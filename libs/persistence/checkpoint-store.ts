@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { z } from 'zod';
 import { type TenantId, tenantId } from '#contract';
-import type { Checkpoints, IdleLog, IdleLogs, LogToSign, TrailNode } from '#core';
+import type { Checkpoints, IdleLog, IdleLogs, LogToSign, TrailMonths, TrailNode } from '#core';
 import { reading } from './database-error.js';
 
 const LEAF_BYTES = 32;
@@ -26,7 +26,7 @@ const idleRow = z.object({
 });
 
 /** The integrator's reads and writes; its role may call these functions and nothing else. */
-export class DatabaseCheckpoints implements Checkpoints, IdleLogs {
+export class DatabaseCheckpoints implements Checkpoints, IdleLogs, TrailMonths {
   constructor(private readonly pool: pg.Pool) {}
 
   async logsToSign(): Promise<readonly LogToSign[]> {
@@ -73,6 +73,10 @@ export class DatabaseCheckpoints implements Checkpoints, IdleLogs {
 
   async rollUp(tenant: TenantId, size: bigint): Promise<void> {
     await reading(() => this.pool.query('SELECT keyward.roll_up($1, $2)', [tenant, size]));
+  }
+
+  async ensureMonths(ahead: number): Promise<void> {
+    await reading(() => this.pool.query('SELECT keyward.ensure_months($1)', [ahead]));
   }
 
   async idleLogs(sinceMs: number): Promise<readonly IdleLog[]> {

@@ -109,7 +109,9 @@ describe('epochs', () => {
     expect(tables).toHaveLength(12);
     for (const table of tables) await expect(run(`TRUNCATE keyward.${table} CASCADE`)).rejects.toMatchObject({ code: 'KW005' });
     // Not only because the cascade comes to one that refuses.
-    const { rows } = await run(`SELECT relname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid WHERE tgname = 'never_emptied'`);
+    const { rows } = await run(
+      `SELECT relname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid WHERE tgname = 'never_emptied' AND NOT c.relispartition`,
+    );
     expect(rows.map(({ relname }) => relname).sort()).toEqual([...tables, 'signed_checkpoint', 'trail_node', 'trail_record'].sort());
   });
 

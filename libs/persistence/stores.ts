@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { AuditReads, Changes, Checkpoints, EpochReads, IdleLogs, Reads, RuleStore, Seals, Trail, UseReads } from '#core';
+import type { AuditReads, Changes, Checkpoints, EpochReads, IdleLogs, Reads, RuleStore, Seals, Trail, TrailMonths, UseReads } from '#core';
 import { Appender, type AppenderOptions } from './appender.js';
 import { DatabaseAuditReads } from './audit-reads.js';
 import { PlatformBootstrap } from './bootstrap.js';
@@ -46,7 +46,7 @@ export interface AuditorStore extends DeciderStore {
   readonly readCounter: DatabaseReadCounter;
 }
 export interface WorkerStore extends Store {
-  readonly checkpoints: Checkpoints;
+  readonly checkpoints: Checkpoints & TrailMonths;
   readonly idle: IdleLogs;
   /** For heartbeats. */
   readonly trail: Trail;

@@ -6,6 +6,8 @@ import { percentile, rounded } from './result.js';
 
 const SIZE = 1_000_000;
 const QUERIES = 400;
+/** As many partitions as a log has that is kept for seven years. */
+const MONTHS = 84;
 const KEY = (n: number) => `key_${String(n).padStart(26, '0')}`;
 
 /** Pages of a long log, as an auditor asks for them: from anywhere, of a time, of a key, of refusals, of one caller. */
@@ -13,6 +15,7 @@ export async function queryTimes(database: TestDatabase, { log }: BenchOptions):
   const reader = (await database.addTenants('long')).get('long')!;
   await database.as('superuser', (client) =>
     client.query(`
+      SELECT keyward.ensure_months(${MONTHS});
       INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, key_id, principal, request_id, calls)
         SELECT 'long', n, convert_to('{"seq":' || n || ',"pad":"' || repeat('x', 700) || '"}', 'UTF8'), sha256(n::text::bytea),
           timestamptz '2026-01-01' + n * interval '1 second', (ARRAY['Encrypt', 'Decrypt', 'GenerateDataKey', 'ListKeys'])[1 + n % 4],

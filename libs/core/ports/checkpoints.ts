@@ -34,3 +34,8 @@ export interface Checkpoints {
   /** Runs `work` if no other process holds the lead; answers whether it did. */
   asLeader(work: () => Promise<void>): Promise<boolean>;
 }
+
+export interface TrailMonths {
+  /** Makes the partitions of this month and `ahead` more, where they are missing. Without them records go to the default partition. */
+  ensureMonths(ahead: number): Promise<void>;
+}

@@ -25,6 +25,7 @@ import { EpochsOf } from './0040-epochs-of.js';
 import { RunningLeases } from './0041-running-leases.js';
 import { OpenLeases } from './0042-open-leases.js';
 import { MonthlyRecords } from './0051-monthly-records.js';
+import { KeyDestruction } from './0060-key-destruction.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -55,4 +56,5 @@ export const MIGRATIONS = [
   RunningLeases,
   OpenLeases,
   MonthlyRecords,
+  KeyDestruction,
 ];

@@ -1,8 +1,10 @@
-import { Controller, Get, Query } from '@nestjs/common';
+import { Controller, Get, Param, Query } from '@nestjs/common';
+import type { z } from 'zod';
 import {
   type AuditOperation,
   type InventoryQuery,
   inventoryQuery,
+  keyPath,
   type LeasesQuery,
   leasesQuery,
   type PolicyHistoryQuery,
@@ -34,6 +36,12 @@ export class ReportsController {
   @Operation('ListLeases')
   leases(@Calling() call: Call, @Query({ schema: leasesQuery }) query: LeasesQuery) {
     return this.pipeline.run('ListLeases', call, query);
+  }
+
+  @Get('keys/:key/shredding-receipt')
+  @Operation('ReadShreddingReceipt')
+  shreddingReceipt(@Calling() call: Call, @Param({ schema: keyPath }) { key }: z.infer<typeof keyPath>) {
+    return this.pipeline.run('ReadShreddingReceipt', call, { keyId: key });
   }
 
   @Get('policy-history')

@@ -26,7 +26,7 @@ const profile = z.object({
 export type Profile = z.infer<typeof profile>;
 
 /** Who calls, and where. Absent addresses mean the documented ones on this host. */
-export type Credentials = z.infer<z.ZodObject<typeof addresses>> & Pick<Profile, 'tenant' | 'vkey'> & { readonly proof: Proof };
+export type Credentials = z.infer<z.ZodObject<typeof addresses>> & Pick<Profile, 'tenant' | 'role' | 'vkey'> & { readonly proof: Proof };
 
 /**
  * Reads a credentials file of either form.
@@ -40,7 +40,7 @@ export function readCredentials(file: string): Credentials {
   const first = firstCredentials.safeParse(content);
   if (!first.success) throw new UsageError(`${file} is not a credentials file.`);
   const { operator, ...planes } = first.data;
-  return { ...planes, tenant: 'platform', proof: { apiKey: operator.apiKey } };
+  return { ...planes, tenant: 'platform', role: 'operator', proof: { apiKey: operator.apiKey } };
 }
 
 function proofIn({ credentialId, apiKey, tokenFile, signingKey }: Profile, file: string): Proof {

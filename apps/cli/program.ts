@@ -19,6 +19,7 @@ import { signatureCommands } from './commands/signature.js';
 import { stopCommands } from './commands/stop.js';
 import { tenantCommands } from './commands/tenant.js';
 import { verifyCommand } from './commands/verify.js';
+import { verifyReceiptCommand } from './commands/verify-receipt.js';
 import { witnessCommands } from './commands/witness.js';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.js';
 import { type OpenSession, Session } from './session.js';
@@ -42,6 +43,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   auditCommands,
   auditReportCommands,
   verifyCommand,
+  verifyReceiptCommand,
   witnessCommands,
 ];
 

@@ -1,6 +1,6 @@
 /** The process that holds the PIN and the PKCS#11 module. Started by main.ts only. */
 import { CheckpointRefused, CODE, PlaneSocket } from '#custody/socket';
-import { Hsm, SignedCheckpoints } from '#custody/pkcs11';
+import { Hsm, SignedCheckpoints, Tombstones } from '#custody/pkcs11';
 import type { HsmEvents } from '#custody/pkcs11';
 import { verifyConsistency } from '#trail';
 import { pino } from 'pino';
@@ -19,12 +19,13 @@ async function start(): Promise<void> {
   process.on('uncaughtException', die);
   const config = unlessWrong(() => custodianConfig());
   const signed = await SignedCheckpoints.open(config.stateDirectory, verifyConsistency);
+  const tombstones = await Tombstones.open(config.stateDirectory);
   const connected = Promise.withResolvers<undefined>();
   const hsm = unlessWrong(
     () =>
       new Hsm(
         config.hsm,
-        signed,
+        { signed, tombstones },
         eventsFor(() => connected.resolve(undefined)),
       ),
   );

@@ -6,6 +6,9 @@ import { z } from 'zod';
 const path = z.string().min(1);
 const milliseconds = z.coerce.number().int().positive();
 
+/** For how long copies are kept. 0: there are none; not set: nobody said, and receipts say so. */
+const days = z.coerce.number().int().min(0).max(36_600).optional();
+
 const environment = z
   .object({
     KEYWARD_SOCKET_DIR: path,
@@ -20,6 +23,9 @@ const environment = z
     KEYWARD_CUSTODIAN_CACHED_FOR_MS: milliseconds.default(3_600_000),
     KEYWARD_CUSTODIAN_HANG_MS: milliseconds.default(5000),
     KEYWARD_EXIT_WITH_PARENT: z.enum(['0', '1']).default('0'),
+    KEYWARD_BACKUP_DAYS_WAL: days,
+    KEYWARD_BACKUP_DAYS_DATABASE: days,
+    KEYWARD_BACKUP_DAYS_TOKEN: days,
     KEYWARD_CUSTODIAN_RECYCLE_AT: z.coerce.number().int().positive().default(1_000_000),
   })
   .refine(({ KEYWARD_HSM_UNSAFE, KEYWARD_HSM_HARDWARE }) => KEYWARD_HSM_UNSAFE === undefined || KEYWARD_HSM_HARDWARE === 'false', {
@@ -46,6 +52,11 @@ export function custodianConfig(env: NodeJS.ProcessEnv = process.env) {
       tolerant: settings.KEYWARD_HSM_UNSAFE !== undefined,
       cachedKeys: settings.KEYWARD_CUSTODIAN_CACHED_KEYS,
       cachedForMs: settings.KEYWARD_CUSTODIAN_CACHED_FOR_MS,
+      backupDays: {
+        wal: settings.KEYWARD_BACKUP_DAYS_WAL,
+        database: settings.KEYWARD_BACKUP_DAYS_DATABASE,
+        token: settings.KEYWARD_BACKUP_DAYS_TOKEN,
+      },
     },
     soPinFile: settings.KEYWARD_HSM_SO_PIN_FILE,
     socketDirectory: settings.KEYWARD_SOCKET_DIR,

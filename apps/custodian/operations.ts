@@ -1,7 +1,7 @@
 import { HASHED_BY, MAX_SIGNATURE_BYTES, SIGNING_ALGORITHMS, type SigningAlgorithm, tenantId } from '#contract';
-import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KeyBindingBroken, type RuleRow } from '#core';
+import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KeyBindingBroken, KeyDestroyed, type RuleRow } from '#core';
 import type { Hsm } from '#custody/pkcs11';
-import { CheckpointRefused, CODE, decodeDraft, encodeRow, OPERATION, PLANES, RowOnWire } from '#custody/socket';
+import { CheckpointRefused, CODE, decodeDraft, decodeTombstone, encodeRow, OPERATION, PLANES, RowOnWire } from '#custody/socket';
 import type { CustodyOperation, Handler, Plane } from '#custody/socket';
 import { bytesAt, integerAt, textAt } from './arguments.js';
 
@@ -108,6 +108,22 @@ const OPERATIONS: Operations = {
     return hsm.signCheckpoint(tenantId.parse(tenant), log, { size, root, proof: hashesAt(args, 4) });
   },
 
+  makeTombstone: (hsm, tenant, args) => {
+    const { versionId, mac, tombstoneMac } = hsm.use((custody) =>
+      custody.makeTombstone(new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES))),
+    );
+    return [versionId, mac, tombstoneMac];
+  },
+
+  keepTombstone: (hsm, tenant, args) => hsm.keepTombstone(decodeTombstone(tenant, args)),
+
+  shreddingReceipt: (hsm, tenant, args) =>
+    hsm.shreddingReceipt(tenantId.parse(tenant), {
+      origin: textAt(args, 0, ORIGIN),
+      keyId: textAt(args, 1, RULE_ID),
+      seq: BigInt(textAt(args, 2, DECIMAL)),
+    }),
+
   signedSize: (hsm, tenant, args) => hsm.signedSize(tenantId.parse(tenant), textAt(args, 0, LOG_ID)).toString(),
 };
 
@@ -123,6 +139,7 @@ export function codeOf(error: unknown): number {
   if (error instanceof CustodyUnavailable) return CODE.unavailable;
   if (error instanceof DecryptFailed) return CODE.decryptFailed;
   if (error instanceof KeyBindingBroken) return CODE.keyBindingBroken;
+  if (error instanceof KeyDestroyed) return CODE.keyDestroyed;
   if (error instanceof CheckpointRefused) return CODE.checkpointRefused;
   return CODE.malformed;
 }

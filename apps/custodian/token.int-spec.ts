@@ -10,7 +10,7 @@ function onToken(token: TestToken, code: string): unknown {
     import { Cryptoki } from '${library}/cryptoki.js';
     import { OpenToken } from '${library}/open-token.js';
     import { sweep } from '${library}/sweeper.js';
-    import { rootTemplate, named, rootLabel, versionInUse } from '${library}/key-templates.js';
+    import { rootTemplate, named, namedRoot, versionInUse } from '${library}/key-templates.js';
     import { TokenCustody } from '${library}/token-custody.js';
     const cryptoki = new Cryptoki(process.env.KEYWARD_HSM_MODULE);
     cryptoki.initialise();
@@ -34,12 +34,12 @@ describe('a token', () => {
     const report = onToken(
       token,
       `
-      const { id, ...halfMade } = rootTemplate('keyward/root/half-made');
+      const { id, ...halfMade } = rootTemplate(named('keyward/root/half-made'));
       cryptoki.generateKey(token.holder, 'aes', halfMade);
       const { label, ...nameless } = halfMade;
       cryptoki.generateKey(token.holder, 'aes', nameless);
       cryptoki.generateKey(token.holder, 'aes', { ...nameless, label: 'of another application' });
-      cryptoki.generateKey(token.holder, 'aes', rootTemplate('keyward/root/without-a-row'));
+      cryptoki.generateKey(token.holder, 'aes', rootTemplate(named('keyward/root/without-a-row')));
       return [await sweep(token), await sweep(token)];`,
     );
     // Complete: the binding key, the canary's root, and the root that no row names.
@@ -53,9 +53,9 @@ describe('a token', () => {
     const reason = onToken(
       token,
       `
-      const { modifiable, ...weak } = { ...rootTemplate(rootLabel('mallory')), sensitive: false, extractable: true };
+      const { modifiable, ...weak } = { ...rootTemplate(namedRoot('mallory', 0)), sensitive: false, extractable: true };
       cryptoki.generateKey(token.holder, 'aes', weak);
-      const custody = new TokenCustody(token, 'SOFTWARE_TOKEN', { cachedKeys: 10, cachedForMs: 1000 });
+      const custody = new TokenCustody(token, 'SOFTWARE_TOKEN', { of: () => undefined }, { cachedKeys: 10, cachedForMs: 1000 });
       return refusal(() => custody.createKeyVersion({ tenant: 'mallory' }));`,
     );
     expect(reason).toMatch(/^custody: a root has sensitive = false/);
@@ -65,7 +65,7 @@ describe('a token', () => {
     const refusals = onToken(
       token,
       `
-      const [root] = token.find(named(rootLabel('without-a-row')));
+      const [root] = token.find(named('keyward/root/without-a-row'));
       const [iv, aad] = [Buffer.alloc(12), Buffer.from('aad')];
       return [
         refusal(() => cryptoki.attribute(token.holder, root, 'value')),

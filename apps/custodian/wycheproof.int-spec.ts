@@ -33,7 +33,7 @@ function imported(token: TestToken, drafts: readonly Draft[]): WrappedKeyVersion
     import pkcs11js from 'pkcs11js';
     import { BindingKey } from '${library}/binding-key.js';
     import { Cryptoki } from '${library}/cryptoki.js';
-    import { named, newbornVersion, rootLabel } from '${library}/key-templates.js';
+    import { namedRoot, newbornVersion } from '${library}/key-templates.js';
     import { OpenToken } from '${library}/open-token.js';
     import { nativeTemplate } from '${library}/template.js';
     const cryptoki = new Cryptoki(process.env.KEYWARD_HSM_MODULE);
@@ -41,7 +41,7 @@ function imported(token: TestToken, drafts: readonly Draft[]): WrappedKeyVersion
     const token = OpenToken.open(cryptoki, process.env.KEYWARD_HSM_TOKEN, readFileSync(process.env.KEYWARD_HSM_PIN_FILE, 'utf8').trim());
     const raw = new pkcs11js.PKCS11();
     raw.load(process.env.KEYWARD_HSM_MODULE);
-    const [root] = token.find(named(rootLabel('acme')));
+    const [root] = token.find(namedRoot('acme', 0));
     const binding = new BindingKey(token);
     const wrapped = (spec, key) => {
       const { valueLen, ...template } = newbornVersion(spec);

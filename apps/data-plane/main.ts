@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { SocketCustody } from '#custody/socket';
-import { BoundRules, Credentials, dataHandlers, noChanges, RuleWatch, Snapshots, systemClock, watchHandlers } from '#core';
+import { BoundRules, Credentials, dataHandlers, noChanges, RuleWatch, Snapshots, systemClock, TombstoneWatch, watchHandlers } from '#core';
 import { CasbinGrants, readModel } from '#grants';
 import { createPlane, readPepper, untilThere } from '#http';
 import { openDataPlaneStore } from '#persistence';
@@ -46,16 +46,22 @@ const app = await createPlane({
   ...{ title, controllers, pipeline, uses: pipeline, credentials, tokens, trustedProxies, health, log },
   tls: serverTls(config.tls),
 });
+const tombstones = new TombstoneWatch({
+  ...{ reads: store.tombstones, custody },
+  onFailure: (err) => log.error({ err }, 'tombstones could not be handed over; it goes on'),
+});
 drainOnSignal({
   logger: log,
   exitWithParent: config.exitWithParent,
   steps: [
     { name: 'readiness', run: () => health.startDraining() },
+    { name: 'tombstones', run: () => tombstones.close() },
     { name: 'event streams', run: () => watch.close() },
     { name: 'http', run: () => app.close() },
     { name: 'custody', run: () => custody.close() },
     { name: 'database', run: () => store.close() },
   ],
 });
+tombstones.start();
 await app.listen(config.listen);
 log.info(config.listen, 'ready');

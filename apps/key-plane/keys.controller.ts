@@ -134,4 +134,10 @@ export class KeysController {
   cancelDeletion(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath, @Body({ schema: noBody }) _body: unknown) {
     return this.pipeline.run('CancelKeyDeletion', call, { keyId: key });
   }
+
+  @Get(':key/shredding-receipt')
+  @Operation('GetShreddingReceipt')
+  shreddingReceipt(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath) {
+    return this.pipeline.run('GetShreddingReceipt', call, { keyId: key });
+  }
 }

@@ -1,7 +1,18 @@
 import { join } from 'node:path';
 import { SocketCustody } from '#custody/socket';
 import { type KeyOperation } from '#contract';
-import { BoundRules, type Changes, Credentials, keyHandlers, Pipeline, type RuleStore, Snapshots, StopSeals, systemClock } from '#core';
+import {
+  BoundRules,
+  type Changes,
+  Credentials,
+  keyHandlers,
+  Pipeline,
+  type RuleStore,
+  Snapshots,
+  StopSeals,
+  systemClock,
+  TombstoneWatch,
+} from '#core';
 import { CasbinGrants, policyTools, readModel } from '#grants';
 import { createPlane, Egress, readPepper, untilThere } from '#http';
 import { openKeyPlaneStore } from '#persistence';
@@ -48,16 +59,22 @@ const app = await createPlane({
   ...{ title, controllers, pipeline, credentials, tokens, trustedProxies, health, log },
   tls: serverTls(config.tls),
 });
+const tombstones = new TombstoneWatch({
+  ...{ reads: store.tombstones, custody },
+  onFailure: (err) => log.error({ err }, 'tombstones could not be handed over; it goes on'),
+});
 drainOnSignal({
   logger: log,
   exitWithParent: config.exitWithParent,
   steps: [
     { name: 'readiness', run: () => health.startDraining() },
+    { name: 'tombstones', run: () => tombstones.close() },
     { name: 'http', run: () => app.close() },
     { name: 'seals', run: () => seals.close() },
     { name: 'custody', run: () => custody.close() },
     { name: 'database', run: () => store.close() },
   ],
 });
+tombstones.start();
 await app.listen(config.listen);
 log.info(config.listen, 'ready');

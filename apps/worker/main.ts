@@ -1,14 +1,16 @@
 import { join } from 'node:path';
 import { SocketCustody } from '#custody/socket';
+import { TombstoneWatch } from '#core';
 import { createHealthServer, untilThere } from '#http';
 import { openWorkerStore } from '#persistence';
 import { createLogger, drainOnSignal, Health, loadConfig, required, serverTls } from '#runtime';
 import { CheckpointRounds } from './checkpoint-signer.js';
+import { Destructions } from './destructions.js';
 import { Heartbeats } from './heartbeats.js';
 import { repeat } from './loop.js';
 import { Months } from './months.js';
 
-/** The worker: what nobody asks for and everybody relies on. For now, checkpoints, heartbeats and the trail's months. */
+/** The worker: what nobody asks for and everybody relies on. Checkpoints, heartbeats, the trail's months, and what admins scheduled. */
 const config = loadConfig('worker');
 const log = createLogger('worker', { level: config.logLevel });
 
@@ -26,6 +28,14 @@ const stop = new AbortController();
 const rounds = new CheckpointRounds(store.checkpoints, custody, log);
 const heartbeats = new Heartbeats({ logs: store.idle, trail: store.trail, lead: store.checkpoints });
 const months = new Months(store.checkpoints);
+const destructions = new Destructions({
+  ...{ endings: store.endings, custody, lead: store.checkpoints },
+  onFailure: (err, about) => log.error({ err, ...about }, 'a key could not be ended'),
+});
+const tombstones = new TombstoneWatch({
+  ...{ reads: store.tombstones, custody },
+  onFailure: (err) => log.error({ err }, 'tombstones could not be handed over; it goes on'),
+});
 const app = await createHealthServer({ title: 'Keyward worker', health, log, tls: serverTls(config.tls) });
 await app.listen(config.listen);
 log.info(config.listen, 'ready');
@@ -33,7 +43,9 @@ const round = async () => {
   await rounds.round();
   await heartbeats.round();
   await months.round();
+  await destructions.round();
 };
+tombstones.start();
 const loop = repeat(round, log, stop.signal);
 
 drainOnSignal({
@@ -48,6 +60,7 @@ drainOnSignal({
         return loop;
       },
     },
+    { name: 'tombstones', run: () => tombstones.close() },
     { name: 'http', run: () => app.close() },
     { name: 'custody', run: () => custody.close() },
     { name: 'database', run: () => store.close() },

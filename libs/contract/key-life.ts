@@ -72,6 +72,7 @@ export const keyDescription = z
     createdAt: time,
     deletionProtection: z.boolean(),
     deletionAt: time.optional().meta({ description: 'while PendingDeletion: when it will be destroyed' }),
+    destroyedAt: time.optional(),
   })
   .meta({ id: 'Key' });
 export type KeyDescription = z.infer<typeof keyDescription>;
@@ -107,6 +108,18 @@ export const scheduleDeletionRequest = z
   .strictObject({ pendingDays: z.int().min(DELETION_DAYS.shortest).max(DELETION_DAYS.longest).default(DELETION_DAYS.usual) })
   .meta({ id: 'ScheduleDeletionRequest' });
 export type ScheduleDeletionRequest = z.infer<typeof scheduleDeletionRequest>;
+
+export const shreddingReceiptAnswer = z
+  .object({
+    keyId,
+    destroyedAt: time,
+    receipt: z
+      .string()
+      .optional()
+      .meta({ description: "a note signed by the key of the tenant's log (C2SP signed-note); absent: custody has not made it yet" }),
+  })
+  .meta({ id: 'ShreddingReceipt' });
+export type ShreddingReceiptAnswer = z.infer<typeof shreddingReceiptAnswer>;
 
 // What the HSM can do
 export const capabilitiesAnswer = z

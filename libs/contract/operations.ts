@@ -47,6 +47,7 @@ export const KEY_OPERATIONS = [
   'SetDeletionProtection',
   'ScheduleKeyDeletion',
   'CancelKeyDeletion',
+  'GetShreddingReceipt',
   'CreateAlias',
   'UpdateAlias',
   'DeleteAlias',
@@ -88,6 +89,7 @@ export const AUDIT_OPERATIONS = [
   'GetConsistencyProof',
   'GetRecordStats',
   'ListKeyInventory',
+  'ReadShreddingReceipt',
   'ListPolicyHistory',
   'ListLeases',
 ] as const;
@@ -98,7 +100,7 @@ export const SERVICE_OPERATIONS = ['WatchRules'] as const;
 export type ServiceOperation = (typeof SERVICE_OPERATIONS)[number];
 
 /** What the platform does of itself and records: no route, no caller. */
-export const SYSTEM_OPERATIONS = ['Heartbeat'] as const;
+export const SYSTEM_OPERATIONS = ['Heartbeat', 'DestroyKey'] as const;
 
 /** All that somebody may ask for, in one list. */
 export const OPERATION_NAMES = [...DATA_OPERATIONS, ...SERVICE_OPERATIONS, ...KEY_OPERATIONS, ...AUDIT_OPERATIONS] as const;

@@ -100,6 +100,13 @@ export class KeyBindingBroken extends KeywardError {
   }
 }
 
+/** The custodian keeps the key's tombstone: whatever row is shown to it, from whatever backup, the key never opens again. */
+export class KeyDestroyed extends KeywardError {
+  constructor() {
+    super('key-destroyed', '', { reason: 'key-destroyed: tombstone' });
+  }
+}
+
 /** A row that does not have the form in which it was written. Its content is not told: it could be anything. */
 export class UnreadableRow extends KeywardError {
   constructor(readonly readBy: string) {

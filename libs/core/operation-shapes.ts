@@ -65,6 +65,7 @@ import type {
   ScheduleDeletionRequest,
   ServiceName,
   ServiceSummary,
+  ShreddingReceiptAnswer,
   SigningAlgorithm,
   SignRequest,
   SimulateAnswer,
@@ -188,6 +189,7 @@ export interface OperationShapes {
   SetDeletionProtection: Shape<OfKey<DeletionProtectionRequest>, KeyDescription>;
   ScheduleKeyDeletion: Shape<OfKey<ScheduleDeletionRequest>, KeyDescription>;
   CancelKeyDeletion: Shape<{ readonly keyId: KeyId }, KeyDescription>;
+  GetShreddingReceipt: Shape<{ readonly keyId: KeyId }, ShreddingReceiptAnswer>;
   CreateAlias: Shape<AliasTarget, AliasAnswer>;
   UpdateAlias: Shape<AliasTarget, AliasAnswer>;
   DeleteAlias: Shape<{ readonly alias: Alias }, undefined>;
@@ -228,6 +230,7 @@ export interface OperationShapes {
   GetRecordProof: Shape<{ readonly seq: number }, string>;
   GetConsistencyProof: Shape<ConsistencyQuery, ConsistencyAnswer>;
   GetRecordStats: Shape<StatsQuery, StatsAnswer>;
+  ReadShreddingReceipt: Shape<{ readonly keyId: KeyId }, ShreddingReceiptAnswer>;
   ListKeyInventory: Shape<InventoryQuery, Page<InventoryItem>>;
   ListPolicyHistory: Shape<PolicyHistoryQuery, PolicyHistoryAnswer>;
   ListLeases: Shape<LeasesQuery, LeasesAnswer>;

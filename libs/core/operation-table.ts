@@ -82,6 +82,7 @@ export const OPERATIONS = {
   SetDeletionProtection:           row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
   ScheduleKeyDeletion:             row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
   CancelKeyDeletion:               row('key',   'change', ['admin'],             ['PendingDeletion'],    'manage', ['change']),
+  GetShreddingReceipt:             row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   CreateAlias:                     row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
   UpdateAlias:                     row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
   DeleteAlias:                     row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
@@ -120,6 +121,7 @@ export const OPERATIONS = {
   GetConsistencyProof:             row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   GetRecordStats:                  row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   ListKeyInventory:                row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
+  ReadShreddingReceipt:            row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   ListPolicyHistory:               row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   ListLeases:                      row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
 } as const satisfies Record<OperationName, OperationRow>;

@@ -1,7 +1,7 @@
-import type { RuleRow, WrappedKeyVersion } from '#core';
+import type { RuleRow, Tombstone, WrappedKeyVersion } from '#core';
 
 /** The first field, so that a MAC over a key version is never one over a rule, or the other way round. */
-const FORMAT = { keyVersion: 'keyward.key-version/1', rule: 'keyward.rule/1' } as const;
+const FORMAT = { keyVersion: 'keyward.key-version/1', rule: 'keyward.rule/1', tombstone: 'keyward.tombstone/1' } as const;
 
 /**
  * What a key version's MAC covers. Every field has its length (u32, big-endian) in front, so that no two rows give the same bytes;
@@ -15,6 +15,10 @@ export function bindingMessage(version: Omit<WrappedKeyVersion, 'mac'>): Buffer 
 
 /** What a rule's MAC covers: whose it is, what it is, which, and the digest of all it says. */
 export const ruleMessage = ({ tenant, kind, id, digest }: RuleRow): Buffer => lengthPrefixed([FORMAT.rule, tenant, kind, id, digest]);
+
+/** What a tombstone's MAC covers: which key is no more. */
+export const tombstoneMessage = ({ tenant, keyId }: Pick<Tombstone, 'tenant' | 'keyId'>): Buffer =>
+  lengthPrefixed([FORMAT.tombstone, tenant, keyId]);
 
 function lengthPrefixed(fields: readonly (string | Uint8Array)[]): Buffer {
   const bytes = fields.map((field) => (typeof field === 'string' ? Buffer.from(field) : field));

@@ -8,15 +8,18 @@ import {
   keyVersionId,
   type ListCheckpointsQuery,
   openLease,
+  type KeyId,
   policyHistoryAnswer,
   type PolicyHistoryAnswer,
   type PolicyHistoryQuery,
+  type ShreddingReceiptAnswer,
   STAT_INTERVALS,
   type StatsAnswer,
   type StatsQuery,
 } from '#contract';
 import { type AuditReads, type InventoryEntry, type Reader, type RecordsFilter, StaleSnapshot, type StoredEntry } from '#core';
 import { sqlState } from './connection.js';
+import { receiptRow } from './list-answers.js';
 import { parsed } from './function-answer.js';
 import { readTransaction } from './tenant-transaction.js';
 
@@ -138,6 +141,11 @@ export class DatabaseAuditReads implements AuditReads {
     return parsed('key_inventory', z.array(inventoryEntry), rows[0]?.answer);
   }
 
+  async shreddingReceipt(reader: Reader, id: KeyId): Promise<ShreddingReceiptAnswer | undefined> {
+    const [row] = await this.#reading(reader, (query) => query<{ answer: unknown }>(RECEIPT, id));
+    return parsed('shredding_receipt', receiptRow.nullable(), row?.answer ?? null) ?? undefined;
+  }
+
   async policyHistory(reader: Reader, { beforeVersion, limit }: PolicyHistoryQuery): Promise<PolicyHistoryAnswer> {
     const rows = await this.#reading(reader, (query) => query<{ answer: unknown }>(POLICIES, beforeVersion ?? null, limit + 1));
     const found = parsed('policy_history', z.array(policyVersion), rows[0]?.answer);
@@ -217,6 +225,7 @@ type Query = <Row>(text: string, ...values: readonly unknown[]) => Promise<Row[]
 const OWN = '(SELECT keyward.credential_must_hold($1, $2)) AND tenant_id = $1';
 const SEQ_AT = 'SELECT keyward.seq_at($1, $3)::text AS seq WHERE (SELECT keyward.credential_must_hold($1, $2))';
 const INVENTORY = 'SELECT keyward.key_inventory($1, $2, $3, $4) AS answer';
+const RECEIPT = 'SELECT keyward.shredding_receipt($1, $2, $3) AS answer';
 const POLICIES = 'SELECT keyward.policy_history($1, $2, $3, $4) AS answer';
 const LEASES = 'SELECT keyward.open_leases($1, $2, $3, $4, $5, $6) AS answer';
 const MICROSECONDS = `to_char(signed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;

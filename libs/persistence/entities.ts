@@ -145,6 +145,7 @@ export interface CmkRow {
   deletionProtection: boolean;
   deletionAt: Date | null;
   stateBefore: KeyState | null;
+  destroyedAt: Date | null;
 }
 export const CmkEntity = new EntitySchema<CmkRow>({
   name: 'Cmk',
@@ -161,6 +162,7 @@ export const CmkEntity = new EntitySchema<CmkRow>({
     deletionProtection: { type: 'boolean', name: 'deletion_protection' },
     deletionAt: { ...time, name: 'deletion_at', nullable: true },
     stateBefore: { ...text, name: 'state_before', nullable: true },
+    destroyedAt: { ...time, name: 'destroyed_at', nullable: true },
   },
 });
 

@@ -1,12 +1,15 @@
+import { z } from 'zod';
 import {
   type Alias,
   type CredentialSummary,
   type KeyDescription,
+  keyId,
   type KeyVersionSummary,
   type PolicyVersionSummary,
   principalName,
   serviceName,
   type ServiceSummary,
+  type ShreddingReceiptAnswer,
   type StopAnswer,
   type SuspensionAnswer,
 } from '#contract';
@@ -53,13 +56,22 @@ export const stopAnswer = ({ stopId, target, reason, stoppedBy, stoppedAt, lifte
   ...(liftedBy !== null && { liftedBy }),
 });
 
+/** PostgreSQL's form of a time becomes ours, and NULL nothing. */
+export const receiptRow = z.object({ keyId, destroyedAt: z.coerce.date(), receipt: z.string().nullable() }).transform(
+  ({ keyId: id, destroyedAt, receipt }): ShreddingReceiptAnswer => ({
+    ...{ keyId: id, destroyedAt: iso(destroyedAt) },
+    ...(receipt !== null && { receipt }),
+  }),
+);
+
 export function keyDescription(key: CmkRow, primary: KeyVersionRow | undefined, aliases: Alias[]): KeyDescription {
   if (primary === undefined) throw new Error(`${key.keyId} has no primary version.`);
-  const { keyId, state, description, tags, primaryVersion, createdAt, deletionProtection, deletionAt } = key;
+  const { keyId: id, state, description, tags, primaryVersion, createdAt, deletionProtection, deletionAt, destroyedAt } = key;
   const { spec: keySpec, usage: keyUsage, origin, protectionLevel } = primary;
   return {
-    ...{ keyId, state, keySpec, keyUsage, origin, protectionLevel, description, aliases, tags, primaryVersion },
+    ...{ keyId: id, state, keySpec, keyUsage, origin, protectionLevel, description, aliases, tags, primaryVersion },
     ...{ createdAt: iso(createdAt), deletionProtection, ...(deletionAt !== null && { deletionAt: iso(deletionAt) }) },
+    ...(destroyedAt !== null && { destroyedAt: iso(destroyedAt) }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { type DataSource, type EntityManager, In, IsNull, MoreThan, Not } from 'typeorm';
 import {
   type Alias,
@@ -16,6 +17,7 @@ import {
   type PageQuery,
   type ServiceName,
   type ServiceSummary,
+  type ShreddingReceiptAnswer,
   type StopAnswer,
   type StopId,
   type SuspensionAnswer,
@@ -44,6 +46,7 @@ import {
   keyDescription,
   keyVersionSummary,
   policyVersionSummary,
+  receiptRow,
   serviceSummary,
   stopAnswer,
   suspensionAnswer,
@@ -146,6 +149,13 @@ export class DatabaseReads implements Reads {
         (row) => keyVersionSummary(row, key?.primaryVersion),
       );
     });
+  }
+
+  async shreddingReceipt(tenant: TenantId, id: KeyId): Promise<ShreddingReceiptAnswer | undefined> {
+    const text = `SELECT k.key_id AS "keyId", k.destroyed_at AS "destroyedAt", t.receipt
+      FROM keyward.cmk k JOIN keyward.key_tombstone t USING (tenant_id, key_id) WHERE k.tenant_id = $1 AND k.key_id = $2`;
+    const rows: unknown = await readTransaction(this.source, tenant, (manager) => manager.query(text, [tenant, id]));
+    return parsed('key_tombstone', z.array(receiptRow), rows)[0];
   }
 
   async aliases(tenant: TenantId, { keyId, ...query }: ListAliasesQuery): Promise<Page<AliasAnswer>> {

@@ -1,5 +1,19 @@
 import type pg from 'pg';
-import type { AuditReads, Changes, Checkpoints, EpochReads, IdleLogs, Reads, RuleStore, Seals, Trail, TrailMonths, UseReads } from '#core';
+import type {
+  AuditReads,
+  Changes,
+  Checkpoints,
+  Endings,
+  EpochReads,
+  IdleLogs,
+  Reads,
+  RuleStore,
+  Seals,
+  TombstoneReads,
+  Trail,
+  TrailMonths,
+  UseReads,
+} from '#core';
 import { Appender, type AppenderOptions } from './appender.js';
 import { DatabaseAuditReads } from './audit-reads.js';
 import { PlatformBootstrap } from './bootstrap.js';
@@ -8,6 +22,7 @@ import { DatabaseCheckpoints } from './checkpoint-store.js';
 import { type DatabaseSettings, openReadPool, RESERVED } from './connection.js';
 import { openDatabase } from './database.js';
 import { reading } from './database-error.js';
+import { DatabaseEndings, DatabaseTombstones } from './ending-store.js';
 import { DatabaseReads } from './lists.js';
 import { DatabaseReadCounter } from './read-counter.js';
 import { DatabaseRules } from './rule-store.js';
@@ -31,7 +46,12 @@ interface DeciderStore extends Store {
   readonly trail: Trail;
 }
 
-export interface KeyPlaneStore extends DeciderStore {
+/** Of processes that have a custodian. */
+interface TombstoneStore {
+  readonly tombstones: TombstoneReads;
+}
+
+export interface KeyPlaneStore extends DeciderStore, TombstoneStore {
   readonly changes: Changes;
   /** Connections for what must never wait for another call, whatever the others do. */
   readonly stops: { readonly rules: RuleStore; readonly changes: Changes };
@@ -40,12 +60,13 @@ export interface KeyPlaneStore extends DeciderStore {
   readonly uses: UseReads;
   readonly bootstrap: PlatformBootstrap;
 }
-export type DataPlaneStore = DeciderStore & { readonly rules: EpochReads };
+export type DataPlaneStore = DeciderStore & TombstoneStore & { readonly rules: EpochReads };
 export interface AuditorStore extends DeciderStore {
   readonly auditReads: AuditReads;
   readonly readCounter: DatabaseReadCounter;
 }
-export interface WorkerStore extends Store {
+export interface WorkerStore extends Store, TombstoneStore {
+  readonly endings: Endings;
   readonly checkpoints: Checkpoints & TrailMonths;
   readonly idle: IdleLogs;
   /** For heartbeats. */
@@ -64,6 +85,7 @@ export async function openKeyPlaneStore(settings: AppenderOptions): Promise<KeyP
   return {
     ...{ startup, trail, rules: new DatabaseRules(pool), changes: new TransactionalChanges(changes) },
     stops: { rules: new DatabaseRules(stopRules), changes: new TransactionalChanges(stops) },
+    tombstones: new DatabaseTombstones(pool),
     ...{ seals: new DatabaseSeals(changes), bootstrap: new PlatformBootstrap(changes) },
     ...{ reads: new DatabaseReads(lists), uses: new DatabaseUseReads(lists) },
     ping: () => bothAnswer(pool, trail),
@@ -79,6 +101,7 @@ export async function openDataPlaneStore(settings: AppenderOptions): Promise<Dat
     startup,
     trail,
     rules: new DatabaseRules(pool),
+    tombstones: new DatabaseTombstones(pool),
     ping: () => bothAnswer(pool, trail),
     close: () => closed(trail.close(), pool.end()),
   };
@@ -106,6 +129,8 @@ export async function openWorkerStore(settings: DatabaseSettings): Promise<Worke
     startup,
     checkpoints,
     idle: checkpoints,
+    endings: new DatabaseEndings(pool),
+    tombstones: new DatabaseTombstones(pool),
     trail,
     ping: () => bothAnswer(pool, trail),
     close: () => closed(trail.close(), pool.end()),

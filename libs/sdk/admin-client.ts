@@ -43,6 +43,7 @@ import {
   type registerServiceRequest,
   type scheduleDeletionRequest,
   serviceSummary,
+  shreddingReceiptAnswer,
   simulateAnswer,
   type simulateRequest,
   statsAnswer,
@@ -207,6 +208,9 @@ export class KeywardAdmin {
   cancelKeyDeletion(tenant: string, keyId: string) {
     return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/cancel-deletion` });
   }
+  shreddingReceipt(tenant: string, keyId: string) {
+    return this.#keys.read(shreddingReceiptAnswer, at`/v1/tenants/${tenant}/keys/${keyId}/shredding-receipt`);
+  }
   createAlias(tenant: string, body: z.input<typeof aliasTarget>) {
     return this.#keys.change(aliasAnswer, { path: at`/v1/tenants/${tenant}/aliases`, body });
   }
@@ -314,6 +318,10 @@ export class KeywardAdmin {
   }
   keyInventory(tenant: string, page: Page = {}) {
     return this.#audit.read(pageOf(inventoryItem), at`/v1/tenants/${tenant}/key-inventory`, page);
+  }
+  /** For auditors; admins ask `shreddingReceipt`. */
+  readShreddingReceipt(tenant: string, keyId: string) {
+    return this.#audit.read(shreddingReceiptAnswer, at`/v1/tenants/${tenant}/keys/${keyId}/shredding-receipt`);
   }
   policyHistory(tenant: string, query: { readonly beforeVersion?: number; readonly limit?: number } = {}) {
     return this.#audit.read(policyHistoryAnswer, at`/v1/tenants/${tenant}/policy-history`, query);

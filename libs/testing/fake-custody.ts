@@ -14,6 +14,7 @@ import type { KeyObject } from 'node:crypto';
 import {
   HASHED_BY,
   KEY_SPECS,
+  type KeyId,
   type KeySpec,
   type OperationName,
   type SigningAlgorithm,
@@ -21,14 +22,16 @@ import {
   type TenantId,
   tenantId,
 } from '#contract';
-import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KeyBindingBroken, KeywardError, PermitMisused } from '#core';
+import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KeyBindingBroken, KeyDestroyed, KeywardError, PermitMisused } from '#core';
 import type {
   BoundRow,
   CheckpointSigner,
   ClaimedTree,
   Custody,
   CustodyCapabilities,
+  EndedVersion,
   GeneratedDataKey,
+  KeyEnding,
   KeyVersionDraft,
   LogKey,
   Permit,
@@ -36,9 +39,22 @@ import type {
   RuleOperation,
   RuleRow,
   Sealed,
+  Tombstone,
+  TombstoneKeeper,
   WrappedKeyVersion,
 } from '#core';
-import { bindingMessage, checkpointBody, CheckpointRefused, ruleMessage, signedNote, spendToBind, derOf, rawOf } from '#custody/socket';
+import {
+  bindingMessage,
+  checkpointBody,
+  CheckpointRefused,
+  receiptBody,
+  ruleMessage,
+  signedNote,
+  spendToBind,
+  derOf,
+  rawOf,
+  tombstoneMessage,
+} from '#custody/socket';
 import { verifyConsistency } from '#trail';
 import { FAKE_CURVES, type FakeCurve, signDigest, verifyDigest } from './ecdsa.js';
 
@@ -49,7 +65,7 @@ const KW_IV = Buffer.alloc(8, 0xa6);
 const TAG_BYTES = 16;
 
 /** Custody in memory, true to the port (custody-contract.ts runs against both). For tests that need no HSM. */
-export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
+export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, KeyEnding, TombstoneKeeper {
   /** While true every call fails, as when the HSM is lost. */
   down = false;
   /** What it cannot make, and why. */
@@ -58,14 +74,22 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
   readonly calls: string[] = [];
   /** The plaintext that was answered last: to see whether it was wiped. */
   lastPlaintext: Uint8Array | undefined;
+  /** Of keys that are no more. */
+  readonly tombstones = new Map<KeyId, Tombstone>();
   readonly #roots = new Map<string, KeyObject>();
   readonly #logKeys = new Map<string, { readonly publicKey: KeyObject; readonly privateKey: KeyObject }>();
   readonly #signed = new Map<string, { readonly size: bigint; readonly root: string; readonly origin: string }>();
   readonly #bindingKey = createSecretKey(randomBytes(32));
 
-  /** A tenant's root, without a call. */
+  /** A tenant's root and log key, without a call. */
   onboard(tenant: TenantId): void {
     this.#roots.set(tenant, createSecretKey(randomBytes(32)));
+    this.#logKeys.set(tenant, generateKeyPairSync('ed25519'));
+  }
+
+  /** Of the tenant's log, 32 bytes. */
+  logKeyOf(tenant: TenantId): Uint8Array {
+    return rawPublicKey(this.#logKeys.get(tenant)!.publicKey);
   }
 
   async createTenantRoot(permit: Permit<'OnboardTenant'>): Promise<void> {
@@ -160,7 +184,7 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
     permit.spend({ operation: 'Sign', tenant: version.tenant, versionId: version.versionId });
     this.#reach('sign');
     const spec = curveOf(version, algorithm, digest);
-    this.#mustBeBound(version);
+    this.#mustLive(version);
     const unwrap = createDecipheriv('id-aes256-wrap-pad', this.#rootOf(version.tenant), KWP_IV);
     const key = Buffer.concat([unwrap.update(version.blob), unwrap.final()]);
     return derOf(signDigest(spec, createPrivateKey({ key, format: 'der', type: 'pkcs8' }).export({ format: 'jwk' }), digest));
@@ -176,7 +200,7 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
     permit.spend({ operation: 'Verify', tenant: version.tenant, versionId: version.versionId });
     this.#reach('verify');
     const spec = curveOf(version, algorithm, digest);
-    this.#mustBeBound(version);
+    this.#mustLive(version);
     const raw = rawOf(signature, FAKE_CURVES[spec].bytes);
     const key = createPublicKey({ key: Buffer.from(version.publicKey ?? []), format: 'der', type: 'spki' });
     return raw !== undefined && verifyDigest(spec, key.export({ format: 'jwk' }), digest, raw);
@@ -220,6 +244,28 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
     return this.#signed.get(`${tenant}/${logId}`)?.size ?? 0n;
   }
 
+  async makeTombstone(version: WrappedKeyVersion): Promise<EndedVersion & { readonly tombstoneMac: Uint8Array }> {
+    this.#reach('makeTombstone');
+    const isBound = timingSafeEqual(version.mac, this.#mac(version));
+    const mac = isBound ? this.#mac({ ...version, blob: new Uint8Array(0) }) : version.mac;
+    return { versionId: version.versionId, mac, tombstoneMac: this.#tombstoneMac(version) };
+  }
+
+  async keepTombstone(tombstone: Tombstone): Promise<void> {
+    this.#reach('keepTombstone');
+    if (!timingSafeEqual(tombstone.mac, this.#tombstoneMac(tombstone))) throw new KeyBindingBroken('of a tombstone');
+    if (!this.tombstones.has(tombstone.keyId)) this.tombstones.set(tombstone.keyId, tombstone);
+  }
+
+  async shreddingReceipt(tenant: TenantId, { origin, keyId, seq }: Parameters<KeyEnding['shreddingReceipt']>[1]): Promise<string> {
+    this.#reach('shreddingReceipt');
+    const kept = this.tombstones.get(keyId);
+    const pair = this.#logKeys.get(tenant);
+    if (kept === undefined || pair === undefined) throw new CustodyUnavailable('no tombstone, or no log key');
+    const body = receiptBody({ ...kept, seq, rootDestroyedAt: undefined }, { wal: undefined, database: undefined, token: undefined });
+    return signedNote(origin, body, rawPublicKey(pair.publicKey), sign(null, Buffer.from(body), pair.privateKey));
+  }
+
   #claim(name: string, next: { size: bigint; root: string; origin: string }, proof: readonly Uint8Array[]): void {
     const known = this.#signed.get(name);
     const forks =
@@ -258,13 +304,18 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
   }
 
   #keyOf(version: WrappedKeyVersion): KeyObject {
-    this.#mustBeBound(version);
+    this.#mustLive(version);
     const unwrap = createDecipheriv('id-aes256-wrap', this.#rootOf(version.tenant), KW_IV);
     return createSecretKey(Buffer.concat([unwrap.update(version.blob), unwrap.final()]));
   }
 
   #mustBeBound(version: WrappedKeyVersion): void {
     if (version.mac.length !== 32 || !timingSafeEqual(version.mac, this.#mac(version))) throw new KeyBindingBroken(version.versionId);
+  }
+
+  #mustLive(version: WrappedKeyVersion): void {
+    this.#mustBeBound(version);
+    if (version.blob.length === 0 || this.tombstones.has(version.keyId)) throw new KeyDestroyed();
   }
 
   #bear({ tenant, spec }: KeyVersionDraft): Pick<WrappedKeyVersion, 'blob' | 'publicKey'> {
@@ -282,6 +333,10 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner {
     const root = this.#roots.get(tenant);
     if (root === undefined) throw new CustodyUnavailable('the tenant has no root on this token');
     return root;
+  }
+
+  #tombstoneMac(of: Pick<Tombstone, 'tenant' | 'keyId'>): Buffer {
+    return createHmac('sha256', this.#bindingKey).update(tombstoneMessage(of)).digest();
   }
 
   #ruleMac(row: RuleRow): Buffer {

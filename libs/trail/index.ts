@@ -21,6 +21,7 @@ export {
   signatureLine,
   verifyNote,
 } from './signed-note.js';
+export { ReceiptRefused, type ShreddingReceipt, verifyReceipt } from './shredding-receipt.js';
 export type { PlatformSpeed } from './sha256.js';
 export { type RecordPosition, spliceRecord } from './splice-record.js';
 export { type FetchTile, tiledLog } from './tiled-log.js';

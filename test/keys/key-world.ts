@@ -31,7 +31,15 @@ import {
   type Trail,
   type TrailEntry,
 } from '#core';
-import { type KeyPlaneStore, openDataPlaneStore, openKeyPlaneStore, type DataPlaneStore } from '#persistence';
+import {
+  type DataPlaneStore,
+  type KeyPlaneStore,
+  openDataPlaneStore,
+  openKeyPlaneStore,
+  openWorkerStore,
+  type WorkerStore,
+} from '#persistence';
+import { Destructions } from '../../apps/worker/destructions.js';
 import { MAC, TestDatabase } from '../../libs/persistence/test-database.js';
 import { FakeCustody } from '../../libs/testing/fake-custody.js';
 
@@ -51,6 +59,7 @@ export class KeyWorld {
     readonly database: TestDatabase,
     readonly store: KeyPlaneStore,
     private readonly data: DataPlaneStore,
+    readonly worker: WorkerStore,
     private readonly credentialIds: ReadonlyMap<string, CredentialId>,
   ) {
     const { custody } = this;
@@ -96,13 +105,14 @@ export class KeyWorld {
     const store = await openKeyPlaneStore(database.settings('keyward_key_plane'));
     const data = await openDataPlaneStore(database.settings('keyward_data_plane'));
     const ids = new Map([...tenants].map(([name, { credentialId }]) => [name, credentialId]));
-    const world = new KeyWorld(database, store, data, ids.set('billing', service));
+    const worker = await openWorkerStore(database.settings('keyward_worker'));
+    const world = new KeyWorld(database, store, data, worker, ids.set('billing', service));
     for (const tenant of [ACME, GLOBEX]) world.custody.onboard(tenant);
     return world;
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.store.close(), this.data.close()]);
+    await Promise.all([this.store.close(), this.data.close(), this.worker.close()]);
     await this.database.stop();
   }
 
@@ -131,11 +141,28 @@ export class KeyWorld {
     return await this.admin('CreateKey', asked, tenant);
   }
 
+  /** A worker that has seen what is due, on the custody of this world unless told otherwise. */
+  destructions(parts: Partial<ConstructorParameters<typeof Destructions>[0]> = {}): Destructions {
+    const { endings, checkpoints: lead } = this.worker;
+    const onFailure = (error: unknown) => {
+      throw error;
+    };
+    return new Destructions({ endings, lead, custody: this.custody, onFailure, seenDueForMs: 0, ...parts });
+  }
+
+  /** By hand: a wait of days is over. */
+  async endWait(keyId: KeyId): Promise<void> {
+    await this.database.as('superuser', (client) =>
+      client.query(`UPDATE keyward.cmk SET deletion_at = now() - interval '1 second' WHERE key_id = $1`, [keyId]),
+    );
+  }
+
   /** By hand: no call leads to some of these states. */
   async putInto(state: KeyState, keyId: KeyId): Promise<void> {
     const wait = state === 'PendingDeletion' ? `now() + interval '9 days', state_before = 'Disabled'` : 'NULL, state_before = NULL';
+    const ended = state === 'Destroyed' ? 'now()' : 'NULL';
     await this.database.as('superuser', (client) =>
-      client.query(`UPDATE keyward.cmk SET state = $1, deletion_at = ${wait} WHERE key_id = $2`, [state, keyId]),
+      client.query(`UPDATE keyward.cmk SET state = $1, deletion_at = ${wait}, destroyed_at = ${ended} WHERE key_id = $2`, [state, keyId]),
     );
   }
 

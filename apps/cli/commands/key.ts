@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { KEY_SPECS, type KeySpec, type KeyState } from '#contract';
+import { UsageError } from '../exit-codes.js';
 import type { OpenSession, Session } from '../session.js';
 import { printable, table } from '../terminal.js';
 import { listed, pair, paged, type PageOptions, wholeNumber } from './options.js';
@@ -90,6 +91,24 @@ export function keyCommands(program: Command, open: OpenSession): void {
     .action(async (keyId: string, { days }: { days: number }, command: Command) => {
       const session = open(command);
       session.answer(await session.admin.scheduleKeyDeletion(session.tenant, keyId, { pendingDays: days }));
+    });
+  key
+    .command('shredding-receipt <key>')
+    .description('the signed statement that a key was destroyed, and when that is final (admins, auditors)')
+    .addHelpText(
+      'after',
+      '\nExample:\n  keyward key shredding-receipt key_… > receipt; keyward verify-receipt receipt --credentials anna.json\n',
+    )
+    .action(async (keyId: string, _options: object, command: Command) => {
+      const session = open(command);
+      const { admin, tenant, credentials } = session;
+      const answer = await (credentials.role === 'auditor'
+        ? admin.readShreddingReceipt(tenant, keyId)
+        : admin.shreddingReceipt(tenant, keyId));
+      if (answer.receipt === undefined && !session.json)
+        throw new UsageError(`${keyId} is destroyed; its receipt is not signed yet. Try again.`);
+      if (session.json) session.answer(answer);
+      else session.terminal.out.write(answer.receipt ?? '');
     });
   one('cancel-deletion <key>', 'the key is again as it was before', (to, keyId) => to.admin.cancelKeyDeletion(to.tenant, keyId));
 }

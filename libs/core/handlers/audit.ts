@@ -6,6 +6,7 @@ import type { TrailFormats } from '../ports/trail-formats.js';
 import type { RecordCursors } from '../record-cursors.js';
 import { inventoryPage } from './inventory.js';
 import { newestCheckpoint } from './newest-checkpoint.js';
+import { destroyed } from './destroyed.js';
 import { consistencyProof, recordProof } from './proofs.js';
 import { recordsPage } from './records.js';
 import { tileOf } from './tiles.js';
@@ -39,6 +40,10 @@ export function auditHandlers({ reads, formats, tools, cursors }: AuditParts): H
     }),
     GetRecordStats: async ({ input, principal }) => ({ answer: await reads.stats(principal, input), details: {} }),
     ListKeyInventory: async (step) => ({ answer: await inventoryPage(reads, tools, step), details: {} }),
+    ReadShreddingReceipt: async ({ input, principal }) => ({
+      answer: destroyed(await reads.shreddingReceipt(principal, input.keyId)),
+      details: { key: { id: input.keyId } },
+    }),
     ListPolicyHistory: async ({ input, principal }) => ({ answer: await reads.policyHistory(principal, input), details: {} }),
     ListLeases: async ({ input, principal }) => ({ answer: await reads.leases(principal, input), details: {} }),
     GetBundle: async ({ principal, snapshot }) => {

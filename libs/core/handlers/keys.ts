@@ -12,6 +12,7 @@ import type { KeyChange } from '../ports/writes.js';
 import type { RecordDetails } from '../record.js';
 import type { SnapshotKey } from '../snapshot.js';
 import { mustBeAble } from './capabilities.js';
+import { destroyed } from './destroyed.js';
 import { describeKey } from './describe-key.js';
 import { ownKey } from './own-key.js';
 import { tagChange, taggedWith, untagged } from './tags.js';
@@ -27,7 +28,7 @@ type ChangeOfOneKey =
   | 'SetDeletionProtection'
   | 'ScheduleKeyDeletion'
   | 'CancelKeyDeletion';
-type KeyLifeOperation = 'CreateKey' | 'DescribeKey' | 'ListKeys' | ChangeOfOneKey;
+type KeyLifeOperation = 'CreateKey' | 'DescribeKey' | 'ListKeys' | 'GetShreddingReceipt' | ChangeOfOneKey;
 
 export interface KeyLifeParts {
   readonly custody: Custody & Pick<RuleBindings, 'bindRule'>;
@@ -80,6 +81,11 @@ export function keyLifeHandlers({ custody, reads }: KeyLifeParts): Handlers<KeyL
     },
 
     ListKeys: async ({ input, call }) => ({ answer: await reads.keys(call.tenant, input), details: {} }),
+
+    GetShreddingReceipt: async ({ input, call }) => ({
+      answer: destroyed(await reads.shreddingReceipt(call.tenant, input.keyId)),
+      details: { key: { id: input.keyId, state: 'Destroyed' } },
+    }),
 
     EnableKey: (step) => moveKey(step, 'Enabled'),
     DisableKey: (step) => moveKey(step, 'Disabled'),

@@ -108,7 +108,7 @@ export type RuleOperation = Extract<
 /**
  * Where CMKs live, as the planes see it. The additional authenticated data of every cryptographic call is the permit's own
  * (`permit.aad`), so that what was decided and what the HSM binds cannot differ.
- * Errors: CustodyUnavailable (retryable), DecryptFailed, KeyBindingBroken, PermitMisused.
+ * Errors: CustodyUnavailable (retryable), DecryptFailed, KeyBindingBroken, KeyDestroyed, PermitMisused.
  */
 export interface Custody {
   createTenantRoot(permit: Permit<'OnboardTenant'>): Promise<void>;
@@ -141,6 +141,41 @@ export interface Custody {
   capabilities(): Promise<CustodyCapabilities>;
   /** Resolves while the custodian's own heartbeat (token information and a canary unwrap, each second) succeeds. */
   ping(): Promise<void>;
+}
+
+/** What stays of a destroyed key: who keeps it never uses the key again, whatever row is shown. */
+export interface Tombstone {
+  readonly tenant: TenantId;
+  readonly keyId: KeyId;
+  readonly versionIds: readonly KeyVersionId[];
+  /** By the database's clock, RFC 3339. */
+  readonly destroyedAt: string;
+  /** HMAC-SHA-256 under the HSM's binding key over tenant and key: nobody makes one by SQL. */
+  readonly mac: Uint8Array;
+}
+
+/** A version's row without its blob. */
+export interface EndedVersion {
+  readonly versionId: KeyVersionId;
+  /** The row's MAC, over an empty blob: its public half stays proven. */
+  readonly mac: Uint8Array;
+}
+
+/**
+ * What the worker asks of custody to carry out a destruction that an admin had recorded. System operations without a permit: none of them
+ * uses a key. @throws CustodyUnavailable, KeyBindingBroken
+ */
+export interface KeyEnding {
+  /** Nothing is lost by it: only what follows in the database destroys. */
+  makeTombstone(version: WrappedKeyVersion): Promise<EndedVersion & { readonly tombstoneMac: Uint8Array }>;
+  /** A signed note (C2SP signed-note) that custody composes itself. Only of a key whose tombstone it keeps. */
+  shreddingReceipt(tenant: TenantId, receipt: { readonly origin: string; readonly keyId: KeyId; readonly seq: bigint }): Promise<string>;
+}
+
+/** Every process that has custody hands tombstones to it. */
+export interface TombstoneKeeper {
+  /** Evicts the key, and keeps the tombstone in a file of the custodian's own, fsynced. May be repeated. @throws CustodyUnavailable, KeyBindingBroken for a forged one */
+  keepTombstone(tombstone: Tombstone): Promise<void>;
 }
 
 /** A tree that somebody wants signed. */

@@ -25,6 +25,7 @@ import type {
   PolicyVersionSummary,
   ServiceName,
   ServiceSummary,
+  ShreddingReceiptAnswer,
   StatsAnswer,
   StatsQuery,
   StopAnswer,
@@ -51,6 +52,8 @@ export interface Reads {
   keys(tenant: TenantId, query: ListKeysQuery): Promise<Page<KeyDescription>>;
   /** Of an unknown key: none. */
   keyVersions(tenant: TenantId, keyId: KeyId, query: PageQuery): Promise<Page<KeyVersionSummary>>;
+  /** Undefined for a key that is not destroyed. */
+  shreddingReceipt(tenant: TenantId, id: KeyId): Promise<ShreddingReceiptAnswer | undefined>;
   aliases(tenant: TenantId, query: ListAliasesQuery): Promise<Page<AliasAnswer>>;
   stops(tenant: TenantId, query: PageQuery): Promise<Page<StopAnswer>>;
   stop(tenant: TenantId, id: StopId): Promise<StopAnswer | undefined>;
@@ -143,6 +146,8 @@ export interface AuditReads {
   stats(reader: Reader, query: StatsQuery): Promise<StatsAnswer>;
   /** Keys after this id, at most so many. */
   inventory(reader: Reader, query: { readonly after: string | undefined; readonly most: number }): Promise<InventoryEntry[]>;
+  /** Undefined for a key that is not destroyed. */
+  shreddingReceipt(reader: Reader, id: KeyId): Promise<ShreddingReceiptAnswer | undefined>;
   /** Versions before this one, the newest first. */
   policyHistory(reader: Reader, query: PolicyHistoryQuery): Promise<PolicyHistoryAnswer>;
   /** What services may hold now, oldest first. */

@@ -1,11 +1,13 @@
 import { timingSafeEqual } from 'node:crypto';
 import { KeyBindingBroken } from '#core';
-import type { BoundRow, RuleRow, WrappedKeyVersion } from '#core';
-import { bindingMessage, ruleMessage } from '../binding-message.js';
+import type { BoundRow, RuleRow, Tombstone, WrappedKeyVersion } from '#core';
+import { bindingMessage, ruleMessage, tombstoneMessage } from '../binding-message.js';
 import type { KeyHandle } from './cryptoki.js';
 import { findOrCreate } from './find-or-create.js';
 import { BINDING_KEY, BINDING_KEY_LABEL, named } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
+
+const NO_BLOB = new Uint8Array(0);
 
 /**
  * The HMAC key of this HSM that ties a wrapped key to its row: AES-KW itself authenticates nothing beside the key. It binds the rows of
@@ -35,7 +37,26 @@ export class BindingKey {
 
   /** @throws KeyBindingBroken when somebody edited the row. */
   verify(version: WrappedKeyVersion): void {
-    if (!same(version.mac, this.mac(version))) throw new KeyBindingBroken(version.versionId);
+    if (!this.#bound(version)) throw new KeyBindingBroken(version.versionId);
+  }
+
+  /** The MAC of the row without its blob. One that somebody edited keeps what it has, which proves nothing, and does not keep its key from ending. */
+  macOfEnded(version: WrappedKeyVersion): Uint8Array {
+    return this.#bound(version) ? this.mac({ ...version, blob: NO_BLOB }) : version.mac;
+  }
+
+  /** 32 bytes. Whoever may ask for it ends keys: the worker's socket only. */
+  tombstoneMac(of: Pick<Tombstone, 'tenant' | 'keyId'>): Buffer {
+    return this.#macOver(tombstoneMessage(of));
+  }
+
+  /** @throws KeyBindingBroken when nobody destroyed this key */
+  verifyTombstone(tombstone: Pick<Tombstone, 'tenant' | 'keyId' | 'mac'>): void {
+    if (!same(tombstone.mac, this.tombstoneMac(tombstone))) throw new KeyBindingBroken(`of a tombstone of ${tombstone.keyId}`);
+  }
+
+  #bound(version: WrappedKeyVersion): boolean {
+    return same(version.mac, this.mac(version));
   }
 
   #macOver(message: Buffer): Buffer {

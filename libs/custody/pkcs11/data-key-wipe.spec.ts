@@ -28,7 +28,8 @@ class ShallowToken {
       if (this.dry) throw new CustodyUnavailable('the generator is dry');
       into.fill(7);
     },
-    attribute: (_session: unknown, _key: unknown, name: string) => Buffer.of(ROOT_FLAGS.includes(name) ? 1 : 0),
+    attribute: (_session: unknown, _key: unknown, name: string) =>
+      name === 'label' ? Buffer.from('keyward/root/acme') : Buffer.of(ROOT_FLAGS.includes(name) ? 1 : 0),
     generateKey: () => handle,
     wrap: () => Buffer.alloc(40),
     unwrap: () => handle,
@@ -50,7 +51,7 @@ describe('when the generator fails', () => {
   afterEach(() => jest.restoreAllMocks());
 
   it('a data key that has no IV yet is wiped', () => {
-    const custody = new TokenCustody(token, 'SOFTWARE_TOKEN', { cachedKeys: 10, cachedForMs: 1000 });
+    const custody = new TokenCustody(token, 'SOFTWARE_TOKEN', { of: () => undefined }, { cachedKeys: 10, cachedForMs: 1000 });
     const version = { identity: 'v', row: () => ROW };
     const taken = jest.spyOn(RandomPool.prototype, 'take');
     // Eight data keys with their IVs are 8192 bytes, but for the last IV.

@@ -1,7 +1,7 @@
 import pkcs11js from 'pkcs11js';
 import type { Cryptoki, KeyHandle, Session } from './cryptoki.js';
 import { CryptokiError, MECHANISM_CODES } from './cryptoki-error.js';
-import { KEY_BYTES, KW_BYTES, newbornVersion, rootTemplate } from './key-templates.js';
+import { KEY_BYTES, KW_BYTES, named, newbornVersion, rootTemplate } from './key-templates.js';
 
 /**
  * AES-KWP (RFC 5649) by its number in PKCS#11 3.0, and by the one that some modules gave it before; to others that one means PKCS padding
@@ -25,7 +25,7 @@ export function dialectOf(cryptoki: Cryptoki, holder: Session): Dialect {
     made.push(key);
     return key;
   };
-  const aRoot = (mechanisms?: readonly number[]) => make({ ...rootTemplate('dialect', mechanisms), token: false });
+  const aRoot = (mechanisms?: readonly number[]) => make({ ...rootTemplate(named('dialect'), mechanisms), token: false });
   try {
     const [root, newborn] = [aRoot(), make(newbornVersion('AES_256'))];
     const wraps = (by: number, under = root) =>

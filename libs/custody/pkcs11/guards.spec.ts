@@ -1,5 +1,5 @@
 import { HandleCache } from './handle-cache.js';
-import { newbornVersion, rootTemplate, versionInUse } from './key-templates.js';
+import { namedRoot, newbornVersion, rootTemplate, versionInUse } from './key-templates.js';
 import { nativeTemplate } from './template.js';
 import type { Template } from './template.js';
 import { Cryptoki } from './cryptoki.js';
@@ -23,7 +23,7 @@ describe('templates', () => {
   });
 
   it('of roots let them wrap and nothing else', () => {
-    const { wrap, unwrap, encrypt, decrypt, sign, extractable, sensitive, modifiable } = rootTemplate('keyward/root/acme');
+    const { wrap, unwrap, encrypt, decrypt, sign, extractable, sensitive, modifiable } = rootTemplate(namedRoot('acme', 0));
     expect({ wrap, unwrap, encrypt, decrypt, sign }).toEqual({ wrap: true, unwrap: true, encrypt: false, decrypt: false, sign: false });
     expect({ extractable, sensitive, modifiable }).toEqual({ extractable: false, sensitive: true, modifiable: false });
   });
@@ -50,17 +50,26 @@ describe('the cache of handles', () => {
 
   it('destroys the least recently used', () => {
     const { cache, destroyed } = aCache();
-    cache.add('a', handle('A'), 0);
-    cache.add('b', handle('B'), 0);
+    cache.add('a', 'key', handle('A'), 0);
+    cache.add('b', 'key', handle('B'), 0);
     cache.get('a', 1);
-    cache.add('c', handle('C'), 2);
+    cache.add('c', 'key', handle('C'), 2);
     expect(destroyed).toEqual(['B']);
     expect([cache.get('a', 3)?.toString(), cache.get('b', 3)]).toEqual(['A', undefined]);
   });
 
+  it('gives up every version of a key that is no more', () => {
+    const { cache, destroyed } = aCache();
+    cache.add('a', 'gone', handle('A'), 0);
+    cache.add('b', 'stays', handle('B'), 0);
+    cache.evict('gone');
+    expect(destroyed).toEqual(['A']);
+    expect([cache.get('a', 1), cache.get('b', 1)?.toString()]).toEqual([undefined, 'B']);
+  });
+
   it('destroys what is too old, however often it is used', () => {
     const { cache, destroyed } = aCache();
-    cache.add('a', handle('A'), 0);
+    cache.add('a', 'key', handle('A'), 0);
     expect(cache.get('a', 1000)?.toString()).toBe('A');
     expect(cache.get('a', 1001)).toBeUndefined();
     expect(destroyed).toEqual(['A']);

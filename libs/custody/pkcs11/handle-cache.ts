@@ -2,6 +2,7 @@ import type { KeyHandle } from './cryptoki.js';
 
 interface Entry {
   readonly handle: KeyHandle;
+  readonly keyId: string;
   readonly unwrappedAt: number;
 }
 
@@ -27,13 +28,22 @@ export class HandleCache {
     return entry.handle;
   }
 
-  add(identity: string, handle: KeyHandle, now: number): void {
-    this.#entries.set(identity, { handle, unwrappedAt: now });
+  add(identity: string, keyId: string, handle: KeyHandle, now: number): void {
+    this.#entries.set(identity, { handle, keyId, unwrappedAt: now });
     if (this.#entries.size <= this.capacity) return;
     for (const [oldest, entry] of this.#entries) {
       this.#entries.delete(oldest);
       this.destroy(entry.handle);
       return;
+    }
+  }
+
+  /** Every version of a key. */
+  evict(keyId: string): void {
+    for (const [identity, entry] of this.#entries) {
+      if (entry.keyId !== keyId) continue;
+      this.#entries.delete(identity);
+      this.destroy(entry.handle);
     }
   }
 }

@@ -1,5 +1,5 @@
 import { CustodyUnavailable } from '#core';
-import type { ClaimedTree, CustodyCapabilities } from '#core';
+import type { ClaimedTree, CustodyCapabilities, Tombstone } from '#core';
 import { checkpointBody, signedNote } from '../checkpoint-note.js';
 import { Cryptoki } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
@@ -7,10 +7,12 @@ import { OpenToken } from './open-token.js';
 import { PinRefused, readPin } from './pin.js';
 import { SelfTestFailed } from './self-test.js';
 import type { SignedCheckpoints } from './signed-checkpoints.js';
+import { type BackupDays, receiptBody } from '../shredding-receipt.js';
 import { sweep } from './sweeper.js';
 import type { SweepReport } from './sweeper.js';
 import { TokenCustody } from './token-custody.js';
 import type { CustodyLimits } from './token-custody.js';
+import type { Tombstones } from './tombstones.js';
 
 export interface HsmOptions extends CustodyLimits {
   /** Absolute path of the vendor's PKCS#11 module. */
@@ -21,6 +23,14 @@ export interface HsmOptions extends CustodyLimits {
   readonly declaredHardware: boolean;
   /** Take a module that does not keep what PKCS#11 promises: for tests of what else it does. */
   readonly tolerant: boolean;
+  /** What the operator says of copies; told in receipts. */
+  readonly backupDays: BackupDays;
+}
+
+/** The custodian's own files. */
+export interface KeptFiles {
+  readonly signed: SignedCheckpoints;
+  readonly tombstones: Tombstones;
 }
 
 /** What the owner of an Hsm hears of; no event carries a secret. */
@@ -50,7 +60,7 @@ export class Hsm {
   /** @throws PinRefused when the PIN file is unusable, Error when the module cannot be loaded. */
   constructor(
     private readonly options: HsmOptions,
-    private readonly signed: SignedCheckpoints,
+    private readonly kept: KeptFiles,
     private readonly events: HsmEvents,
   ) {
     this.#pin = readPin(options.pinFile);
@@ -102,14 +112,32 @@ export class Hsm {
   async signCheckpoint(tenant: string, log: { readonly logId: string; readonly origin: string }, tree: ClaimedTree): Promise<string> {
     const body = checkpointBody(log.origin, tree.size, tree.root);
     const publicKey = this.use((custody) => custody.logKey(tenant));
-    await this.signed.claim(`${tenant}/${log.logId}`, log.origin, tree);
+    await this.kept.signed.claim(`${tenant}/${log.logId}`, log.origin, tree);
     const signature = this.use((custody) => custody.signLog(tenant, body));
     return signedNote(log.origin, body, publicKey, signature);
   }
 
   /** Records under the last checkpoint that was signed for this log. */
   signedSize(tenant: string, logId: string): bigint {
-    return this.signed.sizeOf(`${tenant}/${logId}`);
+    return this.kept.signed.sizeOf(`${tenant}/${logId}`);
+  }
+
+  /** Evicts a destroyed key at once, and for good once this resolves. @throws KeyBindingBroken for a forged tombstone */
+  async keepTombstone(tombstone: Tombstone): Promise<void> {
+    const root = this.use((custody) => custody.bury(tombstone));
+    await this.kept.tombstones.keep(tombstone, root);
+  }
+
+  /** Of a key whose tombstone is kept here. @throws RangeError for any other, CustodyUnavailable */
+  shreddingReceipt(tenant: string, { origin, keyId, seq }: { origin: string; keyId: string; seq: bigint }): string {
+    const kept = this.kept.tombstones.of(tenant, keyId);
+    if (kept === undefined) throw new RangeError('The key was not destroyed.');
+    const body = receiptBody({ ...kept, seq, rootDestroyedAt: undefined }, this.options.backupDays);
+    const { publicKey, signature } = this.use((custody) => ({
+      publicKey: custody.logKey(tenant),
+      signature: custody.signLog(tenant, body),
+    }));
+    return signedNote(origin, body, publicKey, signature);
   }
 
   async #beat(): Promise<void> {
@@ -135,7 +163,7 @@ export class Hsm {
     const token = OpenToken.open(this.#cryptoki, this.options.tokenLabel, this.#pin);
     const hardware = this.options.declaredHardware && this.#cryptoki.isHardware(token.slot);
     const protectionLevel = hardware ? 'HSM' : 'SOFTWARE_TOKEN';
-    const custody = new TokenCustody(token, protectionLevel, this.options);
+    const custody = new TokenCustody(token, protectionLevel, this.kept.tombstones, this.options);
     custody.examine(this.options);
     const report = await sweep(token);
     custody.heartbeat();

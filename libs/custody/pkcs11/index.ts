@@ -6,5 +6,6 @@ export type { NewTokenOptions } from './initialise-token.js';
 export { PinRefused } from './pin.js';
 export { SelfTestFailed } from './self-test.js';
 export { SignedCheckpoints } from './signed-checkpoints.js';
+export { Tombstones } from './tombstones.js';
 export type { SweepReport } from './sweeper.js';
 export type { CustodyLimits, TokenCustody } from './token-custody.js';

@@ -6,13 +6,29 @@ import type { Template } from './template.js';
 
 /** Every token object of Keyward has a label that starts so. */
 export const LABEL_PREFIX = 'keyward/';
-export const rootLabel = (tenant: string) => `${LABEL_PREFIX}root/${tenant}`;
+const rootLabel = (tenant: string) => `${LABEL_PREFIX}root/${tenant}`;
 export const logKeyLabel = (tenant: string) => `${LABEL_PREFIX}log/${tenant}`;
 export const BINDING_KEY_LABEL = `${LABEL_PREFIX}binding-key`;
 export const CANARY_ROOT_LABEL = `${LABEL_PREFIX}canary-root`;
 
 /** Label and CKA_ID together: an object that a crash left half made has no CKA_ID, and is never found. */
-export const named = (label: string): Template => ({ label, id: createHash('sha256').update(label).digest().subarray(0, 16) });
+export const named = (label: string): Template => ({ label, id: idOf(label) });
+const idOf = (label: string): Buffer => createHash('sha256').update(label).digest().subarray(0, 16);
+
+/** All roots of a tenant have one CKA_ID. */
+export const anyRoot = (tenant: string): Template => ({ id: idOf(rootLabel(tenant)) });
+/** The first one's label carries no number. */
+export const namedRoot = (tenant: string, number: number): Template => ({
+  ...anyRoot(tenant),
+  label: number === 0 ? rootLabel(tenant) : `${rootLabel(tenant)}#${number}`,
+});
+
+/** The number in a root's label; undefined for anything else. */
+export function rootNumber(tenant: string, label: string): number | undefined {
+  if (label === rootLabel(tenant)) return 0;
+  const digits = label.startsWith(`${rootLabel(tenant)}#`) ? label.slice(rootLabel(tenant).length + 1) : '';
+  return /^[1-9]\d{0,8}$/.test(digits) ? Number(digits) : undefined;
+}
 
 const NEVER_LEAVES = { private: true, sensitive: true, extractable: false } as const;
 const NO_USE = { encrypt: false, decrypt: false, wrap: false, unwrap: false, sign: false, verify: false } as const;
@@ -20,11 +36,11 @@ const GENERIC_SECRET = { class: OBJECT_CLASS.secret, keyType: KEY_TYPE.generic }
 const AES_SECRET = { class: OBJECT_CLASS.secret, keyType: KEY_TYPE.aes } as const;
 
 /** Wraps and unwraps, and nothing else; by these mechanisms, if they are told. Decided at creation, because it is not modifiable later. */
-export const rootTemplate = (label: string, mechanisms?: readonly number[]): Template => ({
+export const rootTemplate = (name: Template, mechanisms?: readonly number[]): Template => ({
   ...AES_SECRET,
   ...NEVER_LEAVES,
   ...NO_USE,
-  ...named(label),
+  ...name,
   token: true,
   modifiable: false,
   valueLen: 32,

@@ -1,5 +1,5 @@
 import type { KeySpec } from '#contract';
-import { CustodyUnavailable } from '#core';
+import { CustodyUnavailable, KeyDestroyed } from '#core';
 import type { KeyVersionDraft, ProtectionLevel, WrappedKeyVersion } from '#core';
 import type { PresentedVersion } from '../presented-version.js';
 import type { BindingKey } from './binding-key.js';
@@ -9,6 +9,7 @@ import { bearPair, publicHandle } from './key-pairs.js';
 import { isCipher, isPair, KEY_BYTES, KW_BYTES, newbornVersion, type PairSpec, versionInUse } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
 import type { TenantRoots } from './tenant-roots.js';
+import type { Tombstones } from './tombstones.js';
 
 /** CMK versions: born in the HSM, at rest only wrapped, in use as handles. */
 export class KeyVersions {
@@ -19,26 +20,30 @@ export class KeyVersions {
     private readonly roots: TenantRoots,
     private readonly binding: BindingKey,
     private readonly protectionLevel: ProtectionLevel,
+    private readonly tombstones: Pick<Tombstones, 'of'>,
     limits: { readonly cachedKeys: number; readonly cachedForMs: number },
   ) {
     this.#handles = new HandleCache(limits.cachedKeys, limits.cachedForMs, (handle) => token.destroy(handle));
   }
 
-  create(draft: KeyVersionDraft): WrappedKeyVersion {
-    const version = { ...draft, protectionLevel: this.protectionLevel, ...this.#bear(this.roots.of(draft.tenant), draft.spec) };
+  /** `root`: number of the one that wraps. */
+  create(draft: KeyVersionDraft, root: number): WrappedKeyVersion {
+    const version = { ...draft, protectionLevel: this.protectionLevel, ...this.#bear(this.roots.of(draft.tenant, root), draft.spec) };
     return { ...version, mac: this.binding.mac(version) };
   }
 
-  /** The key of a row, ready for use. @throws KeyBindingBroken before the HSM touches a row that was edited. */
+  /** The key of a row, ready for use. @throws KeyBindingBroken before the HSM touches a row that was edited, KeyDestroyed */
   handleOf(presented: PresentedVersion): KeyHandle {
     const now = Date.now();
     const known = this.#handles.get(presented.identity, now);
     if (known !== undefined) return known;
-    const version = this.checked(presented);
+    const version = this.#living(presented);
     const { cryptoki, holder } = this.token;
     const by = isPair(version.spec) ? 'kwp' : 'kw';
-    const handle = cryptoki.unwrap(holder, this.roots.of(version.tenant), Buffer.from(version.blob), versionInUse(version.spec), by);
-    this.#handles.add(presented.identity, handle, now);
+    const handle = this.roots.unwrapping(version.tenant, (root) =>
+      cryptoki.unwrap(holder, root, Buffer.from(version.blob), versionInUse(version.spec), by),
+    );
+    this.#handles.add(presented.identity, version.keyId, handle, now);
     return handle;
   }
 
@@ -48,10 +53,10 @@ export class KeyVersions {
     const now = Date.now();
     const known = this.#handles.get(identity, now);
     if (known !== undefined) return known;
-    const { spec, publicKey } = this.checked(presented);
+    const { spec, publicKey, keyId } = this.#living(presented);
     if (!isPair(spec) || publicKey === undefined) throw new RangeError('The key is no pair.');
     const handle = publicHandle(this.token, spec, publicKey);
-    this.#handles.add(identity, handle, now);
+    this.#handles.add(identity, keyId, handle, now);
     return handle;
   }
 
@@ -59,6 +64,17 @@ export class KeyVersions {
   checked(presented: PresentedVersion): WrappedKeyVersion {
     const version = presented.row();
     this.binding.verify(version);
+    return version;
+  }
+
+  /** No version of the key is in the token any more; what remains of them is refused by its tombstone. */
+  evict(keyId: string): void {
+    this.#handles.evict(keyId);
+  }
+
+  #living(presented: PresentedVersion): WrappedKeyVersion {
+    const version = this.checked(presented);
+    if (version.blob.length === 0 || this.tombstones.of(version.tenant, version.keyId) !== undefined) throw new KeyDestroyed();
     return version;
   }
 

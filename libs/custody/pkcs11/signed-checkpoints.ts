@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { ClaimedTree } from '#core';
 import { CheckpointRefused } from '../checkpoint-refused.js';
+import { syncFolder } from './sync-folder.js';
 
 const checkpoint = z.object({
   log: z.string(),
@@ -171,14 +172,5 @@ async function writtenAnew(directory: string, last: ReadonlyMap<string, Checkpoi
   } catch (error) {
     await file.close();
     throw error;
-  }
-}
-
-async function syncFolder(directory: string): Promise<void> {
-  const folder = await open(directory, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }

@@ -1,9 +1,10 @@
 import { CustodyUnavailable } from '#core';
 import type { KeyHandle } from './cryptoki.js';
-import { findOrCreate, only } from './find-or-create.js';
-import { named, rootLabel, rootTemplate } from './key-templates.js';
+import { CryptokiError } from './cryptoki-error.js';
+import { findOrCreate } from './find-or-create.js';
+import { anyRoot, named, namedRoot, rootNumber, rootTemplate } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
-import type { AttributeName } from './template.js';
+import type { AttributeName, Template } from './template.js';
 
 const REQUIRED: Readonly<Partial<Record<AttributeName, boolean>>> = {
   sensitive: true,
@@ -15,37 +16,103 @@ const REQUIRED: Readonly<Partial<Record<AttributeName, boolean>>> = {
   decrypt: false,
 };
 
-/** Roots by label. Handles are looked up once: finding an object takes 184 ms on a token with 10,000. */
+interface Root {
+  readonly number: number;
+  readonly handle: KeyHandle;
+}
+
+/**
+ * A tenant's roots: one, and while it is rotated two. Which one wrapped a blob, no row says: AES-KW refuses a blob of another root.
+ * Handles are looked up once: finding an object takes 184 ms on a token with 10,000.
+ */
 export class TenantRoots {
-  readonly #handles = new Map<string, KeyHandle>();
+  /** The newest first. */
+  readonly #known = new Map<string, readonly Root[]>();
 
   constructor(private readonly token: OpenToken) {}
 
-  /** @throws CustodyUnavailable when the tenant has no root here. */
-  of(tenant: string): KeyHandle {
-    const known = this.#handles.get(tenant);
-    if (known !== undefined) return known;
-    const found = only(this.token, named(rootLabel(tenant)));
-    if (found === undefined) throw new CustodyUnavailable('the tenant has no root on this token');
-    return this.#remember(tenant, found);
+  /** The root with this number, to wrap with. @throws CustodyUnavailable when the tenant has no such root here. */
+  of(tenant: string, number: number): KeyHandle {
+    const is = (root: Root) => root.number === number;
+    const found = this.#all(tenant).find(is) ?? this.#lookedUp(tenant).find(is);
+    if (found === undefined) throw new CustodyUnavailable(`the tenant has no root ${number} on this token`);
+    return found.handle;
   }
 
-  /** Found or made, so that onboarding can be repeated. */
-  ensure(tenant: string): void {
-    if (!this.#handles.has(tenant)) this.#remember(tenant, ensureRoot(this.token, rootLabel(tenant)));
+  /** Number of the newest one. @throws CustodyUnavailable when the tenant has none here. */
+  newest(tenant: string): number {
+    return this.#lookedUp(tenant)[0]!.number;
   }
 
-  #remember(tenant: string, root: KeyHandle): KeyHandle {
-    refuseWeakRoot(this.token, root);
-    this.#handles.set(tenant, root);
-    return root;
+  /** Number of the oldest one. @throws CustodyUnavailable when the tenant has none here. */
+  oldest(tenant: string): number {
+    return this.#lookedUp(tenant).at(-1)!.number;
+  }
+
+  /** Unwraps with whichever root fits. @throws CryptokiError when none does, CustodyUnavailable when there is none */
+  unwrapping<T>(tenant: string, unwrap: (root: KeyHandle) => T): T {
+    const known = this.#all(tenant);
+    try {
+      return withOneOf(known, unwrap);
+    } catch (error) {
+      // Another custodian may have made a root since, or destroyed one.
+      const found = error instanceof CryptokiError ? this.#lookedUp(tenant) : known;
+      if (numbersOf(found) === numbersOf(known)) throw error;
+      return withOneOf(found, unwrap);
+    }
+  }
+
+  /** Found or made, so that onboarding, or a rotation, can be repeated. */
+  ensure(tenant: string, number: number): void {
+    const { token } = this;
+    const name = namedRoot(tenant, number);
+    const root = findOrCreate(token, name, () => [makeRoot(token, name)]);
+    refuseWeakRoot(token, root);
+    this.#known.delete(tenant);
+  }
+
+  #all(tenant: string): readonly Root[] {
+    return this.#known.get(tenant) ?? this.#lookedUp(tenant);
+  }
+
+  #lookedUp(tenant: string): readonly Root[] {
+    const { token } = this;
+    const found = token.find(anyRoot(tenant)).map((handle) => ({ number: this.#numberOf(tenant, handle), handle }));
+    if (found.length === 0) throw new CustodyUnavailable('the tenant has no root on this token');
+    if (new Set(found.map(({ number }) => number)).size < found.length)
+      throw new CustodyUnavailable('several objects of one name on the token');
+    for (const { handle } of found) refuseWeakRoot(token, handle);
+    const roots = found.sort((one, other) => other.number - one.number);
+    this.#known.set(tenant, roots);
+    return roots;
+  }
+
+  #numberOf(tenant: string, root: KeyHandle): number {
+    const label = this.token.cryptoki.attribute(this.token.holder, root, 'label').toString('latin1');
+    const number = rootNumber(tenant, label);
+    if (number === undefined) throw new CustodyUnavailable('a root has an unknown name');
+    return number;
   }
 }
 
+const numbersOf = (roots: readonly Root[]): string => roots.map(({ number }) => number).join();
+
+function withOneOf<T>(roots: readonly Root[], unwrap: (root: KeyHandle) => T): T {
+  const [newest, ...older] = roots;
+  try {
+    return unwrap(newest!.handle);
+  } catch (error) {
+    if (!(error instanceof CryptokiError) || older.length === 0) throw error;
+    return withOneOf(older, unwrap);
+  }
+}
+
+const makeRoot = (token: OpenToken, name: Template): KeyHandle =>
+  token.cryptoki.generateKey(token.holder, 'aes', rootTemplate(name, token.dialect.rootMechanisms));
+
 export function ensureRoot(token: OpenToken, label: string): KeyHandle {
-  return findOrCreate(token, named(label), () => [
-    token.cryptoki.generateKey(token.holder, 'aes', rootTemplate(label, token.dialect.rootMechanisms)),
-  ]);
+  const name = named(label);
+  return findOrCreate(token, name, () => [makeRoot(token, name)]);
 }
 
 /** An object of the right name is not yet a root: whoever has the PIN could have put a readable one there. */

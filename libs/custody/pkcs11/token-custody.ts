@@ -4,12 +4,14 @@ import { CustodyUnavailable, DecryptFailed } from '#core';
 import type {
   BoundRow,
   CustodyCapabilities,
+  EndedVersion,
   GeneratedDataKey,
   KeyVersionDraft,
   LogKey,
   ProtectionLevel,
   RuleRow,
   Sealed,
+  Tombstone,
   WrappedKeyVersion,
 } from '#core';
 import type { PresentedVersion } from '../presented-version.js';
@@ -25,6 +27,7 @@ import type { OpenToken } from './open-token.js';
 import { RandomPool } from './random-pool.js';
 import { selfTest } from './self-test.js';
 import { TenantRoots } from './tenant-roots.js';
+import type { Tombstones } from './tombstones.js';
 import { tryAllSpecs, type TriedSpecs } from './tried-specs.js';
 
 export interface CustodyLimits {
@@ -35,6 +38,7 @@ export interface CustodyLimits {
 }
 
 export const MAX_DATA_KEY_BYTES = 1024;
+const FIRST_ROOT = 0;
 
 /** Custody on one open token: synchronous, and gone with its epoch. Buffers that it answers belong to the caller, who wipes them. */
 export class TokenCustody {
@@ -50,12 +54,13 @@ export class TokenCustody {
   constructor(
     private readonly token: OpenToken,
     private readonly protectionLevel: ProtectionLevel,
+    tombstones: Pick<Tombstones, 'of'>,
     limits: CustodyLimits,
   ) {
     this.#roots = new TenantRoots(token);
     this.#logKeys = new LogKeys(token);
     this.#binding = new BindingKey(token);
-    this.#versions = new KeyVersions(token, this.#roots, this.#binding, protectionLevel, limits);
+    this.#versions = new KeyVersions(token, this.#roots, this.#binding, protectionLevel, tombstones, limits);
     this.#random = new RandomPool(token);
     this.#canary = new Canary(token);
   }
@@ -67,7 +72,7 @@ export class TokenCustody {
   }
 
   createTenantRoot(tenant: string): void {
-    this.#roots.ensure(tenant);
+    this.#roots.ensure(tenant, FIRST_ROOT);
   }
 
   createLogKey(tenant: string): LogKey {
@@ -77,7 +82,21 @@ export class TokenCustody {
   createKeyVersion(draft: KeyVersionDraft): WrappedKeyVersion {
     const refusal = this.#tried.unavailable[draft.spec];
     if (refusal !== undefined) throw new RangeError(`The HSM cannot do it: ${refusal}`);
-    return this.#versions.create(draft);
+    return this.#versions.create(draft, FIRST_ROOT);
+  }
+
+  /** The MACs of what stays of a version and of its key. */
+  makeTombstone(presented: PresentedVersion): EndedVersion & { readonly tombstoneMac: Uint8Array } {
+    const version = presented.row();
+    const { versionId } = version;
+    return { versionId, mac: this.#binding.macOfEnded(version), tombstoneMac: this.#binding.tombstoneMac(version) };
+  }
+
+  /** Evicts the key; answers the number of the tenant's newest root. @throws KeyBindingBroken for a forged tombstone */
+  bury(tombstone: Omit<Tombstone, 'versionIds' | 'destroyedAt'>): number {
+    this.#binding.verifyTombstone(tombstone);
+    this.#versions.evict(tombstone.keyId);
+    return this.#roots.newest(tombstone.tenant);
   }
 
   bindRule(row: RuleRow): Uint8Array {

@@ -7,7 +7,9 @@ import type {
   ClaimedTree,
   Custody,
   CustodyCapabilities,
+  EndedVersion,
   GeneratedDataKey,
+  KeyEnding,
   KeyVersionDraft,
   LogKey,
   Permit,
@@ -15,6 +17,8 @@ import type {
   RuleOperation,
   RuleRow,
   Sealed,
+  Tombstone,
+  TombstoneKeeper,
   WrappedKeyVersion,
 } from '#core';
 import { spendToBind } from '../spend-to-bind.js';
@@ -35,6 +39,7 @@ import {
 import { Connection } from './connection.js';
 import type { Call } from './connection.js';
 import { encodeDraft, encodeRow } from './key-version-row.js';
+import { encodeTombstone, readEndedVersion } from './tombstone-on-wire.js';
 import { OPERATION } from './wire.js';
 
 export interface SocketCustodyOptions {
@@ -52,7 +57,7 @@ const BACK_OFF_MS = { first: 10, longest: 1000 } as const;
  * Custody through the custodian's socket. Every call spends its permit for exactly what it sends. Reconnects by itself;
  * meanwhile calls fail with CustodyUnavailable, at the latest after 250 ms.
  */
-export class SocketCustody implements Custody, RuleBindings, CheckpointSigner {
+export class SocketCustody implements Custody, RuleBindings, CheckpointSigner, KeyEnding, TombstoneKeeper {
   readonly #timeoutMs: number;
   #connection: Connection | undefined;
   #connecting: Promise<void> | undefined;
@@ -180,6 +185,18 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner {
 
   async signedSize(tenant: TenantId, logId: string): Promise<bigint> {
     return this.#call(OPERATION.signedSize, tenant, [logId], readSize, logId);
+  }
+
+  async makeTombstone(version: WrappedKeyVersion): Promise<EndedVersion & { readonly tombstoneMac: Uint8Array }> {
+    return this.#call(OPERATION.makeTombstone, version.tenant, [encodeRow(version)], readEndedVersion, version.versionId);
+  }
+
+  async keepTombstone(tombstone: Tombstone): Promise<void> {
+    return this.#call(OPERATION.keepTombstone, tombstone.tenant, encodeTombstone(tombstone), readNothing, tombstone.keyId);
+  }
+
+  async shreddingReceipt(tenant: TenantId, { origin, keyId, seq }: Parameters<KeyEnding['shreddingReceipt']>[1]): Promise<string> {
+    return this.#call(OPERATION.shreddingReceipt, tenant, [origin, keyId, seq.toString()], readNote, keyId);
   }
 
   #call<Answer>(

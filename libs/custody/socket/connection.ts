@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { CustodyUnavailable, DecryptFailed, KeyBindingBroken, KeywardError, PermitMisused } from '#core';
+import { CustodyUnavailable, DecryptFailed, KeyBindingBroken, KeyDestroyed, KeywardError, PermitMisused } from '#core';
 import { CheckpointRefused } from '../checkpoint-refused.js';
 import { FrameReader } from './frames.js';
 import { Outbox } from './outbox.js';
@@ -151,6 +151,8 @@ function errorOf(code: unknown, subject: string): KeywardError {
       return new KeyBindingBroken(subject);
     case CODE.notAllowed:
       return new PermitMisused('This socket does not accept the operation.');
+    case CODE.keyDestroyed:
+      return new KeyDestroyed();
     case CODE.checkpointRefused:
       return new CheckpointRefused(subject);
     default:

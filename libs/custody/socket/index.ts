@@ -1,10 +1,12 @@
 export { CheckpointRefused } from '../checkpoint-refused.js';
-export { bindingMessage, ruleMessage } from '../binding-message.js';
+export { bindingMessage, ruleMessage, tombstoneMessage } from '../binding-message.js';
 export { checkpointBody, noteKeyId, signedNote } from '../checkpoint-note.js';
+export { receiptBody } from '../shredding-receipt.js';
 export type { PresentedVersion } from '../presented-version.js';
 export { spendToBind } from '../spend-to-bind.js';
 export { SocketCustody } from './client.js';
 export type { SocketCustodyOptions } from './client.js';
+export { decodeTombstone } from './tombstone-on-wire.js';
 export { decodeDraft, encodeRow, RowOnWire } from './key-version-row.js';
 export { PlaneSocket } from './server.js';
 export type { Handler, PlaneSocketOptions } from './server.js';

@@ -9,8 +9,10 @@ const bytes = (min: number, max: number) => z.instanceof(Uint8Array).refine((val
 const name = z.string().min(1).max(200);
 const DRAFT = [tenantId, keyId, keyVersionId, z.enum(KEY_SPECS), z.enum(KEY_USAGES), z.literal('KEYWARD'), name] as const;
 const draftTuple = z.tuple([...DRAFT]);
+/** Of a destroyed version none is left. */
+const blob = z.instanceof(Uint8Array).refine(({ length }) => length === 0 || (length >= 16 && length <= 4096));
 /** The public half comes last, of a key pair only. */
-const rowTuple = z.tuple([...DRAFT, z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']), bytes(16, 4096), bytes(32, 32)], bytes(1, 1024));
+const rowTuple = z.tuple([...DRAFT, z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']), blob, bytes(32, 32)], bytes(1, 1024));
 
 const draftFields = ({ tenant, keyId, versionId, spec, usage, origin, logId }: KeyVersionDraft) => [
   tenant,

@@ -28,12 +28,25 @@ export const OPERATION = {
   publicKey: 17,
   // 18 and 19 belong to keys
   signedSize: 20,
+  makeTombstone: 30,
+  keepTombstone: 31,
+  shreddingReceipt: 35,
 } as const;
 export type CustodyOperation = keyof typeof OPERATION;
 
 /** What each plane's socket accepts. Whoever takes over one plane gets these, and not the others'. */
 export const PLANES = {
-  key: ['createTenantRoot', 'createLogKey', 'createKeyVersion', 'bindRule', 'checkBindings', 'publicKey', 'capabilities', 'ping'],
+  key: [
+    'createTenantRoot',
+    'createLogKey',
+    'createKeyVersion',
+    'bindRule',
+    'checkBindings',
+    'publicKey',
+    'keepTombstone',
+    'capabilities',
+    'ping',
+  ],
   data: [
     'encrypt',
     'decrypt',
@@ -45,9 +58,10 @@ export const PLANES = {
     'verify',
     'publicKey',
     'checkBindings',
+    'keepTombstone',
     'ping',
   ],
-  worker: ['signCheckpoint', 'signedSize', 'ping'],
+  worker: ['signCheckpoint', 'signedSize', 'makeTombstone', 'keepTombstone', 'shreddingReceipt', 'ping'],
 } as const satisfies Record<string, readonly CustodyOperation[]>;
 export type Plane = keyof typeof PLANES;
 
@@ -60,6 +74,7 @@ export const CODE = {
   notAllowed: 4,
   malformed: 5,
   checkpointRefused: 6,
+  keyDestroyed: 7,
 } as const;
 
 /** A frame's content: plain arrays, no records, no extensions written. Decoded bytes are views of the frame. */

@@ -66,6 +66,7 @@ const NAMES = {
   SetDeletionProtection:           row('Update', '',                                'SetDeletionProtection'),
   ScheduleKeyDeletion:             row('Delete', 'ScheduleKeyDeletion',             'ScheduleKeyDeletion'),
   CancelKeyDeletion:               row('Update', 'CancelKeyDeletion',               'CancelKeyDeletion'),
+  GetShreddingReceipt:             row('Read',   '',                                ''),
   CreateAlias:                     row('Create', 'CreateAlias',                     'CreateAlias'),
   UpdateAlias:                     row('Update', 'UpdateAlias',                     'UpdateAlias'),
   DeleteAlias:                     row('Delete', 'DeleteAlias',                     'DeleteAlias'),
@@ -104,10 +105,12 @@ const NAMES = {
   GetConsistencyProof:             row('Read',   '',                                ''),
   GetRecordStats:                  row('Read',   '',                                ''),
   ListKeyInventory:                row('Read',   '',                                ''),
+  ReadShreddingReceipt:            row('Read',   '',                                ''),
   ListPolicyHistory:               row('Read',   '',                                ''),
   ListLeases:                      row('Read',   '',                                ''),
 
   Heartbeat:                       row('Other',  '',                                ''),
+  DestroyKey:                      row('Delete', 'DeleteKey',                       'DeleteKey'),
 } as const satisfies Record<Operation, EventNames>;
 
 export function eventNames(op: Operation): EventNames {

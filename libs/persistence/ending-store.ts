@@ -1,0 +1,92 @@
+import type pg from 'pg';
+import { z } from 'zod';
+import { keyId, type KeyId, keyVersionId, tenantId, type TenantId } from '#contract';
+import {
+  type Destruction,
+  type DueDeletion,
+  type Endings,
+  type OwedReceipt,
+  type StoredKey,
+  type Tombstone,
+  type TombstoneCursor,
+  type TombstoneReads,
+  TrailUnavailable,
+} from '#core';
+import { sqlState } from './connection.js';
+import { reading } from './database-error.js';
+import { parsed } from './function-answer.js';
+import { recordBytes } from './record-bytes.js';
+import { DatabaseRules } from './rule-store.js';
+
+const dueRow = z
+  .object({ tenant_id: tenantId, key_id: keyId, due: z.string(), log_id: z.string() })
+  .transform(({ tenant_id, key_id, due, log_id }): DueDeletion => ({ tenant: tenant_id, keyId: key_id, due, logId: log_id }));
+const tombstoneColumns = z.object({
+  ...{ tenant_id: tenantId, key_id: keyId, destroyed_at: z.date(), mac: z.instanceof(Buffer), version_ids: z.array(keyVersionId) },
+});
+const tombstoneOf = ({ tenant_id, key_id, destroyed_at, mac, version_ids }: z.infer<typeof tombstoneColumns>): Tombstone => ({
+  ...{ tenant: tenant_id, keyId: key_id, versionIds: version_ids, destroyedAt: destroyed_at.toISOString(), mac },
+});
+const tombstoneRow = tombstoneColumns.transform(tombstoneOf);
+const owedRow = tombstoneColumns
+  .extend({ seq: z.coerce.bigint(), origin: z.string() })
+  .transform(({ seq, origin, ...row }): OwedReceipt => ({ ...tombstoneOf(row), seq, origin }));
+
+/** A rule, or a version, came in between: the next round looks again. */
+const IN_BETWEEN = new Set(['KW001', '40P01', '55P03']);
+
+/** What the worker may see and do of keys that end; its role may call these functions and nothing else. */
+export class DatabaseEndings implements Endings {
+  readonly #rules: DatabaseRules;
+
+  constructor(private readonly pool: pg.Pool) {
+    this.#rules = new DatabaseRules(pool);
+  }
+
+  async dueDeletions(): Promise<readonly DueDeletion[]> {
+    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.due_deletions()'));
+    return parsed('due_deletions', z.array(dueRow), rows);
+  }
+
+  async key(tenant: TenantId, id: KeyId): Promise<StoredKey | undefined> {
+    return (await this.#rules.key(tenant, { reference: id })).key;
+  }
+
+  async destroy({ tenant, keyId: id, due, body, tombstoneMac, versions }: Destruction): Promise<bigint | undefined> {
+    const values = [
+      ...[recordBytes(body), tenant, id, due, Buffer.from(tombstoneMac)],
+      ...[versions.map(({ versionId }) => versionId), versions.map(({ mac }) => Buffer.from(mac))],
+    ];
+    try {
+      const { rows } = await this.pool.query<{ seq: string | null }>(
+        'SELECT keyward.destroy_key($1, $2, $3, $4, $5, $6, $7) AS seq',
+        values,
+      );
+      return rows[0]?.seq == null ? undefined : BigInt(rows[0].seq);
+    } catch (error) {
+      if (IN_BETWEEN.has(sqlState(error) ?? '')) return undefined;
+      throw new TrailUnavailable(`destruction failed: ${sqlState(error) ?? 'outcome unknown'}`);
+    }
+  }
+
+  async receiptsOwed(): Promise<readonly OwedReceipt[]> {
+    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.receipts_owed()'));
+    return parsed('receipts_owed', z.array(owedRow), rows);
+  }
+
+  async saveReceipt(tenant: TenantId, id: KeyId, note: string): Promise<void> {
+    await reading(() => this.pool.query('SELECT keyward.save_receipt($1, $2, $3)', [tenant, id, note]));
+  }
+}
+
+/** Every process that has a custodian reads them. */
+export class DatabaseTombstones implements TombstoneReads {
+  constructor(private readonly pool: pg.Pool) {}
+
+  async tombstonesSince({ since, afterKey }: TombstoneCursor, most: number): Promise<readonly Tombstone[]> {
+    const { rows } = await reading(() =>
+      this.pool.query('SELECT * FROM keyward.tombstones_since($1, $2, $3)', [since.toISOString(), afterKey, most]),
+    );
+    return parsed('tombstones_since', z.array(tombstoneRow), rows);
+  }
+}

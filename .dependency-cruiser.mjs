@@ -14,7 +14,8 @@ const LIBRARIES = {
   },
   persistence: { libraries: ['core', 'contract', 'trail'], packages: ['zod', 'typeorm', 'pg', 'reflect-metadata'] },
   runtime: { libraries: ['core', 'contract'], packages: ['zod', 'pino'] },
-  sdk: { libraries: ['contract', 'trail'], packages: ['zod', '@aws-crypto/'] },
+  sdk: { libraries: ['contract', 'trail'], packages: ['zod', '@aws-crypto/'], without: 'typeorm/' },
+  'sdk/typeorm': { libraries: ['sdk', 'contract'], packages: ['typeorm'] },
 };
 
 const TESTS = '(\\.(spec|int-spec|story)\\.ts$|^libs/testing/|^libs/.+/test/|/test-[^/]+\\.ts$|^test/)';
@@ -22,19 +23,22 @@ const oneOf = (names) => `(${names.map((name) => name.replaceAll('/', '\\/').rep
 /** A package is matched by its folder; a name that ends in `/` stands for a whole scope. */
 const packageFolder = (name) => `node_modules/${name.endsWith('/') ? name : `(@types/)?${name}/`}`;
 
+/** `without`: a folder of it that has a row of its own, because it is an entry of its own. */
+const inLibrary = (name, without) => ({ path: `^libs/${name}/`, pathNot: [TESTS, ...(without ? [`^libs/${name}/${without}`] : [])] });
+
 /** Between libraries: everything that is not in the row is forbidden. */
-const libraryRules = Object.entries(LIBRARIES).map(([name, { libraries }]) => ({
-  name: `libs-${name}-imports-only-${libraries.join('-') || 'nothing'}`,
+const libraryRules = Object.entries(LIBRARIES).map(([name, { libraries, without }]) => ({
+  name: `libs-${name.replace('/', '-')}-imports-only-${libraries.join('-') || 'nothing'}`,
   severity: 'error',
-  from: { path: `^libs/${name}/`, pathNot: TESTS },
+  from: inLibrary(name, without),
   to: { path: '^(libs|apps|migrations|test)/', pathNot: `^libs/${oneOf([name, ...libraries])}/` },
 }));
 
 /** From libraries to packages: likewise. */
-const packageRules = Object.entries(LIBRARIES).map(([name, { packages }]) => ({
-  name: `libs-${name}-uses-only-its-packages`,
+const packageRules = Object.entries(LIBRARIES).map(([name, { packages, without }]) => ({
+  name: `libs-${name.replace('/', '-')}-uses-only-its-packages`,
   severity: 'error',
-  from: { path: `^libs/${name}/`, pathNot: TESTS },
+  from: inLibrary(name, without),
   to: { path: 'node_modules/', pathNot: packages.map(packageFolder) },
 }));
 
@@ -71,8 +75,18 @@ export default {
     onlyFrom(['pkcs11js'], 'libs/custody/pkcs11', 'The only place that knows CKA_ and CKM_.'),
     onlyFrom(['casbin'], 'libs/grants', 'Casbin stays behind the GrantPolicy port.'),
     {
-      ...onlyFrom(['typeorm', 'pg'], '(libs/persistence|migrations)', 'The only place that knows SQL.'),
+      ...onlyFrom(
+        ['typeorm', 'pg'],
+        '(libs/persistence|libs/sdk/typeorm|migrations|examples)',
+        "Nobody else of ours knows SQL; the SDK's entry for TypeORM, and its example, are at home in the ISV's database.",
+      ),
       name: 'only-persistence-uses-typeorm',
+    },
+    {
+      name: 'sdk-works-without-typeorm',
+      severity: 'error',
+      from: { path: '^libs/sdk/', pathNot: ['^libs/sdk/typeorm/', TESTS] },
+      to: { path: '^libs/sdk/typeorm/' },
     },
     onlyFrom(['passport', 'passport-custom'], 'libs/http', 'Authentication has one home.'),
     onlyFrom(['bullmq'], 'apps/worker', 'Queues are only triggers.'),

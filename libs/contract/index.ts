@@ -1,3 +1,4 @@
+export * from './base32.js';
 export * from './bytes.js';
 export * from './canonical-context.js';
 export * from './encryption-context.js';

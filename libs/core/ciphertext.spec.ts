@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import type { KeyVersionId } from '#contract';
+import { decode26, encode26, type KeyVersionId, versionIdBytes } from '#contract';
 import { type CipherSpec, type CiphertextKind, ciphertextHeader, frameCiphertext, HEADER_BYTES, parseCiphertext } from './ciphertext.js';
 import { DecryptFailed } from './errors.js';
-import { decode26, encode26, newKeyVersionId, versionIdBytes } from './identifiers.js';
+import { newKeyVersionId } from './identifiers.js';
 
 interface Vector {
   desc: string;

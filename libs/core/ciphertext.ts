@@ -1,6 +1,5 @@
-import type { KeyVersionId } from '#contract';
+import { type KeyVersionId, versionIdBytes, versionIdOf } from '#contract';
 import { DecryptFailed } from './errors.js';
-import { versionIdBytes, versionIdOf } from './identifiers.js';
 
 /** Kinds are separate so that a data key's EDK is never mistaken for a direct ciphertext in a record. */
 export const KIND = { direct: 1, dataKey: 2 } as const;

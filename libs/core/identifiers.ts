@@ -1,8 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { CredentialId, KeyId, KeyVersionId, StopId } from '#contract';
-
-const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
-const VALUE = new Map([...ALPHABET].map((character, value) => [character, value]));
+import { type CredentialId, decode26, encode26, type KeyId, type KeyVersionId, type StopId } from '#contract';
 
 /** Drawn in bulk: a call of its own for each identifier cost more than everything else that a decision does. */
 const POOL_BYTES = 8192;
@@ -22,41 +19,6 @@ export function uuidv7(milliseconds: number): Uint8Array {
   return bytes;
 }
 
-/** 16 bytes as 26 characters of Crockford's base 32, lower case: 130 bits, of which the first two are zero. */
-export function encode26(bytes: Uint8Array): string {
-  let text = '';
-  let pending = 0;
-  let bits = 2;
-  for (let i = 0; i < 16; i++) {
-    pending = ((pending << 8) | bytes[i]!) & 0xfff;
-    bits += 8;
-    while (bits >= 5) {
-      bits -= 5;
-      text += ALPHABET.charAt((pending >> bits) & 31);
-    }
-  }
-  return text;
-}
-
-/** The 16 bytes of 26 characters. @throws RangeError on another character. */
-export function decode26(text: string): Uint8Array {
-  const bytes = new Uint8Array(16);
-  let pending = 0;
-  let bits = -2;
-  let at = 0;
-  for (const character of text) {
-    const digit = VALUE.get(character);
-    if (digit === undefined) throw new RangeError('Not base 32.');
-    pending = ((pending << 5) | digit) & 0x1fff;
-    bits += 5;
-    if (bits >= 8) {
-      bits -= 8;
-      bytes[at++] = (pending >> bits) & 0xff;
-    }
-  }
-  return bytes;
-}
-
 const fresh = (prefix: string) => (milliseconds: number) => `${prefix}_${encode26(uuidv7(milliseconds))}`;
 
 export const newKeyId = fresh('key') as (milliseconds: number) => KeyId;
@@ -69,7 +31,3 @@ export const newRecordId = fresh('rec');
 
 /** When an id was drawn: a UUIDv7 begins with 48 bits of milliseconds. */
 export const drawnAt = (id: string): Date => new Date(Buffer.from(decode26(id.slice(-26))).readUIntBE(0, 6));
-
-/** A version id as a ciphertext carries it: 16 bytes, and back. */
-export const versionIdBytes = (id: KeyVersionId): Uint8Array => decode26(id.slice(5));
-export const versionIdOf = (bytes: Uint8Array): KeyVersionId => `kver_${encode26(bytes)}` as KeyVersionId;

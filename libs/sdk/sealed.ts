@@ -53,7 +53,7 @@ export class Sealed<T> {
 
   /** What was stored: closed until it is opened. The bytes are copied. */
   static stored<T>(stored: Uint8Array, opener?: Opener<T>): Sealed<T> {
-    return new Sealed({ is: 'closed', stored: Uint8Array.from(stored), error: unopened() }, opener);
+    return new Sealed({ is: 'closed', stored: Uint8Array.from(stored), error: new Unopened('The value was not opened.') }, opener);
   }
 
   get isOpen(): boolean {
@@ -135,9 +135,12 @@ export class Sealed<T> {
 }
 
 const INVALID = { code: 'invalid-request' } as const;
-const NOT_OPENED = 'The value was not opened.';
-class Unopened extends InvalidCall {}
-const unopened = () => new Unopened(NOT_OPENED, INVALID);
+/** Nobody has tried to open it, or nobody could. */
+export class Unopened extends InvalidCall {
+  constructor(message: string) {
+    super(message, INVALID);
+  }
+}
 
 // biome-ignore format: an aligned table is read column by column
 const REASONS: readonly (readonly [new (...given: never[]) => KeywardError, SealedReason])[] = [
@@ -152,7 +155,7 @@ const REASONS: readonly (readonly [new (...given: never[]) => KeywardError, Seal
 ];
 
 /** Anything else may pass: `unavailable`. */
-const reasonOf = (error: KeywardError): SealedReason => REASONS.find(([type]) => error instanceof type)?.[1] ?? 'unavailable';
+export const reasonOf = (error: KeywardError): SealedReason => REASONS.find(([type]) => error instanceof type)?.[1] ?? 'unavailable';
 
 const asKeywardError = (cause: unknown): KeywardError =>
   cause instanceof KeywardError ? cause : errorOf('The value could not be opened.', { code: 'unavailable', retryable: true, cause });

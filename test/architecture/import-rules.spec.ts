@@ -20,6 +20,7 @@ const LIBRARIES = [
   'persistence',
   'runtime',
   'sdk',
+  'sdk/typeorm',
   'testing',
 ];
 const PACKAGES = ['zod', 'pkcs11js', 'casbin', 'typeorm', 'pg', 'passport', 'bullmq', 'jest'];
@@ -35,6 +36,9 @@ const PLANTED: readonly (readonly [file: string, imports: string, rule: string])
   ['libs/http/a.ts', '#custody/socket', 'libs-http-imports-only-core-contract'],
   ['libs/persistence/a.ts', '#grants', 'libs-persistence-imports-only-core-contract-trail'],
   ['libs/sdk/a.ts', '#core', 'libs-sdk-imports-only-contract-trail'],
+  ['libs/sdk/b.ts', '#sdk/typeorm', 'sdk-works-without-typeorm'],
+  ['libs/sdk/typeorm/a.ts', '#trail', 'libs-sdk-typeorm-imports-only-sdk-contract'],
+  ['libs/sdk/typeorm/b.ts', 'pg', 'libs-sdk-typeorm-uses-only-its-packages'],
   ['libs/runtime/a.ts', 'typeorm', 'libs-runtime-uses-only-its-packages'],
   ['libs/core/c.ts', '../../apps/worker/main.js', 'libs-core-imports-only-contract'],
   ['apps/data-plane/a.ts', 'pkcs11js', 'only-libs-custody-pkcs11-uses-pkcs11js'],
@@ -58,6 +62,8 @@ const ALLOWED: readonly (readonly [file: string, imports: string])[] = [
   ['libs/core/fine.ts', '#contract'],
   ['libs/custody/pkcs11/fine.ts', 'pkcs11js'],
   ['libs/persistence/fine.ts', 'typeorm'],
+  ['libs/sdk/typeorm/fine.ts', 'typeorm'],
+  ['libs/sdk/typeorm/fine-too.ts', '#sdk'],
   ['libs/persistence/fine.spec.ts', '#testing'],
   ['apps/custodian/fine.ts', '#custody/pkcs11'],
   ['apps/data-plane/fine.ts', '#custody/socket'],

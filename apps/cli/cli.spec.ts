@@ -178,12 +178,17 @@ describe('what a command sends', () => {
   });
 
   it('tells what the HSM can do, and why not the rest', async () => {
-    const spec = (keySpec: string, more: object) => ({ keySpec, keyUsage: 'GENERATE_VERIFY_MAC', ...more });
+    const spec = (keySpec: string, more: object) => ({
+      keySpec,
+      keyUsage: 'GENERATE_VERIFY_MAC',
+      protectionLevel: 'SOFTWARE_TOKEN',
+      ...more,
+    });
     const specs = [spec('HMAC_256', { available: true }), spec('HMAC_512', { available: false, reason: 'CKR_X' })];
     answers = [{ status: 200, body: { module: 'SoftHSM 2.6', protectionLevel: 'SOFTWARE_TOKEN', specs } }];
     const { exit, out } = await keyward(['capabilities']);
     expect([exit, asked[0]?.path]).toEqual([0, '/v1/tenants/acme/capabilities']);
-    expect(out).toMatch(/^SoftHSM 2.6 \(SOFTWARE_TOKEN\)\n[^]*HMAC_256 .* yes[^]*HMAC_512 .* no +CKR_X/);
+    expect(out).toMatch(/^SoftHSM 2.6 \(SOFTWARE_TOKEN\)\n[^]*HMAC_256 .*SOFTWARE_TOKEN .* yes[^]*HMAC_512 .* no +CKR_X/);
   });
 
   it('moves a ciphertext to another key', async () => {

@@ -18,6 +18,7 @@ const environment = z
     KEYWARD_HSM_SO_PIN_FILE: path.optional(),
     KEYWARD_HSM_HARDWARE: z.enum(['true', 'false']).default('false'),
     KEYWARD_HSM_UNSAFE: z.literal('tests-only').optional(),
+    KEYWARD_SOFTWARE_KEYS: z.enum(['allowed', 'refused', 'unless-hardware']).default('unless-hardware'),
     KEYWARD_CUSTODIAN_STATE_DIR: path,
     KEYWARD_CUSTODIAN_CACHED_KEYS: z.coerce.number().int().min(1).max(100_000).default(8000),
     KEYWARD_CUSTODIAN_CACHED_FOR_MS: milliseconds.default(3_600_000),
@@ -50,6 +51,7 @@ export function custodianConfig(env: NodeJS.ProcessEnv = process.env) {
       pinFile: settings.KEYWARD_HSM_PIN_FILE,
       declaredHardware: settings.KEYWARD_HSM_HARDWARE === 'true',
       tolerant: settings.KEYWARD_HSM_UNSAFE !== undefined,
+      softwareKeys: settings.KEYWARD_SOFTWARE_KEYS,
       cachedKeys: settings.KEYWARD_CUSTODIAN_CACHED_KEYS,
       cachedForMs: settings.KEYWARD_CUSTODIAN_CACHED_FOR_MS,
       backupDays: {

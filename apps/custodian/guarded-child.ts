@@ -28,7 +28,9 @@ export class GuardedChild {
   #recycled = false;
 
   constructor(private readonly options: GuardedChildOptions) {
-    const command = [process.execPath, '--disable-sigusr1', '--enable-source-maps', options.script];
+    // node:ffi warns that it is experimental; openssl-sm2.ts says why it is used all the same.
+    const flags = ['--disable-sigusr1', '--enable-source-maps', '--disable-warning=ExperimentalWarning'];
+    const command = [process.execPath, ...flags, options.script];
     // exec keeps the process id, and with it signals and IPC.
     this.#process = spawn('/bin/sh', ['-c', 'ulimit -c 0; exec "$@"', 'sh', ...command], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

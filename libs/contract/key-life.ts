@@ -16,7 +16,13 @@ export type KeyState = z.infer<typeof keyState>;
 
 export const KEY_USAGES = ['ENCRYPT_DECRYPT', 'GENERATE_VERIFY_MAC', 'SIGN_VERIFY'] as const;
 export type KeyUsage = (typeof KEY_USAGES)[number];
-export const KEY_SPECS = ['AES_256', 'AES_128', 'HMAC_256', 'HMAC_384', 'HMAC_512', 'EC_P256', 'EC_P384', 'EC_P256K'] as const;
+/** Used in the custodian's memory, because no HSM here knows these algorithms: protection level SOFTWARE. */
+export const SOFTWARE_SPECS = ['SM4', 'HMAC_SM3', 'EC_SM2'] as const;
+export type SoftwareSpec = (typeof SOFTWARE_SPECS)[number];
+export const KEY_SPECS = [
+  ...(['AES_256', 'AES_128', 'HMAC_256', 'HMAC_384', 'HMAC_512', 'EC_P256', 'EC_P384', 'EC_P256K'] as const),
+  ...SOFTWARE_SPECS,
+] as const;
 export type KeySpec = (typeof KEY_SPECS)[number];
 /** What keys of a spec can be for; fixed at creation. */
 export const USAGE_OF: Readonly<Record<KeySpec, KeyUsage>> = {
@@ -28,6 +34,9 @@ export const USAGE_OF: Readonly<Record<KeySpec, KeyUsage>> = {
   EC_P256: 'SIGN_VERIFY',
   EC_P384: 'SIGN_VERIFY',
   EC_P256K: 'SIGN_VERIFY',
+  SM4: 'ENCRYPT_DECRYPT',
+  HMAC_SM3: 'GENERATE_VERIFY_MAC',
+  EC_SM2: 'SIGN_VERIFY',
 };
 const keySpec = z.enum(KEY_SPECS, { error: `must be one of ${KEY_SPECS.join(', ')}` });
 const keyUsage = z.enum(KEY_USAGES, { error: `must be one of ${KEY_USAGES.join(', ')}` });
@@ -130,6 +139,7 @@ export const capabilitiesAnswer = z
       z.object({
         keySpec,
         keyUsage,
+        protectionLevel: z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']).meta({ description: 'of a key of this spec' }),
         available: z.boolean().meta({ description: 'tried at the custodian’s start: made, wrapped, unwrapped and used' }),
         reason: z.string().optional().meta({ description: 'why not' }),
       }),

@@ -8,18 +8,21 @@ export const MAX_SIGNED_MESSAGE_BYTES = 6144;
 export const MAX_SIGNATURE_BYTES = 512;
 
 /** Names as of AWS KMS. */
-export const SIGNING_ALGORITHMS = ['ECDSA_SHA_256', 'ECDSA_SHA_384'] as const;
+export const SIGNING_ALGORITHMS = ['ECDSA_SHA_256', 'ECDSA_SHA_384', 'SM2DSA'] as const;
 export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
 /** Of what is signed, and how long that is. */
 export const HASHED_BY = {
   ECDSA_SHA_256: { hash: 'sha256', bytes: 32 },
   ECDSA_SHA_384: { hash: 'sha384', bytes: 48 },
+  /** Over Z ‖ M: see core/sm2-digest.ts. */
+  SM2DSA: { hash: 'sm3', bytes: 32 },
 } as const satisfies Record<SigningAlgorithm, object>;
 /** What a key of a spec can sign with: the curve's own digest. */
 export const SIGNS_WITH: Readonly<Partial<Record<KeySpec, readonly SigningAlgorithm[]>>> = {
   EC_P256: ['ECDSA_SHA_256'],
   EC_P384: ['ECDSA_SHA_384'],
   EC_P256K: ['ECDSA_SHA_256'],
+  EC_SM2: ['SM2DSA'],
 };
 
 const algorithm = z.enum(SIGNING_ALGORITHMS, { error: `must be one of ${SIGNING_ALGORITHMS.join(', ')}` });

@@ -7,8 +7,9 @@ export type CiphertextKind = keyof typeof KIND;
 
 const MAGIC = Buffer.from('KW');
 const VERSION = 1;
-const ALGORITHM = { AES_256: 1, AES_128: 2 } as const;
+const ALGORITHM = { AES_256: 1, AES_128: 2, SM4: 3 } as const;
 export type CipherSpec = keyof typeof ALGORITHM;
+export const isCipherSpec = (spec: string): spec is CipherSpec => Object.hasOwn(ALGORITHM, spec);
 /** 'KW' ‖ version ‖ kind ‖ algorithm ‖ key version id: authenticated as the first bytes of the AAD. */
 export const HEADER_BYTES = 21;
 const IV_BYTES = 12;
@@ -44,7 +45,7 @@ export function parseCiphertext(bytes: Uint8Array): Ciphertext {
     bytes[0] === MAGIC[0] &&
     bytes[1] === MAGIC[1] &&
     bytes[2] === VERSION &&
-    (bytes[4] === ALGORITHM.AES_256 || bytes[4] === ALGORITHM.AES_128);
+    Object.values<number | undefined>(ALGORITHM).includes(bytes[4]);
   if (!wellFormed || kind === undefined) throw new DecryptFailed('not-a-ciphertext');
   return {
     kind,

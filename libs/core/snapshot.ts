@@ -2,7 +2,7 @@ import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { boundContext, type EncryptionContext, type KeyVersionId, type TenantId } from '#contract';
 import { liftedDigest } from './bound-rows.js';
 import { BoundedMap } from './bounded-map.js';
-import { ciphertextHeader } from './ciphertext.js';
+import { ciphertextHeader, isCipherSpec } from './ciphertext.js';
 import type { WrappedKeyVersion } from './ports/custody.js';
 import { type CompiledPolicy, type GrantPolicy, noGrants } from './ports/grants.js';
 import { contextDigests, saltedDigest } from './record.js';
@@ -117,7 +117,7 @@ function withHeaders(key: StoredKey): SnapshotKey {
 const NO_HEADER = new Uint8Array(0);
 
 function headersOf({ versionId, spec }: WrappedKeyVersion): UsableVersion['headers'] {
-  if (spec !== 'AES_256' && spec !== 'AES_128') return { direct: NO_HEADER, dataKey: NO_HEADER };
+  if (!isCipherSpec(spec)) return { direct: NO_HEADER, dataKey: NO_HEADER };
   return { direct: ciphertextHeader('direct', versionId, spec), dataKey: ciphertextHeader('dataKey', versionId, spec) };
 }
 

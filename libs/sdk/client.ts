@@ -227,7 +227,7 @@ export class KeywardClient {
     return ciphertextFrom(await this.#call(call.tenant, PATHS.reEncrypt, BODIES.reEncrypt(call)));
   }
 
-  /** HMAC with the hash of the key: `HMAC_256`, `HMAC_384` or `HMAC_512`. `message` is 1 to 4096 bytes. */
+  /** HMAC with the hash of the key: `HMAC_256`, `HMAC_384`, `HMAC_512` or `HMAC_SM3`. `message` is 1 to 4096 bytes. */
   async generateMac(call: MacCall): Promise<Mac> {
     const answer = await this.#call(call.tenant, PATHS.generateMac, BODIES.generateMac(call));
     const { mac, ...used } = parsed(macAnswer, answer);

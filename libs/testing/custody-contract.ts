@@ -12,9 +12,12 @@ import type {
   RuleBindings,
   RuleOperation,
   RuleRow,
+  Sealed,
   WrappedKeyVersion,
 } from '#core';
+import { rawOf } from '#custody/socket';
 import { aTree } from './claimed-tree.js';
+import { verifyDigest } from './ecdsa.js';
 
 /** An implementation of the port under test; the three may be one object. */
 export interface CustodyUnderTest {
@@ -86,10 +89,50 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       expect([Buffer.from(opened), short.blob.length, version.blob.length]).toEqual([PLAINTEXT, 24, 40]);
     });
 
+    describe('a key of SM4', () => {
+      let sm4: WrappedKeyVersion;
+      const open = (sealed: Sealed, aad: Uint8Array = AAD) => under.data.decrypt(permitFor('Decrypt', sm4, aad), sm4, sealed);
+      beforeAll(async () => {
+        sm4 = await aVersion(under.key, ACME, 'SM4');
+      });
+
+      it('says that it is used in software', () => {
+        expect(sm4.protectionLevel).toBe('SOFTWARE');
+      });
+
+      it('opens what it sealed, and the data keys that it made', async () => {
+        expect(Buffer.from(await open(await seal(sm4)))).toEqual(PLAINTEXT);
+        const { plaintext, ...edk } = await under.data.generateDataKey(permitFor('GenerateDataKey', sm4), sm4, 32);
+        expect(Buffer.from(await open(edk))).toEqual(Buffer.from(plaintext));
+      });
+
+      it('opens nothing that was changed, nor under another AAD, nor what another key sealed', async () => {
+        const { iv, ciphertext } = await seal(sm4);
+        for (const at of [0, ciphertext.length - 1]) {
+          const changed = Buffer.from(ciphertext);
+          changed[at]! ^= 1;
+          await expect(open({ iv, ciphertext: changed })).rejects.toThrow(DecryptFailed);
+        }
+        await expect(open({ iv, ciphertext }, Buffer.from('other'))).rejects.toThrow(DecryptFailed);
+        await expect(open(await seal())).rejects.toThrow(DecryptFailed);
+        await expect(open({ iv, ciphertext })).resolves.toBeDefined();
+      });
+
+      it('is not used with another blob', async () => {
+        const blob = sm4.blob.map((byte, at) => (at === sm4.blob.length - 1 ? byte ^ 1 : byte));
+        await expect(seal({ ...sm4, blob })).rejects.toThrow(KeyBindingBroken);
+      });
+
+      it('makes no MACs', async () => {
+        await expect(under.data.generateMac(permitFor('GenerateMac', sm4), sm4, PLAINTEXT)).rejects.toMatchObject(MALFORMED);
+      });
+    });
+
     describe.each([
       ['HMAC_256', 32],
       ['HMAC_384', 48],
       ['HMAC_512', 64],
+      ['HMAC_SM3', 32],
     ] as const)('a key of %s', (spec, length) => {
       if (isMissing(spec)) return isRefused(spec);
       let key: WrappedKeyVersion;
@@ -133,6 +176,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       ['EC_P256', 'ECDSA_SHA_256', 'sha256'],
       ['EC_P384', 'ECDSA_SHA_384', 'sha384'],
       ['EC_P256K', 'ECDSA_SHA_256', 'sha256'],
+      ['EC_SM2', 'SM2DSA', 'sm3'],
     ] as const)('a key pair of %s', (spec, algorithm, hash) => {
       if (isMissing(spec)) return isRefused(spec);
       let pair: WrappedKeyVersion;
@@ -148,8 +192,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       it('signs what everybody can verify with its public key', async () => {
         const signature = await sign();
         const spki = Buffer.from(await under.data.publicKey(permitFor('GetPublicKey', pair), pair));
-        const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
-        expect(verify(hash, PLAINTEXT, key, signature)).toBe(true);
+        expect(isSignature(spec, hash, spki, signature)).toBe(true);
         await expect(isValid(signature)).resolves.toBe(true);
         await expect(under.key.publicKey(permitFor('DescribePublicKey', pair), pair)).resolves.toHaveLength(spki.length);
       });
@@ -384,7 +427,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
         keyId: () => ({ keyId: newKeyId(1) }),
         versionId: () => ({ versionId: newKeyVersionId(1) }),
         // What only SQL can write: no value of these types.
-        spec: () => ({ spec: 'SM4' as never }),
+        spec: () => ({ spec: 'SM4' }),
         usage: () => ({ usage: 'SIGN_VERIFY' }),
         origin: () => ({ origin: 'EXTERNAL' as never }),
         protectionLevel: (row) => ({ protectionLevel: row.protectionLevel === 'HSM' ? 'SOFTWARE_TOKEN' : 'HSM' }),
@@ -536,6 +579,13 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       });
     });
   });
+}
+
+/** Over PLAINTEXT, by somebody else's code: of SM2, over a digest without identity, as the callers here make it. */
+function isSignature(spec: KeySpec, hash: string, spki: Buffer, signature: Uint8Array): boolean {
+  if (spec !== 'EC_SM2') return verify(hash, PLAINTEXT, createPublicKey({ key: spki, format: 'der', type: 'spki' }), signature);
+  const point = { x: spki.toString('base64url', 27, 59), y: spki.toString('base64url', 59, 91) };
+  return verifyDigest(spec, point, createHash(hash).update(PLAINTEXT).digest(), rawOf(signature, 32)!);
 }
 
 function takeApart(note: string): { readonly body: string; readonly name: string; readonly signature: Uint8Array } {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { webcrypto } from 'node:crypto';
 
-/** ECDSA over digests (SEC 1, 4.1), which node:crypto does not offer: for the fake custody. Slow, and not constant in time. */
+/** ECDSA (SEC 1, 4.1) and SM2 (GB/T 32918.2) over digests, which node:crypto does not offer: for the fake custody. Slow, and not constant in time. */
 interface Curve {
   readonly p: bigint;
   readonly a: bigint;
@@ -14,6 +14,7 @@ type Point = readonly [bigint, bigint] | undefined;
 const hex = (text: string) => BigInt(`0x${text}`);
 const P256 = hex('ffffffff00000001000000000000000000000000ffffffffffffffffffffffff');
 const P384 = hex('fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffeffffffff0000000000000000ffffffff');
+const SM2 = hex('fffffffeffffffffffffffffffffffffffffffff00000000ffffffffffffffff');
 export const FAKE_CURVES = {
   EC_P256: {
     ...{ p: P256, a: P256 - 3n, n: hex('ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551'), bytes: 32 },
@@ -38,6 +39,13 @@ export const FAKE_CURVES = {
       hex('483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8'),
     ],
   },
+  EC_SM2: {
+    ...{ p: SM2, a: SM2 - 3n, n: hex('fffffffeffffffffffffffffffffffff7203df6b21c6052b53bbf40939d54123'), bytes: 32 },
+    g: [
+      hex('32c4ae2c1f1981195f9904466a39c9948fe30bbff2660be1715a4589334c74c7'),
+      hex('bc3736a2f4f6779c59bdcee36b692153d0a9877cc62a474002df32e52139f0a0'),
+    ],
+  },
 } as const satisfies Record<string, Curve>;
 export type FakeCurve = keyof typeof FAKE_CURVES;
 
@@ -46,8 +54,9 @@ export function signDigest(spec: FakeCurve, { d }: webcrypto.JsonWebKey, digest:
   const curve: Curve = FAKE_CURVES[spec];
   const { n, g, bytes } = curve;
   const k = 1n + (hex(randomBytes(bytes).toString('hex')) % (n - 1n));
-  const r = mod(times(curve, k, g)![0], n);
-  const s = mod(inverse(k, n) * (numberOf(digest) + r * numberOf(Buffer.from(d ?? '', 'base64url'))), n);
+  const [x, secret, e] = [times(curve, k, g)![0], numberOf(Buffer.from(d ?? '', 'base64url')), numberOf(digest)];
+  const r = mod(spec === 'EC_SM2' ? e + x : x, n);
+  const s = spec === 'EC_SM2' ? mod(inverse(1n + secret, n) * (k - r * secret), n) : mod(inverse(k, n) * (e + r * secret), n);
   return Buffer.from([r, s].map((value) => value.toString(16).padStart(2 * bytes, '0')).join(''), 'hex');
 }
 
@@ -56,8 +65,12 @@ export function verifyDigest(spec: FakeCurve, { x, y }: webcrypto.JsonWebKey, di
   const { n, g, bytes } = curve;
   const [r, s] = [numberOf(raw.subarray(0, bytes)), numberOf(raw.subarray(bytes))];
   if (r === 0n || s === 0n || r >= n || s >= n) return false;
-  const w = inverse(s, n);
   const key: Point = [numberOf(Buffer.from(x ?? '', 'base64url')), numberOf(Buffer.from(y ?? '', 'base64url'))];
+  if (spec === 'EC_SM2') {
+    const sum = plus(curve, times(curve, s, g), times(curve, mod(r + s, n), key));
+    return sum !== undefined && mod(numberOf(digest) + sum[0], n) === r;
+  }
+  const w = inverse(s, n);
   const point = plus(curve, times(curve, mod(numberOf(digest) * w, n), g), times(curve, mod(r * w, n), key));
   return point !== undefined && mod(point[0], n) === r;
 }

@@ -1,5 +1,6 @@
 import {
   createCipheriv,
+  createECDH,
   createDecipheriv,
   createHmac,
   createPrivateKey,
@@ -10,7 +11,7 @@ import {
   sign,
   timingSafeEqual,
 } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import type { CipherGCMTypes, KeyObject, webcrypto } from 'node:crypto';
 import {
   HASHED_BY,
   KEY_SPECS,
@@ -58,8 +59,10 @@ import {
 import { verifyConsistency } from '#trail';
 import { FAKE_CURVES, type FakeCurve, signDigest, verifyDigest } from './ecdsa.js';
 
-const KEY_BYTES = { AES_256: 32, AES_128: 16, HMAC_256: 32, HMAC_384: 48, HMAC_512: 64 } as const;
-const CURVE_NAMES = { EC_P256: 'prime256v1', EC_P384: 'secp384r1', EC_P256K: 'secp256k1' } as const;
+const KEY_BYTES = { AES_256: 32, AES_128: 16, HMAC_256: 32, HMAC_384: 48, HMAC_512: 64, SM4: 16, HMAC_SM3: 32 } as const;
+const CURVE_NAMES = { EC_P256: 'prime256v1', EC_P384: 'secp384r1', EC_P256K: 'secp256k1', EC_SM2: 'SM2' } as const;
+const CIPHERS = { AES_256: 'aes-256-gcm', AES_128: 'aes-128-gcm', SM4: 'sm4-gcm' } as const;
+const SM2_SPKI = Buffer.from('3059301306072a8648ce3d020106082a811ccf5501822d034200', 'hex');
 const KWP_IV = Buffer.from('a65959a6', 'hex');
 const KW_IV = Buffer.alloc(8, 0xa6);
 const TAG_BYTES = 16;
@@ -187,7 +190,7 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Key
     this.#mustLive(version);
     const unwrap = createDecipheriv('id-aes256-wrap-pad', this.#rootOf(version.tenant), KWP_IV);
     const key = Buffer.concat([unwrap.update(version.blob), unwrap.final()]);
-    return derOf(signDigest(spec, createPrivateKey({ key, format: 'der', type: 'pkcs8' }).export({ format: 'jwk' }), digest));
+    return derOf(signDigest(spec, secretOf(spec, key), digest));
   }
 
   async verify(
@@ -202,8 +205,8 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Key
     const spec = curveOf(version, algorithm, digest);
     this.#mustLive(version);
     const raw = rawOf(signature, FAKE_CURVES[spec].bytes);
-    const key = createPublicKey({ key: Buffer.from(version.publicKey ?? []), format: 'der', type: 'spki' });
-    return raw !== undefined && verifyDigest(spec, key.export({ format: 'jwk' }), digest, raw);
+    const key = pointOf(spec, Buffer.from(version.publicKey ?? []));
+    return raw !== undefined && verifyDigest(spec, key, digest, raw);
   }
 
   async publicKey(permit: Permit<'GetPublicKey' | 'DescribePublicKey'>, version: WrappedKeyVersion): Promise<Uint8Array> {
@@ -291,7 +294,7 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Key
   #macWith(version: WrappedKeyVersion, message: Uint8Array): Buffer {
     const key = this.#keyOf(version);
     wellFormed(version.usage === 'GENERATE_VERIFY_MAC' && message.length > 0 && message.length <= 4096);
-    return createHmac(`sha${version.spec.slice(-3)}`, key)
+    return createHmac(version.spec === 'HMAC_SM3' ? 'sm3' : `sha${version.spec.slice(-3)}`, key)
       .update(message)
       .digest();
   }
@@ -323,10 +326,9 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Key
       const wrap = createCipheriv('id-aes256-wrap', this.#rootOf(tenant), KW_IV);
       return { blob: Buffer.concat([wrap.update(randomBytes(KEY_BYTES[spec])), wrap.final()]) };
     }
-    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: CURVE_NAMES[spec] });
+    const { secret, publicKey } = aPair(spec);
     const wrap = createCipheriv('id-aes256-wrap-pad', this.#rootOf(tenant), KWP_IV);
-    const blob = Buffer.concat([wrap.update(privateKey.export({ format: 'der', type: 'pkcs8' })), wrap.final()]);
-    return { blob, publicKey: publicKey.export({ format: 'der', type: 'spki' }) };
+    return { blob: Buffer.concat([wrap.update(secret), wrap.final()]), publicKey };
   }
 
   #rootOf(tenant: string): KeyObject {
@@ -357,7 +359,28 @@ function curveOf({ spec }: WrappedKeyVersion, algorithm: SigningAlgorithm, diges
 
 function cipherOf({ spec, usage }: WrappedKeyVersion) {
   wellFormed(usage === 'ENCRYPT_DECRYPT');
-  return spec === 'AES_128' ? 'aes-128-gcm' : 'aes-256-gcm';
+  return CIPHERS[spec as keyof typeof CIPHERS] as CipherGCMTypes;
+}
+
+/** The private half as PKCS#8; of SM2, whose PKCS#8 node:crypto makes and does not read, as its number. */
+function aPair(spec: FakeCurve): { readonly secret: Buffer; readonly publicKey: Buffer } {
+  if (spec === 'EC_SM2') {
+    const pair = createECDH('SM2');
+    const publicKey = Buffer.concat([SM2_SPKI, pair.generateKeys()]);
+    return { secret: Buffer.concat([Buffer.alloc(32), pair.getPrivateKey()]).subarray(-32), publicKey };
+  }
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: CURVE_NAMES[spec] });
+  return { secret: privateKey.export({ format: 'der', type: 'pkcs8' }), publicKey: publicKey.export({ format: 'der', type: 'spki' }) };
+}
+
+function secretOf(spec: FakeCurve, secret: Buffer): webcrypto.JsonWebKey {
+  if (spec === 'EC_SM2') return { d: secret.toString('base64url') };
+  return createPrivateKey({ key: secret, format: 'der', type: 'pkcs8' }).export({ format: 'jwk' });
+}
+
+function pointOf(spec: FakeCurve, spki: Buffer): webcrypto.JsonWebKey {
+  if (spec === 'EC_SM2') return { x: spki.toString('base64url', 27, 59), y: spki.toString('base64url', 59, 91) };
+  return createPublicKey({ key: spki, format: 'der', type: 'spki' }).export({ format: 'jwk' });
 }
 
 function spend<Operation extends OperationName>(

@@ -39,6 +39,12 @@ const RULES: readonly Rule[] = [
     control: 'template.set(CKA_SENSITIVE, true)',
   },
   {
+    name: 'foreign functions outside the one file that calls OpenSSL',
+    pattern: /\bnode:ffi\b/,
+    allowed: new RegExp(String.raw`^libs/custody/pkcs11/openssl-sm2\.ts$|${TESTS}`),
+    control: "const ffi = process.getBuiltinModule('node:ffi');",
+  },
+  {
     name: 'sessions with a tenant that outlives its transaction',
     pattern: /set_config\([^)]*,\s*false\s*\)/i,
     control: `select set_config('app.tenant_id', $1, false)`,

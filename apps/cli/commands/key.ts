@@ -18,10 +18,10 @@ export function keyCommands(program: Command, open: OpenSession): void {
     .action(async (_options: object, command: Command) => {
       const session = open(command);
       const answer = await session.admin.describeCapabilities(session.tenant);
-      const rows = answer.specs.map((one) => [one.keySpec, one.keyUsage, one.available ? 'yes' : 'no', one.reason]);
+      const rows = answer.specs.map((one) => [one.keySpec, one.keyUsage, one.protectionLevel, one.available ? 'yes' : 'no', one.reason]);
       session.answer(
         answer,
-        `${printable(answer.module)} (${answer.protectionLevel})\n${table(['SPEC', 'USAGE', 'AVAILABLE', 'WHY NOT'], rows)}`,
+        `${printable(answer.module)} (${answer.protectionLevel})\n${table(['SPEC', 'USAGE', 'PROTECTION', 'AVAILABLE', 'WHY NOT'], rows)}`,
       );
     });
   const key = program.command('key').description("a tenant's master keys (admins)");

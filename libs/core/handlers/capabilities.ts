@@ -1,4 +1,4 @@
-import { type CapabilitiesAnswer, KEY_SPECS, type KeySpec, USAGE_OF } from '#contract';
+import { type CapabilitiesAnswer, KEY_SPECS, type KeySpec, SOFTWARE_SPECS, USAGE_OF } from '#contract';
 import { InvalidRequest } from '../errors.js';
 import type { Handlers } from '../pipeline.js';
 import type { Custody } from '../ports/custody.js';
@@ -7,13 +7,18 @@ export interface CapabilityParts {
   readonly custody: Pick<Custody, 'capabilities'>;
 }
 
+const inSoftware: ReadonlySet<KeySpec> = new Set(SOFTWARE_SPECS);
+
 /** What the connected HSM really does. */
 export const capabilityHandlers = ({ custody }: CapabilityParts): Handlers<'DescribeCapabilities'> => ({
   DescribeCapabilities: async () => {
     const { module, protectionLevel, specs, unavailable } = await custody.capabilities();
     const tried = KEY_SPECS.map((keySpec): CapabilitiesAnswer['specs'][number] => {
       const reason = unavailable[keySpec];
-      return { keySpec, keyUsage: USAGE_OF[keySpec], available: specs.includes(keySpec), ...(reason !== undefined && { reason }) };
+      return {
+        ...{ keySpec, keyUsage: USAGE_OF[keySpec], protectionLevel: inSoftware.has(keySpec) ? 'SOFTWARE' : protectionLevel },
+        ...{ available: specs.includes(keySpec), ...(reason !== undefined && { reason }) },
+      };
     });
     return { answer: { module, protectionLevel, specs: tried }, details: {} };
   },

@@ -18,6 +18,7 @@ import type { OpenedResult } from '../operation-shapes.js';
 import type { Handlers, Step } from '../pipeline.js';
 import type { Custody, Sealed } from '../ports/custody.js';
 import { type RecordDetails, sizeBucket } from '../record.js';
+import { sm2Digest } from '../sm2-digest.js';
 import type { SnapshotKey, UsableVersion } from '../snapshot.js';
 
 type Allowed<Operation extends DataOperation> = Extract<Awaited<ReturnType<typeof decideUse>>, { allowed: true }> & {
@@ -77,14 +78,21 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
       using(step, wishToSign(step.input), 'none', async ({ permit, key, version }) => {
         const { algorithm } = step.input;
         return {
-          answer: { ...used(key, version), algorithm, signature: await custody.sign(permit, version, algorithm, digestOf(step.input)) },
+          answer: {
+            ...used(key, version),
+            algorithm,
+            signature: await custody.sign(permit, version, algorithm, digestOf(step.input, version)),
+          },
         };
       }),
 
     Verify: (step) => {
       const { keyVersionId: versionId, algorithm, signature } = step.input;
       return using(step, { ...wishToSign(step.input), versionId }, 'none', async ({ permit, key, version }) => ({
-        answer: { ...used(key, version), valid: await custody.verify(permit, version, algorithm, digestOf(step.input), signature) },
+        answer: {
+          ...used(key, version),
+          valid: await custody.verify(permit, version, algorithm, digestOf(step.input, version), signature),
+        },
       }));
     },
 
@@ -190,8 +198,10 @@ const wishToProve = (input: Pick<GenerateMacRequest, 'keyId' | 'message' | 'just
   size: sizeBucket(input.message.length),
 });
 
-function digestOf({ message, messageType, algorithm }: SignRequest | VerifyRequest): Uint8Array {
-  return messageType === 'DIGEST' ? message : createHash(HASHED_BY[algorithm].hash).update(message).digest();
+function digestOf({ message, messageType, algorithm }: SignRequest | VerifyRequest, { publicKey }: UsableVersion): Uint8Array {
+  if (messageType === 'DIGEST') return message;
+  if (algorithm === 'SM2DSA') return sm2Digest(publicKey, message);
+  return createHash(HASHED_BY[algorithm].hash).update(message).digest();
 }
 
 const lengthOf = (input: GenerateDataKeyRequest): number => input.numberOfBytes ?? (input.keySpec === 'AES_128' ? 16 : 32);

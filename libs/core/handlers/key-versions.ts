@@ -40,7 +40,12 @@ export function keyVersionHandlers({
         answer: describeKey(moved, [version]),
         details: {
           key: { id: key.keyId, versionId, state: key.state },
-          change: { before: key.primaryVersion, after: versionId, ...(input.reason !== undefined && { reason: input.reason }) },
+          change: {
+            before: key.primaryVersion,
+            after: versionId,
+            protectionLevel: version.protectionLevel,
+            ...(input.reason !== undefined && { reason: input.reason }),
+          },
         },
         apply: async (writes) => {
           await writes.insertKeyVersion(version);

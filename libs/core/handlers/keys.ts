@@ -66,6 +66,7 @@ export function keyLifeHandlers({ custody, reads }: KeyLifeParts): Handlers<KeyL
           key: { id: keyId, versionId: version.versionId, state: 'Enabled' },
           change: {
             spec,
+            protectionLevel: version.protectionLevel,
             ...(alias && { alias }),
             ...(input.tags && tagChange({}, tags)),
             ...(deletionProtection && { deletionProtection }),

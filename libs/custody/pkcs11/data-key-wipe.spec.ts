@@ -51,7 +51,12 @@ describe('when the generator fails', () => {
   afterEach(() => jest.restoreAllMocks());
 
   it('a data key that has no IV yet is wiped', () => {
-    const custody = new TokenCustody(token, 'SOFTWARE_TOKEN', { of: () => undefined }, { cachedKeys: 10, cachedForMs: 1000 });
+    const custody = new TokenCustody(
+      token,
+      'SOFTWARE_TOKEN',
+      { of: () => undefined },
+      { cachedKeys: 10, softwareKeys: 'refused', cachedForMs: 1000 },
+    );
     const version = { identity: 'v', row: () => ROW };
     const taken = jest.spyOn(RandomPool.prototype, 'take');
     // Eight data keys with their IVs are 8192 bytes, but for the last IV.

@@ -45,7 +45,7 @@ describe('the cache of handles', () => {
   const handle = (name: string) => Buffer.from(name) as KeyHandle;
   const aCache = () => {
     const destroyed: string[] = [];
-    return { destroyed, cache: new HandleCache(2, 1000, (key) => destroyed.push(key.toString())) };
+    return { destroyed, cache: new HandleCache<KeyHandle>(2, 1000, (key) => destroyed.push(key.toString())) };
   };
 
   it('destroys the least recently used', () => {

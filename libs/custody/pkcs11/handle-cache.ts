@@ -1,22 +1,20 @@
-import type { KeyHandle } from './cryptoki.js';
-
-interface Entry {
-  readonly handle: KeyHandle;
+interface Entry<Handle> {
+  readonly handle: Handle;
   readonly keyId: string;
   readonly unwrappedAt: number;
 }
 
 /** Unwrapped keys by their row, least recently used first. About 9 KB of SoftHSM memory each. */
-export class HandleCache {
-  readonly #entries = new Map<string, Entry>();
+export class HandleCache<Handle> {
+  readonly #entries = new Map<string, Entry<Handle>>();
 
   constructor(
     private readonly capacity: number,
     private readonly maxAgeMs: number,
-    private readonly destroy: (handle: KeyHandle) => void,
+    private readonly destroy: (handle: Handle) => void,
   ) {}
 
-  get(identity: string, now: number): KeyHandle | undefined {
+  get(identity: string, now: number): Handle | undefined {
     const entry = this.#entries.get(identity);
     if (entry === undefined) return undefined;
     this.#entries.delete(identity);
@@ -28,7 +26,7 @@ export class HandleCache {
     return entry.handle;
   }
 
-  add(identity: string, keyId: string, handle: KeyHandle, now: number): void {
+  add(identity: string, keyId: string, handle: Handle, now: number): void {
     this.#entries.set(identity, { handle, keyId, unwrappedAt: now });
     if (this.#entries.size <= this.capacity) return;
     for (const [oldest, entry] of this.#entries) {

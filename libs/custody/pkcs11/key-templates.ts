@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { KeySpec } from '#contract';
+import type { KeySpec, SoftwareSpec } from '#contract';
 import type { HmacHash } from './cryptoki.js';
 import { KEY_TYPE, mechanismList, OBJECT_CLASS } from './template.js';
 import type { Template } from './template.js';
@@ -56,7 +56,7 @@ export const CURVES = {
   EC_P256K: { params: Buffer.from('06052b8104000a', 'hex'), crv: 'secp256k1', bytes: 32 },
 } as const;
 export type PairSpec = keyof typeof CURVES;
-type SecretSpec = Exclude<KeySpec, PairSpec>;
+type SecretSpec = Exclude<KeySpec, PairSpec | SoftwareSpec>;
 const PRIVATE_EC = {
   ...{ class: OBJECT_CLASS.private, keyType: KEY_TYPE.ec, sign: true },
   ...{ decrypt: false, unwrap: false, derive: false },
@@ -75,7 +75,7 @@ export const newbornVersion = (spec: SecretSpec): Template => ({
 });
 
 /** A CMK version in use. No CKA_VALUE_LEN: SoftHSM refuses it when unwrapping. */
-export function versionInUse(spec: KeySpec): Template {
+export function versionInUse(spec: Exclude<KeySpec, SoftwareSpec>): Template {
   if (isPair(spec)) return { ...PRIVATE_EC, ...NEVER_LEAVES, token: false };
   const kind = isCipher(spec) ? { ...AES_SECRET, ...NO_USE, encrypt: true, decrypt: true } : { ...GENERIC_SECRET, ...NO_USE, sign: true };
   return { ...kind, ...NEVER_LEAVES, token: false };

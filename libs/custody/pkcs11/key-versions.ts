@@ -1,4 +1,4 @@
-import type { KeySpec } from '#contract';
+import type { KeySpec, SoftwareSpec } from '#contract';
 import { CustodyUnavailable, KeyDestroyed } from '#core';
 import type { KeyVersionDraft, ProtectionLevel, WrappedKeyVersion } from '#core';
 import type { PresentedVersion } from '../presented-version.js';
@@ -7,44 +7,50 @@ import type { KeyHandle } from './cryptoki.js';
 import { HandleCache } from './handle-cache.js';
 import { bearPair, publicHandle } from './key-pairs.js';
 import { isCipher, isPair, KEY_BYTES, KW_BYTES, newbornVersion, type PairSpec, versionInUse } from './key-templates.js';
+import { isSoftware, type SoftwareKey, type SoftwareKeys } from './software-keys.js';
 import type { OpenToken } from './open-token.js';
 import type { TenantRoots } from './tenant-roots.js';
 import type { Tombstones } from './tombstones.js';
 
+/** In the HSM, or in this process. */
+type KeyInUse = KeyHandle | SoftwareKey;
+const isHandle = (key: KeyInUse | undefined): key is KeyHandle => Buffer.isBuffer(key);
+
 /** CMK versions: born in the HSM, at rest only wrapped, in use as handles. */
 export class KeyVersions {
-  readonly #handles: HandleCache;
+  readonly #handles: HandleCache<KeyInUse>;
 
   constructor(
     private readonly token: OpenToken,
     private readonly roots: TenantRoots,
     private readonly binding: BindingKey,
+    private readonly software: SoftwareKeys,
     private readonly protectionLevel: ProtectionLevel,
     private readonly tombstones: Pick<Tombstones, 'of'>,
     limits: { readonly cachedKeys: number; readonly cachedForMs: number },
   ) {
-    this.#handles = new HandleCache(limits.cachedKeys, limits.cachedForMs, (handle) => token.destroy(handle));
+    this.#handles = new HandleCache(limits.cachedKeys, limits.cachedForMs, (key) => (isHandle(key) ? token.destroy(key) : key.free()));
   }
 
   /** `root`: number of the one that wraps. */
   create(draft: KeyVersionDraft, root: number): WrappedKeyVersion {
-    const version = { ...draft, protectionLevel: this.protectionLevel, ...this.#bear(this.roots.of(draft.tenant, root), draft.spec) };
+    const protectionLevel = isSoftware(draft.spec) ? 'SOFTWARE' : this.protectionLevel;
+    const version = { ...draft, protectionLevel, ...this.#bear(this.roots.of(draft.tenant, root), draft.spec) };
     return { ...version, mac: this.binding.mac(version) };
   }
 
-  /** The key of a row, ready for use. @throws KeyBindingBroken before the HSM touches a row that was edited, KeyDestroyed */
-  handleOf(presented: PresentedVersion): KeyHandle {
+  /**
+   * The key of a row, ready for use: in the HSM or, where it is SOFTWARE, here.
+   * @throws KeyBindingBroken before the HSM touches a row that was edited, KeyDestroyed
+   */
+  inUse(presented: PresentedVersion): KeyInUse {
     const now = Date.now();
     const known = this.#handles.get(presented.identity, now);
     if (known !== undefined) return known;
     const version = this.#living(presented);
-    const { cryptoki, holder } = this.token;
-    const by = isPair(version.spec) ? 'kwp' : 'kw';
-    const handle = this.roots.unwrapping(version.tenant, (root) =>
-      cryptoki.unwrap(holder, root, Buffer.from(version.blob), versionInUse(version.spec), by),
-    );
-    this.#handles.add(presented.identity, version.keyId, handle, now);
-    return handle;
+    const key = this.roots.unwrapping(version.tenant, (root) => this.#unwrapped(root, version));
+    this.#handles.add(presented.identity, version.keyId, key, now);
+    return key;
   }
 
   /** The public half of a pair, ready to verify. @throws KeyBindingBroken, and RangeError for a key that is no pair */
@@ -52,12 +58,19 @@ export class KeyVersions {
     const identity = `${presented.identity}/public`;
     const now = Date.now();
     const known = this.#handles.get(identity, now);
-    if (known !== undefined) return known;
+    if (isHandle(known)) return known;
     const { spec, publicKey, keyId } = this.#living(presented);
     if (!isPair(spec) || publicKey === undefined) throw new RangeError('The key is no pair.');
     const handle = publicHandle(this.token, spec, publicKey);
     this.#handles.add(identity, keyId, handle, now);
     return handle;
+  }
+
+  /** The public half of a pair, DER. @throws KeyBindingBroken, KeyDestroyed, and RangeError for a key that is no pair */
+  publicKeyOf(presented: PresentedVersion): Uint8Array {
+    const { publicKey } = this.#living(presented);
+    if (publicKey === undefined) throw new RangeError('The key is no pair.');
+    return publicKey;
   }
 
   /** @throws KeyBindingBroken for a row that was edited. */
@@ -78,11 +91,18 @@ export class KeyVersions {
     return version;
   }
 
+  #unwrapped(root: KeyHandle, { spec, blob, publicKey }: WrappedKeyVersion): KeyInUse {
+    if (isSoftware(spec)) return this.software.inUse(root, spec, { blob, publicKey });
+    const by = isPair(spec) ? 'kwp' : 'kw';
+    return this.token.cryptoki.unwrap(this.token.holder, root, Buffer.from(blob), versionInUse(spec), by);
+  }
+
   #bear(root: KeyHandle, spec: KeySpec): Pick<WrappedKeyVersion, 'blob' | 'publicKey'> {
+    if (isSoftware(spec)) return this.software.bear(root, spec);
     return isPair(spec) ? bearPair(this.token, root, spec) : { blob: this.#bearWrapped(root, spec) };
   }
 
-  #bearWrapped(root: KeyHandle, spec: Exclude<KeySpec, PairSpec>): Buffer {
+  #bearWrapped(root: KeyHandle, spec: Exclude<KeySpec, PairSpec | SoftwareSpec>): Buffer {
     const { cryptoki, holder } = this.token;
     const newborn = cryptoki.generateKey(holder, isCipher(spec) ? 'aes' : 'generic', newbornVersion(spec));
     try {

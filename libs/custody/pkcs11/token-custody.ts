@@ -17,15 +17,17 @@ import type {
 import type { PresentedVersion } from '../presented-version.js';
 import { BindingKey } from './binding-key.js';
 import { Canary } from './canary.js';
-import { IV_BYTES } from './cryptoki.js';
+import { IV_BYTES, type KeyHandle } from './cryptoki.js';
 import { CIPHERTEXT_CODES, CKR_GENERAL_ERROR, CryptokiError } from './cryptoki-error.js';
 import { derOf, rawOf } from '../ecdsa-der.js';
-import { CURVES, HASH_OF, isPair, type PairSpec } from './key-templates.js';
+import { CURVES, HASH_OF, isPair } from './key-templates.js';
 import { KeyVersions } from './key-versions.js';
 import { LogKeys } from './log-keys.js';
 import type { OpenToken } from './open-token.js';
+import { verifySm2 } from './openssl-sm2.js';
 import { RandomPool } from './random-pool.js';
 import { selfTest } from './self-test.js';
+import { type SoftwareKey, SoftwareKeys } from './software-keys.js';
 import { TenantRoots } from './tenant-roots.js';
 import type { Tombstones } from './tombstones.js';
 import { tryAllSpecs, type TriedSpecs } from './tried-specs.js';
@@ -35,10 +37,14 @@ export interface CustodyLimits {
   readonly cachedKeys: number;
   /** The longest that an unwrapped key is used without checking its row again. */
   readonly cachedForMs: number;
+  /** Whether keys may be used in this process's memory at all. Default: where the token is software itself. */
+  readonly softwareKeys: 'allowed' | 'refused' | 'unless-hardware';
 }
 
 export const MAX_DATA_KEY_BYTES = 1024;
 const FIRST_ROOT = 0;
+/** Of a coordinate of SM2's curve. */
+const SM2_BYTES = 32;
 
 /** Custody on one open token: synchronous, and gone with its epoch. Buffers that it answers belong to the caller, who wipes them. */
 export class TokenCustody {
@@ -47,6 +53,7 @@ export class TokenCustody {
   readonly #logKeys: LogKeys;
   readonly #versions: KeyVersions;
   readonly #random: RandomPool;
+  readonly #software: SoftwareKeys;
   readonly #canary: Canary;
   #tried: TriedSpecs = { specs: [], unavailable: {} };
   #broken: readonly string[] = [];
@@ -60,15 +67,16 @@ export class TokenCustody {
     this.#roots = new TenantRoots(token);
     this.#logKeys = new LogKeys(token);
     this.#binding = new BindingKey(token);
-    this.#versions = new KeyVersions(token, this.#roots, this.#binding, protectionLevel, tombstones, limits);
     this.#random = new RandomPool(token);
+    this.#software = new SoftwareKeys(token, this.#random, mayBeInSoftware(limits.softwareKeys, protectionLevel));
+    this.#versions = new KeyVersions(token, this.#roots, this.#binding, this.#software, protectionLevel, tombstones, limits);
     this.#canary = new Canary(token);
   }
 
   /** Tries what the module must refuse, and what it can do. @throws SelfTestFailed, unless tolerant */
   examine(how: { readonly tolerant: boolean }): void {
     this.#broken = selfTest(this.token, how);
-    this.#tried = tryAllSpecs(this.token);
+    this.#tried = tryAllSpecs(this.token, this.#software);
   }
 
   createTenantRoot(tenant: string): void {
@@ -109,15 +117,15 @@ export class TokenCustody {
 
   /** `plaintext` is 1 to 6144 bytes, `aad` at least one. */
   encrypt(version: PresentedVersion, aad: Buffer, plaintext: Buffer): Sealed {
-    const key = this.#versions.handleOf(version);
+    const key = this.#versions.inUse(version);
     const iv = this.#random.take(IV_BYTES);
-    const { cryptoki } = this.token;
-    return { iv, ciphertext: this.token.operate((session) => Buffer.from(cryptoki.seal(session, key, iv, aad, plaintext))) };
+    return { iv, ciphertext: this.#sealed(key, iv, aad, plaintext) };
   }
 
   /** @throws DecryptFailed when the ciphertext is not one of this key under this AAD. */
   decrypt(version: PresentedVersion, aad: Buffer, sealed: { iv: Buffer; ciphertext: Buffer }): Buffer {
-    const key = this.#versions.handleOf(version);
+    const key = this.#versions.inUse(version);
+    if (!Buffer.isBuffer(key)) return able(key.open)(sealed.iv, aad, sealed.ciphertext);
     const open = () => this.token.operate((session) => this.token.cryptoki.open(session, key, sealed.iv, aad, sealed.ciphertext));
     try {
       return open();
@@ -129,12 +137,11 @@ export class TokenCustody {
 
   /** `length` is 1 to 1024 bytes, from the HSM's generator. */
   generateDataKey(version: PresentedVersion, aad: Buffer, length: number): GeneratedDataKey {
-    const key = this.#versions.handleOf(version);
+    const key = this.#versions.inUse(version);
     const plaintext = this.#random.take(dataKeyLength(length));
-    const { cryptoki } = this.token;
     try {
       const iv = this.#random.take(IV_BYTES);
-      return { plaintext, iv, ciphertext: this.token.operate((session) => Buffer.from(cryptoki.seal(session, key, iv, aad, plaintext))) };
+      return { plaintext, iv, ciphertext: this.#sealed(key, iv, aad, plaintext) };
     } catch (error) {
       plaintext.fill(0);
       throw error;
@@ -149,10 +156,10 @@ export class TokenCustody {
 
   /** `message` is 1 to 4096 bytes. @throws RangeError for a key that is not for MACs. */
   generateMac(version: PresentedVersion, message: Buffer): Buffer {
-    const { spec } = version.row();
-    const hash = HASH_OF[spec];
+    const key = this.#versions.inUse(version);
+    if (!Buffer.isBuffer(key)) return able(key.mac)(message);
+    const hash = HASH_OF[version.row().spec];
     if (hash === undefined) throw new RangeError('The key is not for MACs.');
-    const key = this.#versions.handleOf(version);
     return this.token.operate((session) => this.token.cryptoki.mac(session, key, message, hash));
   }
 
@@ -165,15 +172,17 @@ export class TokenCustody {
   /** ECDSA over a digest of the algorithm's length, as DER. @throws RangeError for a key that does not sign so. */
   sign(version: PresentedVersion, algorithm: SigningAlgorithm, digest: Buffer): Buffer {
     const { bytes } = curveOf(version, algorithm);
-    const key = this.#versions.handleOf(version);
+    const key = this.#versions.inUse(version);
+    if (!Buffer.isBuffer(key)) return able(key.sign)(digest);
     return derOf(this.token.operate((session) => this.token.cryptoki.signEcdsa(session, key, digest, 2 * bytes)));
   }
 
   /** By the public half in the row, after its MAC was checked. */
   verify(version: PresentedVersion, algorithm: SigningAlgorithm, digest: Buffer, signature: Buffer): boolean {
     const { bytes } = curveOf(version, algorithm);
-    const key = this.#versions.publicHandleOf(version);
     const raw = rawOf(signature, bytes);
+    if (algorithm === 'SM2DSA') return raw !== undefined && verifySm2(this.#versions.publicKeyOf(version), digest, signature);
+    const key = this.#versions.publicHandleOf(version);
     return raw !== undefined && this.token.operate((session) => this.token.cryptoki.verifyEcdsa(session, key, digest, raw));
   }
 
@@ -209,6 +218,11 @@ export class TokenCustody {
    * otherwise a caller's garbage would look like a lost HSM, or a lost HSM like destroyed customer data. Even then a code that means
    * anything may have been a passing fault: only a ciphertext that fails twice is bad.
    */
+  #sealed(key: KeyHandle | SoftwareKey, iv: Buffer, aad: Buffer, plaintext: Buffer): Buffer {
+    if (!Buffer.isBuffer(key)) return able(key.seal)(iv, aad, plaintext);
+    return this.token.operate((session) => Buffer.from(this.token.cryptoki.seal(session, key, iv, aad, plaintext)));
+  }
+
   #judged(error: CryptokiError, open: () => Buffer): Buffer {
     if (!CIPHERTEXT_CODES.has(error.code)) throw error;
     try {
@@ -226,11 +240,24 @@ export class TokenCustody {
   }
 }
 
-function curveOf(version: PresentedVersion, algorithm: SigningAlgorithm): (typeof CURVES)[PairSpec] {
+function curveOf(version: PresentedVersion, algorithm: SigningAlgorithm): { readonly bytes: number } {
   const { spec } = version.row();
-  if (!isPair(spec) || SIGNS_WITH[spec]?.includes(algorithm) !== true) throw new RangeError('The key does not sign so.');
-  return CURVES[spec];
+  if (SIGNS_WITH[spec]?.includes(algorithm) !== true) throw new RangeError('The key does not sign so.');
+  return isPair(spec) ? CURVES[spec] : { bytes: SM2_BYTES };
 }
+
+/** What a key in software does, if it is for that. @throws RangeError */
+function able<Operation>(operation: Operation | undefined): Operation {
+  if (operation === undefined) throw new RangeError('The key is not for that.');
+  return operation;
+}
+
+/**
+ * Where the token is software too, a key in this process is no weaker in kind, and says what it is; where customers were promised an HSM,
+ * the operator has to want it.
+ */
+const mayBeInSoftware = (setting: CustodyLimits['softwareKeys'], level: ProtectionLevel): boolean =>
+  setting === 'allowed' || (setting === 'unless-hardware' && level !== 'HSM');
 
 function dataKeyLength(length: number): number {
   if (!Number.isSafeInteger(length) || length < 1 || length > MAX_DATA_KEY_BYTES) throw new RangeError('A data key has 1 to 1024 bytes.');

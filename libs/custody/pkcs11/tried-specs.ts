@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { KEY_SPECS, type KeySpec } from '#contract';
+import { KEY_SPECS, type KeySpec, type SoftwareSpec } from '#contract';
+import { KeywardError } from '#core';
 import type { KeyHandle } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
 import { only } from './find-or-create.js';
@@ -18,7 +19,9 @@ import {
   versionInUse,
 } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
+import { verifySm2 } from './openssl-sm2.js';
 import { SelfTestFailed } from './self-test.js';
+import { isSoftware, type SoftwareKeys } from './software-keys.js';
 
 export interface TriedSpecs {
   readonly specs: readonly KeySpec[];
@@ -30,17 +33,19 @@ export interface TriedSpecs {
  * What the module really does, not what it lists: a key of each spec is made, wrapped, unwrapped, used and destroyed. Run once per start,
  * after the canary's root exists. @throws SelfTestFailed when there is none
  */
-export function tryAllSpecs(token: OpenToken): TriedSpecs {
+export function tryAllSpecs(token: OpenToken, software: SoftwareKeys): TriedSpecs {
   const root = only(token, named(CANARY_ROOT_LABEL));
   if (root === undefined) throw new SelfTestFailed('There is no root to test with.');
-  const failures = KEY_SPECS.map((spec) => [spec, failureOf(token, root, spec)] as const);
+  const failures = KEY_SPECS.map(
+    (spec) => [spec, isSoftware(spec) ? failureInSoftware(software, root, spec) : failureOf(token, root, spec)] as const,
+  );
   return {
     specs: failures.flatMap(([spec, failure]) => (failure === undefined ? [spec] : [])),
     unavailable: Object.fromEntries(failures.filter(([, failure]) => failure !== undefined)),
   };
 }
 
-function failureOf(token: OpenToken, root: KeyHandle, spec: KeySpec): string | undefined {
+function failureOf(token: OpenToken, root: KeyHandle, spec: Exclude<KeySpec, SoftwareSpec>): string | undefined {
   const { cryptoki, holder } = token;
   const made: KeyHandle[] = [];
   try {
@@ -57,6 +62,29 @@ function failureOf(token: OpenToken, root: KeyHandle, spec: KeySpec): string | u
     throw error;
   } finally {
     for (const handle of made) token.destroy(handle);
+  }
+}
+
+/** Sealed, opened, and opened once more: both do the same. */
+function failureInSoftware(software: SoftwareKeys, root: KeyHandle, spec: SoftwareSpec): string | undefined {
+  if (software.refusal !== undefined) return software.refusal;
+  try {
+    const born = software.bear(root, spec);
+    const [one, other] = [software.inUse(root, spec, born), software.inUse(root, spec, born)];
+    const [iv, aad, text, digest] = [randomBytes(12), Buffer.from('aad'), Buffer.from('self-test'), randomBytes(32)];
+    const sealed = one.seal?.(iv, aad, text);
+    const signature = one.sign?.(digest);
+    const works = [
+      sealed === undefined || other.open?.(iv, aad, sealed).equals(text),
+      other.mac === undefined || one.mac?.(text).equals(other.mac(text)),
+      signature === undefined || verifySm2(born.publicKey ?? digest, digest, signature),
+    ];
+    for (const key of [one, other]) key.free();
+    return works.every(Boolean) ? undefined : 'the opened key is another one';
+  } catch (error) {
+    if (error instanceof CryptokiError) return error.message;
+    if (error instanceof KeywardError) return error.reason;
+    throw error;
   }
 }
 

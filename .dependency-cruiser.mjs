@@ -61,13 +61,13 @@ export default {
     {
       name: 'no-undeclared-packages',
       severity: 'error',
-      from: { path: '^(apps|libs|migrations)/', pathNot: TESTS },
+      from: { path: '^(apps|examples|libs|migrations)/', pathNot: TESTS },
       to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
     },
     {
       name: 'no-development-packages-in-the-product',
       severity: 'error',
-      from: { path: '^(apps|libs|migrations)/', pathNot: TESTS },
+      from: { path: '^(apps|examples|libs|migrations)/', pathNot: TESTS },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'], pathNot: 'node_modules/@types/' },
     },
     ...libraryRules,
@@ -88,12 +88,19 @@ export default {
       from: { path: '^libs/sdk/', pathNot: ['^libs/sdk/typeorm/', TESTS] },
       to: { path: '^libs/sdk/typeorm/' },
     },
+    {
+      name: 'examples-use-only-the-sdk',
+      comment: 'As an ISV would. What plays one starts a platform for it.',
+      severity: 'error',
+      from: { path: '^examples/', pathNot: ['^examples/[^/]+/play/', TESTS] },
+      to: { path: '^(apps|libs|migrations|test)/', pathNot: '^libs/sdk/(typeorm/)?index\\.ts$' },
+    },
     onlyFrom(['passport', 'passport-custom'], 'libs/http', 'Authentication has one home.'),
     onlyFrom(['bullmq'], 'apps/worker', 'Queues are only triggers.'),
     {
       name: 'pkcs11-only-in-the-custodian',
       severity: 'error',
-      from: { path: '^(apps|libs|migrations)/', pathNot: ['^apps/custodian/', '^libs/custody/pkcs11/', TESTS] },
+      from: { path: '^(apps|examples|libs|migrations)/', pathNot: ['^apps/custodian/', '^libs/custody/pkcs11/', TESTS] },
       to: { path: '^libs/custody/pkcs11/' },
     },
     {
@@ -124,7 +131,7 @@ export default {
     {
       name: 'nobody-imports-tests',
       severity: 'error',
-      from: { path: '^(apps|libs|migrations)/', pathNot: TESTS },
+      from: { path: '^(apps|examples|libs|migrations)/', pathNot: TESTS },
       to: { path: TESTS },
     },
   ],

@@ -60,12 +60,12 @@ export default tseslint.config(
   },
   {
     // The only readers of settings.
-    files: ['libs/runtime/config.ts', 'apps/custodian/config.ts'],
+    files: ['libs/runtime/config.ts', 'apps/custodian/config.ts', 'examples/*/settings.ts'],
     rules: { 'no-restricted-syntax': ['error', ...houseRules] },
   },
   {
     // What a person reads on a terminal.
-    files: ['apps/cli/**', 'test/bench/**', 'test/faults/**'],
+    files: ['apps/cli/**', 'examples/**', 'test/bench/**', 'test/faults/**'],
     rules: { 'no-console': 'off' },
   },
   {

@@ -2,7 +2,7 @@
 export default {
   rootDir: import.meta.dirname,
   testEnvironment: 'node',
-  testMatch: ['<rootDir>/{apps,libs,migrations,test}/**/*.{spec,int-spec,story}.ts'],
+  testMatch: ['<rootDir>/{apps,examples,libs,migrations,test}/**/*.{spec,int-spec,story}.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.keyward/'],
   extensionsToTreatAsEsm: [],
   transform: {

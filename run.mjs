@@ -32,6 +32,7 @@ const PROGRAMS = {
   demo: 'dist/apps/cli/demo/main.js',
   start: 'dist/apps/cli/start/main.js',
   cli: 'dist/apps/cli/main.js',
+  example: 'dist/examples/invoicing/play/main.js',
   bench: 'dist/test/bench/main.js',
 };
 const TOOLS = { build: async () => 0, test: runTests, check: runChecks, format: runFormat };
@@ -121,7 +122,7 @@ async function requireCompiler() {
 
 // ---- Build: swc into dist, whenever a source changed ----------------------------------------------------------------
 
-const SOURCE_FOLDERS = ['apps', 'libs', 'migrations', 'policies', 'test'];
+const SOURCE_FOLDERS = ['apps', 'examples', 'libs', 'migrations', 'policies', 'test'];
 const BUILD_INPUTS = ['.swcrc', 'package-lock.json', 'run.mjs'];
 const ASSET = /\.(sql|conf|csv|json)$/;
 const BUILD_MARK = inRoot('dist', '.keyward-build');
@@ -186,6 +187,7 @@ const CHECKS = {
     '--config',
     '.dependency-cruiser.mjs',
     'apps',
+    'examples',
     'libs',
     'migrations',
     'test',

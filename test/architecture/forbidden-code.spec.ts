@@ -20,7 +20,7 @@ const RULES: readonly Rule[] = [
     name: 'settings read outside the two readers',
     pattern:
       /\bprocess\s*(\.\s*env\b|\[\s*['"]env['"]\s*\])|\{[^}\n]*\benv\b[^}\n]*\}\s*=\s*process\b|import\s*\{[^}]*\benv\b[^}]*\}\s*from\s*'node:process'/,
-    allowed: new RegExp(String.raw`^libs/runtime/config\.ts$|^apps/custodian/config\.ts$|${TESTS}`),
+    allowed: new RegExp(String.raw`^libs/runtime/config\.ts$|^apps/custodian/config\.ts$|^examples/[a-z-]+/settings\.ts$|${TESTS}`),
     control: 'const { env } = process;',
   },
   {

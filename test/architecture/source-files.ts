@@ -10,7 +10,7 @@ export interface SourceFile {
   readonly text: string;
 }
 
-const FOLDERS = ['apps', 'libs', 'migrations', 'test'];
+const FOLDERS = ['apps', 'examples', 'libs', 'migrations', 'test'];
 
 /** Every TypeScript file of the product and its tests. */
 export function sourceFiles(): SourceFile[] {

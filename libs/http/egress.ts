@@ -1,43 +1,46 @@
-import { lookup, Resolver } from 'node:dns/promises';
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { isIP, type LookupFunction } from 'node:net';
+import { isIP } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { addressesOf, answering, type Resolve, resolveByDns, resolveBySystem, unlessAborted } from './egress-addresses.js';
+import { EgressError } from './egress-error.js';
 import { isPublicAddress } from './public-addresses.js';
 
 const PORTS = [443, 8443];
 const TIME_LIMIT_MS = 3000;
 const MAX_BODY_BYTES = 256 * 1024;
 
-/** Why a URL of a tenant was not fetched: for the operator's log; it repeats nothing of the URL or the answer. */
-export class EgressError extends Error {
-  override readonly name = 'EgressError';
-
-  constructor(
-    readonly reason:
-      | 'url'
-      | 'port'
-      | 'address'
-      | 'name'
-      | 'connection'
-      | 'time-limit'
-      | 'status'
-      | 'media-type'
-      | 'too-large'
-      | 'not-json'
-      | 'not-a-key-set',
-    cause?: unknown,
-  ) {
-    super(reason, { cause });
-  }
-}
-
 export interface EgressOptions {
   /** `host:port` of origins that the operator vouches for: they may be private, and plain http. */
   readonly allow?: readonly string[];
   readonly ports?: readonly number[];
-  /** Every address of a name; the default asks DNS. For tests. */
-  readonly resolve?: (hostname: string, signal: AbortSignal) => Promise<readonly string[]>;
+  /** The default asks DNS. For tests. */
+  readonly resolve?: Resolve;
   readonly timeLimitMs?: number;
+}
+
+export interface EgressRequest {
+  readonly method: 'GET' | 'PUT' | 'POST';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+  /** PEM: trusted instead of the public authorities. */
+  readonly certificateAuthority?: string | undefined;
+  /** For everything: the look-up, the connection, and the answer to its last byte. */
+  readonly timeLimitMs: number;
+}
+
+export interface EgressAnswer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: Buffer;
+}
+
+export interface EgressConnection {
+  readonly host: string;
+  readonly port: number;
+  readonly certificateAuthority?: string | undefined;
+  readonly clientCertificate?: string | undefined;
+  readonly clientKey?: string | undefined;
 }
 
 interface Target {
@@ -46,13 +49,13 @@ interface Target {
 }
 
 /**
- * The one way to fetch what a tenant named. A tenant's admin may be hostile: the URL may lead into our network, its name may resolve to
+ * The one way to what a tenant named. A tenant's admin may be hostile: the URL may lead into our network, its name may resolve to
  * another address when asked again, its server may redirect, dawdle or never end. No proxy, no cookies, no connection that is kept.
  */
 export class Egress {
   readonly #allowed: ReadonlySet<string>;
   readonly #ports: ReadonlySet<number>;
-  readonly #resolve: NonNullable<EgressOptions['resolve']>;
+  readonly #resolve: Resolve;
 
   constructor(private readonly options: EgressOptions = {}) {
     this.#allowed = new Set((options.allow ?? []).map((origin) => originOf(new URL(`http://${origin}`))));
@@ -65,14 +68,56 @@ export class Egress {
    * @throws EgressError
    */
   async json(text: string): Promise<unknown> {
-    const limit = AbortSignal.timeout(this.options.timeLimitMs ?? TIME_LIMIT_MS);
-    try {
-      const target = await this.#target(text, limit);
-      return parsed(await bodyOf(await this.#get(target, limit), limit));
-    } catch (error) {
-      if (limit.aborted) throw new EgressError('time-limit', error);
-      throw error instanceof EgressError ? error : new EgressError('connection', error);
-    }
+    const headers = { accept: 'application/json', 'accept-encoding': 'identity' };
+    const timeLimitMs = this.options.timeLimitMs ?? TIME_LIMIT_MS;
+    return parsed(await this.#exchange(text, { method: 'GET', headers, timeLimitMs }, refuseUnlessJson));
+  }
+
+  /**
+   * Any answer, a redirect too, which is not followed. At most 256 KiB.
+   * @throws EgressError
+   */
+  async exchange(text: string, request: EgressRequest): Promise<EgressAnswer> {
+    return await this.#exchange(text, request, () => undefined);
+  }
+
+  /**
+   * A TLS connection to a host that is none of HTTP; whoever gets it ends it. `signal` ends it too.
+   * @throws EgressError
+   */
+  async connect(
+    { host, port, certificateAuthority, clientCertificate, clientKey }: EgressConnection,
+    signal: AbortSignal,
+  ): Promise<TLSSocket> {
+    const { url, addresses } = await within(signal, () => this.#target(`https://${isIP(host) === 6 ? `[${host}]` : host}:${port}`, signal));
+    const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>();
+    const hostname = url.hostname.replace(/^\[|\]$/g, '');
+    const socket = connectTls({
+      ...{ host: hostname, port, lookup: answering(addresses), minVersion: 'TLSv1.2', rejectUnauthorized: true },
+      ...(isIP(hostname) === 0 && { servername: hostname }),
+      ...(certificateAuthority !== undefined && { ca: certificateAuthority }),
+      ...(clientCertificate !== undefined && { cert: clientCertificate, key: clientKey }),
+    });
+    const abort = () => socket.destroy(signal.reason as Error);
+    signal.addEventListener('abort', abort, { once: true });
+    socket.once('close', () => signal.removeEventListener('abort', abort));
+    socket.once('secureConnect', () => resolve(socket));
+    // Stays: an error later is heard by whoever writes, and must not end the process.
+    socket.on('error', reject);
+    return await within(signal, () => promise);
+  }
+
+  async #exchange(text: string, request: EgressRequest, refuse: (answer: IncomingMessage) => void): Promise<EgressAnswer> {
+    const limit = AbortSignal.timeout(request.timeLimitMs);
+    return await within(limit, async () => {
+      const answer = await this.#send(await this.#target(text, limit), request, limit);
+      try {
+        refuse(answer);
+        return { status: answer.statusCode ?? 0, headers: answer.headers, body: await bodyOf(answer, limit) };
+      } finally {
+        answer.destroy();
+      }
+    });
   }
 
   /** Its addresses are looked up once: what is checked is what is connected to. */
@@ -90,7 +135,7 @@ export class Egress {
     return { url, addresses };
   }
 
-  #get({ url, addresses }: Target, signal: AbortSignal): Promise<IncomingMessage> {
+  #send({ url, addresses }: Target, { method, headers, body, certificateAuthority }: EgressRequest, signal: AbortSignal) {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const secure = url.protocol === 'https:';
     const [request, Agent] = secure ? ([httpsRequest, HttpsAgent] as const) : ([httpRequest, HttpAgent] as const);
@@ -100,14 +145,14 @@ export class Egress {
         // An agent of its own heeds no proxy variables, and keeps no connection that was checked under another name.
         agent: new Agent({ keepAlive: false }),
         lookup: answering(addresses),
-        signal,
-        headers: { accept: 'application/json', 'accept-encoding': 'identity' },
+        ...{ signal, method, headers },
         ...(secure && { minVersion: 'TLSv1.2', rejectUnauthorized: true }),
+        ...(certificateAuthority !== undefined && { ca: certificateAuthority }),
       },
       resolve,
     )
       .on('error', reject)
-      .end();
+      .end(body);
     return promise;
   }
 }
@@ -115,81 +160,39 @@ export class Egress {
 const portOf = ({ port, protocol }: URL): number => (port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port));
 const originOf = (url: URL): string => `${url.hostname}:${portOf(url)}`;
 
-async function addressesOf(
-  hostname: string,
-  resolve: NonNullable<EgressOptions['resolve']>,
-  limit: AbortSignal,
-): Promise<readonly string[]> {
-  // WHATWG URLs have already turned every other spelling of an address (octal, hexadecimal, one number) into this.
-  if (isIP(hostname) !== 0) return [hostname];
-  const addresses = await unlessAborted(resolve(hostname, limit), limit);
-  if (addresses.length === 0) throw new EgressError('name');
-  return addresses;
-}
-
-/** Not by getaddrinfo: its few threads are also the database's connections', and a hostile name server could hold them all. */
-async function resolveByDns(hostname: string, limit: AbortSignal): Promise<string[]> {
-  const resolver = new Resolver({ timeout: 1000, tries: 2 });
-  const cancel = () => resolver.cancel();
-  limit.addEventListener('abort', cancel, { once: true });
+/** @throws EgressError for whatever goes wrong */
+async function within<Answer>(limit: AbortSignal, work: () => Promise<Answer>): Promise<Answer> {
   try {
-    const answers = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);
-    return answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
-  } finally {
-    limit.removeEventListener('abort', cancel);
+    return await unlessAborted(work(), limit);
+  } catch (error) {
+    if (limit.aborted) throw new EgressError('time-limit', error);
+    throw error instanceof EgressError ? error : new EgressError('connection', error);
   }
 }
 
-/** As the host itself would, its hosts file included. */
-const resolveBySystem = async (hostname: string): Promise<string[]> =>
-  (await lookup(hostname, { all: true })).map(({ address }) => address);
-
-/** Stands where the connection would ask DNS again. */
-const answering =
-  (addresses: readonly string[]): LookupFunction =>
-  (_hostname, { all }, done) => {
-    const found = addresses.map((address) => ({ address, family: isIP(address) }));
-    if (all === true) done(null, found);
-    else done(null, found[0]!.address, found[0]!.family);
-  };
+function refuseUnlessJson({ statusCode, headers }: IncomingMessage): void {
+  // A redirect is no answer: it could lead anywhere.
+  if (statusCode !== 200) throw new EgressError('status');
+  const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers;
+  if (!/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type) || encoding !== 'identity') throw new EgressError('media-type');
+}
 
 async function bodyOf(answer: IncomingMessage, limit: AbortSignal): Promise<Buffer> {
-  try {
-    const { statusCode, headers } = answer;
-    // A redirect is no answer: it could lead anywhere.
-    if (statusCode !== 200) throw new EgressError('status');
-    const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers;
-    if (!/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type) || encoding !== 'identity') throw new EgressError('media-type');
-    const chunks: Buffer[] = [];
-    let length = 0;
-    for await (const chunk of answer.iterator({ destroyOnReturn: true }) as AsyncIterable<Buffer>) {
-      limit.throwIfAborted();
-      length += chunk.length;
-      if (length > MAX_BODY_BYTES) throw new EgressError('too-large');
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks);
-  } finally {
-    answer.destroy();
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of answer.iterator({ destroyOnReturn: true }) as AsyncIterable<Buffer>) {
+    limit.throwIfAborted();
+    length += chunk.length;
+    if (length > MAX_BODY_BYTES) throw new EgressError('too-large');
+    chunks.push(chunk);
   }
+  return Buffer.concat(chunks);
 }
 
-function parsed(body: Buffer): unknown {
+function parsed({ body }: EgressAnswer): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
   } catch (error) {
     throw new EgressError('not-json', error);
-  }
-}
-
-async function unlessAborted<Answer>(work: Promise<Answer>, signal: AbortSignal): Promise<Answer> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason as Error);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    signal.throwIfAborted();
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
   }
 }

@@ -97,6 +97,8 @@ const config: Config = {
   databaseUrl: undefined,
   socketDir: undefined,
   pepperFile: undefined,
+  workerPublicKeyFile: undefined,
+  workerPrivateKeyFile: undefined,
   dataDir: undefined,
   credentialsFile: undefined,
   platformHost: 'keyward.local',

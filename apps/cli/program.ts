@@ -16,6 +16,7 @@ import { macCommands } from './commands/mac.js';
 import { policyCommands } from './commands/policy.js';
 import { serviceCommands } from './commands/service.js';
 import { signatureCommands } from './commands/signature.js';
+import { sinkCommands } from './commands/sink.js';
 import { stopCommands } from './commands/stop.js';
 import { tenantCommands } from './commands/tenant.js';
 import { verifyCommand } from './commands/verify.js';
@@ -35,6 +36,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   aliasCommands,
   policyCommands,
   stopCommands,
+  sinkCommands,
   cryptoCommands,
   macCommands,
   signatureCommands,

@@ -5,6 +5,7 @@ import { IdentityProviderController } from './identity-provider.controller.js';
 import { KeysController } from './keys.controller.js';
 import { PolicyController } from './policy.controller.js';
 import { ServicesController } from './services.controller.js';
+import { SinksController } from './sinks.controller.js';
 import { StopsController } from './stops.controller.js';
 import { SuspensionsController } from './suspensions.controller.js';
 import { TenantsController } from './tenants.controller.js';
@@ -20,6 +21,7 @@ export const controllers = [
     CapabilitiesController,
     PolicyController,
     StopsController,
+    SinksController,
   ],
 ];
 export const title = 'Keyward key-plane';

@@ -14,7 +14,7 @@ import {
   TombstoneWatch,
 } from '#core';
 import { CasbinGrants, policyTools, readModel } from '#grants';
-import { createPlane, Egress, readPepper, untilThere } from '#http';
+import { createPlane, Egress, readPepper, readSealing, untilThere } from '#http';
 import { openKeyPlaneStore } from '#persistence';
 import { checkoutPath, createLogger, drainOnSignal, Health, loadConfig, required, serverTls } from '#runtime';
 import { controllers, title } from './controllers.js';
@@ -50,7 +50,8 @@ const { rules, credentials } = ordinary;
 const { reads, uses, trail } = store;
 const seals = new StopSeals(store.seals, (err) => log.warn({ err }, 'the binding of a stop has to wait'));
 const { platformHost } = config;
-const handlers = keyHandlers({ custody, rules, reads, uses, grants, tools: policyTools, seals, pepper, platformHost });
+const sinks = { reads: store.sinks, sealing: await readSealing(required(config.workerPublicKeyFile, 'KEYWARD_WORKER_PUBLIC_KEY_FILE')) };
+const handlers = keyHandlers({ custody, rules, reads, uses, grants, tools: policyTools, seals, sinks, pepper, platformHost });
 const pipeline = new Pipeline<KeyOperation>({ ...ordinary, trail, clock: systemClock, stopLane }, handlers);
 
 const { trustedProxies, egressAllow } = config;

@@ -1,16 +1,23 @@
 import { join } from 'node:path';
 import { SocketCustody } from '#custody/socket';
 import { TombstoneWatch } from '#core';
-import { createHealthServer, untilThere } from '#http';
+import { createHealthServer, Egress, readOpening, untilThere } from '#http';
 import { openWorkerStore } from '#persistence';
 import { createLogger, drainOnSignal, Health, loadConfig, required, serverTls } from '#runtime';
 import { CheckpointRounds } from './checkpoint-signer.js';
+import { Buckets } from './delivery/bucket.js';
+import { DeliveryRounds } from './delivery/deliveries.js';
+import { Syslog } from './delivery/syslog.js';
+import { Webhooks } from './delivery/webhook.js';
 import { Destructions } from './destructions.js';
 import { Heartbeats } from './heartbeats.js';
 import { repeat } from './loop.js';
 import { Months } from './months.js';
 
-/** The worker: what nobody asks for and everybody relies on. Checkpoints, heartbeats, the trail's months, and what admins scheduled. */
+/** Of syslog over TLS (RFC 5425). */
+const SYSLOG_PORT = 6514;
+
+/** The worker: what nobody asks for and everybody relies on. Checkpoints, heartbeats, the trail's months, what admins scheduled, deliveries. */
 const config = loadConfig('worker');
 const log = createLogger('worker', { level: config.logLevel });
 
@@ -36,6 +43,12 @@ const tombstones = new TombstoneWatch({
   ...{ reads: store.tombstones, custody },
   onFailure: (err) => log.error({ err }, 'tombstones could not be handed over; it goes on'),
 });
+const [web, syslog] = [new Egress({ allow: config.egressAllow }), new Egress({ allow: config.egressAllow, ports: [SYSLOG_PORT] })];
+const deliveries = new DeliveryRounds({
+  ...{ deliveries: store.deliveries, trail: store.trail, log },
+  opening: await readOpening(required(config.workerPrivateKeyFile, 'KEYWARD_WORKER_PRIVATE_KEY_FILE')),
+  senders: { webhook: new Webhooks(web), syslog: new Syslog(syslog, config.platformHost), s3: new Buckets(web, store.checkpoints) },
+});
 const app = await createHealthServer({ title: 'Keyward worker', health, log, tls: serverTls(config.tls) });
 await app.listen(config.listen);
 log.info(config.listen, 'ready');
@@ -46,7 +59,8 @@ const round = async () => {
   await destructions.round();
 };
 tombstones.start();
-const loop = repeat(round, log, stop.signal);
+// Apart: whatever receivers do, checkpoints do not wait.
+const loops = [repeat(round, log, stop.signal), repeat(() => deliveries.round(), log, stop.signal)];
 
 drainOnSignal({
   logger: log,
@@ -55,9 +69,9 @@ drainOnSignal({
     { name: 'readiness', run: () => health.startDraining() },
     {
       name: 'rounds',
-      run: () => {
+      run: async () => {
         stop.abort();
-        return loop;
+        await Promise.all([...loops, deliveries.close()]);
       },
     },
     { name: 'tombstones', run: () => tombstones.close() },

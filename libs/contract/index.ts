@@ -17,3 +17,4 @@ export * from './key-operations.js';
 export * from './key-life.js';
 export * from './audit-reports.js';
 export * from './signing.js';
+export * from './sinks.js';

@@ -75,6 +75,12 @@ export const KEY_OPERATIONS = [
   'Lift',
   'ListStops',
   'GetStop',
+  'CreateSink',
+  'ListSinks',
+  'DescribeSink',
+  'UpdateSink',
+  'DeleteSink',
+  'TestSink',
 ] as const;
 export type KeyOperation = (typeof KEY_OPERATIONS)[number];
 
@@ -100,7 +106,7 @@ export const SERVICE_OPERATIONS = ['WatchRules'] as const;
 export type ServiceOperation = (typeof SERVICE_OPERATIONS)[number];
 
 /** What the platform does of itself and records: no route, no caller. */
-export const SYSTEM_OPERATIONS = ['Heartbeat', 'DestroyKey'] as const;
+export const SYSTEM_OPERATIONS = ['Heartbeat', 'DestroyKey', 'SinkDisabled'] as const;
 
 /** All that somebody may ask for, in one list. */
 export const OPERATION_NAMES = [...DATA_OPERATIONS, ...SERVICE_OPERATIONS, ...KEY_OPERATIONS, ...AUDIT_OPERATIONS] as const;

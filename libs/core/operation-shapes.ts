@@ -9,6 +9,7 @@ import type {
   ConsistencyQuery,
   CreateKeyRequest,
   CreateKeyVersionRequest,
+  CreateSinkRequest,
   CredentialId,
   CredentialSummary,
   DecryptRequest,
@@ -70,6 +71,8 @@ import type {
   SignRequest,
   SimulateAnswer,
   SimulateRequest,
+  SinkAnswer,
+  SinkId,
   StatsAnswer,
   StatsQuery,
   StopAnswer,
@@ -81,6 +84,7 @@ import type {
   TenantId,
   TenantSummary,
   UntagKeyRequest,
+  UpdateSinkRequest,
   TileName,
   ValidateDraftAnswer,
   VerifyMacRequest,
@@ -138,6 +142,7 @@ interface SealAgain extends Omit<EncryptRequest, 'plaintext'> {
 
 type Shape<Input, Answer> = { readonly input: Input; readonly answer: Answer };
 type OfKey<Input> = Input & { readonly keyId: KeyId };
+type OfSink<Input> = Input & { readonly sinkId: SinkId };
 type OfService<Input> = Input & { readonly service: ServiceName };
 
 /** What each operation takes and answers, inside the process. A name that is missing here does not compile below. */
@@ -219,6 +224,12 @@ export interface OperationShapes {
   Lift: Shape<{ readonly stopId: StopId }, undefined>;
   ListStops: Shape<PageQuery, Page<StopAnswer>>;
   GetStop: Shape<{ readonly stopId: StopId }, StopAnswer>;
+  CreateSink: Shape<CreateSinkRequest, SinkAnswer>;
+  ListSinks: Shape<PageQuery, Page<SinkAnswer>>;
+  DescribeSink: Shape<OfSink<unknown>, SinkAnswer>;
+  UpdateSink: Shape<OfSink<UpdateSinkRequest>, SinkAnswer>;
+  DeleteSink: Shape<OfSink<unknown>, undefined>;
+  TestSink: Shape<OfSink<unknown>, SinkAnswer>;
 
   ListRecords: Shape<ListRecordsQuery, RecordsAnswer>;
   GetCheckpoint: Shape<undefined, string>;

@@ -110,6 +110,12 @@ export const OPERATIONS = {
   Lift:                            row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
   ListStops:                       row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   GetStop:                         row('key',   'read',   ['admin'],             NONE,                   'read',   []),
+  CreateSink:                      row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  ListSinks:                       row('key',   'read',   ['admin'],             NONE,                   'read',   []),
+  DescribeSink:                    row('key',   'read',   ['admin'],             NONE,                   'read',   []),
+  UpdateSink:                      row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  DeleteSink:                      row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  TestSink:                        row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
 
   ListRecords:                     row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   GetCheckpoint:                   row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),

@@ -16,6 +16,7 @@ import type {
 import type { KeyOrigin, ProtectionLevel } from '#core';
 import { bytes, id, json, list, tenantId, text, time } from './columns.js';
 import { PolicyDraftEntity, PolicyEntity, StopEntity } from './rule-entities.js';
+import { SinkEntity } from './sink-entity.js';
 
 /** Rows that the key plane reads and writes under row-level security. The schema itself is the migrations' (`synchronize` is never on). */
 interface TenantRow {
@@ -210,5 +211,5 @@ export const AliasEntity = new EntitySchema<AliasRow>({
 
 export const ENTITIES = [
   ...[TenantEntity, CredentialEntity, IdentityProviderEntity, ServiceEntity, SuspensionEntity],
-  ...[CmkEntity, KeyVersionEntity, AliasEntity, PolicyEntity, PolicyDraftEntity, StopEntity],
+  ...[CmkEntity, KeyVersionEntity, AliasEntity, PolicyEntity, PolicyDraftEntity, StopEntity, SinkEntity],
 ];

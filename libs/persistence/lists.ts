@@ -25,7 +25,6 @@ import {
   type TenantSummary,
 } from '#contract';
 import { InvalidRequest, type KeyNames, type Page, type Reads, type StoredPolicy } from '#core';
-import { decodeCursor, encodeCursor } from './cursor.js';
 import {
   AliasEntity,
   CmkEntity,
@@ -51,6 +50,7 @@ import {
   stopAnswer,
   suspensionAnswer,
 } from './list-answers.js';
+import { paging } from './paging.js';
 import { readTransaction } from './tenant-transaction.js';
 
 /** Lists for people: one page after an id, oldest first, in a read-only transaction held to the tenant. */
@@ -245,17 +245,6 @@ export class DatabaseReads implements Reads {
     );
     return page(rows, (row) => row.stopId, stopAnswer);
   }
-}
-
-/** One row more than the page tells whether there is another page. */
-function paging(list: string, { cursor, limit }: PageQuery) {
-  const page = <Row, Item>(rows: readonly Row[], idOf: (row: Row) => string, itemOf: (row: Row) => Item): Page<Item> => {
-    const shown = rows.slice(0, limit);
-    const last = shown.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    return { items: shown.map(itemOf), ...(more && { nextCursor: encodeCursor(list, idOf(last)) }) };
-  };
-  return { after: decodeCursor(list, cursor), take: limit + 1, page };
 }
 
 /** PostgreSQL's largest integer. */

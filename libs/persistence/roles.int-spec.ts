@@ -45,8 +45,10 @@ describe('what each role can and cannot do', () => {
         WHERE n.nspname = 'keyward' GROUP BY 1 ORDER BY 1`),
     );
     expect(Object.fromEntries(rows.map(({ name, roles }) => [name, roles]))).toEqual({
+      advance_sink: 'worker',
       bootstrap_platform: 'key_plane',
       checkpoint_over: 'key_plane',
+      claim_sinks: 'worker',
       count_read: 'auditor',
       credential_must_hold: 'auditor',
       credential_of: 'auditor data_plane key_plane',
@@ -71,6 +73,7 @@ describe('what each role can and cannot do', () => {
       record_reads: 'auditor',
       recorded_uses: 'key_plane',
       refuse_change: '',
+      release_sink: 'worker',
       roll_up: 'worker',
       rules_of: 'auditor data_plane key_plane',
       save_checkpoint: 'worker',
@@ -79,6 +82,8 @@ describe('what each role can and cannot do', () => {
       seq_at: 'auditor',
       seq_of_stop: 'key_plane',
       shredding_receipt: 'auditor',
+      sink_records: 'worker',
+      sink_tested: 'worker',
       tile_hashes_of: 'worker',
       tombstones_since: 'data_plane key_plane worker',
       trail_append: 'auditor data_plane key_plane worker',
@@ -109,7 +114,7 @@ describe('what each role can and cannot do', () => {
         'log select, schema_migration select, signed_checkpoint select, trail_checkpoint select, trail_node select, trail_record select, trail_stat select, trail_stat_head select',
       data_plane: 'schema_migration select',
       key_plane:
-        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_version insert, key_version select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, schema_migration select, service insert, service select, stop insert, stop select, tenant select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select',
+        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_version insert, key_version select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, schema_migration select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select',
       worker: 'schema_migration select',
     });
   });
@@ -134,6 +139,10 @@ describe('what each role can and cannot do', () => {
           ),
           ...['author', 'digest', 'document', 'saved_at'].map((name) => `policy_draft.${name}`),
           ...['service.operations', 'service.suspended'],
+          ...['description', 'failing_since', 'failures', 'last_error', 'lease', 'next_attempt_at', 'next_seq'].map(
+            (name) => `sink.${name}`,
+          ),
+          ...['sealed', 'state', 'target', 'test_requested_at'].map((name) => `sink.${name}`),
           ...['lift_mac', 'lift_number', 'lifted_at', 'lifted_by', 'mac'].map((name) => `stop.${name}`),
           'tenant.state',
           ...['reason', 'suspended_at', 'suspended_by'].map((name) => `tenant_suspension.${name}`),
@@ -195,6 +204,7 @@ describe('what each role can and cannot do', () => {
           'DELETE FROM keyward.trail_node',
           'UPDATE keyward.read_count SET count = 0',
           'DELETE FROM keyward.read_count',
+          `UPDATE keyward.sink SET tested_at = now()`,
           'UPDATE keyward.trail_stat SET count = 0',
           'UPDATE keyward.trail_stat_head SET covered_size = 0',
           'CREATE TEMPORARY TABLE tenant_head ()',

@@ -3,12 +3,14 @@ import type {
   AuditReads,
   Changes,
   Checkpoints,
+  Deliveries,
   Endings,
   EpochReads,
   IdleLogs,
   Reads,
   RuleStore,
   Seals,
+  SinkReads,
   TombstoneReads,
   Trail,
   TrailMonths,
@@ -21,17 +23,19 @@ import { TransactionalChanges } from './changes.js';
 import { DatabaseCheckpoints } from './checkpoint-store.js';
 import { type DatabaseSettings, openReadPool, RESERVED } from './connection.js';
 import { openDatabase } from './database.js';
+import { DatabaseDeliveries } from './delivery-store.js';
 import { reading } from './database-error.js';
 import { DatabaseEndings, DatabaseTombstones } from './ending-store.js';
 import { DatabaseReads } from './lists.js';
 import { DatabaseReadCounter } from './read-counter.js';
 import { DatabaseRules } from './rule-store.js';
 import { DatabaseSeals } from './seals.js';
+import { DatabaseSinkReads } from './sink-reads.js';
 import { checkStartup, type Startup } from './startup.js';
 import { DatabaseUseReads } from './use-reads.js';
 
 /** Connections of each pool: the database's work a call is short, and waiting in a pool is cheaper than a busy database. */
-const POOL = { rules: 4, changes: 4, lists: 4, worker: 3 } as const;
+const POOL = { rules: 4, changes: 4, lists: 4, worker: 3, deliveries: 4 } as const;
 
 /** What every process has of its database. */
 interface Store {
@@ -58,6 +62,7 @@ export interface KeyPlaneStore extends DeciderStore, TombstoneStore {
   readonly seals: Seals;
   readonly reads: Reads;
   readonly uses: UseReads;
+  readonly sinks: SinkReads;
   readonly bootstrap: PlatformBootstrap;
 }
 export type DataPlaneStore = DeciderStore & TombstoneStore & { readonly rules: EpochReads };
@@ -69,7 +74,8 @@ export interface WorkerStore extends Store, TombstoneStore {
   readonly endings: Endings;
   readonly checkpoints: Checkpoints & TrailMonths;
   readonly idle: IdleLogs;
-  /** For heartbeats. */
+  readonly deliveries: Deliveries;
+  /** For heartbeats, and what the worker does of itself. */
   readonly trail: Trail;
 }
 
@@ -87,7 +93,7 @@ export async function openKeyPlaneStore(settings: AppenderOptions): Promise<KeyP
     stops: { rules: new DatabaseRules(stopRules), changes: new TransactionalChanges(stops) },
     tombstones: new DatabaseTombstones(pool),
     ...{ seals: new DatabaseSeals(changes), bootstrap: new PlatformBootstrap(changes) },
-    ...{ reads: new DatabaseReads(lists), uses: new DatabaseUseReads(lists) },
+    ...{ reads: new DatabaseReads(lists), uses: new DatabaseUseReads(lists), sinks: new DatabaseSinkReads(lists) },
     ping: () => bothAnswer(pool, trail),
     close: () => closed(trail.close(), pool.end(), stopRules.end(), changes.destroy(), lists.destroy(), stops.destroy()),
   };
@@ -120,20 +126,23 @@ export async function openAuditorStore(settings: AppenderOptions): Promise<Audit
   };
 }
 
-/** The worker's database: checkpoints and heartbeats. @throws KeywardError unavailable */
+/** The worker's database: checkpoints, heartbeats and deliveries. @throws KeywardError unavailable */
 export async function openWorkerStore(settings: DatabaseSettings): Promise<WorkerStore> {
   const { pool, startup } = await fitPool(settings, POOL.worker);
+  // Connections of their own: however much is delivered, checkpoints do not wait.
+  const deliveries = openReadPool(settings, POOL.deliveries);
   const checkpoints = new DatabaseCheckpoints(pool);
   const trail = new Appender(settings);
   return {
     startup,
     checkpoints,
     idle: checkpoints,
+    deliveries: new DatabaseDeliveries(deliveries),
     endings: new DatabaseEndings(pool),
     tombstones: new DatabaseTombstones(pool),
     trail,
     ping: () => bothAnswer(pool, trail),
-    close: () => closed(trail.close(), pool.end()),
+    close: () => closed(trail.close(), pool.end(), deliveries.end()),
   };
 }
 

@@ -7,6 +7,8 @@ import {
   PLATFORM,
   type PolicyDraftAnswer,
   type ServiceName,
+  type SinkAnswer,
+  type SinkId,
   type StopAnswer,
   type SuspensionAnswer,
   type TenantId,
@@ -16,6 +18,7 @@ import {
   KeywardError,
   type NewCredential,
   type NewTenant,
+  type SinkChange,
   type StoredIdentityProvider,
   type StoredKey,
   type StoredPolicy,
@@ -35,6 +38,7 @@ import {
   TenantEntity,
 } from './entities.js';
 import { PolicyDraftEntity, PolicyEntity, StopEntity } from './rule-entities.js';
+import { SinkEntity } from './sink-entity.js';
 
 const absent = (thing: string) => new KeywardError('not-found', `There is no such ${thing}.`);
 
@@ -180,6 +184,37 @@ export class TenantWrites implements Writes {
       writing('stop', () => this.manager.update(StopEntity, active, lift)),
     );
     if (affected === 0) throw absent('stop');
+  }
+
+  async insertSink({ createdAt, delivery, test: _, publicKey, ...sink }: SinkAnswer, sealed: string | undefined): Promise<void> {
+    const row = {
+      ...{ tenantId: this.tenantId, ...sink, publicKey: publicKey ?? null, sealed: sealed ?? null },
+      ...{ createdAt: new Date(createdAt), nextAttemptAt: new Date(createdAt), nextSeq: String(delivery.nextSeq) },
+    };
+    await writing('sink', () => this.manager.insert(SinkEntity, row));
+  }
+
+  async updateSink(id: SinkId, { description, target, sealed, state, nextSeq, testRequestedAt }: SinkChange): Promise<void> {
+    const forgotten = { failures: 0, failingSince: null, lastError: null, nextAttemptAt: () => 'clock_timestamp()' };
+    const change = {
+      ...(description !== undefined && { description }),
+      ...(target !== undefined && { target }),
+      ...(sealed !== undefined && { sealed }),
+      ...(state !== undefined && { state }),
+      ...(nextSeq !== undefined && { nextSeq: String(nextSeq) }),
+      ...(testRequestedAt !== undefined && { testRequestedAt }),
+      ...((state === 'Active' || target !== undefined) && forgotten),
+      // Whoever delivers just now does so to what it was before.
+      lease: null,
+    };
+    const which = { tenantId: this.tenantId, sinkId: id };
+    const { affected } = await writing('sink', () => this.manager.update(SinkEntity, which, change));
+    if (affected === 0) throw absent('sink');
+  }
+
+  async deleteSink(id: SinkId): Promise<void> {
+    const { affected } = await writing('sink', () => this.manager.delete(SinkEntity, { tenantId: this.tenantId, sinkId: id }));
+    if (affected === 0) throw absent('sink');
   }
 
   /** Inserts, or changes every other column of the row that has this key. */

@@ -33,6 +33,9 @@ export interface Config {
   readonly socketDir: string | undefined;
   /** 32 bytes that key the digests of API keys. */
   readonly pepperFile: string | undefined;
+  /** PEM: what the worker alone opens is sealed with its public key, which the key plane has. */
+  readonly workerPublicKeyFile: string | undefined;
+  readonly workerPrivateKeyFile: string | undefined;
   /** Directory of the embedded platform; the default is chosen in embedded/data-dir.ts. */
   readonly dataDir: string | undefined;
   /** Where the first operator's credential is written by bootstrap, and read by the CLI. */
@@ -43,7 +46,7 @@ export interface Config {
   readonly audience: string;
   /** Networks of proxies whose word on the caller's address is taken. */
   readonly trustedProxies: readonly string[];
-  /** `host:port` of tenants' identity providers that may be private, or plain http. */
+  /** `host:port` of tenants' identity providers and sinks that may be private, or plain http. */
   readonly egressAllow: readonly string[];
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** End when the parent process is gone: set by the embedded starter, so that its death leaves nothing behind. */
@@ -71,6 +74,8 @@ const settings = z.object({
   KEYWARD_DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
   KEYWARD_SOCKET_DIR: text.max(80, 'is too long for a Unix socket path; at most 80 characters').optional(),
   KEYWARD_PEPPER_FILE: text.optional(),
+  KEYWARD_WORKER_PUBLIC_KEY_FILE: text.optional(),
+  KEYWARD_WORKER_PRIVATE_KEY_FILE: text.optional(),
   KEYWARD_DATA_DIR: text.optional(),
   KEYWARD_CREDENTIALS_FILE: text.optional(),
   KEYWARD_TLS_CERT_FILE: text.optional(),
@@ -103,6 +108,8 @@ export function loadConfig(name: ProcessName, environment: Environment = process
     databaseUrl: read.KEYWARD_DATABASE_URL,
     socketDir: read.KEYWARD_SOCKET_DIR,
     pepperFile: read.KEYWARD_PEPPER_FILE,
+    workerPublicKeyFile: read.KEYWARD_WORKER_PUBLIC_KEY_FILE,
+    workerPrivateKeyFile: read.KEYWARD_WORKER_PRIVATE_KEY_FILE,
     dataDir: read.KEYWARD_DATA_DIR,
     credentialsFile: read.KEYWARD_CREDENTIALS_FILE,
     platformHost: read.KEYWARD_PLATFORM_HOST,

@@ -59,6 +59,11 @@ const preview = {
   sentences: [],
 };
 const who = { keyId: KEY_ID, aliases: [], subject: 'svc:a', operations: ['Decrypt'], grant: 'g', conditions: '', except: [] };
+const SINK = 'sink_01jdsz0000e008000000000001';
+const sink = {
+  ...{ sinkId: SINK, description: '', target: { type: 'webhook', url: 'https://a.example/', format: 'cloudevents' }, state: 'Active' },
+  ...{ createdBy: 'ann', createdAt: TIME, delivery: { nextSeq: 0, pending: 0, failures: 0 } },
+};
 const page = <Item>(item: Item) => ({ items: [item], nextCursor: 'more' });
 const credential = { credentialId: CREDENTIAL, principal: 'ann', role: 'admin', authMethod: 'api-key', createdAt: TIME, expiresAt: TIME };
 const document = { schema: 'keyward.policy/1' } as const;
@@ -135,6 +140,12 @@ const ROUTES: readonly [want: string, answered: object | undefined, call: () => 
   ['POST /v1/tenants/acme/stops',                               stop,             () => admin.stop('acme', { target: { scope: 'everything' } })],
   ['GET /v1/tenants/acme/stops',                                page(stop),       () => admin.listStops('acme')],
   [`DELETE /v1/tenants/acme/stops/${STOP}`,                     undefined,        () => admin.lift('acme', STOP)],
+  ['POST /v1/tenants/acme/sinks',                               sink,             () => admin.createSink('acme', { target: { type: 'webhook', url: 'https://a.example/' } })],
+  ['GET /v1/tenants/acme/sinks?limit=2',                        page(sink),       () => admin.listSinks('acme', { limit: 2 })],
+  [`GET /v1/tenants/acme/sinks/${SINK}`,                        sink,             () => admin.describeSink('acme', SINK)],
+  [`PATCH /v1/tenants/acme/sinks/${SINK}`,                      sink,             () => admin.updateSink('acme', SINK, { state: 'Paused' })],
+  [`DELETE /v1/tenants/acme/sinks/${SINK}`,                     undefined,        () => admin.deleteSink('acme', SINK)],
+  [`POST /v1/tenants/acme/sinks/${SINK}/test`,                  sink,             () => admin.testSink('acme', SINK)],
   ['GET /v1/tenants/acme/records?outcome=refused&limit=5', { size: 9, asOf: 9, items: [{ seq: 3 }] }, () => admin.listRecords('acme', { outcome: 'refused', limit: 5 })],
   ['GET /v1/tenants/acme/log',                                  { logId: 'l', origin: 'o', vkeys: ['v'], signedSize: 9 }, () => admin.log('acme')],
   ['GET /v1/tenants/acme/checkpoints?beforeSize=9',             { items: [], nextBeforeSize: 3 }, () => admin.listCheckpoints('acme', { beforeSize: 9 })],

@@ -8,6 +8,7 @@ import {
   type catalogueEntryRequest,
   type createKeyRequest,
   type createKeyVersionRequest,
+  type createSinkRequest,
   consistencyAnswer,
   credentialSummary,
   type diffPolicyQuery,
@@ -46,12 +47,14 @@ import {
   shreddingReceiptAnswer,
   simulateAnswer,
   type simulateRequest,
+  sinkAnswer,
   statsAnswer,
   stopAnswer,
   type stopRequest,
   type suspendRequest,
   suspensionAnswer,
   tenantSummary,
+  type updateSinkRequest,
   validateDraftAnswer,
   whoCanEntry,
 } from '#contract';
@@ -296,6 +299,27 @@ export class KeywardAdmin {
   }
   listStops(tenant: string, page: Page = {}) {
     return this.#keys.read(pageOf(stopAnswer), at`/v1/tenants/${tenant}/stops`, page);
+  }
+
+  /** Where records go besides the log. */
+  createSink(tenant: string, body: z.input<typeof createSinkRequest>) {
+    return this.#keys.change(sinkAnswer, { path: at`/v1/tenants/${tenant}/sinks`, body });
+  }
+  listSinks(tenant: string, page: Page = {}) {
+    return this.#keys.read(pageOf(sinkAnswer), at`/v1/tenants/${tenant}/sinks`, page);
+  }
+  describeSink(tenant: string, sinkId: string) {
+    return this.#keys.read(sinkAnswer, at`/v1/tenants/${tenant}/sinks/${sinkId}`);
+  }
+  updateSink(tenant: string, sinkId: string, body: z.input<typeof updateSinkRequest>) {
+    return this.#keys.change(sinkAnswer, { method: 'PATCH', path: at`/v1/tenants/${tenant}/sinks/${sinkId}`, body });
+  }
+  deleteSink(tenant: string, sinkId: string) {
+    return this.#keys.changeOnly({ method: 'DELETE', path: at`/v1/tenants/${tenant}/sinks/${sinkId}` });
+  }
+  /** Asks for a try; `test` of `describeSink` tells how it went. */
+  testSink(tenant: string, sinkId: string) {
+    return this.#keys.change(sinkAnswer, { path: at`/v1/tenants/${tenant}/sinks/${sinkId}/test` });
   }
 
   // A tenant's auditors

@@ -13,7 +13,7 @@ export interface Connection {
 }
 
 export interface WireCall {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly token: string;
   readonly headers?: Readonly<Record<string, string>> | undefined;

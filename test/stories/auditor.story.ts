@@ -3,19 +3,19 @@ import { parseCheckpoint, parseVkey, verifyConsistency, verifyNote } from '#trai
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { api, must } from './api.js';
-import { AuditorsCommandLine } from './command-line.js';
+import { CommandLine } from './command-line.js';
 import { type Onboarded, onboarded } from './onboarded.js';
 import { signedSize } from './signed.js';
 
 describe('an auditor', () => {
   let world: Onboarded;
-  let cli: AuditorsCommandLine;
+  let cli: CommandLine;
   let startedAt: string;
 
   beforeAll(async () => {
     world = await onboarded();
     startedAt = new Date(Date.now() - 600_000).toISOString();
-    cli = new AuditorsCommandLine(world, world.acme);
+    cli = new CommandLine(world, world.acme);
     for (let i = 0; i < 30; i++) {
       const encryptionContext = { purpose: i % 3 === 0 ? 'other' : 'invoice' };
       await api(world.platform.urls.dataPlanes[0]!, world.billing, 'POST', '/v1/tenants/acme/data-keys', {

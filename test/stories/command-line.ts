@@ -14,15 +14,16 @@ export interface Said {
   readonly talk: string;
 }
 
-/** The CLI as a tenant's auditor has it, with the log's key pinned. */
-export class AuditorsCommandLine {
+/** The CLI as a tenant's auditor has it, or its admin, with the log's key pinned. */
+export class CommandLine {
   readonly #folder = mkdtempSync(join(tmpdir(), 'kw-cli-'));
   readonly #credentials = join(this.#folder, 'auditor.json');
 
-  constructor({ platform }: Onboarded, { name, auditor, vkey }: Tenant) {
+  constructor({ platform }: Onboarded, { name, vkey, ...keys }: Tenant, role: 'auditor' | 'admin' = 'auditor') {
     const [credentialId, expiresAt] = ['crd', new Date(Date.now() + 3_600_000).toISOString()];
-    const profile = { auditor: platform.urls.auditor, tenant: name, principal: 'otto', role: 'auditor', credentialId, expiresAt };
-    writeProfile(this.#credentials, { ...profile, vkey, apiKey: auditor });
+    const { auditor, keyPlane } = platform.urls;
+    const profile = { auditor, keyPlane, tenant: name, principal: 'otto', role, credentialId, expiresAt };
+    writeProfile(this.#credentials, { ...profile, vkey, apiKey: keys[role] });
   }
 
   file(name: string): string {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fields, KeywardClient } from '#sdk';
 import { must } from './api.js';
-import { AuditorsCommandLine } from './command-line.js';
+import { CommandLine } from './command-line.js';
 import { INVOICE_POLICY, type Onboarded, onboarded } from './onboarded.js';
 
 const LEASE = { maxAgeSeconds: 6, maxUses: 3 };
@@ -12,10 +12,10 @@ interface Leases {
 
 describe('a lease that the tenant’s grant sets', () => {
   let world: Onboarded;
-  let cli: AuditorsCommandLine;
+  let cli: CommandLine;
   beforeAll(async () => {
     world = await onboarded();
-    cli = new AuditorsCommandLine(world, world.acme);
+    cli = new CommandLine(world, world.acme);
   }, 180_000);
   afterAll(async () => {
     cli?.remove();

@@ -56,6 +56,7 @@ describe('every route of every plane', () => {
       .replace(':version', '1')
       .replace(':key', world.acme.keyId)
       .replace(':stop', 'stop_01jdsz0000e008000000000001')
+      .replace(':sink', 'sink_01jdsz0000e008000000000001')
       .replace('tile/*', 'tile/0/000.p/1')
       .replace(':seq', '0')
       .replace(':credential', 'crd_01jdsz0000e008000000000001');
@@ -110,6 +111,8 @@ describe('every route of every plane', () => {
     IssueServiceCredential: {},
     Enrol: { admin: 'mallory' },
     IssueCredential: { principal: 'mallory', role: 'admin' },
+    CreateSink: { target: { type: 'webhook', url: 'https://hook.example/' } },
+    UpdateSink: { state: 'Paused' },
     CreateKey: {},
     UpdateKeyDescription: { description: '' },
     CreateKeyVersion: {},

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { decodeEntries, leafHash, parseCheckpoint, parseVkey, tilePath, treeRoot, verifyNote } from '#trail';
 import { ForeignVerifier } from '../foreign-verifier/foreign-verifier.js';
 import { api, must } from './api.js';
-import { AuditorsCommandLine } from './command-line.js';
+import { CommandLine } from './command-line.js';
 import { type Onboarded, onboarded } from './onboarded.js';
 import { asSuperuser, signedSize, tamper } from './signed.js';
 
@@ -11,12 +11,12 @@ const RECORDS = 520;
 
 describe("a tenant's log, tile by tile", () => {
   let world: Onboarded;
-  let cli: AuditorsCommandLine;
+  let cli: CommandLine;
   let size: number;
 
   beforeAll(async () => {
     world = await onboarded();
-    cli = new AuditorsCommandLine(world, world.acme);
+    cli = new CommandLine(world, world.acme);
     const { dataPlanes } = world.platform.urls;
     const body = { keyId: 'alias/invoices', encryptionContext: { purpose: 'invoice' } };
     for (let made = 0; made < RECORDS; made += 20)

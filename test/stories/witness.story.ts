@@ -2,20 +2,20 @@ import { readFileSync } from 'node:fs';
 import { parseCheckpoint } from '#trail';
 import { ForeignVerifier } from '../foreign-verifier/foreign-verifier.js';
 import { must } from './api.js';
-import { AuditorsCommandLine } from './command-line.js';
+import { CommandLine } from './command-line.js';
 import { type Onboarded, onboarded } from './onboarded.js';
 import { signedSize, tamper } from './signed.js';
 import { WitnessProcess } from './witness-process.js';
 
 describe("a tenant's own witness", () => {
   let world: Onboarded;
-  let cli: AuditorsCommandLine;
+  let cli: CommandLine;
   let witness: WitnessProcess;
   let key: string;
 
   beforeAll(async () => {
     world = await onboarded();
-    cli = new AuditorsCommandLine(world, world.acme);
+    cli = new CommandLine(world, world.acme);
     const made = await cli.json('witness', 'init', cli.file('witness'), '--name', 'witness.acme.example');
     key = String(made['vkey']);
     witness = await WitnessProcess.start(cli.file('witness'), world.acme.vkey);
@@ -68,7 +68,7 @@ describe("a tenant's own witness", () => {
   }, 300_000);
 
   it('does not cosign the log of another tenant, and starts on its folder only once', async () => {
-    const globex = new AuditorsCommandLine(world, world.globex);
+    const globex = new CommandLine(world, world.globex);
     try {
       expect(await globex.run('checkpoint', '--witness', witness.url)).toMatchObject({ exit: 4 });
       expect(await globex.run('witness', 'feed', '--witness', witness.url, '--witness-key', key)).toMatchObject({ exit: 4 });

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { nodeSpeed } from '#sdk';
-import { type Quorum, type VerificationReport, verifyBundle, verifyLog } from '#trail';
+import { type Quorum, tiledLog, type VerificationReport, verifyBundle, verifyLog } from '#trail';
 import { EXIT, UsageError } from '../exit-codes.js';
 import type { OpenSession, Session } from '../session.js';
 import { bytesFrom } from '../terminal.js';
@@ -9,13 +10,15 @@ import { CommandEnded } from './command-ended.js';
 import { several, wholeNumber } from './options.js';
 
 const AFTER_HELP = `
-A bundle needs no server and no credential. A URL is the log's own, as https://auditor.example/v1/tenants/acme, and is read with the credential.
+The bundle is a file, or a folder with a log as C2SP tlog-tiles: a copy of a bucket (docs/delivery.md), or a witness's mirror. Neither needs a server
+or a credential. A URL is the log's own, as https://auditor.example/v1/tenants/acme, and is read with the credential.
 Exit code 0: the log is as it was signed. 6: it is not, and the first bad record is named, or the two signed checkpoints around it.
 
 Examples:
   keyward verify acme.tar --credentials otto.json
   keyward checkpoint --credentials otto.json > kept; keyward verify acme.tar --since kept --credentials otto.json
   keyward verify https://auditor.example/v1/tenants/acme --credentials otto.json
+  aws s3 sync s3://acme-trail trail && keyward verify trail --credentials otto.json
   keyward verify acme.tar --since kept --witness-key "$WITNESS" --credentials otto.json      (kept: from keyward witness feed)
 `;
 
@@ -61,7 +64,18 @@ type Options = Parameters<typeof verifyBundle>[1];
 
 async function verifyFile(file: string, options: Options): Promise<VerificationReport> {
   if (!existsSync(file)) throw new UsageError(`${file} cannot be read.`);
-  return await verifyBundle(createReadStream(file), options);
+  return statSync(file).isDirectory() ? await verifyFolder(file, options) : await verifyBundle(createReadStream(file), options);
+}
+
+/** A copy of a bucket, or of a witness's mirror: files by their paths in C2SP tlog-tiles. */
+async function verifyFolder(folder: string, options: Options): Promise<VerificationReport> {
+  const at = (path: string) => join(folder, path);
+  const bytesAt = (path: string) => (existsSync(at(path)) ? readFileSync(at(path)) : undefined);
+  const checkpoint = bytesAt('checkpoint');
+  if (checkpoint === undefined) throw new UsageError(`${folder} holds no log: it has no file named checkpoint.`);
+  const vkeys = (bytesAt('vkey')?.toString('utf8') ?? '').split('\n').filter((key) => key !== '');
+  const head = { checkpoint: checkpoint.toString('utf8'), vkeys, checkpoints: [] };
+  return await verifyLog(async () => tiledLog(head, async (path) => bytesAt(path)), options);
 }
 
 /** @throws UsageError for anything but a log's address */

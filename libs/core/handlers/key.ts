@@ -13,6 +13,7 @@ import { keyLifeHandlers } from './keys.js';
 import { operatorHandlers } from './operators.js';
 import { peopleHandlers } from './people.js';
 import { policyHandlers } from './policies.js';
+import { sinkHandlers, type SinkParts } from './sinks.js';
 import { stopHandlers } from './stops.js';
 
 export interface KeyPlaneParts {
@@ -23,6 +24,7 @@ export interface KeyPlaneParts {
   readonly grants: GrantPolicy;
   readonly tools: PolicyTools;
   readonly seals: StopSeals;
+  readonly sinks: SinkParts;
   readonly pepper: KeyObject;
   /** First part of every log's origin. */
   readonly platformHost: string;
@@ -38,4 +40,5 @@ export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation> => ({
   ...aliasHandlers(parts),
   ...policyHandlers(parts),
   ...stopHandlers(parts),
+  ...sinkHandlers(parts.sinks),
 });

@@ -7,10 +7,13 @@ import type {
   PolicyDraftAnswer,
   ServiceName,
   ServiceSummary,
+  SinkAnswer,
+  SinkId,
   StopAnswer,
   SuspensionAnswer,
   TenantId,
 } from '#contract';
+import type { SinkChange } from './sinks.js';
 import type { WrappedKeyVersion } from './custody.js';
 import type { StoredCredential, StoredIdentityProvider, StoredKey, StoredPolicy } from './rules.js';
 
@@ -64,6 +67,12 @@ export interface Writes {
   putIdentityProvider(provider: StoredIdentityProvider): Promise<void>;
   /** @throws KeywardError not-found */
   deleteIdentityProvider(): Promise<void>;
+  /** `sealed`: what the platform proves itself by there. */
+  insertSink(sink: SinkAnswer, sealed: string | undefined): Promise<void>;
+  /** @throws KeywardError not-found */
+  updateSink(id: SinkId, change: SinkChange): Promise<void>;
+  /** @throws KeywardError not-found */
+  deleteSink(id: SinkId): Promise<void>;
   insertStop(stop: StopAnswer & { readonly mac: Uint8Array | undefined }): Promise<void>;
   /** `number`: its place among the lifted, from 1. @throws KeywardError not-found, when there is no such stop or it is lifted already */
   liftStop(id: StopAnswer['stopId'], lift: { by: string; at: Date; number: number; mac: Uint8Array }): Promise<void>;

@@ -5,7 +5,7 @@ import { type DataDir, openDataDir } from './data-dir.js';
 import { choosePorts, type PlatformPorts } from './ports.js';
 import { EmbeddedPostgres } from './postgres.js';
 import { custodianEnv, custodianPlan, DATABASE_ROLES, localUrl, planeEnv, planePlans, type Surroundings } from './process-plans.js';
-import { passwordsFile, randomBytesFile } from './secret-files.js';
+import { keyPairFiles, passwordsFile, randomBytesFile } from './secret-files.js';
 import { prepareSoftHsm } from './softhsm.js';
 import { runOnce } from './spawn.js';
 import { lockDataDir } from './starter-lock.js';
@@ -64,6 +64,7 @@ async function startParts(options: PlatformOptions, dataDir: DataDir, undo: Undo
   const around: Surroundings = {
     ...{ dataDir, hsm, ports, extraEnv: options.env ?? {} },
     pepperFile: randomBytesFile(dataDir.file('pepper')),
+    workerKey: keyPairFiles(dataDir.file('worker-key')),
     databaseUrl: (role) => postgres.urlFor(role, passwords[role], DATABASE),
   };
   await Promise.all([provisionDatabase(around, postgres), initialiseToken(around)]);

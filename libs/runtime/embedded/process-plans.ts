@@ -18,6 +18,7 @@ export interface Surroundings {
   readonly hsm: HsmSettings;
   readonly ports: PlatformPorts;
   readonly pepperFile: string;
+  readonly workerKey: { readonly publicKeyFile: string; readonly privateKeyFile: string };
   readonly databaseUrl: (role: DatabaseRole) => string;
   /** Extra variables for every process, for tests. */
   readonly extraEnv: Readonly<Record<string, string>>;
@@ -60,6 +61,8 @@ export function planeEnv(around: Surroundings, role: DatabaseRole, port: number)
     KEYWARD_DATABASE_URL: around.databaseUrl(role),
     KEYWARD_PEPPER_FILE: around.pepperFile,
     KEYWARD_EXIT_WITH_PARENT: '1',
+    ...(role === 'keyward_key_plane' && { KEYWARD_WORKER_PUBLIC_KEY_FILE: around.workerKey.publicKeyFile }),
+    ...(role === 'keyward_worker' && { KEYWARD_WORKER_PRIVATE_KEY_FILE: around.workerKey.privateKeyFile }),
     ...(role === 'keyward_auditor' ? {} : { KEYWARD_SOCKET_DIR: around.dataDir.sockets }),
     ...around.extraEnv,
   };

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { randomBytes } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { randomPassword } from './data-dir.js';
 
@@ -13,6 +13,16 @@ export function randomSecretFile(file: string): string {
 export function randomBytesFile(file: string): string {
   if (!existsSync(file)) writeSecretFile(file, randomBytes(32));
   return file;
+}
+
+/** 0600 files with the halves of an X25519 key pair, PEM, made when they do not exist yet. */
+export function keyPairFiles(file: string): { readonly publicKeyFile: string; readonly privateKeyFile: string } {
+  const [publicKeyFile, privateKeyFile] = [`${file}.pub`, file];
+  if (!existsSync(privateKeyFile))
+    writeSecretFile(privateKeyFile, generateKeyPairSync('x25519').privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  if (!existsSync(publicKeyFile))
+    writeSecretFile(publicKeyFile, createPublicKey(readFileSync(privateKeyFile)).export({ type: 'spki', format: 'pem' }));
+  return { publicKeyFile, privateKeyFile };
 }
 
 const passwords = z.record(z.string(), z.string());

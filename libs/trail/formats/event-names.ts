@@ -94,6 +94,12 @@ const NAMES = {
   Lift:                            row('Update', '',                                ''),
   ListStops:                       row('Read',   '',                                ''),
   GetStop:                         row('Read',   '',                                ''),
+  CreateSink:                      row('Create',  '',                                ''),
+  ListSinks:                       row('Read',    '',                                ''),
+  DescribeSink:                    row('Read',    '',                                ''),
+  UpdateSink:                      row('Update',  '',                                ''),
+  DeleteSink:                      row('Delete',  '',                                ''),
+  TestSink:                        row('Other',   '',                                ''),
 
   ListRecords:                     row('Read',   '',                                ''),
   GetCheckpoint:                   row('Read',   '',                                ''),
@@ -109,6 +115,7 @@ const NAMES = {
   ListPolicyHistory:               row('Read',   '',                                ''),
   ListLeases:                      row('Read',   '',                                ''),
 
+  SinkDisabled:                    row('Update',  '',                                ''),
   Heartbeat:                       row('Other',  '',                                ''),
   DestroyKey:                      row('Delete', 'DeleteKey',                       'DeleteKey'),
 } as const satisfies Record<Operation, EventNames>;

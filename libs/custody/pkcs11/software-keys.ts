@@ -86,7 +86,7 @@ export class SoftwareKeys {
     this.#mustBeAllowed();
     const { material, publicKey } = KINDS[spec].bear((length) => this.random.take(length));
     try {
-      return { blob: this.#sealed(root, material), ...(publicKey && { publicKey }) };
+      return { blob: this.sealed(root, material), ...(publicKey && { publicKey }) };
     } finally {
       material.fill(0);
     }
@@ -102,7 +102,8 @@ export class SoftwareKeys {
     }
   }
 
-  #sealed(root: KeyHandle, material: Buffer): Buffer {
+  /** The blob of this material. */
+  sealed(root: KeyHandle, material: Buffer): Buffer {
     const { cryptoki, holder } = this.token;
     const sealing = cryptoki.generateKey(holder, 'aes', newbornVersion('AES_256'));
     try {

@@ -10,7 +10,7 @@ interface Vector {
   readonly desc: string;
   readonly tenant: string;
   readonly context: Record<string, string>;
-  readonly place?: Record<string, string>;
+  readonly row?: string;
   readonly form: FieldForm;
   readonly dataKey: string;
   readonly encryptedDataKey: string;
@@ -26,8 +26,8 @@ const keyOf = (vector: Vector, over: Partial<Vector> = {}) => {
   return new FieldKey(hex(dataKey), hex(encryptedDataKey), boundContext(tenant, context));
 };
 const open = (key: FieldKey, field: Uint8Array, bound?: Uint8Array) => key.open(parseField(field), bound);
-/** Of a field that stands in a place, with more pairs than its data key has. */
-const boundAt = ({ tenant, context, place }: Vector) => (place === undefined ? undefined : boundContext(tenant, { ...context, ...place }));
+/** Of a field in a row: a pair more than its data key has. */
+const boundAt = ({ tenant, context, row }: Vector) => (row === undefined ? undefined : boundContext(tenant, { ...context, row }));
 
 describe('the field format', () => {
   it.each(vectors)('is what its vector says: $desc', (vector) => {
@@ -47,7 +47,7 @@ describe('the field format', () => {
     const inline = vector.form === 'inline' ? [u16(hex(vector.encryptedDataKey).length), hex(vector.encryptedDataKey)] : [];
     const header = Buffer.concat([Buffer.from('KF'), Buffer.of(1, vector.form === 'inline' ? 1 : 2), version, commitment, ...inline]);
     const cipher = createCipheriv('aes-256-gcm', key, hex(vector.iv)).setAAD(
-      Buffer.concat([header, boundContext(vector.tenant, { ...vector.context, ...vector.place })]),
+      Buffer.concat([header, boundContext(vector.tenant, { ...vector.context, ...(vector.row !== undefined && { row: vector.row }) })]),
     );
     const sealed = [cipher.update(hex(vector.plaintext)), cipher.final()];
     const field = Buffer.concat([header, hex(vector.iv), ...sealed, cipher.getAuthTag()]);

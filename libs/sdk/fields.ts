@@ -4,6 +4,7 @@ import { type FieldForm, keyVersionOf, notAField, type ParsedField, parseField }
 import { FieldKey } from './field-key.js';
 import { DEFAULT_FIELD_LIMITS, FieldKeys, type FieldLimits, type LeasedFieldKey } from './field-keys.js';
 import type { DataKeySource } from './keyring.js';
+import { RowBinding } from './row-binding.js';
 import { validContext } from './valid-context.js';
 
 const ATTEMPTS = 3;
@@ -27,12 +28,6 @@ export interface FieldScope {
   /** Bound to every field, and stored in none: the same must be given to decrypt. */
   readonly context: EncryptionContext;
 }
-
-/**
- * Where one field stands, for example `{ row: '4711' }`: bound to it beside the scope's context, and stored as little. Its data key does not
- * know of it, so that all rows share one and Keyward is asked once; yet a field that was copied to another row does not open.
- */
-export type FieldPlace = EncryptionContext;
 
 /**
  * Encryption of small values in the compact field format (docs/formats.md), with one call to Keyward for many of them.
@@ -79,6 +74,7 @@ export class BoundFields {
   readonly #bound: Uint8Array;
   readonly #sealing: string;
   readonly #opening: string;
+  #rows: RowBinding | undefined;
 
   constructor(
     private readonly source: DataKeySource,
@@ -92,9 +88,12 @@ export class BoundFields {
     this.#opening = `open ${bound} `;
   }
 
-  /** At most 1 MiB. */
-  async encrypt(plaintext: Uint8Array, place?: FieldPlace): Promise<Uint8Array> {
-    const bound = this.#boundAt(place);
+  /**
+   * At most 1 MiB. With `row`, where it stands, the field opens in that row only: it is bound beside the context as a pair `row`, and stored
+   * as little. Its data key does not know of it, so that all rows share one and Keyward is asked once.
+   */
+  async encrypt(plaintext: Uint8Array, row?: string): Promise<Uint8Array> {
+    const bound = row === undefined ? undefined : this.#ofRow(row);
     return await this.#withKey(
       this.#sealing,
       plaintext.length,
@@ -103,8 +102,8 @@ export class BoundFields {
     );
   }
 
-  async decrypt(field: Uint8Array, place?: FieldPlace): Promise<Uint8Array> {
-    const bound = this.#boundAt(place);
+  async decrypt(field: Uint8Array, row?: string): Promise<Uint8Array> {
+    const bound = row === undefined ? undefined : this.#ofRow(row);
     const parsed = parseField(field);
     const name = this.#opening + parsed.commitment.toString('latin1');
     return await this.#withKey(
@@ -116,16 +115,16 @@ export class BoundFields {
   }
 
   /** Whatever JSON can say. @throws InvalidCall for what it cannot, such as `undefined` */
-  async encryptJson(value: unknown, place?: FieldPlace): Promise<Uint8Array> {
+  async encryptJson(value: unknown, row?: string): Promise<Uint8Array> {
     const json = JSON.stringify(value) as string | undefined;
     if (json === undefined) throw new InvalidCall('JSON cannot say this value.', { code: 'invalid-request' });
     const plaintext = Buffer.from(json);
-    return await this.encrypt(plaintext, place).finally(() => plaintext.fill(0));
+    return await this.encrypt(plaintext, row).finally(() => plaintext.fill(0));
   }
 
   /** For a schema of yours to parse. */
-  async decryptJson(field: Uint8Array, place?: FieldPlace): Promise<unknown> {
-    const plaintext = await this.decrypt(field, place);
+  async decryptJson(field: Uint8Array, row?: string): Promise<unknown> {
+    const plaintext = await this.decrypt(field, row);
     try {
       return JSON.parse(Buffer.from(plaintext).toString('utf8'));
     } catch {
@@ -144,13 +143,9 @@ export class BoundFields {
     throw errorOf('Data keys were wiped before they could be used.', { code: 'unavailable', retryable: true });
   }
 
-  /** Undefined: the data key's own. @throws InvalidCall for a place that says otherwise what the scope says, or cannot be bound */
-  #boundAt(place: FieldPlace | undefined): Uint8Array | undefined {
-    if (place === undefined) return undefined;
-    const { tenant, context } = this.scope;
-    const twice = Object.keys(place).find((name) => Object.hasOwn(context, name));
-    if (twice !== undefined) throw new InvalidCall(`The scope's context has "${twice}" already.`, { code: 'invalid-request' });
-    return boundContext(tenant, validContext({ ...context, ...place }));
+  #ofRow(row: string): Uint8Array {
+    this.#rows ??= new RowBinding(this.scope.tenant, this.scope.context);
+    return this.#rows.bound(row);
   }
 
   get #form(): FieldForm {

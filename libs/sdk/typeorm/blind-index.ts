@@ -16,7 +16,7 @@ export class BlindIndexKey {
   @PrimaryColumn('int')
   version!: number;
 
-  /** 32 random bytes as a field v1 of the tenant's, in the place `{ version }`. */
+  /** 32 random bytes as a field v1 of the tenant's, whose row is the version. */
   @Column('bytea')
   sealed!: Uint8Array;
 }
@@ -46,7 +46,7 @@ export class IndexKeys {
     const keys: IndexKey[] = [];
     try {
       for (const { version, sealed } of await this.#rows(manager, tenant, field))
-        keys.push({ version, key: await this.boundTo(tenant, field).decrypt(sealed, { version: String(version) }) });
+        keys.push({ version, key: await this.boundTo(tenant, field).decrypt(sealed, String(version)) });
       const [newest] = keys;
       if (newest === undefined) throw invalid(field, 'has no index key that this transaction can see; try again.');
       return work(newest, keys);
@@ -60,7 +60,7 @@ export class IndexKeys {
     if (version > MAX_VERSION) throw invalid(field, `has used up its ${MAX_VERSION} index versions.`);
     const key = randomBytes(KEY_BYTES);
     try {
-      const sealed = await this.boundTo(tenant, field).encrypt(key, { version: String(version) });
+      const sealed = await this.boundTo(tenant, field).encrypt(key, String(version));
       await manager.createQueryBuilder().insert().into(BlindIndexKey).values({ tenant, field, version, sealed }).orIgnore().execute();
     } finally {
       key.fill(0);

@@ -1,6 +1,6 @@
 import type { EntityManager, EntityMetadata, ObjectLiteral } from 'typeorm';
 import type { EncryptionContext } from '#contract';
-import type { BoundFields, Fields } from '../fields.js';
+import type { BoundFields, Fields, FieldScope } from '../fields.js';
 import { type Sealable, Sealed, Unopened } from '../sealed.js';
 import { blindIndex, IndexKeys } from './blind-index.js';
 import { type EncryptedColumn, encryptedColumns, invalid } from './columns.js';
@@ -20,9 +20,7 @@ export class RowSealing {
     private readonly fields: Fields,
     private readonly options: Omit<SealingOptions, 'client'>,
   ) {
-    this.indexKeys = new IndexKeys((tenant, field) =>
-      this.#boundTo(tenant, { ...options.context, field, use: 'blind-index' }, options.keyId),
-    );
+    this.indexKeys = new IndexKeys((tenant, field) => this.#ofIndex(tenant, field));
   }
 
   /** Tells the values of a loaded row how to open, and opens them unless that is left to the caller. Never rejects. */
@@ -86,27 +84,35 @@ export class RowSealing {
 
   #encrypt(encrypted: EncryptedColumn, row: Row, value: unknown): Promise<Uint8Array> {
     const bound = this.#ofColumn(encrypted, row.tenant);
-    if (encrypted.options.as !== 'bytes') return bound.encryptJson(value, { row: row.id });
+    if (encrypted.options.as !== 'bytes') return bound.encryptJson(value, row.id);
     if (!(value instanceof Uint8Array)) throw invalid(encrypted.column.propertyPath, 'takes bytes.');
-    return bound.encrypt(value, { row: row.id });
+    return bound.encrypt(value, row.id);
   }
 
   #open(encrypted: EncryptedColumn, row: Row, stored: Uint8Array): Promise<unknown> {
     const bound = this.#ofColumn(encrypted, row.tenant);
-    return encrypted.options.as === 'bytes' ? bound.decrypt(stored, { row: row.id }) : bound.decryptJson(stored, { row: row.id });
+    return encrypted.options.as === 'bytes' ? bound.decrypt(stored, row.id) : bound.decryptJson(stored, row.id);
   }
 
   #ofColumn(encrypted: EncryptedColumn, tenant: string): BoundFields {
-    return this.#boundTo(tenant, contextOf(this.options, encrypted), encrypted.options.keyId ?? this.options.keyId);
+    const { keyId = this.options.keyId } = encrypted.options;
+    return this.#kept(encrypted.field, tenant, () => ({ keyId, context: contextOf(this.options, encrypted) }));
   }
 
-  /** Kept, because it costs more to make one than to encrypt a value. */
-  #boundTo(tenant: string, context: EncryptionContext, keyId: string): BoundFields {
-    const name = JSON.stringify([tenant, keyId, context]);
-    const bound = this.#bound.get(name) ?? this.fields.of({ tenant, keyId, context });
+  #ofIndex(tenant: string, field: string): BoundFields {
+    const { keyId, context } = this.options;
+    return this.#kept(`${field}\0blind-index`, tenant, () => ({ keyId, context: { ...context, field, use: 'blind-index' } }));
+  }
+
+  /** Because it costs more to make one than to encrypt a value. */
+  #kept(purpose: string, tenant: string, scope: () => Omit<FieldScope, 'tenant'>): BoundFields {
+    const name = `${tenant}\0${purpose}`;
+    const known = this.#bound.get(name);
+    if (known !== undefined) return known;
     if (this.#bound.size >= BOUND_KEPT) this.#bound.clear();
-    this.#bound.set(name, bound);
-    return bound;
+    const made = this.fields.of({ tenant, ...scope() });
+    this.#bound.set(name, made);
+    return made;
   }
 }
 
@@ -120,7 +126,7 @@ export const contextOf = (
   ...(dataClass !== undefined && { dataClass }),
 });
 
-const placeOf = ({ field }: EncryptedColumn, { tenant, id }: Row) => JSON.stringify([tenant, field, id]);
+const placeOf = ({ field }: EncryptedColumn, { tenant, id }: Row) => `${tenant}\0${field}\0${id}`;
 
 const notSelected = () => Promise.reject(new Unopened('The tenant and the primary key of this row were not selected with it.'));
 

@@ -1,17 +1,20 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { mayExecute, ownedByFunctions } from './row-security.js';
 
-const COMMIT = 'trail_commit(bytea, text, uuid, uuid, timestamptz, text, text)';
+export const commitSignature = (disclosing: boolean): string =>
+  `trail_commit(bytea, text, uuid, uuid, timestamptz, text, text${disclosing ? ', text[], text[], text[]' : ''})`;
 
-/** The last statement of every change of state: the fence, the caller's credential again, and the record. */
-export class TrailCommit implements MigrationInterface {
-  readonly name = 'TrailCommit0000000000009';
+const DISCLOSED = ', field_names text[] DEFAULT NULL, abouts text[] DEFAULT NULL, disclosures text[] DEFAULT NULL';
+/** Of people: none of these is shared. */
+const DISCLOSE = `,
+          disclosing => array_fill(1, ARRAY[coalesce(cardinality(disclosures), 0)]), field_names => field_names, abouts => abouts, disclosures => disclosures,
+          shared => array_fill(false, ARRAY[coalesce(cardinality(disclosures), 0)])`;
 
-  async up(runner: QueryRunner): Promise<void> {
-    await runner.query(`
+/** `disclosing`: with the personal fields of the record (migration 0043). */
+export const trailCommit = (disclosing: boolean): string => `
       -- Raises KW001 stale, KW002 expired, KW003 malformed; each undoes the transaction, as it must.
       CREATE FUNCTION keyward.trail_commit(
-        body bytea, of_tenant text, epoch uuid, platform_epoch uuid, valid_until timestamptz, credential_tenant text, credential text
+        body bytea, of_tenant text, epoch uuid, platform_epoch uuid, valid_until timestamptz, credential_tenant text, credential text${disclosing ? DISCLOSED : ''}
       ) RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
       DECLARE
         answer bigint;
@@ -32,7 +35,7 @@ export class TrailCommit implements MigrationInterface {
           RAISE EXCEPTION 'credential' USING ERRCODE = 'KW001';
         END IF;
 
-        answer := (keyward.trail_append(body, ARRAY[length(body)], ARRAY[of_tenant], ARRAY[epoch], ARRAY[platform_epoch], ARRAY[valid_until]))[1];
+        answer := (keyward.trail_append(body, ARRAY[length(body)], ARRAY[of_tenant], ARRAY[epoch], ARRAY[platform_epoch], ARRAY[valid_until]${disclosing ? DISCLOSE : ''}))[1];
         CASE answer
           WHEN -1 THEN RAISE EXCEPTION 'stale' USING ERRCODE = 'KW001';
           WHEN -2 THEN RAISE EXCEPTION 'expired' USING ERRCODE = 'KW002';
@@ -41,12 +44,20 @@ export class TrailCommit implements MigrationInterface {
           ELSE RETURN answer;
         END CASE;
       END $$;
-      ${ownedByFunctions(COMMIT)}
-      ${mayExecute(COMMIT, 'keyward_key_plane')}
+      ${ownedByFunctions(commitSignature(disclosing))}
+      ${mayExecute(commitSignature(disclosing), 'keyward_key_plane')}`;
+
+/** The last statement of every change of state: the fence, the caller's credential again, and the record. */
+export class TrailCommit implements MigrationInterface {
+  readonly name = 'TrailCommit0000000000009';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      ${trailCommit(false)}
     `);
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query(`DROP FUNCTION keyward.${COMMIT}`);
+    await runner.query(`DROP FUNCTION keyward.${commitSignature(false)}`);
   }
 }

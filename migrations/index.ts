@@ -24,6 +24,7 @@ import { KeyPairs } from './0035-key-pairs.js';
 import { EpochsOf } from './0040-epochs-of.js';
 import { RunningLeases } from './0041-running-leases.js';
 import { OpenLeases } from './0042-open-leases.js';
+import { Disclosures } from './0043-disclosures.js';
 import { Sinks } from './0047-sinks.js';
 import { Deliveries } from './0048-deliveries.js';
 import { MonthlyRecords } from './0051-monthly-records.js';
@@ -57,6 +58,7 @@ export const MIGRATIONS = [
   EpochsOf,
   RunningLeases,
   OpenLeases,
+  Disclosures,
   Sinks,
   Deliveries,
   MonthlyRecords,

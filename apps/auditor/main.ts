@@ -3,7 +3,7 @@ import { auditHandlers, Credentials, noChanges, noGrants, Pipeline, RecordCursor
 import { policyTools } from '#grants/tools';
 import { createPlane, Egress, readPepper, untilThere } from '#http';
 import { openAuditorStore } from '#persistence';
-import { createLogger, drainOnSignal, Health, loadConfig, required, serverTls } from '#runtime';
+import { createLogger, drainOnSignal, Health, loadConfig, platformName, required, serverTls } from '#runtime';
 import { consistencyProofOf, encodeEntries, recordProofOf, writeBundle } from '#trail';
 import { controllers, title } from './controllers.js';
 
@@ -24,7 +24,16 @@ health.register('database', () => store.ping());
 
 const { rules, trail, auditReads, readCounter } = store;
 const credentials = new Credentials(rules, pepper, systemClock);
-const parts = { snapshots: new Snapshots(rules, noGrants), credentials, trail, readCounter, changes: noChanges, clock: systemClock };
+const platform = platformName(config.platformHost);
+const parts = {
+  snapshots: new Snapshots(rules, noGrants),
+  credentials,
+  trail,
+  readCounter,
+  changes: noChanges,
+  clock: systemClock,
+  platform,
+};
 const formats = { writeBundle, encodeEntries, recordProof: recordProofOf, consistencyProof: consistencyProofOf };
 const pipeline = new Pipeline<AuditOperation>(
   parts,

@@ -14,6 +14,7 @@ import { identityProviderCommands } from './commands/identity-provider.js';
 import { keyCommands } from './commands/key.js';
 import { macCommands } from './commands/mac.js';
 import { policyCommands } from './commands/policy.js';
+import { privacyCommands } from './commands/privacy.js';
 import { serviceCommands } from './commands/service.js';
 import { signatureCommands } from './commands/signature.js';
 import { sinkCommands } from './commands/sink.js';
@@ -37,6 +38,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   policyCommands,
   stopCommands,
   sinkCommands,
+  privacyCommands,
   cryptoCommands,
   macCommands,
   signatureCommands,

@@ -4,7 +4,7 @@ import { BoundRules, Credentials, dataHandlers, noChanges, RuleWatch, Snapshots,
 import { CasbinGrants, readModel } from '#grants';
 import { createPlane, readPepper, untilThere } from '#http';
 import { openDataPlaneStore } from '#persistence';
-import { checkoutPath, createLogger, drainOnSignal, Health, loadConfig, required, serverTls } from '#runtime';
+import { checkoutPath, createLogger, drainOnSignal, Health, loadConfig, platformName, required, serverTls } from '#runtime';
 import { controllers, title } from './controllers.js';
 import { CountedPipeline } from './counted-pipeline.js';
 
@@ -35,7 +35,8 @@ const grants = new CasbinGrants(readModel(checkoutPath('policies', 'model.conf')
   log.error({ err, tenant }, 'a rule failed closed'),
 );
 const credentials = new Credentials(rules, pepper, systemClock);
-const parts = { snapshots: new Snapshots(rules, grants), credentials, trail, changes: noChanges, clock: systemClock };
+const platform = platformName(config.platformHost);
+const parts = { snapshots: new Snapshots(rules, grants), credentials, trail, changes: noChanges, clock: systemClock, platform };
 const watch = new RuleWatch(store.rules);
 const handlers = { ...dataHandlers(custody), ...watchHandlers(watch, parts.snapshots) };
 const pipeline = new CountedPipeline(parts, handlers, calls);

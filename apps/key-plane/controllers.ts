@@ -4,6 +4,7 @@ import { CredentialsController } from './credentials.controller.js';
 import { IdentityProviderController } from './identity-provider.controller.js';
 import { KeysController } from './keys.controller.js';
 import { PolicyController } from './policy.controller.js';
+import { PrivacyController } from './privacy.controller.js';
 import { ServicesController } from './services.controller.js';
 import { SinksController } from './sinks.controller.js';
 import { StopsController } from './stops.controller.js';
@@ -22,6 +23,7 @@ export const controllers = [
     PolicyController,
     StopsController,
     SinksController,
+    PrivacyController,
   ],
 ];
 export const title = 'Keyward key-plane';

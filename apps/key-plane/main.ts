@@ -16,7 +16,7 @@ import {
 import { CasbinGrants, policyTools, readModel } from '#grants';
 import { createPlane, Egress, readPepper, readSealing, untilThere } from '#http';
 import { openKeyPlaneStore } from '#persistence';
-import { checkoutPath, createLogger, drainOnSignal, Health, loadConfig, required, serverTls } from '#runtime';
+import { checkoutPath, createLogger, drainOnSignal, Health, loadConfig, platformName, required, serverTls } from '#runtime';
 import { controllers, title } from './controllers.js';
 
 /** The key-plane: admins and operators, keys and rules. */
@@ -52,7 +52,8 @@ const seals = new StopSeals(store.seals, (err) => log.warn({ err }, 'the binding
 const { platformHost } = config;
 const sinks = { reads: store.sinks, sealing: await readSealing(required(config.workerPublicKeyFile, 'KEYWARD_WORKER_PUBLIC_KEY_FILE')) };
 const handlers = keyHandlers({ custody, rules, reads, uses, grants, tools: policyTools, seals, sinks, pepper, platformHost });
-const pipeline = new Pipeline<KeyOperation>({ ...ordinary, trail, clock: systemClock, stopLane }, handlers);
+const platform = platformName(platformHost);
+const pipeline = new Pipeline<KeyOperation>({ ...ordinary, trail, clock: systemClock, stopLane, platform }, handlers);
 
 const { trustedProxies, egressAllow } = config;
 const tokens = { people: { egress: new Egress({ allow: egressAllow }) } };

@@ -20,6 +20,8 @@ export interface DestructionParts {
   readonly onFailure: (error: unknown, about: { readonly tenant: string; readonly keyId: string }) => void;
   readonly seenDueForMs?: number;
   readonly clock?: Clock;
+  /** As `platformName` says it. */
+  readonly platform?: string;
 }
 
 /**
@@ -50,15 +52,15 @@ export class Destructions {
   }
 
   async #destroy(due: DueDeletion): Promise<void> {
-    const { endings, custody, clock = systemClock } = this.parts;
+    const { endings, custody, platform, clock = systemClock } = this.parts;
     const key = await endings.key(due.tenant, due.keyId);
     if (key === undefined) return;
     const ended = [];
     for (const version of key.versions) ended.push(await custody.makeTombstone(version));
     const body = workerRecord(due.logId, clock.now().getTime(), {
-      ...{ op: 'DestroyKey', category: 'management' },
+      ...{ op: 'DestroyKey', category: 'management', platform },
       key: { id: due.keyId, state: 'Destroyed' },
-      change: { before: 'PendingDeletion', after: 'Destroyed', versions: ended.length },
+      change: { state: { before: 'PendingDeletion', after: 'Destroyed' }, versions: ended.length },
     });
     await endings.destroy({ ...due, body, tombstoneMac: ended[0]!.tombstoneMac, versions: ended });
   }

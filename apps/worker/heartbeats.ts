@@ -10,6 +10,8 @@ export interface HeartbeatParts {
   readonly trail: Trail;
   readonly lead: Pick<Checkpoints, 'asLeader'>;
   readonly clock?: Clock;
+  /** As `platformName` says it. */
+  readonly platform?: string;
 }
 
 /** Appends a record to each log in which nothing happened. What the fence refuses is asked again the next time. */
@@ -20,7 +22,7 @@ export class Heartbeats {
 
   /** @throws KeywardError unavailable; TrailUnavailable of the first log that could not be written, after all were tried */
   async round(): Promise<void> {
-    const { lead, logs, trail, clock = systemClock } = this.parts;
+    const { lead, logs, trail, platform, clock = systemClock } = this.parts;
     const now = clock.now().getTime();
     if (now - this.#lookedAt < LOOK_MS) return;
     this.#lookedAt = now;
@@ -28,7 +30,7 @@ export class Heartbeats {
       const idle = await logs.idleLogs(HEARTBEAT_MS);
       const appended = idle.map((log) => {
         const { tenant, epochs } = log;
-        return trail.append({ tenant, epochs, validUntil: undefined, body: heartbeatBody(log, now) });
+        return trail.append({ tenant, epochs, validUntil: undefined, body: heartbeatBody(log, now, platform) });
       });
       const failed = (await Promise.allSettled(appended)).find((one) => one.status === 'rejected');
       if (failed !== undefined) throw failed.reason;

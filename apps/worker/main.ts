@@ -3,7 +3,7 @@ import { SocketCustody } from '#custody/socket';
 import { TombstoneWatch } from '#core';
 import { createHealthServer, Egress, readOpening, untilThere } from '#http';
 import { openWorkerStore } from '#persistence';
-import { createLogger, drainOnSignal, Health, loadConfig, required, serverTls } from '#runtime';
+import { createLogger, drainOnSignal, Health, loadConfig, platformName, required, serverTls } from '#runtime';
 import { CheckpointRounds } from './checkpoint-signer.js';
 import { Buckets } from './delivery/bucket.js';
 import { DeliveryRounds } from './delivery/deliveries.js';
@@ -33,10 +33,11 @@ health.register('custody', () => custody.ping());
 
 const stop = new AbortController();
 const rounds = new CheckpointRounds(store.checkpoints, custody, log);
-const heartbeats = new Heartbeats({ logs: store.idle, trail: store.trail, lead: store.checkpoints });
+const platform = platformName(config.platformHost);
+const heartbeats = new Heartbeats({ logs: store.idle, trail: store.trail, lead: store.checkpoints, platform });
 const months = new Months(store.checkpoints);
 const destructions = new Destructions({
-  ...{ endings: store.endings, custody, lead: store.checkpoints },
+  ...{ endings: store.endings, custody, lead: store.checkpoints, platform },
   onFailure: (err, about) => log.error({ err, ...about }, 'a key could not be ended'),
 });
 const tombstones = new TombstoneWatch({

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type ShownDisclosure, shownDisclosure } from './disclosure.js';
 import { keyId, prefixedId } from './identifiers.js';
 import { OPERATION_NAMES, SYSTEM_OPERATIONS } from './operations.js';
 import { line } from './text.js';
@@ -33,12 +34,16 @@ export const recordsAnswer = z
     size: z.int().meta({ description: 'records in the log when this was read' }),
     asOf: z.int().meta({ description: 'the list ends here: all pages of one list show the same log, however it grows' }),
     items: z.array(z.looseObject({ seq: z.int() })),
+    disclosures: z
+      .array(shownDisclosure)
+      .default([])
+      .meta({ description: 'personal fields that these records carry and that are not erased' }),
     nextCursor: z.string().optional().meta({
       description: 'continues the list; while it is present there may be more, even if this page has few items or none',
     }),
   })
   .meta({ id: 'Records' });
-export type RecordsAnswer = { size: number; asOf: number; items: unknown[]; nextCursor?: string };
+export type RecordsAnswer = { size: number; asOf: number; items: unknown[]; disclosures: ShownDisclosure[]; nextCursor?: string };
 
 export const checkpointAnswer = z.string().meta({ description: 'C2SP tlog-checkpoint: a signed note', id: 'Checkpoint' });
 

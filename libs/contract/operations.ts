@@ -81,6 +81,7 @@ export const KEY_OPERATIONS = [
   'UpdateSink',
   'DeleteSink',
   'TestSink',
+  'ErasePersonalFields',
 ] as const;
 export type KeyOperation = (typeof KEY_OPERATIONS)[number];
 

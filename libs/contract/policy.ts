@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { lease } from './lease.js';
 import { DATA_OPERATIONS } from './operations.js';
 import { plainMap } from './plain-map.js';
+import { LINE } from './text.js';
 import { isTimeZone } from './time-zones.js';
 
 /** Canonical JSON bytes and rules of one document (kms-semantics §1). */
@@ -40,7 +41,7 @@ const pairText = z
   .max(384)
   .refine((text) => text.isWellFormed(), 'must be well-formed Unicode');
 /** What a stop names is told in the record. */
-const printable = pairText.regex(/^\P{Cc}*$/u, 'must have no control characters');
+const printable = pairText.regex(LINE, 'must have no control characters');
 const pairs = <Value extends z.ZodType>(value: Value) =>
   plainMap(pairText.min(1), value).refine(
     (map) => Object.keys(map).length <= MAX_CONDITION_PAIRS,

@@ -11,6 +11,10 @@ export interface Call {
   readonly tenant: TenantId;
   /** By the connection or a trusted proxy; undefined when a proxy told nonsense. */
   readonly sourceAddress: string | undefined;
+  /** As the caller calls itself. */
+  readonly userAgent?: string | undefined;
+  /** 32 hex digits, as the caller told it (W3C Trace Context). */
+  readonly traceId?: string | undefined;
   /** Made by the server. */
   readonly requestId: string;
   /** Milliseconds of the server's clock. */

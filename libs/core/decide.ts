@@ -20,7 +20,7 @@ import type { OperationRow } from './operation-table.js';
 import type { CompiledPolicy, GrantDecision, GrantRequest, LimitedGrant } from './ports/grants.js';
 import type { KeyLookup, TenantRules } from './ports/rules.js';
 import { type Principal, subjectOf } from './principal.js';
-import type { RecordDetails } from './record.js';
+import { type RecordDetails, recordedVersion } from './record.js';
 import { type Snapshot, type SnapshotKey, UNCHECKED, type UsableVersion } from './snapshot.js';
 
 /** What a data operation wants to do, before anybody agreed. */
@@ -29,6 +29,8 @@ export interface Wish {
   /** Undefined for an operation that has none: it meets no condition on one, and every stop of one. */
   readonly context: EncryptionContext | undefined;
   readonly justification: Justification | undefined;
+  /** What the ciphertext holds. */
+  readonly mode?: 'direct' | 'data-key' | undefined;
   /** The record's bucket of the plaintext's size. */
   readonly size?: string | undefined;
   /** An assertion of the caller: the key must be this one. */
@@ -125,6 +127,8 @@ export async function decideUse(
 ): Promise<UseDecision> {
   const crypto = {
     ...(wish.context && { context: snapshot.context(wish.context).digests }),
+    ...(wish.mode && { mode: wish.mode }),
+    ...(wish.algorithm && { algorithm: wish.algorithm }),
     ...(wish.size !== undefined && { plaintextSize: wish.size }),
   };
   const refuse = ({ code, reason, why }: Refusal, details: RecordDetails = {}, validUntil?: number): UseDecision => ({
@@ -163,7 +167,7 @@ export async function decideUse(
   const no = refusalByRules(operation, decision, rules, key);
   const told = no?.reason === 'no-grant' ? explained(policy, request) : undefined;
   const details: RecordDetails = {
-    key: keyDetails(key, wish, version?.versionId),
+    key: keyDetails(key, wish, version),
     authz: { ...authz(decision, no === undefined, policyVersion), ...told?.authz },
   };
   if (no !== undefined) return refuse({ ...no, why: no.why ?? told?.why }, details, decision.validUntil);
@@ -220,8 +224,8 @@ function authz(decision: GrantDecision, allowed: boolean, policyVersion: number 
   };
 }
 
-function keyDetails(key: SnapshotKey, wish: Wish, versionId: KeyVersionId | undefined): NonNullable<RecordDetails['key']> {
+function keyDetails(key: SnapshotKey, wish: Wish, version: UsableVersion | undefined): NonNullable<RecordDetails['key']> {
   const named = 'reference' in wish.lookup ? wish.lookup.reference : undefined;
   const aliasUsed = key.aliases.find((name) => name === named);
-  return { id: key.keyId, ...(versionId && { versionId }), state: key.state, ...(aliasUsed && { aliasUsed }) };
+  return { id: key.keyId, ...recordedVersion(version), state: key.state, ...(aliasUsed && { aliasUsed }) };
 }

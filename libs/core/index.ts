@@ -8,6 +8,7 @@ export * from './canonical-json.js';
 export { refusalByRole } from './decide.js';
 export * from './ciphertext.js';
 export * from './credentials.js';
+export { type Disclosure, disclose, SHARED_MS } from './disclosures.js';
 export * from './encryption-context.js';
 export * from './errors.js';
 export * from './handlers/audit.js';

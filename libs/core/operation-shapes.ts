@@ -18,6 +18,8 @@ import type {
   EncryptRequest,
   EnrolAnswer,
   EnrolRequest,
+  ErasePersonalFieldsRequest,
+  ErasureAnswer,
   GenerateDataKeyRequest,
   GenerateMacRequest,
   IdentityProviderAnswer,
@@ -230,6 +232,7 @@ export interface OperationShapes {
   UpdateSink: Shape<OfSink<UpdateSinkRequest>, SinkAnswer>;
   DeleteSink: Shape<OfSink<unknown>, undefined>;
   TestSink: Shape<OfSink<unknown>, SinkAnswer>;
+  ErasePersonalFields: Shape<ErasePersonalFieldsRequest, ErasureAnswer>;
 
   ListRecords: Shape<ListRecordsQuery, RecordsAnswer>;
   GetCheckpoint: Shape<undefined, string>;

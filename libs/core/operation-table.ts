@@ -116,6 +116,7 @@ export const OPERATIONS = {
   UpdateSink:                      row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
   DeleteSink:                      row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
   TestSink:                        row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  ErasePersonalFields:             row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
 
   ListRecords:                     row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   GetCheckpoint:                   row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),

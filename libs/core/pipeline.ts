@@ -1,4 +1,4 @@
-import { type OperationName, PLATFORM, type RecordBody, type TenantId } from '#contract';
+import { type OperationName, PLATFORM, type TenantId } from '#contract';
 import { Batch, type BatchItem, type ItemOutcome } from './batch.js';
 import type { Call } from './call.js';
 import { overLimit, paidBy, paidFor } from './charges.js';
@@ -15,7 +15,7 @@ import type { LimitedGrant } from './ports/grants.js';
 import type { Appended, Changes, Counted, ReadCounter, Trail, TrailEntry } from './ports/trail.js';
 import type { Writes } from './ports/writes.js';
 import type { Principal } from './principal.js';
-import { type Ending, recordBody } from './record.js';
+import { type Ending, recorded } from './record.js';
 import { Snapshot, type Snapshots, StaleSnapshot, UNCHECKED } from './snapshot.js';
 
 export type * from './handler.js';
@@ -56,6 +56,8 @@ export interface PipelineParts extends Lane {
   /** The auditor's, for its own reads. */
   readonly readCounter?: ReadCounter;
   readonly clock: Clock;
+  /** What records say of who keeps them: `host/version+build`. */
+  readonly platform?: string;
   /** Reserved for operations that stop: nothing else occupies its connections. Default: the lane of all. */
   readonly stopLane?: Lane | undefined;
 }
@@ -281,8 +283,9 @@ export class Pipeline<Names extends OperationName> {
   #entry(operation: Names, call: Call, { log, principal }: Scene, ending: Ending, validUntil: number | undefined): TrailEntry {
     const { tenant, epochs } = log.rules;
     const until = Math.min(validUntil ?? Number.POSITIVE_INFINITY, principal.expiresAt.getTime());
-    const body: RecordBody = recordBody(operation, call, principal, log, ending, this.parts.clock.now().getTime());
-    return { tenant, epochs, validUntil: new Date(until), body };
+    const { clock, platform } = this.parts;
+    const recording = recorded(operation, call, principal, log, ending, clock.now().getTime(), platform);
+    return { tenant, epochs, validUntil: new Date(until), ...recording };
   }
 
   async #release<Operation extends Names>(

@@ -3,6 +3,7 @@ import { boundContext, type EncryptionContext, type KeyVersionId, type TenantId 
 import { liftedDigest } from './bound-rows.js';
 import { BoundedMap } from './bounded-map.js';
 import { ciphertextHeader, isCipherSpec } from './ciphertext.js';
+import { SharedDisclosures } from './disclosures.js';
 import type { WrappedKeyVersion } from './ports/custody.js';
 import { type CompiledPolicy, type GrantPolicy, noGrants } from './ports/grants.js';
 import { contextDigests, saltedDigest } from './record.js';
@@ -41,6 +42,7 @@ const TENANTS_KEPT = 2048;
  * nothing in it is ever refreshed in place.
  */
 export class Snapshot {
+  readonly shared = new SharedDisclosures();
   readonly #contextSalt: KeyObject;
   readonly #contexts = new BoundedMap<string, KnownContext>(CONTEXTS_KEPT);
   readonly #digests = new BoundedMap<string, string>(DIGESTS_KEPT);
@@ -87,7 +89,7 @@ export class Snapshot {
     return undefined;
   }
 
-  /** What records tell of something that must not be read in them: a caller's address, a pair of a context. */
+  /** What records tell of something that must not be read in them: a person's name, a pair of a context. */
   digest(...parts: readonly string[]): string {
     const name = JSON.stringify(parts);
     return this.#digests.get(name) ?? this.#digests.set(name, saltedDigest(this.#contextSalt, parts));

@@ -5,7 +5,7 @@ import { newRecordId, newRequestId } from './identifiers.js';
 export function workerRecord(
   logId: string,
   now: number,
-  done: Pick<RecordBody, 'op' | 'category' | 'change'> & Partial<Pick<RecordBody, 'phase' | 'key'>>,
+  { platform, ...done }: Pick<RecordBody, 'op' | 'category' | 'change' | 'platform'> & Partial<Pick<RecordBody, 'phase' | 'key'>>,
 ): RecordBody {
   return {
     ...{ v: 1, id: newRecordId(now), log: logId, time: new Date(now).toISOString(), durationUs: 0 },
@@ -13,5 +13,6 @@ export function workerRecord(
     ...done,
     actor: { type: 'worker', tenant: PLATFORM, principal: 'worker' },
     request: { requestId: newRequestId(now) },
+    ...(platform !== undefined && { platform }),
   };
 }

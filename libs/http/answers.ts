@@ -12,6 +12,7 @@ import {
   dryRunAnswer,
   encryptBatchAnswer,
   enrolAnswer,
+  erasureAnswer,
   generateDataKeyBatchAnswer,
   identityProviderAnswer,
   inventoryItem,
@@ -195,6 +196,7 @@ export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Na
   UpdateSink:              read('Changes a sink; pauses or resumes it; delivers again from a record on.', sinkAnswer),
   DeleteSink:              gone('Ends the delivery to a sink.'),
   TestSink:                read('Has the worker try a sink; `test` of the sink tells how it went.', sinkAnswer),
+  ErasePersonalFields:     created('Erases personal fields of records for good; the records, and every proof of them, stay as they are.', erasureAnswer),
 
   ListRecords:   read("Lists records of the tenant's log.", recordsAnswer),
   GetCheckpoint: { status: 200, type: 'text/plain; charset=utf-8', summary: 'Answers the newest signed checkpoint.', schema: checkpointAnswer, body: (note) => Buffer.from(note) },

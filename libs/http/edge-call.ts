@@ -16,12 +16,19 @@ export interface Arrival {
 
 /** The call of an authenticated request: on the operators' routes it is about `platform`. */
 export function callOf(
-  { id }: FastifyRequest,
+  { id, headers }: FastifyRequest,
   { tenant = PLATFORM, sourceAddress }: Arrival,
   principal: Principal,
   startedAt: number,
 ): Call {
-  return { principal, tenant, sourceAddress, requestId: id, startedAt };
+  const { 'user-agent': userAgent, traceparent } = headers;
+  return { principal, tenant, sourceAddress, userAgent, traceId: traceIdIn(traceparent), requestId: id, startedAt };
+}
+
+/** W3C Trace Context §3.2: the version, 32 hex digits that are not all zero, the parent, flags; of later versions what is known of this one. */
+function traceIdIn(traceparent: string | string[] | undefined): string | undefined {
+  if (typeof traceparent !== 'string') return undefined;
+  return /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)/.exec(traceparent)?.[1];
 }
 
 export function tenantOf(params: unknown): TenantId | undefined {

@@ -4,7 +4,7 @@ import { ANSWER_TIMEOUT_MS, connectionOptions, type DatabaseSettings, sqlState, 
 import { batchParameters, type Waiting } from './append-batch.js';
 
 const BACK_OFF_MS = { first: 25, longest: 500 } as const;
-const APPEND = 'SELECT keyward.trail_append($1, $2, $3, $4, $5, $6, $7, $8, $9)';
+const APPEND = 'SELECT keyward.trail_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)';
 /** Another batch holds every head of this one (lock_not_available), or they wait for each other (deadlock_detected). */
 const BUSY_STATES = new Set(['55P03', '40P01']);
 

@@ -57,7 +57,7 @@ export class Appender implements Trail {
   }
 
   #append(entry: TrailEntry, request: object): Promise<Appended> {
-    const { tenant, epochs, validUntil, charge, body } = entry;
+    const { tenant, epochs, validUntil, charge, body, disclosures = [] } = entry;
     return new Promise((resolve, reject) => {
       const encoded = recordBytes(body);
       const giveUpAt = performance.now() + BUSY_LIMIT_MS;
@@ -69,6 +69,7 @@ export class Appender implements Trail {
         validUntil: until,
         charge,
         body: encoded,
+        disclosures,
         request,
         giveUpAt,
         resolve,

@@ -30,6 +30,7 @@ describe('an auditor of a long log', () => {
     expect(await auditor.auditReads.records(reader, { fromSeq: 0, limit: 1, requestId })).toEqual({
       size: SIZE,
       items: [],
+      disclosures: [],
       nextSeq: 20_000,
     });
     expect(await auditor.auditReads.records(reader, { fromSeq: 40_000, limit: 1, requestId })).toEqual({

@@ -18,6 +18,7 @@ import {
   type StatsQuery,
 } from '#contract';
 import { type AuditReads, type InventoryEntry, type Reader, type RecordsFilter, StaleSnapshot, type StoredEntry } from '#core';
+import { disclosuresIn, readDisclosure } from '#trail';
 import { sqlState } from './connection.js';
 import { receiptRow } from './list-answers.js';
 import { parsed } from './function-answer.js';
@@ -69,6 +70,7 @@ interface RecordRow {
   readonly seq: string;
   readonly bytes: Buffer;
   readonly leaf_hash: Buffer;
+  readonly disclosures?: string[] | null;
 }
 
 /** A tenant's log for its auditor: short read-only transactions, no lock that an append would wait for. */
@@ -78,9 +80,9 @@ export class DatabaseAuditReads implements AuditReads {
   async records(reader: Reader, { fromSeq, limit, from, to, asOf, ...named }: RecordsFilter): ReturnType<AuditReads['records']> {
     const filters = Object.entries(COLUMNS).flatMap(([name, column]) => {
       const value = named[name as keyof typeof COLUMNS];
-      return value === undefined ? [] : [{ column, value }];
+      return value === undefined ? [] : [{ column, values: [value].flat() }];
     });
-    const conditions = filters.map(({ column }, index) => `AND ${column} = $${index + 6}`).join(' ');
+    const conditions = filters.map(({ column }, index) => `AND ${column} = ANY ($${index + 6})`).join(' ');
     const text = `SELECT seq, bytes FROM keyward.trail_record WHERE ${OWN} AND seq >= $3 AND seq < $4 ${conditions} ORDER BY seq LIMIT $5`;
     return await this.#reading(reader, async (query) => {
       // First, because the log grows meanwhile: whatever is below this size can be seen by the next statement.
@@ -90,10 +92,20 @@ export class DatabaseAuditReads implements AuditReads {
       const begin = Math.max(fromSeq, from === undefined ? 0 : await at(from));
       const last = Math.min(size, asOf ?? size, to === undefined ? size : await at(to));
       const end = Math.min(begin + SCANNED_A_CALL, last);
-      const rows = await query<RecordRow>(text, begin, end, limit + 1, ...filters.map(({ value }) => value));
-      const items = rows.slice(0, limit).map((row): unknown => JSON.parse(row.bytes.toString()));
+      const rows = await query<RecordRow>(text, begin, end, limit + 1, ...filters.map(({ values }) => values));
+      const texts = rows.slice(0, limit).map(({ bytes }) => bytes.toString());
+      const items = texts.map((text): unknown => JSON.parse(text));
+      const digests = [...new Set(texts.flatMap(disclosuresIn))];
+      const alive =
+        digests.length === 0
+          ? []
+          : await query<{ disclosure: string }>(
+              DISCLOSURES,
+              digests.map((digest) => Buffer.from(digest, 'base64url')),
+            );
+      const disclosures = alive.map(({ disclosure }) => readDisclosure(disclosure));
       const nextSeq = Number(rows[limit]?.seq ?? end);
-      return { size, items, ...(nextSeq < last && { nextSeq }) };
+      return { size, items, disclosures, ...(nextSeq < last && { nextSeq }) };
     });
   }
 
@@ -164,7 +176,7 @@ export class DatabaseAuditReads implements AuditReads {
   /** One short transaction a page: a long one would keep every dead version of the tenant's head. Ends early where a record is missing. */
   async *entries(reader: Reader, size: bigint): AsyncIterable<StoredEntry> {
     for (let from = 0n; from < size; ) {
-      const rows = await this.#range(reader, from, size);
+      const rows = await this.#range(reader, from, size, DISCLOSED);
       yield* rows.map(entryOf);
       const last = rows.at(-1);
       if (last === undefined) return;
@@ -201,8 +213,8 @@ export class DatabaseAuditReads implements AuditReads {
     return rows.map(({ size, note, at }) => ({ size: Number(size), signedAt: at, note }));
   }
 
-  #range(reader: Reader, from: bigint, to: bigint): Promise<RecordRow[]> {
-    const text = `SELECT seq, bytes, leaf_hash FROM keyward.trail_record WHERE ${OWN} AND seq >= $3 AND seq < $4 ORDER BY seq LIMIT $5`;
+  #range(reader: Reader, from: bigint, to: bigint, also = ''): Promise<RecordRow[]> {
+    const text = `SELECT seq, bytes, leaf_hash${also} FROM keyward.trail_record r WHERE ${OWN} AND seq >= $3 AND seq < $4 ORDER BY seq LIMIT $5`;
     return this.#reading(reader, (query) => query<RecordRow>(text, from.toString(), to.toString(), ENTRIES_A_PAGE));
   }
 
@@ -223,14 +235,20 @@ type Query = <Row>(text: string, ...values: readonly unknown[]) => Promise<Row[]
 
 /** Evaluated once, before any row is looked at (migration 0020). */
 const OWN = '(SELECT keyward.credential_must_hold($1, $2)) AND tenant_id = $1';
+const DISCLOSURES = `SELECT disclosure FROM keyward.trail_disclosure WHERE ${OWN} AND digest = ANY ($3) ORDER BY seq, name`;
 const SEQ_AT = 'SELECT keyward.seq_at($1, $3)::text AS seq WHERE (SELECT keyward.credential_must_hold($1, $2))';
 const INVENTORY = 'SELECT keyward.key_inventory($1, $2, $3, $4) AS answer';
 const RECEIPT = 'SELECT keyward.shredding_receipt($1, $2, $3) AS answer';
 const POLICIES = 'SELECT keyward.policy_history($1, $2, $3, $4) AS answer';
 const LEASES = 'SELECT keyward.open_leases($1, $2, $3, $4, $5, $6) AS answer';
+const DISCLOSED = `, (SELECT array_agg(d.disclosure ORDER BY d.name) FROM keyward.trail_disclosure d WHERE d.tenant_id = r.tenant_id AND d.seq = r.seq) AS disclosures`;
 const MICROSECONDS = `to_char(signed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
-const entryOf = ({ bytes, leaf_hash }: RecordRow): StoredEntry => ({ bytes, leafHash: leaf_hash });
+const entryOf = ({ bytes, leaf_hash, disclosures }: RecordRow): StoredEntry => ({
+  bytes,
+  leafHash: leaf_hash,
+  ...(disclosures && { disclosures }),
+});
 
 /** The driver does not know what a row looks like. */
 const rowsOf = <Row>(manager: EntityManager, text: string, values: readonly unknown[]): Promise<Row[]> => manager.query(text, [...values]);

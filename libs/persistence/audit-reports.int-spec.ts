@@ -56,7 +56,7 @@ describe('what an auditor asks besides records', () => {
   });
 
   it('records of a service, of a key, of an outcome, together', async () => {
-    const { seqs: found } = await seqs({ principal: 'billing', keyId, outcome: 'refused', op: 'Encrypt', to: at(100) });
+    const { seqs: found } = await seqs({ principal: ['billing'], keyId, outcome: 'refused', op: 'Encrypt', to: at(100) });
     expect(found).toEqual([0, 10, 20, 30, 40, 50, 60, 70, 80, 90]);
     expect((await seqs({ requestId: 'req_77' })).seqs).toEqual([77]);
   });

@@ -2,6 +2,7 @@ import pg from 'pg';
 import type { DataSource } from 'typeorm';
 import { type Appended, type Change, type Changes, KeywardError, StaleSnapshot, TrailUnavailable } from '#core';
 import { sqlState } from './connection.js';
+import { disclosureColumns } from './disclosure-columns.js';
 import { recordBytes } from './record-bytes.js';
 import { changeTransaction, OutcomeUnknown } from './tenant-transaction.js';
 import { TenantWrites } from './tenant-writes.js';
@@ -40,11 +41,14 @@ export class TransactionalChanges implements Changes {
 }
 
 /** A simple-protocol message takes no parameters: every value is a literal, bytes in hex. */
-function commitStatement({ body, tenant, epochs, validUntil, credential }: Change): string {
+function commitStatement({ body, disclosures = [], tenant, epochs, validUntil, credential }: Change): string {
   const record = Buffer.from(recordBytes(body)).toString('hex');
   const until = validUntil === undefined ? 'NULL' : pg.escapeLiteral(validUntil.toISOString());
   const [ofTenant, epoch, platform, owner, id] = [tenant, epochs.tenant, epochs.platform, credential.tenant, credential.credentialId].map(
     pg.escapeLiteral,
   );
-  return `SELECT keyward.trail_commit('\\x${record}'::bytea, ${ofTenant}, ${epoch}, ${platform}, ${until}, ${owner}, ${id})`;
+  const fields = disclosureColumns(disclosures).map((column) =>
+    column === null ? 'NULL' : `ARRAY[${column.map(pg.escapeLiteral).join(', ')}]`,
+  );
+  return `SELECT keyward.trail_commit('\\x${record}'::bytea, ${ofTenant}, ${epoch}, ${platform}, ${until}, ${owner}, ${id}, ${fields.join(', ')})`;
 }

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { type Counted, type ReadCounter, type TrailEntry, TrailUnavailable } from '#core';
 import { sqlState } from './connection.js';
+import { disclosureColumns } from './disclosure-columns.js';
 import { recordBytes } from './record-bytes.js';
 
 /** Answers of count_read (migration 0021). */
@@ -12,9 +13,13 @@ const NOT_NOW = '55P03';
 export class DatabaseReadCounter implements ReadCounter {
   constructor(private readonly pool: pg.Pool) {}
 
-  async count({ tenant, epochs, validUntil, body }: TrailEntry): Promise<Counted> {
+  async count({ tenant, epochs, validUntil, body, disclosures = [] }: TrailEntry): Promise<Counted> {
     const values = [tenant, body.actor.credentialId, body.op, epochs.tenant, epochs.platform, validUntil?.toISOString() ?? null];
-    const verdict = await this.#ask<number>('count_read($1, $2, $3, $4, $5, $6, $7)', [...values, Buffer.from(recordBytes(body))]);
+    const verdict = await this.#ask<number>('count_read($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', [
+      ...values,
+      Buffer.from(recordBytes(body)),
+      ...disclosureColumns(disclosures),
+    ]);
     const counted = VERDICTS[verdict];
     if (counted === undefined) throw new TrailUnavailable('unknown verdict');
     return counted;

@@ -81,6 +81,7 @@ describe('what each role can and cannot do', () => {
       save_receipt: 'worker',
       seq_at: 'auditor',
       seq_of_stop: 'key_plane',
+      shared_from: 'key_plane',
       shredding_receipt: 'auditor',
       sink_records: 'worker',
       sink_tested: 'worker',
@@ -111,10 +112,10 @@ describe('what each role can and cannot do', () => {
     );
     expect(Object.fromEntries(rows.map(({ role, rights }) => [role, rights]))).toEqual({
       auditor:
-        'log select, schema_migration select, signed_checkpoint select, trail_checkpoint select, trail_node select, trail_record select, trail_stat select, trail_stat_head select',
+        'log select, schema_migration select, signed_checkpoint select, trail_checkpoint select, trail_disclosure select, trail_node select, trail_record select, trail_stat select, trail_stat_head select',
       data_plane: 'schema_migration select',
       key_plane:
-        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_version insert, key_version select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, schema_migration select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select',
+        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_version insert, key_version select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, schema_migration select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
       worker: 'schema_migration select',
     });
   });
@@ -205,6 +206,10 @@ describe('what each role can and cannot do', () => {
           'UPDATE keyward.read_count SET count = 0',
           'DELETE FROM keyward.read_count',
           `UPDATE keyward.sink SET tested_at = now()`,
+          'UPDATE keyward.trail_disclosure SET seq = 0',
+          `INSERT INTO keyward.trail_disclosure VALUES ('acme', '', 0, '', '', false, '')`,
+          ...(role === 'keyward_auditor' ? [] : ['SELECT disclosure FROM keyward.trail_disclosure']),
+          ...(role === 'keyward_key_plane' ? [] : ['DELETE FROM keyward.trail_disclosure']),
           'UPDATE keyward.trail_stat SET count = 0',
           'UPDATE keyward.trail_stat_head SET covered_size = 0',
           'CREATE TEMPORARY TABLE tenant_head ()',

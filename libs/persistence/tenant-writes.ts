@@ -19,6 +19,7 @@ import {
   type NewCredential,
   type NewTenant,
   type SinkChange,
+  type PersonalFields,
   type StoredIdentityProvider,
   type StoredKey,
   type StoredPolicy,
@@ -27,6 +28,7 @@ import {
 } from '#core';
 import { writing } from './database-error.js';
 import { ofService } from './lists.js';
+import { erasePersonalFields } from './personal-fields.js';
 import {
   AliasEntity,
   CmkEntity,
@@ -59,6 +61,12 @@ export class TenantWrites implements Writes {
 
   async activateTenant(): Promise<void> {
     await writing('tenant', () => this.manager.update(TenantEntity, { tenantId: this.tenantId }, { state: 'Active' }));
+  }
+
+  async erasePersonalFields(chosen: PersonalFields, expected: number): Promise<void> {
+    await writing('personal fields', () => erasePersonalFields(this.manager, chosen, expected));
+    // Changes nothing but the epoch: planes may know salts that are gone now, and no record may carry them.
+    await this.activateTenant();
   }
 
   async insertService(service: Parameters<Writes['insertService']>[0]): Promise<void> {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { authMethod, DATA_OPERATIONS, justification, keyId, type StopId, type TenantId } from '#contract';
 import { KeywardError, type RecordedUse, type UseReads } from '#core';
 import { calling, parsed } from './function-answer.js';
+import { countPersonalFields } from './personal-fields.js';
 import { readTransaction } from './tenant-transaction.js';
 
 const seq = z.string().regex(/^\d+$/).transform(BigInt);
@@ -62,6 +63,15 @@ export class DatabaseUseReads implements UseReads {
       lastAllowed: lastAllowed ?? undefined,
       leases: { count, complete, until: until ?? undefined, last: last ?? undefined },
     };
+  }
+
+  async personalFields(
+    tenant: TenantId,
+    chosen: Parameters<UseReads['personalFields']>[1],
+  ): Promise<{ readonly count: number; readonly sharedFrom: number }> {
+    const sharedFrom = await this.#ask('shared_from', z.int(), [tenant, chosen.fromSeq]);
+    const count = await readTransaction(this.source, tenant, (manager) => countPersonalFields(manager, { ...chosen, sharedFrom }));
+    return { count, sharedFrom };
   }
 
   async checkpointOver(tenant: TenantId, ofSeq: bigint): Promise<string | undefined> {

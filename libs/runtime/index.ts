@@ -14,6 +14,7 @@ export {
 export { Health, type Probe, type Readiness } from './health.js';
 export { createLogger, describeError, type Logger } from './logging.js';
 export { builtProgram, checkoutPath, checkoutRoot } from './paths.js';
+export { platformName } from './platform-name.js';
 export { type DrainStep, drainOnSignal, type ShutdownOptions } from './shutdown.js';
 export { serverTls, type ServerTls } from './tls.js';
 export { cacheDir, type DataDir, defaultDataDir, demoDataDir, openDataDir, removeDataDir } from './embedded/data-dir.js';

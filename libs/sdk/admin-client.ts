@@ -14,6 +14,8 @@ import {
   type diffPolicyQuery,
   enrolAnswer,
   type enrolRequest,
+  type erasePersonalFieldsRequest,
+  erasureAnswer,
   identityProviderAnswer,
   type identityProviderRequest,
   inventoryItem,
@@ -320,6 +322,9 @@ export class KeywardAdmin {
   /** Asks for a try; `test` of `describeSink` tells how it went. */
   testSink(tenant: string, sinkId: string) {
     return this.#keys.change(sinkAnswer, { path: at`/v1/tenants/${tenant}/sinks/${sinkId}/test` });
+  }
+  erasePersonalFields(tenant: string, body: z.input<typeof erasePersonalFieldsRequest>) {
+    return this.#keys.change(erasureAnswer, { path: at`/v1/tenants/${tenant}/privacy/erasures`, body });
   }
 
   // A tenant's auditors

@@ -11,6 +11,7 @@ import {
   verifyLog,
   vkey,
 } from './index.js';
+import { digestOfDisclosure } from './disclosure.js';
 import { concat, fromUtf8, utf8 } from './octets.js';
 import {
   bundleOf,
@@ -436,5 +437,42 @@ describe('the archive of a bundle', () => {
       changed[at] = changed[at]! ^ 0x20;
       expect({ at, ...(await report(changed)) }).toMatchObject({ at, status: 'failed' });
     }
+  });
+});
+
+describe('a bundle with personal fields', () => {
+  const salted = (name: string, value: string) =>
+    Buffer.from(JSON.stringify(['_26bc4LT-ac6q2KI6cBW5es', name, value])).toString('base64url');
+  const [mine, yours] = [salted('userName', 'otto'), salted('userName', 'anna')];
+  const carrying = (seq: number, text: string): BundleEntry =>
+    entryAt(seq, { body: { _sd: [digestOfDisclosure(text)], _sd_alg: 'sha-256' } });
+  /** Record 3 carries one, record 300 another; what is shown of them stands beside their tiles. */
+  const aLogOf = (shown: Record<number, readonly string[]>) => {
+    const log = signedAgain({
+      ...aLog(),
+      entries: entries(SIZE).map((entry, seq) => (seq === 3 ? carrying(3, mine) : seq === 300 ? carrying(300, yours) : entry)),
+    });
+    return { ...log, entries: log.entries.map((entry, seq) => ({ ...entry, ...(shown[seq] && { disclosures: shown[seq] }) })) };
+  };
+
+  it('stands, whether they are shown or erased', async () => {
+    expect(await verify(aLogOf({ 3: [mine], 300: [yours] }))).toMatchObject({ status: 'verified', disclosed: 2 });
+    expect(await verify(aLogOf({ 300: [yours] }))).toMatchObject({ status: 'verified', disclosed: 1 });
+    expect(await verify(aLogOf({}))).not.toHaveProperty('disclosed');
+  });
+
+  it.each([
+    ['another value', { 3: [salted('userName', 'eve')] }, 0],
+    ['one that only a record of another tile carries', { 3: [mine], 300: [mine] }, 256],
+    ['none at all', { 3: ['x'] }, 0],
+  ])('is refused with %s', async (_, shown, index) => {
+    expect(await verify(aLogOf(shown))).toMatchObject({ status: 'failed', code: 'foreign-disclosure', index });
+  });
+
+  it('is refused when they are no JSON strings', async () => {
+    const tar = Buffer.from(await bundleOf(aLogOf({ 3: [mine] })));
+    const at = tar.indexOf(`"${mine}"`);
+    tar[at] = 0x20;
+    expect(await verifyBundle(tar, { vkey: LOG_VKEY })).toMatchObject({ status: 'failed', code: 'malformed-bundle' });
   });
 });

@@ -35,8 +35,11 @@ export function encodeRecord(body: RecordBody): Uint8Array {
   return bytes;
 }
 
-/** JSON.stringify escapes lone surrogates and the controls below U+0020, so any escape but `\"` and `\\` betrays them. */
+/**
+ * JSON.stringify escapes lone surrogates and the controls below U+0020, so any escape but `\"` and `\\` betrays them; the others that
+ * no line may have (contract/text.ts) it leaves as they are.
+ */
 function isPrintable(text: string): boolean {
-  if (/[\x7f-\x9f]/.test(text)) return false;
+  if (/[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/.test(text)) return false;
   return !text.includes('\\') || !text.replaceAll(/\\["\\]/g, '').includes('\\');
 }

@@ -1,5 +1,5 @@
 import type { ByteReader } from './byte-reader.js';
-import { fromUtf8 } from './octets.js';
+import { fromUtf8, utf8 } from './octets.js';
 import { readTar, type TarFile } from './tar.js';
 import { decodeEntries, decodeHashes, TILE_WIDTH, tilePath } from './tiles.js';
 
@@ -7,6 +7,8 @@ import { decodeEntries, decodeHashes, TILE_WIDTH, tilePath } from './tiles.js';
 export interface BundleTile {
   readonly entries: readonly Uint8Array[];
   readonly hashes: readonly Uint8Array[];
+  /** Of personal fields that these records carry: base64url, as RFC 9901 has them. */
+  readonly disclosures?: readonly string[];
 }
 
 /** A whole log, wherever it comes from. Nothing of it is verified. */
@@ -32,6 +34,10 @@ export class BundleRefused extends Error {
 }
 
 export const CHECKPOINTS_FILE = 'checkpoints.jsonl';
+/** Of tile `index`. */
+export const disclosuresFile = (index: number): string => `disclosures/${tilePath('0', index, TILE_WIDTH).slice('tile/0/'.length)}.jsonl`;
+/** One JSON string a line. */
+export const linesOf = (texts: readonly string[]): Uint8Array => utf8(texts.map((text) => `${JSON.stringify(text)}\n`).join(''));
 
 /**
  * Opens what `writeBundle` wrote: these files in this order and no others. Reads all but the tiles; these are read as they are asked
@@ -44,29 +50,30 @@ export async function readBundle(reader: ByteReader): Promise<Bundle> {
   if (!keys.endsWith('\n')) throw malformed('Its vkey file does not end in a newline.');
   const next = await nextFile(files);
   const more = next?.path === CHECKPOINTS_FILE;
-  const checkpoints = more ? notesIn(textOf(next, CHECKPOINTS_FILE)) : [];
+  const checkpoints = more ? linesIn(next, CHECKPOINTS_FILE) : [];
   return { checkpoint, vkeys: keys.slice(0, -1).split('\n'), checkpoints, tiles: readTiles(files, more ? await nextFile(files) : next) };
 }
 
-function notesIn(text: string): string[] {
+function linesIn(file: TarFile | undefined, path: string): string[] {
+  const text = textOf(file, path);
   try {
     return text
       .trimEnd()
       .split('\n')
       .map((line) => {
-        const note: unknown = JSON.parse(line);
-        if (typeof note !== 'string') throw new SyntaxError('not a string');
-        return note;
+        const one: unknown = JSON.parse(line);
+        if (typeof one !== 'string') throw new SyntaxError('not a string');
+        return one;
       });
   } catch (cause) {
-    throw malformed(`Its ${CHECKPOINTS_FILE} is not one JSON string a line.`, cause);
+    throw malformed(`Its ${path} is not one JSON string a line.`, cause);
   }
 }
 
 async function* readTiles(files: AsyncGenerator<TarFile>, first: TarFile | undefined): AsyncGenerator<BundleTile> {
   let width = TILE_WIDTH;
   let file = first;
-  for (let index = 0; file !== undefined; index++, file = await nextFile(files)) {
+  for (let index = 0; file !== undefined; index++) {
     if (width < TILE_WIDTH) throw new BundleRefused('wrong-tile-width', 'A tile follows one that is not full.');
     const entries = decode(decodeEntries, file);
     const hashFile = await nextFile(files);
@@ -75,7 +82,10 @@ async function* readTiles(files: AsyncGenerator<TarFile>, first: TarFile | undef
     requirePath(file, 'entries', index, width);
     requirePath(hashFile, '0', index, hashes.length);
     if (hashes.length !== width) throw new BundleRefused('wrong-tile-width', `Tile ${index} has not as many hashes as records.`);
-    yield { entries, hashes };
+    file = await nextFile(files);
+    const disclosing = file?.path === disclosuresFile(index) ? file : undefined;
+    yield { entries, hashes, ...(disclosing && { disclosures: linesIn(disclosing, disclosing.path) }) };
+    if (disclosing !== undefined) file = await nextFile(files);
   }
 }
 

@@ -26,7 +26,8 @@ const BODIES: readonly Partial<RecordBody>[] = [
   { key: { id: 'key_01890a5d1xv2e4k7m3q8s0t9wa' }, crypto: { context: ['A'.repeat(22), 'B'.repeat(43)] } },
   { change: { requestId: 'as a change', context: 'x', versionId: 'kver_', key: null } },
   { outcome: 'refused', error: { code: 'not-granted', reason: '"requestId":"x" and \\ more' } },
-  { request: { requestId: 'r' } },
+  { request: { requestId: 'r', traceId: '0af7651916cd43dd8448eb211c80319c' }, _sd: ['A'.repeat(43), 'B'.repeat(43)], _sd_alg: 'sha-256' },
+  { crypto: { lease: { until: '2026-03-01T12:05:00.000Z' } } },
 ];
 const GENUINE = BODIES.map((body, seq) => fromUtf8(entryAt(seq, { body }).bytes));
 const PIECES = [
@@ -44,6 +45,9 @@ const PIECES = [
   '"requestId":"x",',
   '"seq":7,',
   '"context":[],',
+  '"_sd":[],',
+  '"traceId":"x",',
+  '"until":"2026-03-01T12:05:00.000Z",',
   '"":1,',
   'T24:00:00',
   'é',

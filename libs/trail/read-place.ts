@@ -1,4 +1,4 @@
-import { MAX_CONTEXT_PAIRS, type TrailRecord } from '#contract';
+import { MAX_CONTEXT_PAIRS, MAX_DISCLOSURES, type TrailRecord } from '#contract';
 import { MAX_RECORD_BYTES } from './encode-record.js';
 import { parseRecord, recordText } from './parse-record.js';
 
@@ -26,6 +26,7 @@ type ValueEnd = (text: string, at: number) => number;
 
 const ID_CHARACTERS = flags('0123456789abcdefghjkmnpqrstvwxyz');
 const WORD_CHARACTERS = flags('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-');
+const HEX_CHARACTERS = flags('0123456789abcdef');
 const ID_LENGTH = 26;
 
 const idEnd: ValueEnd = (text, at) => (text.charAt(at) <= '7' && runEnd(ID_CHARACTERS, text, at) >= at + ID_LENGTH ? at + ID_LENGTH : -1);
@@ -37,23 +38,36 @@ const wordEnd =
     return end - at >= least && end - at <= most && text.charAt(end) === '"' ? end : -1;
   };
 
-const digestEnd = wordEnd(22, 43);
 /** After `[`: digests in quotes, with commas between; before `]`. */
-const digestsEnd: ValueEnd = (text, from) => {
-  for (let at = from, count = 1; count <= MAX_CONTEXT_PAIRS && text.charAt(at) === '"'; count++) {
-    const end = digestEnd(text, at + 1);
-    if (end < 0 || text.charAt(end + 1) === ']') return end < 0 ? -1 : end + 1;
-    at = text.charAt(end + 1) === ',' ? end + 2 : text.length;
-  }
-  return -1;
-};
+const digestsEnd =
+  (most: number, digestEnd: ValueEnd): ValueEnd =>
+  (text, from) => {
+    for (let at = from, count = 1; count <= most && text.charAt(at) === '"'; count++) {
+      const end = digestEnd(text, at + 1);
+      if (end < 0 || text.charAt(end + 1) === ']') return end < 0 ? -1 : end + 1;
+      at = text.charAt(end + 1) === ',' ? end + 2 : text.length;
+    }
+    return -1;
+  };
 
-/** What differs from record to record, in its order: the text before it, and only values that the schema takes wherever that text stands. */
-const VARYING: readonly { readonly before: string; readonly endOf: ValueEnd }[] = [
+const traceEnd: ValueEnd = (text, at) => (runEnd(HEX_CHARACTERS, text, at) === at + 32 && text.charAt(at + 32) === '"' ? at + 32 : -1);
+
+const CLOCK_END = new RegExp(`${CLOCK}\\.[0-9]{3}Z(?=")`, 'y');
+const clockEnd: ValueEnd = (text, at) => {
+  CLOCK_END.lastIndex = at;
+  return CLOCK_END.test(text) ? CLOCK_END.lastIndex : -1;
+};
+const DATE_LENGTH = 10;
+
+/** What differs from record to record, in its order: the text before it (of a time: with its date), and only values that the schema takes wherever that text stands. */
+const VARYING: readonly { readonly before: string; readonly kept?: number; readonly endOf: ValueEnd }[] = [
   { before: '"key":{"id":"key_', endOf: idEnd },
   { before: '"versionId":"kver_', endOf: idEnd },
-  { before: '"context":[', endOf: digestsEnd },
+  { before: '"context":[', endOf: digestsEnd(MAX_CONTEXT_PAIRS, wordEnd(22, 43)) },
+  { before: '"until":"', kept: DATE_LENGTH, endOf: clockEnd },
   { before: '"requestId":"', endOf: wordEnd(1, 64) },
+  { before: '"traceId":"', endOf: traceEnd },
+  { before: '"_sd":[', endOf: digestsEnd(MAX_DISCLOSURES, wordEnd(43, 43)) },
 ];
 
 /**
@@ -93,11 +107,12 @@ function shapeOf(text: string): { readonly shape: string; readonly placement: Re
 function withoutVarying(text: string, from: number): string {
   let shape = '';
   let at = from;
-  for (const { before, endOf } of VARYING) {
+  for (const { before, kept = 0, endOf } of VARYING) {
     const found = text.indexOf(before, at);
-    const end = found < 0 ? -1 : endOf(text, found + before.length);
+    const value = found + before.length + kept;
+    const end = found < 0 ? -1 : endOf(text, value);
     if (end < 0) continue;
-    shape += text.slice(at, found + before.length) + CUT;
+    shape += text.slice(at, value) + CUT;
     at = end;
   }
   return shape + text.slice(at);

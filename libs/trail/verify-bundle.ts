@@ -56,6 +56,7 @@ export async function verifyLog(
       size: found.count,
       root: base64(root),
       ...times,
+      ...(found.disclosed > 0 && { disclosed: found.disclosed }),
       pinned: signed.pinned,
       ...(signed.witnessed && { witnessed: signed.witnessed }),
     };

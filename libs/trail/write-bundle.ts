@@ -1,5 +1,5 @@
 import { concat, utf8 } from './octets.js';
-import { CHECKPOINTS_FILE } from './read-bundle.js';
+import { CHECKPOINTS_FILE, disclosuresFile, linesOf } from './read-bundle.js';
 import { tarEnd, tarFile } from './tar.js';
 import { encodeEntries, TILE_WIDTH, tilePath } from './tiles.js';
 
@@ -7,6 +7,8 @@ import { encodeEntries, TILE_WIDTH, tilePath } from './tiles.js';
 export interface BundleEntry {
   readonly bytes: Uint8Array;
   readonly leafHash: Uint8Array;
+  /** Of the personal fields that this record was the first to carry, those that are not erased: base64url, as RFC 9901 has them. */
+  readonly disclosures?: readonly string[] | undefined;
 }
 
 export interface BundleSource {
@@ -22,14 +24,13 @@ export interface BundleSource {
 
 /**
  * A log as a tar of `checkpoint`, `vkey` (one key a line), `checkpoints.jsonl` (one JSON string a line, where there are any) and, for each 256 records, `tile/entries/<N>` and `tile/0/<N>`
- * (C2SP tlog-tiles). The hashes are the stored ones, not computed ones: beside the signed root they show which record was changed.
+ * (C2SP tlog-tiles); beside a tile, where its records have any, `disclosures/<N>.jsonl` (one JSON string a line). The hashes are the stored ones, not computed ones: beside the signed root they show which record was changed.
  * Checks nothing, holds at most 256 records at a time. @throws RangeError for a record over 65,535 bytes
  */
 export async function* writeBundle({ checkpoint, vkeys, checkpoints = [], entries }: BundleSource): AsyncGenerator<Uint8Array> {
   yield tarFile({ path: 'checkpoint', bytes: utf8(checkpoint) });
   yield tarFile({ path: 'vkey', bytes: utf8(vkeys.map((key) => `${key}\n`).join('')) });
-  if (checkpoints.length > 0)
-    yield tarFile({ path: CHECKPOINTS_FILE, bytes: utf8(checkpoints.map((note) => `${JSON.stringify(note)}\n`).join('')) });
+  if (checkpoints.length > 0) yield tarFile({ path: CHECKPOINTS_FILE, bytes: linesOf(checkpoints) });
   let index = 0;
   let tile: BundleEntry[] = [];
   for await (const entry of entries) {
@@ -45,4 +46,6 @@ export async function* writeBundle({ checkpoint, vkeys, checkpoints = [], entrie
 function* tileFiles(index: number, tile: readonly BundleEntry[]): Generator<Uint8Array> {
   yield tarFile({ path: tilePath('entries', index, tile.length), bytes: encodeEntries(tile.map(({ bytes }) => bytes)) });
   yield tarFile({ path: tilePath('0', index, tile.length), bytes: concat(...tile.map(({ leafHash }) => leafHash)) });
+  const disclosures = tile.flatMap((entry) => entry.disclosures ?? []);
+  if (disclosures.length > 0) yield tarFile({ path: disclosuresFile(index), bytes: linesOf(disclosures) });
 }

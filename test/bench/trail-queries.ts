@@ -55,7 +55,7 @@ function filterOf(query: number) {
     { ...page, fromSeq: 0, from: time(fromSeq), to: time(fromSeq + 3600) },
     { ...page, keyId: KEY(query % 20) as never },
     { ...page, outcome: 'refused' as const },
-    { ...page, principal: `service-${query % 10}` },
+    { ...page, principal: [`service-${query % 10}`] },
   ];
   return kinds[query % kinds.length]!;
 }

@@ -37,7 +37,7 @@ describe('the end of a key', () => {
     expect(described).toMatchObject({ state: 'Destroyed', aliases: [alias], tags: { team: 'a' } });
     expect(described).not.toHaveProperty('deletionAt');
     expect(await recordsOf(keyId)).toMatchObject([
-      { change: { before: 'PendingDeletion', after: 'Destroyed', versions: 1 }, actor: { type: 'worker', principal: 'worker' } },
+      { change: { state: { before: 'PendingDeletion', after: 'Destroyed' }, versions: 1 }, actor: { type: 'worker', principal: 'worker' } },
     ]);
     expect(await world.rowsOf(keyId)).toMatchObject({ versions: [{ blob: '\\x' }] });
     for (const call of [

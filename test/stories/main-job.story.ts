@@ -30,7 +30,7 @@ describe('a customer holds its own key', () => {
 
   it('begins its log with the admin and the key that signs it', async () => {
     const [first] = await records('limit=1');
-    expect(first).toMatchObject({ seq: 0, op: 'Enrol', outcome: 'succeeded', change: { admin: 'acme-admin', vkey: world.acme.vkey } });
+    expect(first).toMatchObject({ seq: 0, op: 'Enrol', outcome: 'succeeded', change: { role: 'admin', vkey: world.acme.vkey } });
   });
 
   it('takes an enrolment code once', async () => {

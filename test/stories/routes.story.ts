@@ -129,6 +129,7 @@ describe('every route of every plane', () => {
     PublishPolicyDraft: { digest: '0'.repeat(64) },
     SimulatePolicy: { subject: 'svc:billing', operation: 'Encrypt', keyId: 'alias/invoices' },
     Stop: { target: { scope: 'everything' } },
+    ErasePersonalFields: { principal: 'acme-admin' },
     Encrypt: { keyId: 'alias/invoices', plaintext: 'AA==' },
     Decrypt: { ciphertext: Buffer.alloc(60).toString('base64') },
     GenerateDataKey: { keyId: 'alias/invoices' },

@@ -3,7 +3,7 @@ import { createWriteStream, statSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { trailRecord } from '#contract';
 import { refuseExisting } from '../credentials-file.js';
-import { parseCheckpoint, verifyRecordProof, VerifierKeyRefused } from '#trail';
+import { parseCheckpoint, readDisclosure, verifyRecordProof, VerifierKeyRefused } from '#trail';
 import { EXIT, UsageError } from '../exit-codes.js';
 import type { OpenSession } from '../session.js';
 import { bytesFrom, table } from '../terminal.js';
@@ -47,7 +47,7 @@ export function auditCommands(program: Command, open: OpenSession): void {
     .action(async ({ key, ...filter }: RecordOptions, command: Command) => {
       const session = open(command);
       const page = await session.admin.listRecords(session.tenant, { ...filter, ...(key !== undefined && { keyId: key }) });
-      session.answer(page, table(['SEQ', 'AT', 'WHO', 'OPERATION', 'OUTCOME', 'WHY'], page.items.map(rowOf)));
+      session.answer(page, table(['SEQ', 'AT', 'WHO', 'OPERATION', 'OUTCOME', 'WHY'], page.items.map(rowOf(page.disclosures))));
       if (page.nextCursor !== undefined) session.say(`There may be more: the same filters and --cursor ${page.nextCursor}`);
     });
   exportCommand(records, open);
@@ -112,11 +112,26 @@ const verifyProof =
     }
   };
 
+/** Names of people, by the digests that vouch for them: what only the server says is not shown. */
+const namesIn = (disclosures: readonly { readonly disclosure: string }[]): ReadonlyMap<string, string> =>
+  new Map(
+    disclosures.flatMap(({ disclosure }): [string, string][] => {
+      const { digest, name, value } = readDisclosure(disclosure);
+      return name === 'userName' ? [[digest, value]] : [];
+    }),
+  );
+
 /** A record that this version does not know is shown with what can be known of it; only `verify` judges. */
-function rowOf(item: unknown): (string | number | undefined)[] {
+const rowOf = (disclosures: readonly { readonly disclosure: string }[]) => {
+  const names = namesIn(disclosures);
+  return (item: unknown) => rowOfRecord(item, names);
+};
+
+function rowOfRecord(item: unknown, names: ReadonlyMap<string, string>): (string | number | undefined)[] {
   const read = trailRecord.safeParse(item);
   if (!read.success) return ['?', '?', '?', '?', '?', JSON.stringify(item)];
   const { seq, recordedAt, actor, op, outcome, error, authz } = read.data;
   const why = error === undefined ? authz?.ruleId : `${error.code}: ${error.reason}`;
-  return [seq, recordedAt, `${actor.type} ${actor.principal}`, op, outcome, why];
+  const name = read.data._sd?.map((digest) => names.get(digest)).find((known) => known !== undefined);
+  return [seq, recordedAt, `${actor.type} ${name ?? actor.principal}`, op, outcome, why];
 }

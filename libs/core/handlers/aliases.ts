@@ -6,6 +6,7 @@ import type { Handlers, Step } from '../pipeline.js';
 import type { RuleBindings } from '../ports/custody.js';
 import type { Reads } from '../ports/reads.js';
 import type { SnapshotKey } from '../snapshot.js';
+import { changedFields } from './changed-fields.js';
 import { ownKey } from './own-key.js';
 
 /** Every decision looks at every alias of its key: without an end, one tenant could slow all others. */
@@ -55,7 +56,10 @@ export function aliasHandlers({ custody, reads }: AliasParts): Handlers<AliasOpe
       const [from, to] = [await ownerOf(step, alias), await ownKey(step, keyId)];
       mustAllow(step.operation, to);
       const answer = { alias, keyId: to.keyId };
-      const details = { key: { id: to.keyId, state: to.state }, change: { alias, from: from.keyId } };
+      const details = {
+        key: { id: to.keyId, state: to.state },
+        change: { alias, ...changedFields({ keyId: from.keyId }, { keyId: to.keyId }) },
+      };
       if (from.keyId === to.keyId) return { answer, details, apply: () => Promise.resolve() };
       const [given, left] = [await withAlias(step, to), await withoutAlias(step, from)];
       return {

@@ -37,7 +37,7 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
     Decrypt: (step) => opening(custody, step),
 
     GenerateDataKey: (step) =>
-      using(step, wishToSeal(step.input), 'dataKey', async ({ permit, key, version, lease }) => {
+      using(step, wishToSeal(step.input, sizeBucket(lengthOf(step.input))), 'dataKey', async ({ permit, key, version, lease }) => {
         const made = await custody.generateDataKey(permit, version, lengthOf(step.input));
         return {
           answer: { ...used(key, version), lease, ciphertext: framed(version.headers.dataKey, made), plaintext: made.plaintext },
@@ -46,7 +46,7 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
       }),
 
     GenerateDataKeyWithoutPlaintext: (step) =>
-      using(step, wishToSeal(step.input), 'dataKey', async ({ permit, key, version }) => {
+      using(step, wishToSeal(step.input, sizeBucket(lengthOf(step.input))), 'dataKey', async ({ permit, key, version }) => {
         const made = await custody.generateDataKeyWithoutPlaintext(permit, version, lengthOf(step.input));
         return { answer: { ...used(key, version), ciphertext: framed(version.headers.dataKey, made) } };
       }),
@@ -138,7 +138,7 @@ async function using<Operation extends DataOperation, Answer>(
   kind: CiphertextKind | 'none',
   work: (allowed: Allowed<Operation>) => Promise<{ answer: Answer; secret?: Uint8Array }>,
 ) {
-  const { decision, details, leased: held, bound } = await decided(step, wish);
+  const { decision, details, leased: held, bound } = await decided(step, kind === 'none' ? wish : { ...wish, mode: MODES[kind] });
   const { validUntil } = decision;
   if (!decision.allowed) return { error: decision.error, details, validUntil };
   if (step.input.dryRun === true)
@@ -152,6 +152,8 @@ async function using<Operation extends DataOperation, Answer>(
     return { error: asFailure(error), details, validUntil };
   }
 }
+
+const MODES = { direct: 'direct', dataKey: 'data-key' } as const satisfies Record<CiphertextKind, string>;
 
 /** Items of one batch that ask the very same, under the same rules and at the same time, are told the same. */
 /** What a caller may keep: re-encryption hands its plaintext to nobody. */

@@ -6,6 +6,7 @@ import { mustAllow } from '../key-states.js';
 import type { Handlers } from '../pipeline.js';
 import type { Custody, RuleBindings } from '../ports/custody.js';
 import type { Reads } from '../ports/reads.js';
+import { recordedVersion, saying } from '../record.js';
 import type { SnapshotKey } from '../snapshot.js';
 import { describeKey } from './describe-key.js';
 import { ownKey } from './own-key.js';
@@ -39,13 +40,9 @@ export function keyVersionHandlers({
       return {
         answer: describeKey(moved, [version]),
         details: {
-          key: { id: key.keyId, versionId, state: key.state },
-          change: {
-            before: key.primaryVersion,
-            after: versionId,
-            protectionLevel: version.protectionLevel,
-            ...(input.reason !== undefined && { reason: input.reason }),
-          },
+          key: { id: key.keyId, ...recordedVersion(version), state: key.state },
+          change: { primaryVersion: { before: key.primaryVersion, after: versionId }, protectionLevel: version.protectionLevel },
+          ...saying(input.reason),
         },
         apply: async (writes) => {
           await writes.insertKeyVersion(version);

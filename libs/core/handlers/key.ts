@@ -14,6 +14,7 @@ import { operatorHandlers } from './operators.js';
 import { peopleHandlers } from './people.js';
 import { policyHandlers } from './policies.js';
 import { sinkHandlers, type SinkParts } from './sinks.js';
+import { privacyHandlers } from './privacy.js';
 import { stopHandlers } from './stops.js';
 
 export interface KeyPlaneParts {
@@ -41,4 +42,5 @@ export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation> => ({
   ...policyHandlers(parts),
   ...stopHandlers(parts),
   ...sinkHandlers(parts.sinks),
+  ...privacyHandlers(parts),
 });

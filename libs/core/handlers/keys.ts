@@ -9,10 +9,11 @@ import type { Custody, RuleBindings } from '../ports/custody.js';
 import type { Reads } from '../ports/reads.js';
 import type { StoredKey } from '../ports/rules.js';
 import type { KeyChange } from '../ports/writes.js';
-import type { RecordDetails } from '../record.js';
+import { type RecordDetails, recordedVersion } from '../record.js';
 import type { SnapshotKey } from '../snapshot.js';
 import { mustBeAble } from './capabilities.js';
 import { destroyed } from './destroyed.js';
+import { changedFields } from './changed-fields.js';
 import { describeKey } from './describe-key.js';
 import { ownKey } from './own-key.js';
 import { tagChange, taggedWith, untagged } from './tags.js';
@@ -63,7 +64,7 @@ export function keyLifeHandlers({ custody, reads }: KeyLifeParts): Handlers<KeyL
       return {
         answer: describeKey(key, [version]),
         details: {
-          key: { id: keyId, versionId: version.versionId, state: 'Enabled' },
+          key: { id: keyId, ...recordedVersion(version), state: 'Enabled' },
           change: {
             spec,
             protectionLevel: version.protectionLevel,
@@ -93,8 +94,8 @@ export function keyLifeHandlers({ custody, reads }: KeyLifeParts): Handlers<KeyL
 
     UpdateKeyDescription: async (step) => {
       const { description } = step.input;
-      const descriptionDigest = createHash('sha256').update(description).digest('base64url');
-      return changed(await changeable(step), { description }, { descriptionDigest });
+      const key = await changeable(step);
+      return changed(key, { description }, changedFields(digested(key), digested({ description })));
     },
 
     TagKey: (step) => retag(step, (key) => taggedWith(key.tags, step.input.tags)),
@@ -102,7 +103,8 @@ export function keyLifeHandlers({ custody, reads }: KeyLifeParts): Handlers<KeyL
 
     SetDeletionProtection: async (step) => {
       const { enabled: deletionProtection } = step.input;
-      return changed(await changeable(step), { deletionProtection }, { deletionProtection });
+      const key = await changeable(step);
+      return changed(key, { deletionProtection }, changedFields({ deletionProtection: key.deletionProtection }, { deletionProtection }));
     },
 
     /** From its return on no replica uses the key; nothing is lost yet. */
@@ -111,14 +113,15 @@ export function keyLifeHandlers({ custody, reads }: KeyLifeParts): Handlers<KeyL
       if (key.deletionProtection)
         throw new KeywardError('state-unchangeable', 'Deletion protection is on.', { reason: 'deletion-protected' });
       const at = new Date(step.now + step.input.pendingDays * DAY_MS);
-      const change = { before: key.state, after: 'PendingDeletion', deletionAt: at.toISOString() };
+      const change = changedFields({ state: key.state }, { state: 'PendingDeletion', deletionAt: at.toISOString() });
       return changed(key, { state: 'PendingDeletion', deletion: { at, stateBefore: key.state } }, change);
     },
 
     CancelKeyDeletion: async (step) => {
       const key = await changeable(step);
       const state = key.deletion?.stateBefore ?? 'Disabled';
-      return changed(key, { state, deletion: undefined }, { before: key.state, after: state });
+      const deletionAt = key.deletion?.at.toISOString() ?? null;
+      return changed(key, { state, deletion: undefined }, changedFields({ state: key.state, deletionAt }, { state }));
     },
   };
 }
@@ -130,9 +133,14 @@ async function changeable(step: Step<ChangeOfOneKey>): Promise<SnapshotKey> {
   return key;
 }
 
+/** A description is prose of any length. */
+const digested = ({ description }: { readonly description: string }) => ({
+  descriptionDigest: createHash('sha256').update(description).digest('base64url'),
+});
+
 async function moveKey(step: Step<'EnableKey'> | Step<'DisableKey'>, state: KeyState) {
   const key = await changeable(step);
-  return changed(key, { state }, { before: key.state, after: state });
+  return changed(key, { state }, changedFields({ state: key.state }, { state }));
 }
 
 function changed(key: SnapshotKey, change: KeyChange, told: NonNullable<RecordDetails['change']>): Prepared<KeyDescription> {

@@ -6,6 +6,8 @@ import type { Handlers } from '../pipeline.js';
 import type { Custody, RuleBindings } from '../ports/custody.js';
 import type { Reads } from '../ports/reads.js';
 import type { Writes } from '../ports/writes.js';
+import { saying } from '../record.js';
+import { changedFields } from './changed-fields.js';
 import { type CredentialParts, issueCredential } from './issue-credential.js';
 import { vkeyOf } from './vkey.js';
 
@@ -42,11 +44,14 @@ export function operatorHandlers(parts: OperatorParts): Handlers<OperatorOperati
     if (found === undefined) throw new KeywardError('not-found', 'There is no such service.');
     return found;
   };
-  const suspend = async (service: ServiceName, suspended: boolean) => ({
-    answer: { ...(await known(service)), suspended },
-    details: { change: { service, suspended } },
-    apply: (writes: Writes) => writes.setServiceSuspended(service, suspended),
-  });
+  const suspend = async (service: ServiceName, suspended: boolean) => {
+    const before = await known(service);
+    return {
+      answer: { ...before, suspended },
+      details: { change: { service, ...changedFields({ suspended: before.suspended }, { suspended }) } },
+      apply: (writes: Writes) => writes.setServiceSuspended(service, suspended),
+    };
+  };
   return {
     OnboardTenant: async ({ input, now, permit }) => {
       const { tenant } = input;
@@ -85,11 +90,15 @@ export function operatorHandlers(parts: OperatorParts): Handlers<OperatorOperati
     },
 
     /** What the service may ask for; a tenant's grant must allow it as well. */
-    PutCatalogueEntry: async ({ input: { service, operations } }) => ({
-      answer: { ...(await known(service)), operations },
-      details: { change: { service, operations: operations.join(' ') } },
-      apply: (writes) => writes.setServiceOperations(service, operations),
-    }),
+    PutCatalogueEntry: async ({ input: { service, operations } }) => {
+      const before = await known(service);
+      const change = changedFields({ operations: before.operations.join(' ') }, { operations: operations.join(' ') });
+      return {
+        answer: { ...before, operations },
+        details: { change: { service, ...change } },
+        apply: (writes) => writes.setServiceOperations(service, operations),
+      };
+    },
 
     SuspendService: ({ input }) => suspend(input.service, true),
     ResumeService: ({ input }) => suspend(input.service, false),
@@ -98,7 +107,8 @@ export function operatorHandlers(parts: OperatorParts): Handlers<OperatorOperati
     SuspendTenant: async ({ input: { suspended, reason }, principal, now }) => {
       if (suspended === PLATFORM || !(await reads.tenantExists(suspended))) throw new KeywardError('not-found', 'There is no such tenant.');
       const answer = { tenant: suspended, reason, suspendedBy: principal.name, suspendedAt: new Date(now).toISOString() };
-      return { answer, details: { change: { suspendedTenant: suspended } }, apply: (writes) => writes.putSuspension(answer) };
+      const details = { change: { suspendedTenant: suspended }, ...saying(reason) };
+      return { answer, details, apply: (writes) => writes.putSuspension(answer) };
     },
 
     ResumeTenant: async ({ input: { suspended } }) => ({

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import type { IdentityProviderAnswer, TenantId } from '#contract';
+import type { IdentityProviderAnswer, IdentityProviderRequest, TenantId } from '#contract';
 import { identityProviderRow } from '../bound-rows.js';
 import { KeywardError } from '../errors.js';
 import type { Handlers } from '../pipeline.js';
 import type { RuleBindings } from '../ports/custody.js';
 import type { Reads } from '../ports/reads.js';
 import type { RuleStore, StoredIdentityProvider } from '../ports/rules.js';
+import type { PersonalField } from '../record.js';
+import { changedFields } from './changed-fields.js';
 import { type CredentialParts, issueCredential } from './issue-credential.js';
 
 const ADMIN_DAYS = 366;
@@ -42,7 +44,7 @@ export function peopleHandlers(parts: PeopleParts): Handlers<PeopleOperation> {
       const { credentialId, apiKey = '', expiresAt } = answer;
       return {
         answer: { tenant: call.tenant, principal: input.admin, credentialId, apiKey, expiresAt, vkey },
-        details: { change: { admin: input.admin, credentialId, vkey } },
+        details: { change: { role: 'admin', credentialId, vkey }, personal: [person(input.admin)] },
         apply: async (writes) => {
           await writes.revokeCredential(principal.credentialId, new Date(now));
           await writes.activateTenant();
@@ -53,11 +55,14 @@ export function peopleHandlers(parts: PeopleParts): Handlers<PeopleOperation> {
 
     IssueCredential: async ({ input, call, now, permit }) => {
       const { principal, role, expiresInDays: days, subject } = input;
-      const person = subject === undefined ? {} : { person: { subject, issuer: (await provider(call.tenant)).issuer } };
-      const { answer, row } = await issueCredential(parts, permit(), { tenant: call.tenant, principal, role, days, ...person }, now);
+      const signsIn = subject === undefined ? {} : { person: { subject, issuer: (await provider(call.tenant)).issuer } };
+      const { answer, row } = await issueCredential(parts, permit(), { tenant: call.tenant, principal, role, days, ...signsIn }, now);
       return {
         answer,
-        details: { change: { principal, role, credentialId: row.credentialId, authMethod: row.authMethod } },
+        details: {
+          change: { role, credentialId: row.credentialId, authMethod: row.authMethod },
+          personal: [person(principal), ...(subject === undefined ? [] : [{ name: 'subject' as const, value: subject, whose: principal }])],
+        },
         apply: (writes) => writes.insertCredential(row),
       };
     },
@@ -75,10 +80,10 @@ export function peopleHandlers(parts: PeopleParts): Handlers<PeopleOperation> {
       const answer: IdentityProviderAnswer = { ...input, changedBy: principal.name, changedAt: new Date(now).toISOString() };
       const unbound = { ...answer, version: randomUUID() };
       const mac = await custody.bindRule(permit(), identityProviderRow(call.tenant, unbound));
-      const { issuer, audience, jwksUri, algorithms } = input;
+      const before = (await rules.identityProvider(call.tenant))?.provider;
       return {
         answer,
-        details: { change: { issuer, audience, jwksUri, algorithms: algorithms.join(' ') } },
+        details: { change: changedFields(before === undefined ? {} : told(before), told(input)) },
         apply: (writes) => writes.putIdentityProvider({ ...unbound, mac }),
       };
     },
@@ -88,6 +93,17 @@ export function peopleHandlers(parts: PeopleParts): Handlers<PeopleOperation> {
       return { answer, details: {} };
     },
 
-    DeleteIdentityProvider: async () => ({ answer: undefined, details: {}, apply: (writes) => writes.deleteIdentityProvider() }),
+    DeleteIdentityProvider: async ({ call }) => ({
+      answer: undefined,
+      details: { change: changedFields(told(await provider(call.tenant)), {}) },
+      apply: (writes) => writes.deleteIdentityProvider(),
+    }),
   };
 }
+
+const told = ({ issuer, audience, jwksUri, algorithms }: IdentityProviderRequest) => ({
+  ...{ issuer, audience, jwksUri, algorithms: algorithms.join(' ') },
+});
+
+/** Whom a credential is for: a record tells it as a digest. */
+const person = (name: string): PersonalField => ({ name: 'person', value: name, whose: name });

@@ -7,6 +7,7 @@ import type { RuleBindings, RuleOperation } from '../ports/custody.js';
 import type { GrantPolicy, PolicyTools } from '../ports/grants.js';
 import type { Reads, UseReads } from '../ports/reads.js';
 import type { RowProofs, StoredPolicy } from '../ports/rules.js';
+import { changedFields } from './changed-fields.js';
 import { previewOf } from './policy-preview.js';
 import { simulate } from './simulate.js';
 import { TenantTurns } from './tenant-turns.js';
@@ -63,8 +64,9 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
       publishedAt: new Date(now).toISOString(),
       document,
     };
+    const change = changedFields(told(snapshot.rules.policy), told(answer));
     const policy: StoredPolicy = { ...answer, mac: await custody.bindRule(permit(), policyRow(call.tenant, answer)) };
-    return { answer, policy, change: { policyVersion: answer.version, policyDigest: answer.digest } };
+    return { answer, policy, change };
   }
 
   const read = (step: Pick<Step<'LintPolicy'>, 'input' | 'snapshot'>) => tools.read(step.input, servicesOf(step));
@@ -141,7 +143,11 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
 
     GetPolicyDraft: async ({ call }) => ({ answer: await draftOf(call.tenant), details: {} }),
 
-    DiscardPolicyDraft: async () => ({ answer: undefined, details: {}, apply: (writes) => writes.deletePolicyDraft() }),
+    DiscardPolicyDraft: async ({ call }) => {
+      const draft = await reads.policyDraft(call.tenant);
+      const change = changedFields(draft === undefined ? {} : { draftDigest: policyDigest(draft.document) }, {});
+      return { answer: undefined, details: { change }, apply: (writes) => writes.deletePolicyDraft() };
+    },
 
     ValidatePolicyDraft: inTurn(async (step) => {
       const { digest, document } = await draftOf(step.call.tenant);
@@ -201,6 +207,9 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
     WhoCan: inTurn(async (step) => ({ answer: await whoCanPage({ reads, tools }, step), details: {} })),
   };
 }
+
+const told = (policy: Pick<PolicyAnswer, 'version' | 'digest'> | undefined) =>
+  policy === undefined ? {} : { policyVersion: policy.version, policyDigest: policy.digest };
 
 const servicesOf = ({ snapshot }: Pick<Step<'LintPolicy'>, 'snapshot'>): ReadonlySet<string> => new Set(snapshot.rules.services.keys());
 

@@ -2,13 +2,14 @@ import type { RecordsAnswer } from '#contract';
 import { InvalidRequest } from '../errors.js';
 import type { Step } from '../pipeline.js';
 import type { AuditReads } from '../ports/reads.js';
+import { personIn } from '../record.js';
 import type { RecordCursors } from '../record-cursors.js';
 
 /** One page of a list of records: all pages show the log as the first one saw it. */
 export async function recordsPage(
   reads: Pick<AuditReads, 'records'>,
   cursors: RecordCursors,
-  { input, principal }: Pick<Step<'ListRecords'>, 'input' | 'principal'>,
+  { input, principal, snapshot }: Pick<Step<'ListRecords'>, 'input' | 'principal' | 'snapshot'>,
 ): Promise<RecordsAnswer> {
   const { cursor, limit, asOf: wanted, ...listed } = input;
   const place = cursor === undefined ? undefined : cursors.open(principal, listed, cursor);
@@ -17,13 +18,15 @@ export async function recordsPage(
   const asOf = place?.asOf ?? wanted;
   const found = await reads.records(principal, {
     ...listed,
+    // A person stands in the log by a name of its own.
+    principal: listed.principal === undefined ? undefined : [listed.principal, personIn(snapshot, listed.principal)],
     limit,
     fromSeq: place?.nextSeq ?? listed.fromSeq,
     ...(asOf !== undefined && { asOf }),
   });
-  const { size, items, nextSeq } = found;
+  const { size, items, disclosures, nextSeq } = found;
   if (asOf !== undefined && asOf > size)
     throw new InvalidRequest([{ field: 'asOf', message: `must be at most ${size}, the size of the log` }]);
-  const shown = { size, asOf: asOf ?? size, items };
+  const shown = { size, asOf: asOf ?? size, items, disclosures };
   return nextSeq === undefined ? shown : { ...shown, nextCursor: cursors.seal(principal, listed, { asOf: shown.asOf, nextSeq }) };
 }

@@ -9,6 +9,7 @@ import type { Handlers, Step } from '../pipeline.js';
 import type { RuleBindings } from '../ports/custody.js';
 import type { PolicyTools, TenantPolicy } from '../ports/grants.js';
 import type { KeyNames, Reads, UseReads } from '../ports/reads.js';
+import { saying } from '../record.js';
 import type { StopSeals } from '../stop-seals.js';
 import { everyKey } from './every-key.js';
 
@@ -41,7 +42,7 @@ export function stopHandlers({ custody, reads, uses, tools, seals }: StopParts):
       const mac = await seals.inTime(() => custody.bindRule(step.permit(), row));
       return {
         answer: stop,
-        details: { change: { stopId: stop.stopId, ...stop.target } },
+        details: { change: { stopId: stop.stopId, ...stop.target }, ...saying(input.reason) },
         apply: (writes) => writes.insertStop({ ...stop, mac }),
         completed: async (seq) => {
           if (mac === undefined) seals.follow(call.tenant, stop.stopId, () => custody.bindRule(step.permit(), row));

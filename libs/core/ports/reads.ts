@@ -6,6 +6,7 @@ import type {
   CredentialId,
   CredentialSummary,
   DataOperation,
+  DisclosureName,
   InventoryItem,
   Justification,
   KeyDescription,
@@ -26,6 +27,7 @@ import type {
   ServiceName,
   ServiceSummary,
   ShreddingReceiptAnswer,
+  ShownDisclosure,
   StatsAnswer,
   StatsQuery,
   StopAnswer,
@@ -92,6 +94,18 @@ export interface RecordedUse {
   readonly count: number;
 }
 
+/** Personal fields of records, to be erased. */
+export interface PersonalFields {
+  readonly fromSeq: number;
+  /** Not included; default: to the end. */
+  readonly toSeq?: number | undefined;
+  /** The first record whose shared fields a record of the range may carry. */
+  readonly sharedFrom: number;
+  /** As records name them; undefined: of everybody. */
+  readonly abouts: readonly string[] | undefined;
+  readonly fields: readonly DisclosureName[];
+}
+
 /** What the key plane may read of the trail: decisions about uses, for the tenant's own admins. */
 export interface UseReads {
   /** The newest first, at most `limit` records before `before` and not older than `since`; those without a key are left out, so a page may be short. `next`: continue before it. */
@@ -119,6 +133,11 @@ export interface UseReads {
       readonly complete: boolean;
     };
   }>;
+  /** How many of them there are, and from where on shared ones count. */
+  personalFields(
+    tenant: TenantId,
+    chosen: Omit<PersonalFields, 'sharedFrom'>,
+  ): Promise<{ readonly count: number; readonly sharedFrom: number }>;
   /** The newest signed checkpoint if it covers this record. */
   checkpointOver(tenant: TenantId, seq: bigint): Promise<string | undefined>;
   /** Where in the log the change was recorded. */
@@ -137,7 +156,10 @@ export interface Reader {
  */
 export interface AuditReads {
   /** `nextSeq`: where the list goes on. */
-  records(reader: Reader, filter: RecordsFilter): Promise<{ readonly size: number; readonly items: unknown[]; readonly nextSeq?: number }>;
+  records(
+    reader: Reader,
+    filter: RecordsFilter,
+  ): Promise<{ readonly size: number; readonly items: unknown[]; readonly disclosures: ShownDisclosure[]; readonly nextSeq?: number }>;
   /** The newest signed checkpoint, undefined while the log has none. */
   checkpoint(reader: Reader): Promise<{ readonly note: string; readonly size: bigint } | undefined>;
   checkpoints(reader: Reader, query: ListCheckpointsQuery): Promise<CheckpointsAnswer>;
@@ -160,10 +182,14 @@ export interface AuditReads {
   tileHashes(reader: Reader, level: number, index: number, width: number): Promise<readonly Uint8Array[]>;
 }
 
-export type RecordsFilter = Partial<Omit<ListRecordsQuery, 'cursor'>> & Pick<ListRecordsQuery, 'fromSeq' | 'limit'>;
+/** `principal`: any of these. */
+export type RecordsFilter = Partial<Omit<ListRecordsQuery, 'cursor' | 'principal'>> &
+  Pick<ListRecordsQuery, 'fromSeq' | 'limit'> & { readonly principal?: readonly string[] | undefined };
 export type InventoryEntry = Omit<InventoryItem, 'usableBy'>;
 
 export interface StoredEntry {
   readonly bytes: Uint8Array;
   readonly leafHash: Uint8Array;
+  /** Of the personal fields that this record was the first to carry, those that are not erased. */
+  readonly disclosures?: readonly string[] | undefined;
 }

@@ -1,4 +1,5 @@
 import type { CredentialId, RecordBody, TenantId } from '#contract';
+import type { Disclosure } from '../disclosures.js';
 import type { LimitedGrant } from './grants.js';
 import type { Epochs } from './rules.js';
 import type { Writes } from './writes.js';
@@ -11,6 +12,8 @@ export interface TrailEntry {
   /** The record is refused once the database's clock is past this. */
   readonly validUntil: Date | undefined;
   readonly body: RecordBody;
+  /** Stored with the record, where they are not `stored` yet, which this sets. */
+  readonly disclosures?: readonly Disclosure[];
   /** Counted with the record: refused as `over-limit`, without one, when the grant's minute or day is full. */
   readonly charge?: LimitedGrant | undefined;
 }

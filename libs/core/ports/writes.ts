@@ -15,6 +15,7 @@ import type {
 } from '#contract';
 import type { SinkChange } from './sinks.js';
 import type { WrappedKeyVersion } from './custody.js';
+import type { PersonalFields } from './reads.js';
 import type { StoredCredential, StoredIdentityProvider, StoredKey, StoredPolicy } from './rules.js';
 
 export type NewCredential = Omit<StoredCredential, 'revokedAt' | 'unproven'>;
@@ -73,6 +74,8 @@ export interface Writes {
   updateSink(id: SinkId, change: SinkChange): Promise<void>;
   /** @throws KeywardError not-found */
   deleteSink(id: SinkId): Promise<void>;
+  /** Moves the epoch. @throws StaleSnapshot unless it erases so many */
+  erasePersonalFields(chosen: PersonalFields, expected: number): Promise<void>;
   insertStop(stop: StopAnswer & { readonly mac: Uint8Array | undefined }): Promise<void>;
   /** `number`: its place among the lifted, from 1. @throws KeywardError not-found, when there is no such stop or it is lifted already */
   liftStop(id: StopAnswer['stopId'], lift: { by: string; at: Date; number: number; mac: Uint8Array }): Promise<void>;

@@ -100,6 +100,7 @@ const NAMES = {
   UpdateSink:                      row('Update',  '',                                ''),
   DeleteSink:                      row('Delete',  '',                                ''),
   TestSink:                        row('Other',   '',                                ''),
+  ErasePersonalFields:             row('Delete', '',                                ''),
 
   ListRecords:                     row('Read',   '',                                ''),
   GetCheckpoint:                   row('Read',   '',                                ''),

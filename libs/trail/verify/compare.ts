@@ -15,7 +15,7 @@ export async function compare(
   found: Recomputed,
 ): Promise<void> {
   const { size, root } = checkpoint;
-  const { count, firstDifference, firstFault } = found;
+  const { count, firstDifference, firstFault, foreign } = found;
   if (BigInt(count) !== size) throw wrongCount(size, found);
   const between = await firstMisfit([...earlier, checkpoint], [...found.fits, equalBytes(found.root, root)], known);
   if (!equalBytes(found.root, root)) throw wrongRoot(root, found, between);
@@ -34,6 +34,12 @@ export async function compare(
       {
         index: firstDifference,
       },
+    );
+  if (foreign !== undefined)
+    throw new VerificationFailed(
+      'foreign-disclosure',
+      `A personal field was shown for which none of the records from ${foreign.index} on vouches.`,
+      foreign,
     );
 }
 

@@ -5,6 +5,7 @@ import type { Bundle } from '../read-bundle.js';
 import { PlaceReader } from '../read-place.js';
 import { type PlatformSpeed, sha256 as ours } from '../sha256.js';
 import { treeHasher } from '../tree-hash.js';
+import { foreignDisclosure } from './check-disclosures.js';
 import { checkRecord } from './check-record.js';
 import type { RecordFault } from './report.js';
 
@@ -20,6 +21,9 @@ export interface Recomputed {
   readonly firstFault: RecordFault | undefined;
   readonly firstAt: string | undefined;
   readonly lastAt: string | undefined;
+  /** Personal fields that were shown, and the first for which no record vouches. */
+  readonly disclosed: number;
+  readonly foreign: { readonly index: number } | undefined;
   /** Of the earlier checkpoints, by their place: whether the records up to their size have their root. Shorter where records are missing. */
   readonly fits: readonly boolean[];
 }
@@ -47,11 +51,16 @@ export async function recomputeRoot(
   let firstAt: string | undefined;
   let lastAt: string | undefined;
   const fits: boolean[] = [];
+  let disclosed = 0;
+  let foreign: Recomputed['foreign'];
   const compareHeads = () => {
     for (let head = heads[fits.length]; head?.size === tree.size; head = heads[fits.length]) fits.push(equalBytes(rootOf(tree), head.root));
   };
   compareHeads();
-  for await (const { entries, hashes } of tiles) {
+  for await (const tile of tiles) {
+    const { entries, hashes, disclosures = [] } = tile;
+    if (foreignDisclosure(tile, sha256) !== undefined) foreign ??= { index: tree.size };
+    disclosed += disclosures.length;
     for (const [i, bytes] of entries.entries()) {
       const index = tree.size;
       const storedHash = hashes[i]!;
@@ -66,5 +75,16 @@ export async function recomputeRoot(
       else [firstAt, lastAt] = [firstAt ?? checked.recordedAt, checked.recordedAt];
     }
   }
-  return { count: tree.size, root: rootOf(tree), storedRoot: rootOf(stored), firstDifference, firstFault, firstAt, lastAt, fits };
+  return {
+    count: tree.size,
+    root: rootOf(tree),
+    storedRoot: rootOf(stored),
+    firstDifference,
+    firstFault,
+    firstAt,
+    lastAt,
+    disclosed,
+    foreign,
+    fits,
+  };
 }

@@ -21,6 +21,7 @@ export type VerificationFailure =
   | 'root-mismatch'
   | 'stored-hash-changed'
   | 'inconsistent-checkpoint'
+  | 'foreign-disclosure'
   // check each record: the log itself was signed over something that may not be
   | RecordFaultCode;
 
@@ -44,6 +45,8 @@ export interface VerifiedReport {
   /** RFC 3339; absent in an empty log. */
   readonly firstAt?: string;
   readonly lastAt?: string;
+  /** Personal fields that were shown, each vouched for by a record; absent where none was. */
+  readonly disclosed?: number;
   /** false: the key came from the bundle itself, so the ISV could have signed anything with it. */
   readonly pinned: boolean;
   /** Present where witnesses were asked for. */

@@ -72,6 +72,10 @@ export default {
     },
     ...libraryRules,
     ...packageRules,
+    {
+      ...onlyFrom(['@aws-crypto/'], 'libs/sdk/aws-encryption-sdk', 'What an ISV installs stays small.'),
+      name: 'only-aws-encryption-sdk-uses-aws-crypto',
+    },
     onlyFrom(['pkcs11js'], 'libs/custody/pkcs11', 'The only place that knows CKA_ and CKM_.'),
     onlyFrom(['casbin'], 'libs/grants', 'Casbin stays behind the GrantPolicy port.'),
     {

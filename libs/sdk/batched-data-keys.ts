@@ -3,7 +3,7 @@ import { MAX_BATCH_BYTES, MAX_BATCH_ITEMS } from '#contract';
 import type { ItemResult } from './batches.js';
 import type { DataKey, DataKeyCall, DecryptCall, ItemOf, KeywardClient, Plaintext } from './client.js';
 import { KeywardError } from './errors.js';
-import type { DataKeySource } from './keyring.js';
+import type { DataKeySource } from './envelope-key.js';
 import { DEFAULT_PATIENCE, waitBefore } from './retries.js';
 
 type BatchingClient = Pick<KeywardClient, 'generateDataKey' | 'decrypt' | 'generateDataKeyBatch' | 'decryptBatch'>;

@@ -5,8 +5,8 @@ import { inspect } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KeywardClient } from './client.js';
 import { Envelope } from './envelope.js';
-import { DecryptFailed, InvalidCall, type KeywardError, ServerFault, Stopped, Unavailable } from './errors.js';
-import { KeywardKeyring } from './keyring.js';
+import { DecryptFailed, InvalidCall, KeyDestroyed, type KeywardError, Refused, ServerFault, Stopped, Unavailable } from './errors.js';
+import { MessageKey } from './message-key.js';
 import { FakeDataPlane, KEY_ID, VERSION_ID } from './test/fake-data-plane.js';
 
 const FRAME = 64;
@@ -136,6 +136,44 @@ describe('what belongs elsewhere does not open', () => {
     const error = await failure(envelope.decrypt(message, { ...acmeOpens, tenant: 'globex' }));
     expect(error).toMatchObject({ name: 'DecryptFailed', code: 'decrypt-failed', status: 400, requestId: 'req_x' });
     expect(fake.count('decrypt', 'globex')).toBe(1);
+  });
+});
+
+describe('a spare key', () => {
+  const withSpare = { ...acme, spareKeyId: 'alias/spare' };
+  beforeEach(() => (envelope = new Envelope(client, { cache: false, frameBytes: FRAME })));
+
+  it('opens when the first is gone, away or not granted any more', async () => {
+    const message = await envelope.encrypt(Buffer.from('hello'), withSpare);
+    expect(fake.asked.map(({ operation, body }) => [operation, body['keyId']])).toEqual([
+      ['data-keys', 'alias/invoices'],
+      ['encrypt', 'alias/spare'],
+    ]);
+    for (const [code, status] of [
+      ['key-destroyed', 410],
+      ['unavailable', 503],
+      ['not-granted', 403],
+    ] as const) {
+      let asked = 0;
+      fake.script = ({ operation }, response) =>
+        operation === 'decrypt' && asked++ === 0 ? fake.problem(response, code, status) : undefined;
+      expect(text(await envelope.decrypt(message, acmeOpens))).toBe('hello');
+      expect(asked).toBe(2);
+    }
+  });
+
+  it('or the first key says why not, when neither opens', async () => {
+    const message = await envelope.encrypt(Buffer.from('hello'), withSpare);
+    let asked = 0;
+    fake.script = (_asked, response) => fake.problem(response, asked++ === 0 ? 'key-destroyed' : 'not-granted', 410);
+    expect(await failure(envelope.decrypt(message, acmeOpens))).toBeInstanceOf(KeyDestroyed);
+  });
+
+  it('that refuses leaves no message, and no data key', async () => {
+    fake.script = ({ operation }, response) => (operation === 'encrypt' ? fake.problem(response, 'not-granted', 403) : undefined);
+    expect(await failure(envelope.encrypt(Buffer.from('hello'), withSpare))).toBeInstanceOf(Refused);
+    const source = { generateDataKey: client.generateDataKey.bind(client), decrypt: client.decrypt.bind(client) };
+    expect(await failure(new Envelope(source).encrypt(Buffer.from('hello'), withSpare))).toBeInstanceOf(InvalidCall);
   });
 });
 
@@ -303,20 +341,22 @@ describe('a stream that is given up half-way', () => {
 });
 
 describe('the data key of a message', () => {
-  /** What the keyring gave to the library, to look at afterwards. */
-  const handedOut: { readonly hasUnencryptedDataKey: boolean }[] = [];
-  const { _onEncrypt, _onDecrypt } = KeywardKeyring.prototype;
+  /** What the client answered, to look at afterwards. */
+  const handedOut: Uint8Array[] = [];
+  const kept = <Answer extends { readonly plaintext: Uint8Array }>(answer: Answer) => {
+    handedOut.push(answer.plaintext);
+    return answer;
+  };
+  let wiped: jest.SpyInstance;
   beforeEach(() => {
     handedOut.length = 0;
-    envelope = new Envelope(client, { cache: false, frameBytes: 4096 });
-    jest.spyOn(KeywardKeyring.prototype, '_onEncrypt').mockImplementation(async function (this: KeywardKeyring, material) {
-      handedOut.push(material);
-      return _onEncrypt.call(this, material);
-    });
-    jest.spyOn(KeywardKeyring.prototype, '_onDecrypt').mockImplementation(async function (this: KeywardKeyring, material, keys) {
-      handedOut.push(material);
-      return _onDecrypt.call(this, material, keys);
-    });
+    const source = {
+      generateDataKey: async (call: Parameters<KeywardClient['generateDataKey']>[0]) => kept(await client.generateDataKey(call)),
+      decrypt: async (call: Parameters<KeywardClient['decrypt']>[0]) => kept(await client.decrypt(call)),
+      encrypt: client.encrypt.bind(client),
+    };
+    envelope = new Envelope(source, { cache: false, frameBytes: 4096 });
+    wiped = jest.spyOn(MessageKey.prototype, 'wipe');
   });
   afterEach(() => jest.restoreAllMocks());
 
@@ -349,6 +389,7 @@ describe('the data key of a message', () => {
   ])('is wiped after %s', async (_, work) => {
     await work();
     expect(handedOut.length).toBeGreaterThan(0);
-    expect(handedOut.map((material) => material.hasUnencryptedDataKey)).toEqual(handedOut.map(() => false));
+    for (const dataKey of handedOut) expect(dataKey.every((byte) => byte === 0)).toBe(true);
+    expect(wiped.mock.calls.length).toBeGreaterThanOrEqual(handedOut.length);
   });
 });

@@ -1,27 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { NodeCachingMaterialsManager } from '@aws-crypto/caching-materials-manager-node';
-import { buildDecrypt } from '@aws-crypto/decrypt-node';
-import { buildEncrypt } from '@aws-crypto/encrypt-node';
-import {
-  AlgorithmSuiteIdentifier,
-  CommitmentPolicy,
-  NodeDefaultCryptographicMaterialsManager,
-  type NodeMaterialsManager,
-} from '@aws-crypto/material-management-node';
-import { type EncryptionContext, LONGEST_DATA_KEY_LEASE_MS } from '#contract';
-import { DataKeyCache } from './data-key-cache.js';
-import { DecryptFailed, InvalidCall, KeywardError } from './errors.js';
-import { GuardedStream } from './guarded-stream.js';
-import { type DataKeySource, KeywardKeyring } from './keyring.js';
-import { type MessageShape, messageLength } from './message-length.js';
-import { MessageMaterials } from './message-materials.js';
+import { boundContext, type EncryptionContext } from '#contract';
+import { requireLease } from './cache-limits.js';
+import { type EnvelopeKey, type EnvelopeSource, newEnvelopeKey, openedEnvelopeKey } from './envelope-key.js';
+import { InvalidCall } from './errors.js';
+import { HeldKeys, type KeyWanted } from './held-keys.js';
+import { MAX_FRAME_BYTES, MESSAGE_ID_BYTES, type MessageHeader, notAMessage } from './message-header.js';
+import { MessageKey } from './message-key.js';
+import { OpeningStream, type Sealing, SealingStream } from './message-streams.js';
 import { validContext } from './valid-context.js';
-
-/** Committing: a message opens to one plaintext only, under one key only. Unsigned: who may seal may also open here. */
-const SUITE = AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY;
-const CLIENT_OPTIONS = { commitmentPolicy: CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT, maxEncryptedDataKeys: 1 };
-const { encryptStream } = buildEncrypt(CLIENT_OPTIONS);
-const { decryptUnsignedMessageStream } = buildDecrypt(CLIENT_OPTIONS);
 
 /** Memory per stream against speed: each frame is held whole until its tag has been checked. */
 export const DEFAULT_FRAME_BYTES = 1024 * 1024;
@@ -32,7 +19,7 @@ export interface CacheLimits {
   /** Messages and bytes that one data key encrypts at most. */
   readonly maxMessages: number;
   readonly maxBytes: number;
-  /** Data keys held at once, for encrypting and for decrypting. */
+  /** Data keys held at once. */
   readonly capacity: number;
 }
 export const DEFAULT_CACHE_LIMITS: CacheLimits = { maxAgeMs: 60_000, maxMessages: 1_000, maxBytes: 1024 ** 3, capacity: 1_000 };
@@ -40,6 +27,7 @@ export const DEFAULT_CACHE_LIMITS: CacheLimits = { maxAgeMs: 60_000, maxMessages
 export interface EnvelopeOptions {
   /** `false`: a call to Keyward for every message. */
   readonly cache?: false | Partial<CacheLimits>;
+  /** At most 16 MiB. */
   readonly frameBytes?: number;
 }
 
@@ -47,6 +35,8 @@ export interface SealScope {
   readonly tenant: string;
   /** A key's id or `alias/name`. */
   readonly keyId: string;
+  /** A second key that opens the message too, should the first be gone or away. It needs a grant for Encrypt. */
+  readonly spareKeyId?: string | undefined;
   /** Bound to the message and readable in it: no secrets. */
   readonly context: EncryptionContext;
 }
@@ -57,7 +47,8 @@ export interface OpenScope {
 }
 
 /**
- * Envelope encryption: data of any size under data keys that a tenant's key protects, as messages of the AWS Encryption SDK (format 2).
+ * Envelope encryption: data of any size under data keys that a tenant's key protects, as messages of the AWS Encryption SDK (format 2,
+ * committing, unsigned: who may seal may also open here).
  *
  * Data keys are cached for `encrypt`, `decrypt` and `decryptStream`, separately for each tenant, key and context, no longer than the lease
  * of the tenant's grant says. **After a stop, this
@@ -68,25 +59,24 @@ export interface OpenScope {
  * when Keyward says so).
  */
 export class Envelope {
-  readonly #source: DataKeySource;
-  readonly #limits: CacheLimits | undefined;
-  readonly #cache: DataKeyCache | undefined;
+  readonly #source: EnvelopeSource;
+  readonly #keys: HeldKeys<EnvelopeKey> | undefined;
   readonly #frameBytes: number;
   #closed = false;
 
-  constructor(source: DataKeySource, { cache = {}, frameBytes = DEFAULT_FRAME_BYTES }: EnvelopeOptions = {}) {
+  /** @throws RangeError for frames that nobody would read, or a data key that would be held longer than a stop's receipt promises */
+  constructor(source: EnvelopeSource, { cache = {}, frameBytes = DEFAULT_FRAME_BYTES }: EnvelopeOptions = {}) {
+    if (!(Number.isSafeInteger(frameBytes) && frameBytes >= 1 && frameBytes <= MAX_FRAME_BYTES))
+      throw new RangeError(`frameBytes must be 1 to ${MAX_FRAME_BYTES}.`);
     this.#source = source;
-    this.#limits = cache === false ? undefined : { ...DEFAULT_CACHE_LIMITS, ...cache };
-    if (this.#limits !== undefined && !(this.#limits.maxAgeMs <= LONGEST_DATA_KEY_LEASE_MS))
-      throw new RangeError(
-        `cache.maxAgeMs must be at most ${LONGEST_DATA_KEY_LEASE_MS}: a stop's receipt promises that no data key is held longer.`,
-      );
-    this.#cache = this.#limits && new DataKeyCache(this.#limits.capacity, { ...this.#limits, maxUses: Number.POSITIVE_INFINITY });
     this.#frameBytes = frameBytes;
+    if (cache === false) return;
+    const { maxMessages, capacity, ...limits } = { ...DEFAULT_CACHE_LIMITS, ...cache };
+    requireLease(limits.maxAgeMs, capacity);
+    this.#keys = new HeldKeys({ ...limits, maxUses: maxMessages }, capacity);
   }
 
   encrypt(plaintext: Uint8Array, scope: SealScope): Promise<Uint8Array> {
-    // The length lets the library count the bytes of a cached data key; without it, it does not cache.
     return whole(() => this.#sealingStream(scope, plaintext.length), plaintext);
   }
 
@@ -97,7 +87,7 @@ export class Envelope {
 
   /** Plaintext in, message out, in constant memory. @throws InvalidCall, at once, for a context that cannot be bound */
   encryptStream(scope: SealScope): Duplex {
-    return this.#sealingStream(scope);
+    return this.#sealingStream(scope, undefined);
   }
 
   /**
@@ -105,52 +95,78 @@ export class Envelope {
    * ends without an error**, so do not act on it before (a cut message shows at its end). Use `stream.pipeline`.
    */
   decryptStream({ tenant, expectedContext }: OpenScope): Duplex {
-    const cached = this.#cached(new KeywardKeyring(this.#source, { tenant }), ['open', tenant]);
-    const materials = new MessageMaterials(cached, validContext(expectedContext));
-    const inner = decryptUnsignedMessageStream(materials);
-    let shape: MessageShape | undefined;
-    inner.once('MessageHeader', (header: MessageShape) => {
-      shape = header;
-    });
-    const beforeEnd = (bytesIn: number, bytesOut: number) => {
-      if (shape === undefined || bytesIn !== messageLength(shape, bytesOut)) throw new Error('Bytes after the final frame.');
-    };
-    return new GuardedStream(inner, { translate: asDecryptFailure, beforeEnd, release: () => materials.wipe() });
+    this.#requireOpen();
+    const context = validContext(expectedContext);
+    return new OpeningStream((header) => this.#openingKey(tenant, context, header));
   }
 
-  /** Wipes every cached data key; the next call asks Keyward again. */
-  wipe(): void {
-    this.#cache?.wipe();
+  /** Wipes the data keys that are held, of one tenant or of all; the next call asks Keyward again. */
+  wipe(tenant?: string): void {
+    this.#keys?.wipe(tenant);
   }
 
   /** Wipes, and refuses every later call. */
   close(): void {
     this.#closed = true;
-    this.#cache?.close();
+    this.#keys?.close();
   }
 
-  #sealingStream({ tenant, keyId, context }: SealScope, plaintextLength?: number): Duplex {
-    const cached = this.#cached(new KeywardKeyring(this.#source, { tenant, keyId }), ['seal', tenant, keyId]);
-    const materials = new MessageMaterials(cached);
-    const options = { suiteId: SUITE, encryptionContext: { ...validContext(context) }, frameLength: this.#frameBytes };
-    const inner = encryptStream(materials, plaintextLength === undefined ? options : { ...options, plaintextLength });
-    return new GuardedStream(inner, { translate: asError, release: () => materials.wipe() });
+  /** `length` of what is small enough to share a data key. */
+  #sealingStream(scope: SealScope, length: number | undefined): Duplex {
+    this.#requireOpen();
+    const context = validContext(scope.context);
+    const { tenant, keyId, spareKeyId } = scope;
+    const name = JSON.stringify(['seal', boundName(tenant, context), keyId, spareKeyId ?? '']);
+    const load = () => newEnvelopeKey(this.#source, { tenant, keyId, spareKeyId, context });
+    const begin = ({ plaintext, encryptedDataKeys }: EnvelopeKey): Sealing => {
+      const messageId = randomBytes(MESSAGE_ID_BYTES);
+      const header = { messageId, context, encryptedDataKeys, frameBytes: this.#frameBytes };
+      return { key: new MessageKey(plaintext, messageId), header };
+    };
+    const wanted = { name, tenant, bytes: length ?? 0, load };
+    return new SealingStream(() => this.#withKey(length === undefined ? undefined : this.#keys, wanted, begin));
   }
 
-  /** The library adds the context, and when opening the encrypted data key itself, to what tells one cached key from another. */
-  #cached(keyring: KeywardKeyring, partition: readonly string[]): NodeMaterialsManager {
+  /**
+   * Compared before a data key is asked for or taken from the cache, so a message that was moved from one row to another opens nowhere. (The
+   * header's context is a claim at this point; the data key and the header's tag prove it before any plaintext.)
+   */
+  async #openingKey(tenant: string, expected: EncryptionContext, header: MessageHeader): Promise<MessageKey> {
+    if (!sameContext(header.context, expected)) throw notAMessage();
+    const keys = header.encryptedDataKeys.map(({ providerId, providerInfo, ciphertext }) => [
+      ...[providerId, providerInfo],
+      Buffer.from(ciphertext).toString('base64'),
+    ]);
+    const name = JSON.stringify(['open', boundName(tenant, expected), keys]);
+    const load = () => openedEnvelopeKey(this.#source, tenant, header);
+    return await this.#withKey(
+      this.#keys,
+      { name, tenant, bytes: 0, load },
+      ({ plaintext }) => new MessageKey(plaintext, Uint8Array.from(header.messageId)),
+    );
+  }
+
+  async #withKey<Answer>(
+    keys: HeldKeys<EnvelopeKey> | undefined,
+    wanted: KeyWanted<EnvelopeKey>,
+    use: (key: EnvelopeKey) => Answer,
+  ): Promise<Answer> {
+    if (keys !== undefined) return await keys.use(wanted, use);
+    const { key } = await wanted.load();
+    try {
+      this.#requireOpen();
+      return use(key);
+    } finally {
+      key.wipe();
+    }
+  }
+
+  #requireOpen(): void {
     if (this.#closed) throw new InvalidCall('This Envelope is closed.', { code: 'invalid-request' });
-    if (!this.#limits || !this.#cache) return new NodeDefaultCryptographicMaterialsManager(keyring);
-    return new NodeCachingMaterialsManager({
-      backingMaterials: keyring,
-      cache: this.#cache,
-      maxAge: this.#limits.maxAgeMs,
-      maxMessagesEncrypted: this.#limits.maxMessages,
-      maxBytesEncrypted: this.#limits.maxBytes,
-      partition: JSON.stringify(partition), // quoted, so that no tenant's name can look like another's name and key
-    });
   }
 }
+
+const boundName = (tenant: string, context: EncryptionContext) => Buffer.from(boundContext(tenant, context)).toString('base64');
 
 /** `input` through a stream, all or nothing: what came before a failure is wiped. */
 async function whole(open: () => Duplex, input: Uint8Array): Promise<Uint8Array> {
@@ -165,7 +181,7 @@ async function whole(open: () => Duplex, input: Uint8Array): Promise<Uint8Array>
   }
 }
 
-const asError = (cause: unknown): Error => (cause instanceof Error ? cause : new Error('Encryption failed.', { cause }));
-
-const asDecryptFailure = (cause: unknown): Error =>
-  cause instanceof KeywardError ? cause : new DecryptFailed('The message does not open.', { code: 'decrypt-failed', cause });
+function sameContext(given: EncryptionContext, expected: EncryptionContext): boolean {
+  const names = Object.keys(expected);
+  return Object.keys(given).length === names.length && names.every((name) => Object.hasOwn(given, name) && given[name] === expected[name]);
+}

@@ -1,13 +1,23 @@
-import { boundContext, type EncryptionContext, LONGEST_DATA_KEY_LEASE_MS } from '#contract';
-import { DecryptFailed, errorOf, InvalidCall } from './errors.js';
+import { boundContext, type EncryptionContext } from '#contract';
+import { requireLease } from './cache-limits.js';
+import type { DataKeySource } from './envelope-key.js';
+import { DecryptFailed, InvalidCall } from './errors.js';
 import { type FieldForm, keyVersionOf, notAField, type ParsedField, parseField } from './field-format.js';
 import { FieldKey } from './field-key.js';
-import { DEFAULT_FIELD_LIMITS, FieldKeys, type FieldLimits, type LeasedFieldKey } from './field-keys.js';
-import type { DataKeySource } from './keyring.js';
+import { HeldKeys, type Leased } from './held-keys.js';
 import { RowBinding } from './row-binding.js';
 import { validContext } from './valid-context.js';
 
-const ATTEMPTS = 3;
+export interface FieldLimits {
+  /** A data key is used no longer than this, 300,000 at most. It also bounds how long a stop leaves this process able to work. */
+  readonly maxAgeMs: number;
+  /** Fields and bytes that one data key encrypts at most. */
+  readonly maxFields: number;
+  readonly maxBytes: number;
+  /** Data keys held at once. */
+  readonly capacity: number;
+}
+export const DEFAULT_FIELD_LIMITS: FieldLimits = { maxAgeMs: 60_000, maxFields: 1_000_000, maxBytes: 1024 ** 3, capacity: 1_000 };
 
 /** Where encrypted data keys are stored that do not stand in their fields: a table of yours. `commitment` is 64 hex digits. */
 export interface EncryptedDataKeys {
@@ -37,19 +47,15 @@ export interface FieldScope {
  */
 export class Fields {
   readonly #source: DataKeySource;
-  readonly #keys: FieldKeys;
+  readonly #keys: HeldKeys<FieldKey>;
   readonly #stored: EncryptedDataKeys | undefined;
 
   /** @throws RangeError for a data key that would be held longer than a stop's receipt promises, or not at all */
   constructor(source: DataKeySource, { cache = {}, encryptedDataKeys }: FieldsOptions = {}) {
-    const limits = { ...DEFAULT_FIELD_LIMITS, ...cache };
-    if (!(limits.maxAgeMs <= LONGEST_DATA_KEY_LEASE_MS))
-      throw new RangeError(
-        `cache.maxAgeMs must be at most ${LONGEST_DATA_KEY_LEASE_MS}: a stop's receipt promises that no data key is held longer.`,
-      );
-    if (!(limits.capacity >= 1)) throw new RangeError('cache.capacity must be at least 1.');
+    const { maxFields, capacity, ...limits } = { ...DEFAULT_FIELD_LIMITS, ...cache };
+    requireLease(limits.maxAgeMs, capacity);
     this.#source = source;
-    this.#keys = new FieldKeys(limits);
+    this.#keys = new HeldKeys({ ...limits, maxUses: maxFields }, capacity);
     this.#stored = encryptedDataKeys;
   }
 
@@ -78,7 +84,7 @@ export class BoundFields {
 
   constructor(
     private readonly source: DataKeySource,
-    private readonly keys: FieldKeys,
+    private readonly keys: HeldKeys<FieldKey>,
     private readonly stored: EncryptedDataKeys | undefined,
     private readonly scope: FieldScope,
   ) {
@@ -134,13 +140,8 @@ export class BoundFields {
     }
   }
 
-  /** Between a key's arrival and its use it may be wiped, by a stop or by others that are more: then it is asked for again. */
-  async #withKey(name: string, bytes: number, load: () => Promise<LeasedFieldKey>, use: (key: FieldKey) => Buffer): Promise<Buffer> {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const key = this.keys.take(name, bytes) ?? (await this.keys.fetch(name, this.scope.tenant, bytes, load));
-      if (!key.isWiped) return use(key);
-    }
-    throw errorOf('Data keys were wiped before they could be used.', { code: 'unavailable', retryable: true });
+  #withKey(name: string, bytes: number, load: () => Promise<Leased<FieldKey>>, use: (key: FieldKey) => Buffer): Promise<Buffer> {
+    return this.keys.use({ name, tenant: this.scope.tenant, bytes, load }, use);
   }
 
   #ofRow(row: string): Uint8Array {
@@ -152,7 +153,7 @@ export class BoundFields {
     return this.stored === undefined ? 'inline' : 'reference';
   }
 
-  async #generate(): Promise<LeasedFieldKey> {
+  async #generate(): Promise<Leased<FieldKey>> {
     const { plaintext, ciphertext, lease } = await this.source.generateDataKey({ ...this.scope });
     const key = keyFrom(plaintext, ciphertext, this.#bound);
     try {
@@ -165,7 +166,7 @@ export class BoundFields {
     }
   }
 
-  async #unwrap({ encryptedDataKey, commitment, keyVersion }: ParsedField): Promise<LeasedFieldKey> {
+  async #unwrap({ encryptedDataKey, commitment, keyVersion }: ParsedField): Promise<Leased<FieldKey>> {
     const ciphertext = encryptedDataKey ?? (await this.stored?.get(commitment.toString('hex')));
     if (ciphertext === undefined || !keyVersionOf(ciphertext).equals(keyVersion)) throw notAField();
     const { tenant, context } = this.scope;

@@ -36,11 +36,18 @@ export {
   type OpenScope,
   type SealScope,
 } from './envelope.js';
+export { type DataKeySource, type EnvelopeSource, KEYWARD_PROVIDER } from './envelope-key.js';
 export * from './errors.js';
 export { MAX_FIELD_BYTES } from './field-format.js';
-export { DEFAULT_FIELD_LIMITS, type FieldLimits } from './field-keys.js';
-export { type BoundFields, type EncryptedDataKeys, Fields, type FieldScope, type FieldsOptions } from './fields.js';
-export { type DataKeySource, KEYWARD_PROVIDER, KeywardKeyring, type KeyringScope } from './keyring.js';
+export {
+  type BoundFields,
+  DEFAULT_FIELD_LIMITS,
+  type EncryptedDataKeys,
+  type FieldLimits,
+  Fields,
+  type FieldScope,
+  type FieldsOptions,
+} from './fields.js';
 export { type HoldsDataKeys, type ListenerOptions, RuleListener } from './rule-listener.js';
 export { type Opener, type Sealable, Sealed, type SealedReason } from './sealed.js';
 export { nodeSpeed } from './node-speed.js';

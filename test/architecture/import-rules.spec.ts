@@ -23,7 +23,7 @@ const LIBRARIES = [
   'sdk/typeorm',
   'testing',
 ];
-const PACKAGES = ['zod', 'pkcs11js', 'casbin', 'typeorm', 'pg', 'passport', 'bullmq', 'jest'];
+const PACKAGES = ['@aws-crypto/material-management-node', 'zod', 'pkcs11js', 'casbin', 'typeorm', 'pg', 'passport', 'bullmq', 'jest'];
 
 /** Each row: a file that breaks a rule, what it imports, and the rule that must say so. */
 const PLANTED: readonly (readonly [file: string, imports: string, rule: string])[] = [
@@ -48,6 +48,7 @@ const PLANTED: readonly (readonly [file: string, imports: string, rule: string])
   ['apps/key-plane/b.ts', 'pg', 'only-persistence-uses-typeorm'],
   ['apps/key-plane/c.ts', 'passport', 'only-libs-http-uses-passport'],
   ['apps/key-plane/d.ts', 'bullmq', 'only-apps-worker-uses-bullmq'],
+  ['libs/sdk/c.ts', '@aws-crypto/material-management-node', 'only-aws-encryption-sdk-uses-aws-crypto'],
   ['apps/data-plane/c.ts', '../key-plane/main.js', 'no-app-imports-another-app'],
   ['examples/shop/a.ts', '#contract', 'examples-use-only-the-sdk'],
   ['apps/auditor/a.ts', '#custody/socket', 'auditor-reaches-neither-custody-nor-grants'],

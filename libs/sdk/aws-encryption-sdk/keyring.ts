@@ -6,15 +6,10 @@ import {
   type NodeEncryptionMaterial,
 } from '@aws-crypto/material-management-node';
 import type { EncryptionContext } from '#contract';
-import { soundDataKey } from './answers.js';
-import type { KeywardClient } from './client.js';
-import { DecryptFailed, InvalidCall } from './errors.js';
-import { setLease } from './material-leases.js';
+import { soundDataKey } from '../answers.js';
+import { type DataKeySource, KEYWARD_PROVIDER } from '../envelope-key.js';
+import { DecryptFailed, InvalidCall } from '../errors.js';
 
-/** The provider id in every message that Keyward's keys seal. */
-export const KEYWARD_PROVIDER = 'keyward';
-
-export type DataKeySource = Pick<KeywardClient, 'generateDataKey' | 'decrypt'>;
 export interface KeyringScope {
   readonly tenant: string;
   /** A key's id or `alias/name`; needed to encrypt only. */
@@ -26,7 +21,8 @@ const SIGNER_NAME = 'aws-crypto-public-key';
 
 /**
  * A keyring for the AWS Encryption SDK whose data keys a tenant's key in Keyward protects. Provider info of an encrypted data key is
- * `tenant/keyId/keyVersionId`; the header's tag authenticates it. Errors of Keyward come through as they are.
+ * `tenant/keyId/keyVersionId`; the header's tag authenticates it. Errors of Keyward come through as they are. Leases do not: the library's
+ * caching materials manager knows nothing of them, so do not cache with it, or use `Envelope`, which writes and reads the same messages.
  */
 export class KeywardKeyring extends KeyringNode {
   readonly #source: DataKeySource;
@@ -43,7 +39,6 @@ export class KeywardKeyring extends KeyringNode {
     if (keyId === undefined || material.hasUnencryptedDataKey)
       throw new InvalidCall('This keyring makes data keys of its own, under a key that it was given.', { code: 'invalid-request' });
     const numberOfBytes = material.suite.keyLengthBytes;
-    const askedAt = Date.now();
     const dataKey = await this.#source.generateDataKey({
       tenant,
       keyId,
@@ -54,7 +49,6 @@ export class KeywardKeyring extends KeyringNode {
       const providerInfo = `${tenant}/${dataKey.keyId}/${dataKey.keyVersionId}`;
       const encrypted = new EncryptedDataKey({ providerId: KEYWARD_PROVIDER, providerInfo, encryptedDataKey: dataKey.ciphertext });
       const { WRAPPING_KEY_GENERATED_DATA_KEY, WRAPPING_KEY_ENCRYPTED_DATA_KEY, WRAPPING_KEY_SIGNED_ENC_CTX } = KeyringTraceFlag;
-      setLease(material, { askedAt, lease: dataKey.lease });
       return material
         .setUnencryptedDataKey(
           soundDataKey(dataKey.plaintext, numberOfBytes, dataKey),
@@ -71,12 +65,10 @@ export class KeywardKeyring extends KeyringNode {
     const context = callersContext(material.encryptionContext);
     // Tenant and key that the header claims are not trusted: the tenant is the caller's, the key an assertion that Keyward checks.
     const keyId = providerInfo.split('/')[1];
-    const askedAt = Date.now();
     const dataKey = await this.#source.decrypt({ tenant: this.#scope.tenant, ciphertext: encryptedDataKey, keyId, context });
     try {
       const { WRAPPING_KEY_DECRYPTED_DATA_KEY, WRAPPING_KEY_VERIFIED_ENC_CTX } = KeyringTraceFlag;
       const plaintext = soundDataKey(dataKey.plaintext, material.suite.keyLengthBytes, dataKey);
-      setLease(material, { askedAt, lease: dataKey.lease });
       return material.setUnencryptedDataKey(
         plaintext,
         trace(providerInfo, WRAPPING_KEY_DECRYPTED_DATA_KEY | WRAPPING_KEY_VERIFIED_ENC_CTX),

@@ -1,0 +1,103 @@
+import { timingSafeEqual } from 'node:crypto';
+import { Transform, type TransformCallback } from 'node:stream';
+import { FrameReader } from './frame-reader.js';
+import { FrameWriter } from './frame-writer.js';
+import { headerBytes, type MessageHeader, notAMessage, parseHeader } from './message-header.js';
+import { type MessageKey, TAG_BYTES } from './message-key.js';
+
+/** What a message begins with, without what only the key can say. */
+export interface Sealing {
+  readonly key: MessageKey;
+  readonly header: Omit<MessageHeader, 'commitment'>;
+}
+
+/** Plaintext in, message out. `begin` is called once, before the first byte; the key is wiped when the stream is over. */
+export class SealingStream extends Transform {
+  #key: MessageKey | undefined;
+  #frames: FrameWriter | undefined;
+
+  constructor(private readonly begin: () => Promise<Sealing>) {
+    super();
+  }
+
+  override _construct(done: TransformCallback): void {
+    this.begin().then(({ key, header }) => {
+      this.#key = key;
+      const bytes = headerBytes({ ...header, commitment: key.commitment });
+      this.push(Buffer.concat([bytes, key.headerTag(bytes)]));
+      this.#frames = new FrameWriter(key, header.frameBytes, (out) => void this.push(out));
+      done();
+    }, done);
+  }
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    attempt(() => this.#frames!.write(chunk), done);
+  }
+
+  override _flush(done: TransformCallback): void {
+    attempt(() => this.#frames!.end(), done);
+  }
+
+  override _destroy(error: Error | null, done: TransformCallback): void {
+    this.#key?.wipe();
+    done(error);
+  }
+}
+
+/** Long before it, the header says something that cannot be. */
+const MAX_HEADER_BYTES = 512 * 1024;
+
+/** Message in, verified plaintext out. `keyFor` is asked once, for a header that nothing has authenticated yet. */
+export class OpeningStream extends Transform {
+  #key: MessageKey | undefined;
+  #frames: FrameReader | undefined;
+  #start: Buffer = Buffer.alloc(0);
+
+  constructor(private readonly keyFor: (header: MessageHeader) => Promise<MessageKey>) {
+    super();
+  }
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    if (this.#frames !== undefined) attempt(() => this.#frames!.read(chunk), done);
+    else this.#readHeader(chunk).then(() => done(), done);
+  }
+
+  override _flush(done: TransformCallback): void {
+    if (this.#frames === undefined) done(notAMessage());
+    else attempt(() => this.#frames!.end(), done);
+  }
+
+  override _destroy(error: Error | null, done: TransformCallback): void {
+    this.#frames?.wipe();
+    this.#key?.wipe();
+    done(error);
+  }
+
+  async #readHeader(chunk: Buffer): Promise<void> {
+    this.#start = Buffer.concat([this.#start, chunk]);
+    const parsed = parseHeader(this.#start);
+    if (parsed === undefined && this.#start.length > MAX_HEADER_BYTES) throw notAMessage();
+    if (parsed === undefined || this.#start.length < parsed.length + TAG_BYTES) return;
+    const { header, length } = parsed;
+    const key = await this.keyFor(header);
+    this.#key = key;
+    // Given up meanwhile: `_destroy` was here already.
+    if (this.destroyed) return key.wipe();
+    // The commitment first: GCM alone can open one message under two keys that an attacker chose together.
+    if (!timingSafeEqual(key.commitment, header.commitment)) throw notAMessage();
+    const tag = this.#start.subarray(length, length + TAG_BYTES);
+    if (!timingSafeEqual(key.headerTag(this.#start.subarray(0, length)), tag)) throw notAMessage();
+    this.#frames = new FrameReader(key, header.frameBytes, (plaintext) => void this.push(plaintext));
+    this.#frames.read(this.#start.subarray(length + TAG_BYTES));
+    this.#start = Buffer.alloc(0);
+  }
+}
+
+function attempt(work: () => void, done: TransformCallback): void {
+  try {
+    work();
+  } catch (error) {
+    return done(error as Error);
+  }
+  done();
+}

@@ -7,7 +7,10 @@ export const sinkId = prefixedId('sink').brand<'SinkId'>();
 export type SinkId = z.infer<typeof sinkId>;
 
 const time = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
-const httpsUrl = z.url({ protocol: /^https?$/, error: 'must be an https URL' }).max(512);
+const httpsUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an https URL' })
+  .max(512)
+  .refine((url) => !/^[a-z]+:\/\/[^/?#]*@/i.test(url), 'must hold no name or password: it is shown again');
 const pem = (label: string) =>
   z
     .string()

@@ -112,13 +112,46 @@ describe('what a tenant names is fetched', () => {
     await expect(egress.json('https://idp.example/')).rejects.toMatchObject({ name: 'EgressError', reason });
   });
 
-  it('from the address that was checked: a name is looked up once', async () => {
+  it.each([
+    ['JSON', (egress: Egress) => egress.json('https://rebinding.example/keys')],
+    [
+      'any answer',
+      (egress: Egress) => egress.exchange('https://rebinding.example/keys', { method: 'POST', headers: {}, timeLimitMs: 100 }),
+    ],
+    ['a connection', (egress: Egress) => egress.connect({ host: 'rebinding.example', port: 443 }, AbortSignal.timeout(100))],
+  ])('from the address that was checked: a name is looked up once for %s', async (_, ask) => {
     const answers = [['192.88.100.1'], ['127.0.0.1']];
     let lookUps = 0;
     const resolve = async () => answers[lookUps++]!;
     const egress = new Egress({ resolve, timeLimitMs: 100 });
-    await expect(egress.json('https://rebinding.example/keys')).rejects.toMatchObject({ name: 'EgressError' });
+    await expect(ask(egress)).rejects.toMatchObject({ name: 'EgressError' });
     expect([lookUps, asked]).toEqual([1, []]);
+  });
+
+  it.each([
+    ['a redirect, which is not followed', '/redirect', { status: 302 }],
+    ['a refusal', '/gone', { status: 410 }],
+    ['no JSON', '/html', { status: 200, body: Buffer.from('{"keys":[]}') }],
+  ])('with any answer, if any answer is wanted: %s', async (_, path, answer) => {
+    const request = { method: 'POST', headers: {}, body: Buffer.from('x'), timeLimitMs: 1000 } as const;
+    expect(await vouched().exchange(`http://${origin}${path}`, request)).toMatchObject(answer);
+    expect(asked).toEqual([path]);
+  });
+
+  it.each([
+    ['/endless', 'too-large'],
+    ['/silent', 'time-limit'],
+    ['/slow-body', 'time-limit'],
+  ])('but not endlessly: %s', async (path, reason) => {
+    const request = { method: 'GET', headers: {}, timeLimitMs: 300 } as const;
+    await expect(vouched().exchange(`http://${origin}${path}`, request)).rejects.toMatchObject({ reason });
+  });
+
+  it('with no connection that has no end: a host that is silent about TLS', async () => {
+    const [host, port] = origin.split(':');
+    await expect(vouched().connect({ host: host!, port: Number(port) }, AbortSignal.timeout(200))).rejects.toMatchObject({
+      name: 'EgressError',
+    });
   });
 
   it('not for longer than its limit, however long a name is looked up', async () => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
@@ -85,26 +86,18 @@ export class Egress {
    * A TLS connection to a host that is none of HTTP; whoever gets it ends it. `signal` ends it too.
    * @throws EgressError
    */
-  async connect(
-    { host, port, certificateAuthority, clientCertificate, clientKey }: EgressConnection,
-    signal: AbortSignal,
-  ): Promise<TLSSocket> {
-    const { url, addresses } = await within(signal, () => this.#target(`https://${isIP(host) === 6 ? `[${host}]` : host}:${port}`, signal));
-    const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>();
-    const hostname = url.hostname.replace(/^\[|\]$/g, '');
-    const socket = connectTls({
-      ...{ host: hostname, port, lookup: answering(addresses), minVersion: 'TLSv1.2', rejectUnauthorized: true },
-      ...(isIP(hostname) === 0 && { servername: hostname }),
-      ...(certificateAuthority !== undefined && { ca: certificateAuthority }),
-      ...(clientCertificate !== undefined && { cert: clientCertificate, key: clientKey }),
+  async connect({ host, port, ...tls }: EgressConnection, signal: AbortSignal): Promise<TLSSocket> {
+    return await within(signal, async () => {
+      const target = await this.#target(`https://${isIP(host) === 6 ? `[${host}]` : host}:${port}`, signal);
+      const socket = openTls(target, tls);
+      const abort = () => socket.destroy(signal.reason as Error);
+      signal.addEventListener('abort', abort, { once: true });
+      socket.once('close', () => signal.removeEventListener('abort', abort));
+      // Stays: an error later is heard by whoever writes, and must not end the process.
+      socket.on('error', () => undefined);
+      await once(socket, 'secureConnect', { signal });
+      return socket;
     });
-    const abort = () => socket.destroy(signal.reason as Error);
-    signal.addEventListener('abort', abort, { once: true });
-    socket.once('close', () => signal.removeEventListener('abort', abort));
-    socket.once('secureConnect', () => resolve(socket));
-    // Stays: an error later is heard by whoever writes, and must not end the process.
-    socket.on('error', reject);
-    return await within(signal, () => promise);
   }
 
   async #exchange(text: string, request: EgressRequest, refuse: (answer: IncomingMessage) => void): Promise<EgressAnswer> {
@@ -155,6 +148,19 @@ export class Egress {
       .end(body);
     return promise;
   }
+}
+
+function openTls(
+  { url, addresses }: Target,
+  { certificateAuthority, clientCertificate, clientKey }: Omit<EgressConnection, 'host' | 'port'>,
+): TLSSocket {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return connectTls({
+    ...{ host, port: portOf(url), lookup: answering(addresses), minVersion: 'TLSv1.2', rejectUnauthorized: true },
+    ...(isIP(host) === 0 && { servername: host }),
+    ...(certificateAuthority !== undefined && { ca: certificateAuthority }),
+    ...(clientCertificate !== undefined && { cert: clientCertificate, key: clientKey }),
+  });
 }
 
 const portOf = ({ port, protocol }: URL): number => (port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port));

@@ -1,5 +1,5 @@
 import { type SinkTarget, trailRecord } from '#contract';
-import { AUTHORITY } from '../receivers/tls.js';
+import { AUTHORITY, CLIENT } from '../receivers/tls.js';
 import { isSigned, WebhookReceiver } from '../receivers/webhook-receiver.js';
 import { DeliveryWorld, WEBHOOK_KEY, WEBHOOK_SEED } from './delivery-world.js';
 
@@ -184,6 +184,78 @@ describe('deliveries', () => {
       await world.sql(`UPDATE keyward.trail_record SET tenant_id = 'acme' WHERE tenant_id = 'nobody'`);
       await world.sql(`ALTER TABLE keyward.trail_record ENABLE TRIGGER append_only`);
     }
+  });
+
+  it('are of signed records only', async () => {
+    const there = await receiver();
+    const id = await world.addSink('globex', to(there.url), { plain });
+    const worker = await world.worker([there.origin]);
+    await world.until(async () => (await world.sink('globex', id)).delivery.pending === 0, worker);
+    const signed = there.seqs.length;
+    await world.append('globex', 5);
+    await worker.round();
+    expect([(await world.sink('globex', id)).delivery.pending, there.seqs.length]).toEqual([0, signed]);
+    await world.sign();
+    await world.until(async () => (await world.sink('globex', id)).delivery.nextSeq >= signed + 5, worker);
+    expect(there.seqs.length).toBeGreaterThanOrEqual(signed + 5);
+  });
+
+  it('go on where a worker stands still, and what it says when it wakes counts no more', async () => {
+    const there = await receiver();
+    const id = await world.addSink('acme', to(there.url), { plain });
+    const [still, other] = [await world.worker([there.origin]), await world.worker([there.origin])];
+    there.manner = 'hangs';
+    await world.until(() => there.asked === 1, still);
+    there.manner = 'takes';
+    await other.round();
+    expect(there.asked).toBe(1);
+    await world.sql(`UPDATE keyward.sink SET leased_until = now() - interval '1 second'`);
+    await world.until(async () => (await world.sink('acme', id)).delivery.pending === 0, other);
+    await world.sql('UPDATE keyward.sink SET next_seq = 290');
+    there.letGo();
+    await still.close();
+    expect((await world.sink('acme', id)).delivery).toMatchObject({ nextSeq: 290, failures: 0 });
+    await world.until(async () => (await world.sink('acme', id)).delivery.pending === 0, other);
+    expect(there.seqs.slice(0, 301)).toEqual(upTo(301));
+  });
+
+  it('fail, and say so, where what a sink is opened with or its authority cannot be read', async () => {
+    const there = await receiver();
+    const unreadable = await world.addSink('acme', to(there.url), { plain });
+    const opening = { open: () => Promise.reject(new Error('sealed with another key')) };
+    await world.until(
+      async () => (await world.sink('acme', unreadable)).delivery.failures > 0,
+      await world.worker([there.origin], { opening }),
+    );
+    expect((await world.sink('acme', unreadable)).delivery.lastError).toBe('what it is opened with cannot be read any more: make it anew');
+    await world.sql('DELETE FROM keyward.sink');
+    const garbage = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+    const strange = await world.addSink('acme', { ...to(there.url), certificateAuthority: garbage } as SinkTarget, { plain });
+    const client = { clientCertificate: CLIENT.cert };
+    const keyless = await world.addSink('acme', { type: 'syslog', host: '127.0.0.1', port: 1, format: 'jsonl', ...client }, { plain });
+    const worker = await world.worker([there.origin, '127.0.0.1:1']);
+    for (const [id, lastError] of [
+      [strange, /^no connection \(UNABLE_TO_VERIFY_LEAF_SIGNATURE\)$/],
+      [keyless, /^no connection \(ERR_OSSL_/],
+    ] as const) {
+      await world.until(async () => (await world.sink('acme', id)).delivery.failures > 0, worker);
+      expect((await world.sink('acme', id)).delivery.lastError).toMatch(lastError);
+    }
+    expect(there.asked).toBe(0);
+  });
+
+  it('take turns by tenant: one with many sinks does not keep another waiting', async () => {
+    const there = await receiver();
+    for (let made = 0; made < 5; made++) await world.addSink('acme', to(there.url), { plain });
+    await world.addSink('globex', to(there.url), { plain });
+    await world.database.as('keyward_worker', async (client) => {
+      const claimed = async (most: number) =>
+        (await client.query<{ tenant_id: string }>(`SELECT tenant_id FROM keyward.claim_sinks($1, interval '1 minute')`, [most])).rows;
+      expect((await claimed(2)).map((row) => row.tenant_id).sort()).toEqual(['acme', 'globex']);
+      await world.addSink('globex', to(there.url), { plain });
+      expect((await claimed(10)).length).toBe(5);
+      expect(await claimed(10)).toEqual([]);
+    });
   });
 
   it('give a worker nothing but the records of sinks that it holds', async () => {

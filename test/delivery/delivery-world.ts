@@ -80,11 +80,19 @@ export class DeliveryWorld {
 
   /** Appends records, and signs them. */
   async grow(tenant: string, count: number): Promise<void> {
+    await this.append(tenant, count);
+    await this.sign();
+  }
+
+  async sign(): Promise<void> {
+    await this.signer.round();
+  }
+
+  async append(tenant: string, count: number): Promise<void> {
     const owner = this.tenants.get(tenant)!;
     const epochs = await this.database.as('superuser', (client) => epochsOf(client, tenant));
     const entries = Array.from({ length: count }, () => anEntry(owner, epochs));
     await this.data.trail.appendAll(entries);
-    await this.signer.round();
   }
 
   async addSink(tenant: string, target: SinkTarget, { plain, nextSeq = 0, state = 'Active' }: SinkOptions = {}): Promise<SinkId> {

@@ -21,6 +21,7 @@ export class WebhookReceiver {
   readonly received: Received[] = [];
   manner: Manner = 'takes';
   asked = 0;
+  readonly #held: ServerResponse[] = [];
 
   private constructor(private readonly server: Server) {}
 
@@ -44,6 +45,11 @@ export class WebhookReceiver {
     return batches.flatMap(({ body }) => (JSON.parse(body.toString()) as { sequence: string }[]).map(({ sequence }) => Number(sequence)));
   }
 
+  /** Answers at last what hung, as if it had been taken. */
+  letGo(): void {
+    for (const response of this.#held.splice(0)) response.writeHead(204).end();
+  }
+
   async stop(): Promise<void> {
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
@@ -52,7 +58,7 @@ export class WebhookReceiver {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.asked++;
     const body = await buffer(request);
-    if (this.manner === 'hangs') return;
+    if (this.manner === 'hangs') return void this.#held.push(response);
     if (this.manner === 'redirects') return void response.writeHead(307, { location: this.url }).end();
     if (typeof this.manner === 'number') return void response.writeHead(this.manner).end();
     const header = (name: string) => String(request.headers[name]);

@@ -6,6 +6,7 @@ import { BucketServer } from '../receivers/bucket-server.js';
 import { SyslogReceiver } from '../receivers/syslog-receiver.js';
 import { AUTHORITY } from '../receivers/tls.js';
 import { isSigned, WebhookReceiver } from '../receivers/webhook-receiver.js';
+import { ForeignVerifier } from '../foreign-verifier/foreign-verifier.js';
 import { api, must } from './api.js';
 import { CommandLine } from './command-line.js';
 import { type Onboarded, onboarded } from './onboarded.js';
@@ -114,10 +115,16 @@ describe("a tenant's records, delivered", () => {
       writeFileSync(join(folder, path), bytes);
     }
     expect(await auditor.json('verify', folder)).toMatchObject({ status: 'verified', pinned: true, size: expect.any(Number) as number });
+    const foreign = await ForeignVerifier.compiled();
+    try {
+      expect(foreign.verifyFolder(world.acme.vkey, folder)).toMatchObject({ exit: 0 });
+    } finally {
+      foreign.remove();
+    }
     const tile = join(folder, 'tile/entries/000');
     writeFileSync(tile, readFileSync(tile).toString('latin1').replace('billing', 'filling'), 'latin1');
     expect(await auditor.run('verify', folder)).toMatchObject({ exit: 6, out: expect.stringContaining('first bad record') as string });
-  });
+  }, 300_000);
 
   it('pauses, goes back and ends as the admin says, and the log tells', async () => {
     expect((await admin.run('sink', 'pause', ids['webhook']!)).exit).toBe(0);

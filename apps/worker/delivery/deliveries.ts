@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SinkTarget } from '#contract';
 import { type ClaimedSink, type Clock, type Deliveries, type SinkOpening, systemClock, type Trail, workerRecord } from '#core';
-import { type Batch, DeliveryFailed, failureOf, type Sender, type Senders } from './sender.js';
+import { type Batch, DeliveryFailed, type Destination, failureOf, type Sender, type Senders } from './sender.js';
 
 /** Sinks under way at once, of all tenants. */
 const AT_ONCE = 64;
@@ -57,34 +57,32 @@ export class DeliveryRounds {
   }
 
   async #turn(sink: ClaimedSink): Promise<void> {
+    const opened: Opened = {};
     try {
-      const plain = sink.sealed === undefined ? undefined : await this.parts.opening.open(sink.tenant, sink.sinkId, sink.sealed);
-      try {
-        if (sink.testRequested) await this.#test(sink, plain);
-        if (sink.active) await this.#deliver(sink, plain);
-        else await this.parts.deliveries.release(sink, undefined);
-      } finally {
-        plain?.fill(0);
-      }
+      if (sink.testRequested) await this.#test(sink, opened);
+      if (sink.active) await this.#deliver(sink, opened);
+      else await this.parts.deliveries.release(sink, undefined);
     } catch (err) {
       // The lease ends by itself; then it is tried again, here or elsewhere.
       this.parts.log.error({ err, tenant: sink.tenant, sinkId: sink.sinkId }, 'a delivery had to be left');
+    } finally {
+      opened.plain?.fill(0);
     }
   }
 
-  async #test(sink: ClaimedSink, plain: Uint8Array | undefined): Promise<void> {
-    const failure = await failureIn(() => this.#sender(sink).test({ sink, target: sink.target, plain }));
+  async #test(sink: ClaimedSink, opened: Opened): Promise<void> {
+    const failure = await failureIn(async () => this.#sender(sink).test(await this.#destination(sink, opened)));
     await this.parts.deliveries.tested(sink, failure?.error);
   }
 
-  async #deliver(sink: ClaimedSink, plain: Uint8Array | undefined): Promise<void> {
+  async #deliver(sink: ClaimedSink, opened: Opened): Promise<void> {
     const { deliveries } = this.parts;
     const sender = this.#sender(sink);
     const until = this.#clock.now().getTime() + TURN_MS;
     let [next, failures, since] = [sink.nextSeq, sink.failures, sink.failingSince];
     while (next < sink.signed.size && this.#clock.now().getTime() < until && !this.#stopped) {
       const failure = await failureIn(async () => {
-        next = await sender.deliver({ sink, target: sink.target, plain }, { from: next, read: this.#reader(sink) });
+        next = await sender.deliver(await this.#destination(sink, opened), { from: next, read: this.#reader(sink) });
       });
       if (failure !== undefined) return await this.#fail(sink, { ...failure, next, failures, since });
       if (!(await deliveries.advance(sink, next))) return;
@@ -110,6 +108,16 @@ export class DeliveryRounds {
     await deliveries.release(sink, pause * (0.8 + 0.4 * random()), { error, disable });
   }
 
+  /** Opened once a turn, and wiped behind it. @throws DeliveryFailed for what was sealed with another key */
+  async #destination(sink: ClaimedSink, opened: Opened): Promise<Destination<SinkTarget['type']>> {
+    if (sink.sealed !== undefined && opened.plain === undefined)
+      opened.plain = await this.parts.opening.open(sink.tenant, sink.sinkId, sink.sealed).catch((err: unknown) => {
+        this.parts.log.error({ err, tenant: sink.tenant, sinkId: sink.sinkId }, 'what a sink is opened with cannot be read');
+        throw new DeliveryFailed('what it is opened with cannot be read any more: make it anew');
+      });
+    return { sink, target: sink.target, plain: opened.plain };
+  }
+
   #reader(sink: ClaimedSink): Batch['read'] {
     return async (from, most) => {
       const records = await this.parts.deliveries.records(sink, from, most);
@@ -124,6 +132,10 @@ export class DeliveryRounds {
   #sender({ target }: ClaimedSink): Sender<SinkTarget['type']> {
     return this.parts.senders[target.type] as Sender<SinkTarget['type']>;
   }
+}
+
+interface Opened {
+  plain?: Uint8Array;
 }
 
 interface Failed {

@@ -6,7 +6,8 @@ import { eventOf } from './events.js';
 import { type Batch, DeliveryFailed, type Destination, type Sender } from './sender.js';
 import { syslogMessage, syslogTest } from './syslog-message.js';
 
-const MAX_RECORDS = 500;
+/** At most two megabytes, whatever is in them. */
+const MAX_RECORDS = 200;
 const TIME_LIMIT_MS = 30_000;
 
 /**

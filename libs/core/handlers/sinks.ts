@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import type {
   CreateSinkRequest,
   RecordBody,
@@ -42,6 +42,7 @@ export function sinkHandlers({ reads, sealing }: SinkParts): Handlers<SinkOperat
   };
   return {
     CreateSink: async ({ input, call: { tenant }, principal, now }) => {
+      mustBeReadable(input.target);
       if ((await reads.countSinks(tenant)) >= MAX_SINKS) throw new KeywardError('state-unchangeable', `At most ${MAX_SINKS} sinks.`);
       const signing = input.target.type === 'webhook' ? webhookKey() : undefined;
       const sink = newSink(input, { size: await reads.signedSize(tenant), by: principal.name, now, publicKey: signing?.publicKey });
@@ -126,11 +127,29 @@ async function mustFit(
 ): Promise<void> {
   if (target !== undefined && target.type !== before.target.type)
     throw new InvalidRequest([{ field: 'target.type', message: `must be ${before.target.type}; for another, make another sink` }]);
+  if (target !== undefined) mustBeReadable(target);
   if (nextSeq === undefined) return;
   if (before.target.type === 's3' && nextSeq > before.delivery.nextSeq)
     throw new InvalidRequest([{ field: 'nextSeq', message: 'must not pass over records: a bucket must have all of them' }]);
   const size = await signedSize();
   if (nextSeq > size) throw new InvalidRequest([{ field: 'nextSeq', message: `must be at most ${size}, the size of the signed log` }]);
+}
+
+/** A typing error is told now, not by failing deliveries. @throws InvalidRequest naming the field */
+function mustBeReadable(target: SinkTargetRequest): void {
+  const { certificateAuthority, clientCertificate, clientKey } = { clientCertificate: undefined, clientKey: undefined, ...target };
+  const reads = [
+    ['certificateAuthority', certificateAuthority, (text: string) => new X509Certificate(text)],
+    ['clientCertificate', clientCertificate, (text: string) => new X509Certificate(text)],
+    ['clientKey', clientKey, (text: string) => createPrivateKey(text)],
+  ] as const;
+  for (const [field, text, read] of reads) {
+    try {
+      if (text !== undefined) read(text);
+    } catch {
+      throw new InvalidRequest([{ field: `target.${field}`, message: 'cannot be read as PEM' }]);
+    }
+  }
 }
 
 /** Without what nobody is shown. */
@@ -160,11 +179,11 @@ function confidential(target: SinkTargetRequest): Uint8Array | undefined {
   }
 }
 
-/** What the record says of a target: where, not how. */
+/** What the record says of a target: where, not how. A query may be what a receiver knows its callers by. */
 function told(target: SinkTarget): Change {
   switch (target.type) {
     case 'webhook':
-      return { type: target.type, url: target.url, format: target.format };
+      return { type: target.type, url: target.url.replace(/[?#].*$/, ''), format: target.format };
     case 'syslog':
       return { type: target.type, host: target.host, port: target.port, format: target.format };
     case 's3':

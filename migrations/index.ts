@@ -28,6 +28,8 @@ import { Disclosures } from './0043-disclosures.js';
 import { Sinks } from './0047-sinks.js';
 import { Deliveries } from './0048-deliveries.js';
 import { MonthlyRecords } from './0051-monthly-records.js';
+import { AsymmetricUses } from './0056-asymmetric-uses.js';
+import { RandomBytes } from './0057-random-bytes.js';
 import { KeyDestruction } from './0060-key-destruction.js';
 
 /** In order. A published one is never edited; the next one is added below. */
@@ -62,5 +64,7 @@ export const MIGRATIONS = [
   Sinks,
   Deliveries,
   MonthlyRecords,
+  AsymmetricUses,
+  RandomBytes,
   KeyDestruction,
 ];

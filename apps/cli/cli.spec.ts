@@ -182,15 +182,35 @@ describe('what a command sends', () => {
   it('tells what the HSM can do, and why not the rest', async () => {
     const spec = (keySpec: string, more: object) => ({
       keySpec,
-      keyUsage: 'GENERATE_VERIFY_MAC',
+      keyUsages: ['GENERATE_VERIFY_MAC'],
       protectionLevel: 'SOFTWARE_TOKEN',
       ...more,
     });
     const specs = [spec('HMAC_256', { available: true }), spec('HMAC_512', { available: false, reason: 'CKR_X' })];
-    answers = [{ status: 200, body: { module: 'SoftHSM 2.6', protectionLevel: 'SOFTWARE_TOKEN', specs } }];
+    const algorithms = [{ algorithm: 'RSAES_OAEP_SHA_256', available: false, reason: 'CKR_Y' }];
+    answers = [{ status: 200, body: { module: 'SoftHSM 2.6', protectionLevel: 'SOFTWARE_TOKEN', specs, algorithms } }];
     const { exit, out } = await keyward(['capabilities']);
     expect([exit, asked[0]?.path]).toEqual([0, '/v1/tenants/acme/capabilities']);
-    expect(out).toMatch(/^SoftHSM 2.6 \(SOFTWARE_TOKEN\)\n[^]*HMAC_256 .*SOFTWARE_TOKEN .* yes[^]*HMAC_512 .* no +CKR_X/);
+    expect(out).toMatch(
+      /^SoftHSM 2.6 \(SOFTWARE_TOKEN\)\n[^]*HMAC_256 .*SOFTWARE_TOKEN .* yes[^]*HMAC_512 .* no +CKR_X[^]*RSAES_OAEP_SHA_256 .* no +CKR_Y/,
+    );
+  });
+
+  it('encrypts to an RSA key and has it decrypt', async () => {
+    const used = { keyId: KEY, keyVersionId: VERSION, algorithm: 'RSAES_OAEP_SHA_1' };
+    answers = [{ status: 200, body: { ...used, ciphertext: 'AQI=' } }];
+    const oaep = ['--key', 'alias/a', '--algorithm', 'RSAES_OAEP_SHA_1'];
+    expect((await keyward(['asymmetric-encrypt', ...oaep], { stdin: 'x' })).out).toBe('AQI=\n');
+    expect(JSON.parse(asked[0]!.body)).toEqual({ keyId: 'alias/a', algorithm: 'RSAES_OAEP_SHA_1', plaintext: 'eA==' });
+    answers = [{ status: 200, body: { ...used, plaintext: 'eA==' } }];
+    expect((await keyward(['asymmetric-decrypt', ...oaep, '--key-version', VERSION], { stdin: 'AQI=' })).out).toBe('x');
+    expect((await keyward(['asymmetric-decrypt', ...oaep], { stdin: 'AQI=' })).exit).toBe(2);
+  });
+
+  it('says what an RSA key is for', async () => {
+    answers = [{ status: 400, body: {} }];
+    await keyward(['key', 'create', '--spec', 'RSA_4096', '--usage', 'SIGN_VERIFY']);
+    expect(JSON.parse(asked[0]!.body)).toEqual({ keySpec: 'RSA_4096', keyUsage: 'SIGN_VERIFY', description: '' });
   });
 
   it('moves a ciphertext to another key', async () => {

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import type { Config } from '#runtime';
 import { KeywardError } from '#sdk';
 import { aliasCommands } from './commands/alias.js';
+import { asymmetricCommands } from './commands/asymmetric.js';
 import { auditReportCommands } from './commands/audit-reports.js';
 import { auditCommands } from './commands/audit.js';
 import { CommandEnded } from './commands/command-ended.js';
@@ -42,6 +43,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   cryptoCommands,
   macCommands,
   signatureCommands,
+  asymmetricCommands,
   fileCommands,
   doctorCommand,
   auditCommands,

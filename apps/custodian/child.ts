@@ -52,6 +52,7 @@ function eventsFor(onConnected: () => void): HsmEvents {
     },
     lost: (cause) => log.error({ cause: cause.message }, 'HSM lost'),
     fatal: (cause) => giveUp(cause),
+    stuck: () => die(new Error('a call on another thread does not come back')),
   };
 }
 
@@ -82,7 +83,7 @@ function stopOnce(hsm: Hsm, sockets: readonly PlaneSocket[]): (why: string) => P
     stopping = true;
     log.info({ why }, 'stopping');
     await Promise.race([Promise.all(sockets.map((socket) => socket.close())), new Promise((resolve) => setTimeout(resolve, 1000))]);
-    hsm.stop();
+    await hsm.stop();
     process.exit(0);
   };
 }

@@ -1,7 +1,29 @@
-import { HASHED_BY, MAX_SIGNATURE_BYTES, SIGNING_ALGORITHMS, type SigningAlgorithm, tenantId } from '#contract';
+import {
+  ENCRYPTION_ALGORITHMS,
+  type EncryptionAlgorithm,
+  HASHED_BY,
+  MAX_OAEP_CIPHERTEXT_BYTES,
+  MAX_OAEP_PLAINTEXT_BYTES,
+  MAX_RANDOM_BYTES,
+  MAX_SIGNATURE_BYTES,
+  SIGNING_ALGORITHMS,
+  type SigningAlgorithm,
+  tenantId,
+} from '#contract';
 import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KeyBindingBroken, KeyDestroyed, type RuleRow } from '#core';
 import type { Hsm } from '#custody/pkcs11';
-import { CheckpointRefused, CODE, decodeDraft, decodeTombstone, encodeRow, OPERATION, PLANES, RowOnWire } from '#custody/socket';
+import {
+  CheckpointRefused,
+  CODE,
+  CustodyBusy,
+  decodeDraft,
+  decodeTombstone,
+  encodeRow,
+  NotCapable,
+  OPERATION,
+  PLANES,
+  RowOnWire,
+} from '#custody/socket';
 import type { CustodyOperation, Handler, Plane } from '#custody/socket';
 import { bytesAt, integerAt, textAt } from './arguments.js';
 
@@ -18,6 +40,7 @@ const ORIGIN = /^[^\s+]{1,200}$/u;
 const RULE_ID = /^[\x21-\x7e]{1,128}$/;
 const KIND = new RegExp(`^(${BOUND_KINDS.join('|')})$`);
 const ALGORITHM = new RegExp(`^(${SIGNING_ALGORITHMS.join('|')})$`);
+const OAEP = new RegExp(`^(${ENCRYPTION_ALGORITHMS.join('|')})$`);
 const MAX_ROWS_CHECKED = 64;
 const DIGEST_BYTES = 32;
 const MAX_PROOF_HASHES = 128;
@@ -34,10 +57,10 @@ const OPERATIONS: Operations = {
 
   createLogKey: (hsm, tenant) => [hsm.use((custody) => custody.createLogKey(tenantId.parse(tenant))).publicKey],
 
-  createKeyVersion: (hsm, tenant, args) => {
+  createKeyVersion: async (hsm, tenant, args) => {
     const draft = decodeDraft(bytesAt(args, 0, 1, MAX_ROW_BYTES));
     if (draft.tenant !== tenant) throw new RangeError("The draft is another tenant's.");
-    return [encodeRow(hsm.use((custody) => custody.createKeyVersion(draft)))];
+    return [encodeRow(await hsm.useLater((custody) => custody.createKeyVersion(draft)))];
   },
 
   bindRule: (hsm, tenant, args) => {
@@ -99,6 +122,18 @@ const OPERATIONS: Operations = {
     return hsm.use((custody) => custody.verify(...keyAndDigest(tenant, args), signature));
   },
 
+  generateRandom: (hsm, _tenant, args) => [hsm.use((custody) => custody.generateRandom(integerAt(args, 0, 1, MAX_RANDOM_BYTES)))],
+
+  asymmetricEncrypt: (hsm, tenant, args) => {
+    const plaintext = bytesAt(args, 2, 1, MAX_OAEP_PLAINTEXT_BYTES);
+    return [hsm.use((custody) => custody.asymmetricEncrypt(...keyAndOaep(tenant, args), plaintext))];
+  },
+
+  asymmetricDecrypt: (hsm, tenant, args) => {
+    const ciphertext = bytesAt(args, 2, 1, MAX_OAEP_CIPHERTEXT_BYTES);
+    return [hsm.use((custody) => custody.asymmetricDecrypt(...keyAndOaep(tenant, args), ciphertext))];
+  },
+
   publicKey: (hsm, tenant, args) => [hsm.use((custody) => custody.publicKey(new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES))))],
 
   signCheckpoint: (hsm, tenant, args) => {
@@ -141,6 +176,8 @@ export function codeOf(error: unknown): number {
   if (error instanceof KeyBindingBroken) return CODE.keyBindingBroken;
   if (error instanceof KeyDestroyed) return CODE.keyDestroyed;
   if (error instanceof CheckpointRefused) return CODE.checkpointRefused;
+  if (error instanceof NotCapable) return CODE.notCapable;
+  if (error instanceof CustodyBusy) return CODE.busy;
   return CODE.malformed;
 }
 
@@ -164,6 +201,10 @@ function keyAndDigest(tenant: string, args: readonly unknown[]): readonly [RowOn
   const algorithm = textAt(args, 1, ALGORITHM) as SigningAlgorithm;
   const { bytes } = HASHED_BY[algorithm];
   return [new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES)), algorithm, bytesAt(args, 2, bytes, bytes)];
+}
+
+function keyAndOaep(tenant: string, args: readonly unknown[]): readonly [RowOnWire, EncryptionAlgorithm] {
+  return [new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES)), textAt(args, 1, OAEP) as EncryptionAlgorithm];
 }
 
 function keyAndAad(tenant: string, args: readonly unknown[]): readonly [RowOnWire, Buffer] {

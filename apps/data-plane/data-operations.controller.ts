@@ -1,5 +1,9 @@
 import { Body, Controller, Post } from '@nestjs/common';
 import {
+  type AsymmetricDecryptRequest,
+  asymmetricDecryptRequest,
+  type AsymmetricEncryptRequest,
+  asymmetricEncryptRequest,
   type DataOperation,
   type DecryptBatchRequest,
   decryptBatchRequest,
@@ -16,6 +20,8 @@ import {
   MAX_BATCH_BYTES,
   type GenerateMacRequest,
   generateMacRequest,
+  type GenerateRandomRequest,
+  generateRandomRequest,
   type GetPublicKeyRequest,
   getPublicKeyRequest,
   type ReEncryptRequest,
@@ -107,6 +113,24 @@ export class DataOperationsController {
   @Operation('Verify')
   verify(@Calling() call: Call, @Body({ schema: verifyRequest }) body: VerifyRequest) {
     return this.pipeline.run('Verify', call, body);
+  }
+
+  @Post('random')
+  @Operation('GenerateRandom')
+  random(@Calling() call: Call, @Body({ schema: generateRandomRequest }) body: GenerateRandomRequest) {
+    return this.pipeline.run('GenerateRandom', call, body);
+  }
+
+  @Post('asymmetric/encrypt')
+  @Operation('AsymmetricEncrypt')
+  asymmetricEncrypt(@Calling() call: Call, @Body({ schema: asymmetricEncryptRequest }) body: AsymmetricEncryptRequest) {
+    return this.pipeline.run('AsymmetricEncrypt', call, body);
+  }
+
+  @Post('asymmetric/decrypt')
+  @Operation('AsymmetricDecrypt')
+  asymmetricDecrypt(@Calling() call: Call, @Body({ schema: asymmetricDecryptRequest }) body: AsymmetricDecryptRequest) {
+    return this.pipeline.run('AsymmetricDecrypt', call, body);
   }
 
   @Post('public-key')

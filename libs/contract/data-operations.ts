@@ -8,6 +8,7 @@ import { problem } from './problem.js';
 
 export const MAX_DIRECT_PLAINTEXT_BYTES = 6144;
 export const MAX_DATA_KEY_BYTES = 1024;
+export const MAX_RANDOM_BYTES = 1024;
 /** Header, IV and tag around the longest direct plaintext, or the longest data key (core/ciphertext.ts). */
 export const MAX_CIPHERTEXT_BYTES = MAX_DIRECT_PLAINTEXT_BYTES + 49;
 
@@ -72,6 +73,7 @@ export const FRAMED = {
   Encrypt: { request: 'plaintext', answer: 'ciphertext' },
   Decrypt: { request: 'ciphertext', answer: 'plaintext' },
   GenerateDataKey: { request: undefined, answer: 'plaintext' },
+  GenerateRandom: { request: undefined, answer: 'plaintext' },
 } as const;
 
 /** Of one batch: items, and bytes of the request's body. */
@@ -117,9 +119,18 @@ export const verifyMacRequest = z
   .meta({ id: 'VerifyMacRequest' });
 export type VerifyMacRequest = z.infer<typeof verifyMacRequest>;
 
+/** Of no key: a grant for every key (`*`) is what it needs. */
+export const generateRandomRequest = z
+  .strictObject({ numberOfBytes: z.int().min(1).max(MAX_RANDOM_BYTES), ...asked })
+  .meta({ id: 'GenerateRandomRequest' });
+export type GenerateRandomRequest = z.infer<typeof generateRandomRequest>;
+
 /** Which key answered. The wire forms carry base64 where these carry bytes (http/answer-body.ts). */
 export const usedKey = { keyId, keyVersionId };
 export const base64Text = z.string().meta({ contentEncoding: 'base64' });
+
+export const randomAnswer = z.object({ plaintext: base64Text }).meta({ id: 'RandomAnswer' });
+export const keylessDryRunAnswer = z.object({ dryRun: z.literal(true) }).meta({ id: 'KeylessDryRunAnswer' });
 
 export const dryRunAnswer = z.object({ ...usedKey, dryRun: z.literal(true) }).meta({ id: 'DryRunAnswer' });
 export const ciphertextAnswer = z.object({ ...usedKey, ciphertext: base64Text }).meta({ id: 'CiphertextAnswer' });

@@ -18,5 +18,7 @@ export * from './data-operations.js';
 export * from './key-operations.js';
 export * from './key-life.js';
 export * from './audit-reports.js';
+export * from './asymmetric-algorithms.js';
+export * from './asymmetric.js';
 export * from './signing.js';
 export * from './sinks.js';

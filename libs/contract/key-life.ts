@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TRIED_ALGORITHMS } from './asymmetric-algorithms.js';
 import { alias, keyId, keyReference, keyVersionId } from './identifiers.js';
 import { pageQuery } from './key-operations.js';
 import { plainMap } from './plain-map.js';
@@ -21,22 +22,26 @@ export const SOFTWARE_SPECS = ['SM4', 'HMAC_SM3', 'EC_SM2'] as const;
 export type SoftwareSpec = (typeof SOFTWARE_SPECS)[number];
 export const KEY_SPECS = [
   ...(['AES_256', 'AES_128', 'HMAC_256', 'HMAC_384', 'HMAC_512', 'EC_P256', 'EC_P384', 'EC_P256K'] as const),
+  ...(['RSA_2048', 'RSA_3072', 'RSA_4096'] as const),
   ...SOFTWARE_SPECS,
 ] as const;
 export type KeySpec = (typeof KEY_SPECS)[number];
-/** What keys of a spec can be for; fixed at creation. */
-export const USAGE_OF: Readonly<Record<KeySpec, KeyUsage>> = {
-  AES_256: 'ENCRYPT_DECRYPT',
-  AES_128: 'ENCRYPT_DECRYPT',
-  HMAC_256: 'GENERATE_VERIFY_MAC',
-  HMAC_384: 'GENERATE_VERIFY_MAC',
-  HMAC_512: 'GENERATE_VERIFY_MAC',
-  EC_P256: 'SIGN_VERIFY',
-  EC_P384: 'SIGN_VERIFY',
-  EC_P256K: 'SIGN_VERIFY',
-  SM4: 'ENCRYPT_DECRYPT',
-  HMAC_SM3: 'GENERATE_VERIFY_MAC',
-  EC_SM2: 'SIGN_VERIFY',
+/** What keys of a spec can be for; fixed at creation. Where there is a choice, whoever makes the key says which. */
+export const USAGES_OF: Readonly<Record<KeySpec, readonly [KeyUsage, ...KeyUsage[]]>> = {
+  AES_256: ['ENCRYPT_DECRYPT'],
+  AES_128: ['ENCRYPT_DECRYPT'],
+  HMAC_256: ['GENERATE_VERIFY_MAC'],
+  HMAC_384: ['GENERATE_VERIFY_MAC'],
+  HMAC_512: ['GENERATE_VERIFY_MAC'],
+  EC_P256: ['SIGN_VERIFY'],
+  EC_P384: ['SIGN_VERIFY'],
+  EC_P256K: ['SIGN_VERIFY'],
+  RSA_2048: ['SIGN_VERIFY', 'ENCRYPT_DECRYPT'],
+  RSA_3072: ['SIGN_VERIFY', 'ENCRYPT_DECRYPT'],
+  RSA_4096: ['SIGN_VERIFY', 'ENCRYPT_DECRYPT'],
+  SM4: ['ENCRYPT_DECRYPT'],
+  HMAC_SM3: ['GENERATE_VERIFY_MAC'],
+  EC_SM2: ['SIGN_VERIFY'],
 };
 const keySpec = z.enum(KEY_SPECS, { error: `must be one of ${KEY_SPECS.join(', ')}` });
 const keyUsage = z.enum(KEY_USAGES, { error: `must be one of ${KEY_USAGES.join(', ')}` });
@@ -54,15 +59,19 @@ const tags = plainMap(tagName, tagText(0)).refine((map) => Object.keys(map).leng
 export const createKeyRequest = z
   .strictObject({
     keySpec: keySpec.default('AES_256'),
-    keyUsage: keyUsage.optional().meta({ description: 'what the spec is for; fixed at creation' }),
+    keyUsage: keyUsage.optional().meta({ description: 'fixed at creation; needed where a spec is good for more than one' }),
     description: description.default(''),
     alias: alias.optional().meta({ description: 'a first alias, made in the same step' }),
     tags: tags.optional(),
     deletionProtection: z.boolean().optional().meta({ description: 'deletion cannot be scheduled until it is switched off' }),
   })
-  .refine(({ keySpec: spec, keyUsage: usage }) => usage === undefined || usage === USAGE_OF[spec], {
+  .refine(({ keySpec: spec, keyUsage: usage }) => usage === undefined || USAGES_OF[spec].includes(usage), {
     path: ['keyUsage'],
     message: 'does not fit the spec',
+  })
+  .refine(({ keySpec: spec, keyUsage: usage }) => usage !== undefined || USAGES_OF[spec].length === 1, {
+    path: ['keyUsage'],
+    message: 'is needed: keys of this spec are for signatures or for encryption',
   })
   .meta({ id: 'CreateKeyRequest' });
 export type CreateKeyRequest = z.infer<typeof createKeyRequest>;
@@ -138,12 +147,15 @@ export const capabilitiesAnswer = z
     specs: z.array(
       z.object({
         keySpec,
-        keyUsage,
+        keyUsages: z.array(keyUsage).meta({ description: 'what keys of it can be for' }),
         protectionLevel: z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']).meta({ description: 'of a key of this spec' }),
         available: z.boolean().meta({ description: 'tried at the custodian’s start: made, wrapped, unwrapped and used' }),
         reason: z.string().optional().meta({ description: 'why not' }),
       }),
     ),
+    algorithms: z.array(z.object({ algorithm: z.enum(TRIED_ALGORITHMS), available: z.boolean(), reason: z.string().optional() })).meta({
+      description: 'for RSA keys that decrypt, and for the import of keys',
+    }),
   })
   .meta({ id: 'Capabilities' });
 export type CapabilitiesAnswer = z.infer<typeof capabilitiesAnswer>;

@@ -11,6 +11,9 @@ export const DATA_OPERATIONS = [
   'Sign',
   'Verify',
   'GetPublicKey',
+  'AsymmetricEncrypt',
+  'AsymmetricDecrypt',
+  'GenerateRandom',
 ] as const;
 export type DataOperation = (typeof DATA_OPERATIONS)[number];
 

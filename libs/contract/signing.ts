@@ -8,21 +8,39 @@ export const MAX_SIGNED_MESSAGE_BYTES = 6144;
 export const MAX_SIGNATURE_BYTES = 512;
 
 /** Names as of AWS KMS. */
-export const SIGNING_ALGORITHMS = ['ECDSA_SHA_256', 'ECDSA_SHA_384', 'SM2DSA'] as const;
+export const SIGNING_ALGORITHMS = [
+  ...(['ECDSA_SHA_256', 'ECDSA_SHA_384'] as const),
+  ...(['SM2DSA'] as const),
+  ...(['RSASSA_PSS_SHA_256', 'RSASSA_PSS_SHA_384', 'RSASSA_PSS_SHA_512'] as const),
+  ...(['RSASSA_PKCS1_V1_5_SHA_256', 'RSASSA_PKCS1_V1_5_SHA_384', 'RSASSA_PKCS1_V1_5_SHA_512'] as const),
+] as const;
 export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
+const SHA_256 = { hash: 'sha256', bytes: 32 } as const;
+const SHA_384 = { hash: 'sha384', bytes: 48 } as const;
+const SHA_512 = { hash: 'sha512', bytes: 64 } as const;
 /** Of what is signed, and how long that is. */
 export const HASHED_BY = {
-  ECDSA_SHA_256: { hash: 'sha256', bytes: 32 },
-  ECDSA_SHA_384: { hash: 'sha384', bytes: 48 },
+  ECDSA_SHA_256: SHA_256,
+  ECDSA_SHA_384: SHA_384,
+  RSASSA_PSS_SHA_256: SHA_256,
+  RSASSA_PSS_SHA_384: SHA_384,
+  RSASSA_PSS_SHA_512: SHA_512,
+  RSASSA_PKCS1_V1_5_SHA_256: SHA_256,
+  RSASSA_PKCS1_V1_5_SHA_384: SHA_384,
+  RSASSA_PKCS1_V1_5_SHA_512: SHA_512,
   /** Over Z ‖ M: see core/sm2-digest.ts. */
   SM2DSA: { hash: 'sm3', bytes: 32 },
 } as const satisfies Record<SigningAlgorithm, object>;
-/** What a key of a spec can sign with: the curve's own digest. */
+const RSASSA: readonly SigningAlgorithm[] = SIGNING_ALGORITHMS.filter((name) => name.startsWith('RSASSA'));
+/** What a key of a spec can sign with: the curve's own digest; RSA by RFC 8017, where PSS's salt is as long as its hash. */
 export const SIGNS_WITH: Readonly<Partial<Record<KeySpec, readonly SigningAlgorithm[]>>> = {
   EC_P256: ['ECDSA_SHA_256'],
   EC_P384: ['ECDSA_SHA_384'],
   EC_P256K: ['ECDSA_SHA_256'],
   EC_SM2: ['SM2DSA'],
+  RSA_2048: RSASSA,
+  RSA_3072: RSASSA,
+  RSA_4096: RSASSA,
 };
 
 const algorithm = z.enum(SIGNING_ALGORITHMS, { error: `must be one of ${SIGNING_ALGORITHMS.join(', ')}` });

@@ -1,6 +1,8 @@
 import {
   type DataOperation,
+  type EncryptionAlgorithm,
   type EncryptionContext,
+  ENCRYPTS_WITH,
   type Justification,
   type KeyState,
   type KeyUsage,
@@ -35,8 +37,8 @@ export interface Wish {
   readonly size?: string | undefined;
   /** An assertion of the caller: the key must be this one. */
   readonly assertedKey?: string | undefined;
-  /** What a key has to be able to sign with. */
-  readonly algorithm?: SigningAlgorithm | undefined;
+  /** What a key has to be able to sign, or encrypt, with. */
+  readonly algorithm?: SigningAlgorithm | EncryptionAlgorithm | undefined;
   /** Of the key that `lookup` names; default: the primary one. */
   readonly versionId?: KeyVersionId | undefined;
 }
@@ -118,7 +120,7 @@ export function closestGrant(verdicts: readonly RuleVerdict[]): { readonly ruleI
  * look alike.
  */
 export async function decideUse(
-  operation: DataOperation,
+  operation: KeyUse,
   principal: Principal,
   call: Pick<Call, 'sourceAddress'>,
   wish: Wish,
@@ -184,37 +186,54 @@ export async function decideUse(
   };
 }
 
-const USAGES: Readonly<Record<DataOperation, KeyUsage>> = {
-  Encrypt: 'ENCRYPT_DECRYPT',
-  Decrypt: 'ENCRYPT_DECRYPT',
-  GenerateDataKey: 'ENCRYPT_DECRYPT',
-  GenerateDataKeyWithoutPlaintext: 'ENCRYPT_DECRYPT',
-  ReEncryptFrom: 'ENCRYPT_DECRYPT',
-  ReEncryptTo: 'ENCRYPT_DECRYPT',
-  GenerateMac: 'GENERATE_VERIFY_MAC',
-  VerifyMac: 'GENERATE_VERIFY_MAC',
-  Sign: 'SIGN_VERIFY',
-  Verify: 'SIGN_VERIFY',
-  GetPublicKey: 'SIGN_VERIFY',
+/** What a key has to be for: its usage, and whether it is a pair; undefined: either. */
+interface Fitness {
+  readonly usage: KeyUsage | undefined;
+  readonly pair: boolean;
+}
+/** All that use a key. */
+export type KeyUse = Exclude<DataOperation, 'GenerateRandom'>;
+const CIPHER: Fitness = { usage: 'ENCRYPT_DECRYPT', pair: false };
+const MAC: Fitness = { usage: 'GENERATE_VERIFY_MAC', pair: false };
+const SIGNATURES: Fitness = { usage: 'SIGN_VERIFY', pair: true };
+const RECIPIENT: Fitness = { usage: 'ENCRYPT_DECRYPT', pair: true };
+const FITNESS: Readonly<Record<KeyUse, Fitness>> = {
+  Encrypt: CIPHER,
+  Decrypt: CIPHER,
+  GenerateDataKey: CIPHER,
+  GenerateDataKeyWithoutPlaintext: CIPHER,
+  ReEncryptFrom: CIPHER,
+  ReEncryptTo: CIPHER,
+  GenerateMac: MAC,
+  VerifyMac: MAC,
+  Sign: SIGNATURES,
+  Verify: SIGNATURES,
+  GetPublicKey: { usage: undefined, pair: true },
+  AsymmetricEncrypt: RECIPIENT,
+  AsymmetricDecrypt: RECIPIENT,
 };
 
 /** What a caller whom a grant allows may be told of the key: it is for something else, or has no such version. */
-function unfit(operation: DataOperation, version: UsableVersion | undefined, wish: Wish): KeywardError | undefined {
+function unfit(operation: KeyUse, version: UsableVersion | undefined, wish: Wish): KeywardError | undefined {
   if (version === undefined && wish.versionId !== undefined)
     return new InvalidRequest([{ field: 'keyVersionId', message: 'is no version of this key' }]);
   if (version === undefined) return undefined;
-  if (version.usage !== USAGES[operation]) return new InvalidRequest([{ field: 'keyId', message: `is a key for ${version.usage}` }]);
-  if (wish.algorithm === undefined || SIGNS_WITH[version.spec]?.includes(wish.algorithm) === true) return undefined;
+  const { usage = version.usage, pair } = FITNESS[operation];
+  const isPair = version.publicKey !== undefined;
+  if (version.usage !== usage || isPair !== pair)
+    return new InvalidRequest([{ field: 'keyId', message: `is a key ${isPair ? 'pair ' : ''}for ${version.usage}` }]);
+  const able: readonly string[] = [...(SIGNS_WITH[version.spec] ?? []), ...(ENCRYPTS_WITH[version.spec] ?? [])];
+  if (wish.algorithm === undefined || able.includes(wish.algorithm)) return undefined;
   return new InvalidRequest([{ field: 'algorithm', message: `is not one of a key of ${version.spec}` }]);
 }
 
 /** Whom a grant names, without its conditions being met: the caller learns that much, the record which ones. */
-function explained(policy: CompiledPolicy, request: GrantRequest) {
+export function explained(policy: CompiledPolicy, request: GrantRequest) {
   const closest = closestGrant(policy.explain(request));
   return closest && { why: 'condition-not-met' as const, authz: closest };
 }
 
-function authz(decision: GrantDecision, allowed: boolean, policyVersion: number | undefined): NonNullable<RecordDetails['authz']> {
+export function authz(decision: GrantDecision, allowed: boolean, policyVersion: number | undefined): NonNullable<RecordDetails['authz']> {
   const ruleId = decision.guardrail ?? decision.grant;
   return {
     decision: allowed ? 'allow' : 'deny',

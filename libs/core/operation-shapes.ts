@@ -2,6 +2,8 @@ import type {
   Alias,
   AliasAnswer,
   AliasTarget,
+  AsymmetricDecryptRequest,
+  AsymmetricEncryptRequest,
   CapabilitiesAnswer,
   CatalogueEntryRequest,
   CheckpointsAnswer,
@@ -15,6 +17,7 @@ import type {
   DecryptRequest,
   DeletionProtectionRequest,
   DiffPolicyQuery,
+  EncryptionAlgorithm,
   EncryptRequest,
   EnrolAnswer,
   EnrolRequest,
@@ -22,6 +25,7 @@ import type {
   ErasureAnswer,
   GenerateDataKeyRequest,
   GenerateMacRequest,
+  GenerateRandomRequest,
   IdentityProviderAnswer,
   IdentityProviderRequest,
   InventoryItem,
@@ -127,10 +131,24 @@ export interface SignatureResult extends UsedKey {
   readonly algorithm: SigningAlgorithm;
   readonly signature: Uint8Array;
 }
+export interface AsymmetricCiphertextResult extends CiphertextResult {
+  readonly algorithm: EncryptionAlgorithm;
+}
+export interface AsymmetricPlaintextResult extends UsedKey {
+  readonly algorithm: EncryptionAlgorithm;
+  readonly plaintext: Uint8Array;
+}
 export interface PublicKeyResult extends UsedKey {
   readonly keySpec: KeySpec;
   /** SubjectPublicKeyInfo, DER. */
   readonly publicKey: Uint8Array;
+}
+/** The caller's to wipe. */
+export interface RandomResult {
+  readonly plaintext: Uint8Array;
+}
+export interface KeylessDryRunResult {
+  readonly dryRun: true;
 }
 /** It would have been allowed. */
 export interface DryRunResult extends UsedKey {
@@ -160,6 +178,9 @@ export interface OperationShapes {
   Sign: Shape<SignRequest, SignatureResult | DryRunResult>;
   Verify: Shape<VerifyRequest, ValidityResult | DryRunResult>;
   GetPublicKey: Shape<GetPublicKeyRequest, PublicKeyResult | DryRunResult>;
+  AsymmetricEncrypt: Shape<AsymmetricEncryptRequest, AsymmetricCiphertextResult | DryRunResult>;
+  AsymmetricDecrypt: Shape<AsymmetricDecryptRequest, AsymmetricPlaintextResult | DryRunResult>;
+  GenerateRandom: Shape<GenerateRandomRequest, RandomResult | KeylessDryRunResult>;
 
   /** An event stream. */
   WatchRules: Shape<undefined, AsyncIterable<Uint8Array>>;

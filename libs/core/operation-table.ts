@@ -48,6 +48,9 @@ export const OPERATIONS = {
   Sign:                            row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
   Verify:                          row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
   GetPublicKey:                    row('data',  'use',    ['service'],           ['Enabled'],            'use',    []),
+  AsymmetricEncrypt:               row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
+  AsymmetricDecrypt:               row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
+  GenerateRandom:                  row('data',  'use',    ['service'],           NONE,                   'use',    ['size']),
   WatchRules:                      row('data',  'read',   ['service'],           NONE,                   'read',   []),
 
   OnboardTenant:                   row('key',   'change', ['operator'],          NONE,                   'manage', ['change']),

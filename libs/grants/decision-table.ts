@@ -25,6 +25,9 @@ const named = z.strictObject({
   ),
 });
 
+/** `-` in the table: the operation uses none. */
+const NO_KEY = { keyId: undefined, aliases: [], tags: {} };
+
 const COLUMNS = [
   ...['policy', 'subject', 'operation', 'key', 'context', 'at', 'source', 'auth', 'reason'],
   ...['allowed', 'grant', 'limited', 'guardrail', 'stop', 'validUntil', 'why'],
@@ -43,7 +46,7 @@ export function readDecisionTable(folder: string): readonly DecisionRow[] {
     const cell = (name: string) => row[name]!;
     const present = (name: string) => (row[name] === '-' ? undefined : row[name]);
     const entry = documents[cell('policy')];
-    const target = keys[cell('key')];
+    const target = cell('key') === '-' ? NO_KEY : keys[cell('key')];
     if (entry === undefined || target === undefined) throw new Error(`Line ${line} names an unknown policy or key.`);
     const { document } = entry.as === undefined ? entry : documents[entry.as]!;
     const limitsOf = (ruleId: string) => ({ ruleId, limits: limits.parse(document?.grants.find(({ id }) => id === ruleId)?.limits) });

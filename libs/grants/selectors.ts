@@ -2,15 +2,16 @@ import type { Alias, KeyId } from '#contract';
 
 /** The names by which a policy may mean a key. */
 export interface KeyNames {
-  readonly keyId: KeyId;
+  /** undefined: no key at all, which only `*` means. */
+  readonly keyId: KeyId | undefined;
   readonly aliases: readonly Alias[];
   readonly tags: Readonly<Record<string, string>>;
 }
 
 /** The operations behind each collective name; an operation that makes something new writes, one that opens or checks it reads. */
 const COLLECTIVE: ReadonlyMap<string, readonly string[]> = new Map([
-  ['@read', ['Decrypt', 'ReEncryptFrom', 'VerifyMac', 'Verify', 'GetPublicKey']],
-  ['@write', ['Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'ReEncryptTo', 'GenerateMac', 'Sign']],
+  ['@read', ['Decrypt', 'ReEncryptFrom', 'VerifyMac', 'Verify', 'GetPublicKey', 'AsymmetricDecrypt']],
+  ['@write', ['Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'ReEncryptTo', 'GenerateMac', 'Sign', 'AsymmetricEncrypt']],
 ]);
 
 /** Exact case: `decrypt` is not an operation. */

@@ -1,13 +1,17 @@
 import {
+  type AsymmetricCiphertextResult,
+  type AsymmetricPlaintextResult,
   type CiphertextResult,
   type DataKeyResult,
   type DryRunResult,
   type ItemOutcome,
+  type KeylessDryRunResult,
   type KeywardError,
   type MacResult,
   pemOf,
   type PlaintextResult,
   type PublicKeyResult,
+  type RandomResult,
   type SignatureResult,
   type ValidityResult,
 } from '#core';
@@ -48,6 +52,12 @@ export const validityMembers: Members<ValidityResult | DryRunResult> = (answer) 
 export const signatureMembers: Members<SignatureResult | DryRunResult> = (answer) =>
   'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"algorithm":"${answer.algorithm}","signature":"`, answer.signature, '"'];
 
+export const asymmetricCiphertextMembers: Members<AsymmetricCiphertextResult | DryRunResult> = (answer) =>
+  'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"algorithm":"${answer.algorithm}","ciphertext":"`, answer.ciphertext, '"'];
+
+export const asymmetricPlaintextMembers: Members<AsymmetricPlaintextResult | DryRunResult> = (answer) =>
+  'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"algorithm":"${answer.algorithm}","plaintext":"`, answer.plaintext, '"'];
+
 export const publicKeyMembers: Members<PublicKeyResult | DryRunResult> = (answer) =>
   'dryRun' in answer
     ? dryRun(answer)
@@ -56,6 +66,10 @@ export const publicKeyMembers: Members<PublicKeyResult | DryRunResult> = (answer
         ...[answer.publicKey, `","pem":${JSON.stringify(pemOf(answer.publicKey))}`],
       ];
 
+export const randomMembers: Members<RandomResult | KeylessDryRunResult> = (answer) =>
+  'dryRun' in answer ? [KEYLESS_DRY_RUN] : ['"plaintext":"', answer.plaintext, '"'];
+const KEYLESS_DRY_RUN = '"dryRun":true';
+
 const dryRun = (answer: DryRunResult): Piece[] => [`${usedKey(answer)},"dryRun":true`];
 
 /** An answer's object; a buffer that can be wiped. */
@@ -63,6 +77,8 @@ export const objectBody = (members: readonly Piece[]): Buffer => written(['{', .
 
 /** A frame: the object without what must not be a string, and that behind it. */
 export function framedBody(operation: FramedOperation, answer: FramedAnswer): Buffer {
+  if (!('keyId' in answer))
+    return 'dryRun' in answer ? joinFrame(objectBody([KEYLESS_DRY_RUN]), NOTHING) : joinFrame(objectBody([]), answer.plaintext);
   if ('dryRun' in answer) return joinFrame(objectBody(dryRun(answer)), NOTHING);
   const bytes = FRAMED[operation].answer === 'plaintext' ? (answer as PlaintextResult).plaintext : (answer as CiphertextResult).ciphertext;
   const held = 'lease' in answer ? heldUnder(answer) : '';
@@ -70,7 +86,7 @@ export function framedBody(operation: FramedOperation, answer: FramedAnswer): Bu
   return joinFrame(objectBody([...members, held]), bytes);
 }
 
-type FramedAnswer = CiphertextResult | PlaintextResult | DataKeyResult | DryRunResult;
+type FramedAnswer = CiphertextResult | PlaintextResult | DataKeyResult | DryRunResult | RandomResult | KeylessDryRunResult;
 const NOTHING = new Uint8Array(0);
 
 /** The answer of a batch: one object an item, in order, with the place of its record; a problem in the place of an answer that is none. */

@@ -1,6 +1,8 @@
 import { Readable } from 'node:stream';
 import {
   aliasAnswer,
+  asymmetricCiphertextAnswer,
+  asymmetricPlaintextAnswer,
   checkpointAnswer,
   checkpointsAnswer,
   capabilitiesAnswer,
@@ -18,6 +20,7 @@ import {
   inventoryItem,
   issuedCredential,
   keyDescription,
+  keylessDryRunAnswer,
   keyVersionSummary,
   leasesAnswer,
   lintAnswer,
@@ -33,6 +36,7 @@ import {
   policyHistoryAnswer,
   policyVersionSummary,
   publicKeyAnswer,
+  randomAnswer,
   previewAnswer,
   proofAnswer,
   recordsAnswer,
@@ -53,6 +57,8 @@ import {
 import { type AnswerOf, KeywardError } from '#core';
 import { z } from 'zod';
 import {
+  asymmetricCiphertextMembers,
+  asymmetricPlaintextMembers,
   ciphertextMembers,
   dataKeyMembers,
   macMembers,
@@ -60,6 +66,7 @@ import {
   objectBody,
   plaintextMembers,
   publicKeyMembers,
+  randomMembers,
   signatureMembers,
   validityMembers,
 } from './answer-body.js';
@@ -128,6 +135,9 @@ export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Na
   Sign:                            bytes('Signs 1 to 6144 bytes, or their digest, with the private key in the HSM.', signatureAnswer, signatureMembers),
   Verify:                          bytes('Tells whether a signature is one of this key over these bytes, or their digest.', validityAnswer, validityMembers),
   GetPublicKey:                    bytes('Answers the public key, to verify elsewhere.', publicKeyAnswer, publicKeyMembers),
+  AsymmetricEncrypt:               bytes('Encrypts a few bytes to the public key of an RSA key.', asymmetricCiphertextAnswer, asymmetricCiphertextMembers),
+  AsymmetricDecrypt:               bytes('Decrypts with the private key in the HSM what was encrypted to its public key.', asymmetricPlaintextAnswer, asymmetricPlaintextMembers),
+  GenerateRandom:                  { ...bytes("Answers 1 to 1024 bytes of the HSM's generator.", randomAnswer, randomMembers), schema: z.union([randomAnswer, keylessDryRunAnswer]) },
   WatchRules:                      { status: 200, type: 'text/event-stream', summary: 'Streams an event whenever rules of the tenant change: wipe the data keys that you hold.', schema: undefined, body: (events) => Readable.from(events, { objectMode: false }) },
 
   OnboardTenant:           created('Makes a tenant, its root and its log; answers the one-use enrolment code for its admin.', onboardTenantAnswer),

@@ -1,5 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify';
 import {
+  asymmetricDecryptRequest,
+  asymmetricEncryptRequest,
   type DataOperation,
   decryptBatchRequest,
   decryptFrame,
@@ -10,6 +12,7 @@ import {
   generateDataKeyBatchRequest,
   generateDataKeyRequest,
   generateMacRequest,
+  generateRandomRequest,
   getPublicKeyRequest,
   type OperationName,
   signRequest,
@@ -55,6 +58,9 @@ const BODIES: { readonly [Name in HotOperation]: readonly [Body<Name>, BatchBody
   Sign:                            [signRequest,            undefined],
   Verify:                          [verifyRequest,          undefined],
   GetPublicKey:                    [getPublicKeyRequest,    undefined],
+  GenerateRandom:                  [generateRandomRequest,  undefined],
+  AsymmetricEncrypt:               [asymmetricEncryptRequest, undefined],
+  AsymmetricDecrypt:               [asymmetricDecryptRequest, undefined],
 };
 
 const isHot = (operation: OperationName | undefined): operation is HotOperation => operation !== undefined && operation in BODIES;

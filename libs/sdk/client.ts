@@ -1,12 +1,16 @@
 import type { IncomingMessage } from 'node:http';
 import {
+  asymmetricCiphertextAnswer,
+  asymmetricPlaintextAnswer,
   ciphertextAnswer,
   dataKeyAnswer,
   dryRunAnswer,
+  type EncryptionAlgorithm,
   type EncryptionContext,
   FRAME_TYPE,
   joinFrame,
   type Justification,
+  keylessDryRunAnswer,
   type Lease,
   macAnswer,
   plaintextAnswer,
@@ -15,6 +19,7 @@ import {
   type SigningAlgorithm,
   validityAnswer,
 } from '#contract';
+import { z } from 'zod';
 import { parsed, type Provenance, provenanceOf, soundDataKey, succeeded, unframed } from './answers.js';
 import { encodeBase64 } from './base64-bytes.js';
 import { batchBody, itemResults, type ItemResult } from './batches.js';
@@ -96,6 +101,25 @@ export interface PublicKeyCall extends Omit<OfTenant, 'context'> {
   readonly keyVersionId?: string | undefined;
 }
 
+/** To and by an RSA key of usage ENCRYPT_DECRYPT; bound to no context. */
+export interface AsymmetricEncryptCall extends Omit<OfTenant, 'context'> {
+  readonly keyId: string;
+  /** Default: the primary one. */
+  readonly keyVersionId?: string | undefined;
+  readonly algorithm: EncryptionAlgorithm;
+  /** RSA_2048 with RSAES_OAEP_SHA_256: 1 to 190 bytes. */
+  readonly plaintext: Uint8Array;
+}
+export interface AsymmetricDecryptCall extends Omit<AsymmetricEncryptCall, 'plaintext'> {
+  readonly keyVersionId: string;
+  readonly ciphertext: Uint8Array;
+}
+/** Of no key. */
+export interface RandomCall extends Omit<OfTenant, 'context'> {
+  /** 1 to 1024. */
+  readonly numberOfBytes: number;
+}
+
 interface UsedKey extends Provenance {
   readonly keyId: string;
   readonly keyVersionId: string;
@@ -113,6 +137,19 @@ export interface Signature extends UsedKey {
   readonly algorithm: SigningAlgorithm;
   /** ECDSA: DER. */
   readonly signature: Uint8Array;
+}
+export interface AsymmetricCiphertext extends UsedKey {
+  readonly algorithm: EncryptionAlgorithm;
+  readonly ciphertext: Uint8Array;
+}
+/** Wipe `plaintext` (`.fill(0)`) when you are done with it. */
+export interface AsymmetricPlaintext extends UsedKey {
+  readonly algorithm: EncryptionAlgorithm;
+  readonly plaintext: Uint8Array;
+}
+/** Wipe `plaintext` (`.fill(0)`) when you are done with it. */
+export interface RandomBytes extends Provenance {
+  readonly plaintext: Uint8Array;
 }
 export interface PublicKey extends UsedKey {
   readonly keySpec: string;
@@ -136,6 +173,8 @@ export interface DryRunCalls {
   readonly sign: SignCall;
   readonly verify: VerifyCall;
   readonly getPublicKey: PublicKeyCall;
+  readonly asymmetricEncrypt: AsymmetricEncryptCall;
+  readonly asymmetricDecrypt: AsymmetricDecryptCall;
 }
 /** Wipe `plaintext` (`.fill(0)`) when you are done with it. */
 export interface Plaintext extends UsedKey {
@@ -258,6 +297,42 @@ export class KeywardClient {
     return { ...used, publicKey: fromBase64(publicKey), ...provenanceOf(answer) };
   }
 
+  /** Nobody but the HSM opens it. */
+  async asymmetricEncrypt(call: AsymmetricEncryptCall): Promise<AsymmetricCiphertext> {
+    const body = BODIES.asymmetricEncrypt(call);
+    try {
+      const answer = await this.#call(call.tenant, PATHS.asymmetricEncrypt, body);
+      const { ciphertext, ...used } = parsed(asymmetricCiphertextAnswer, answer);
+      return { ...used, ciphertext: fromBase64(ciphertext), ...provenanceOf(answer) };
+    } finally {
+      body.fill(0);
+    }
+  }
+
+  async asymmetricDecrypt(call: AsymmetricDecryptCall): Promise<AsymmetricPlaintext> {
+    const answer = await this.#call(call.tenant, PATHS.asymmetricDecrypt, BODIES.asymmetricDecrypt(call));
+    const { plaintext, ...used } = parsed(asymmetricPlaintextAnswer, answer);
+    return { ...used, plaintext: fromBase64(plaintext), ...provenanceOf(answer) };
+  }
+
+  /** Bytes of the HSM's generator; it takes a grant for every key. @throws ServerFault `bad-answer` for bytes that are short or all zero */
+  async generateRandom({ numberOfBytes, justification, ...call }: RandomCall): Promise<RandomBytes> {
+    const answer = await this.#framed(call, 'random', { numberOfBytes, justification });
+    const { bytes } = unframed(z.object({}), answer);
+    return wipedUnless(bytes, () => {
+      const provenance = provenanceOf(answer);
+      // A byte or two may well be zero.
+      return { plaintext: numberOfBytes < 8 ? bytes : soundDataKey(bytes, numberOfBytes, provenance), ...provenance };
+    });
+  }
+
+  /** Would generateRandom be allowed now? @throws what the call itself would throw */
+  async mayGenerateRandom({ tenant, ...asked }: RandomCall): Promise<Provenance> {
+    const answer = await this.#call(tenant, 'random', jsonBody({ ...asked, dryRun: true }));
+    parsed(keylessDryRunAnswer, answer);
+    return provenanceOf(answer);
+  }
+
   /** Would this call be allowed now? No key is used. @throws what the call itself would throw */
   async dryRun<Name extends keyof DryRunCalls>(operation: Name, call: DryRunCalls[Name]): Promise<DryRun> {
     const body = BODIES[operation](call, true);
@@ -341,6 +416,8 @@ const PATHS = {
   sign: 'sign',
   verify: 'verify',
   getPublicKey: 'public-key',
+  asymmetricEncrypt: 'asymmetric/encrypt',
+  asymmetricDecrypt: 'asymmetric/decrypt',
 } as const satisfies Record<keyof DryRunCalls, string>;
 
 const dataKeyBody = ({ keySpec, numberOfBytes, ...call }: DataKeyCall, dryRun?: true) =>
@@ -370,6 +447,10 @@ const BODIES: { readonly [Name in keyof DryRunCalls]: (call: DryRunCalls[Name], 
     return jsonBody({ ...signed, justification, dryRun });
   },
   getPublicKey: ({ keyId, keyVersionId, justification }, dryRun) => jsonBody({ keyId, keyVersionId, justification, dryRun }),
+  asymmetricEncrypt: ({ keyId, keyVersionId, algorithm, plaintext, justification }, dryRun) =>
+    bodyWithPlaintext({ keyId, keyVersionId, algorithm, justification, dryRun }, plaintext),
+  asymmetricDecrypt: ({ keyId, keyVersionId, algorithm, ciphertext, justification }, dryRun) =>
+    jsonBody({ keyId, keyVersionId, algorithm, ciphertext: toBase64(ciphertext), justification, dryRun }),
 };
 
 function askedFor({ keyId, context, justification }: OfTenant & { readonly keyId?: string | undefined }, dryRun?: true): object {

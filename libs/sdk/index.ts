@@ -4,6 +4,10 @@ export { BatchedDataKeys } from './batched-data-keys.js';
 export type { ItemResult } from './batches.js';
 export type { Proof, SigningKey } from './bearer.js';
 export {
+  type AsymmetricCiphertext,
+  type AsymmetricDecryptCall,
+  type AsymmetricEncryptCall,
+  type AsymmetricPlaintext,
   type Ciphertext,
   type DataKey,
   type DataKeyCall,
@@ -21,6 +25,8 @@ export {
   type Validity,
   type PublicKey,
   type PublicKeyCall,
+  type RandomBytes,
+  type RandomCall,
   type ReEncryptCall,
   type Signature,
   type SignCall,

@@ -1,5 +1,5 @@
-import { createHash, createPublicKey, verify } from 'node:crypto';
-import { KEY_SPECS, type KeySpec, type OperationName, type TenantId } from '#contract';
+import { constants, createHash, createPublicKey, publicEncrypt, verify } from 'node:crypto';
+import { type EncryptionAlgorithm, HASHED_BY, KEY_SPECS, type KeySpec, SIGNS_WITH, type OperationName, type TenantId } from '#contract';
 import { CustodyUnavailable, DecryptFailed, KeyBindingBroken, newKeyId, newKeyVersionId, newLogId, Permit, PermitMisused } from '#core';
 import type {
   BindingChecks,
@@ -33,6 +33,8 @@ const AAD = Buffer.from('purpose=invoice');
 const PLAINTEXT = Buffer.from('IBAN DE02 1203 0000 0000 2020 51');
 /** A bug of the caller's, not a state of the HSM: never to be mistaken for CustodyUnavailable. */
 const MALFORMED = { code: 'internal' };
+
+const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
 
 /** What custody-contract's users may want for tests of their own: a permit as the pipeline would mint it. */
 export function permitFor<Operation extends OperationName>(
@@ -173,11 +175,13 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
     });
 
     describe.each([
-      ['EC_P256', 'ECDSA_SHA_256', 'sha256'],
-      ['EC_P384', 'ECDSA_SHA_384', 'sha384'],
-      ['EC_P256K', 'ECDSA_SHA_256', 'sha256'],
-      ['EC_SM2', 'SM2DSA', 'sm3'],
-    ] as const)('a key pair of %s', (spec, algorithm, hash) => {
+      ['EC_P256', 'ECDSA_SHA_256', 'sha256', {}],
+      ['EC_P384', 'ECDSA_SHA_384', 'sha384', {}],
+      ['EC_P256K', 'ECDSA_SHA_256', 'sha256', {}],
+      ['EC_SM2', 'SM2DSA', 'sm3', {}],
+      ['RSA_2048', 'RSASSA_PKCS1_V1_5_SHA_512', 'sha512', {}],
+      ['RSA_3072', 'RSASSA_PSS_SHA_384', 'sha384', PSS],
+    ] as const)('a key pair of %s', (spec, algorithm, hash, padding) => {
       if (isMissing(spec)) return isRefused(spec);
       let pair: WrappedKeyVersion;
       const digest = createHash(hash).update(PLAINTEXT).digest();
@@ -192,7 +196,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       it('signs what everybody can verify with its public key', async () => {
         const signature = await sign();
         const spki = Buffer.from(await under.data.publicKey(permitFor('GetPublicKey', pair), pair));
-        expect(isSignature(spec, hash, spki, signature)).toBe(true);
+        expect(isSignature(spec, hash, spki, signature, padding)).toBe(true);
         await expect(isValid(signature)).resolves.toBe(true);
         await expect(under.key.publicKey(permitFor('DescribePublicKey', pair), pair)).resolves.toHaveLength(spki.length);
       });
@@ -219,10 +223,10 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       });
 
       it('signs by its own algorithm, a digest of its length, and does nothing else', async () => {
-        const another = algorithm === 'ECDSA_SHA_256' ? 'ECDSA_SHA_384' : 'ECDSA_SHA_256';
-        await expect(
-          under.data.sign(permitFor('Sign', pair), pair, another, Buffer.alloc(another === 'ECDSA_SHA_384' ? 48 : 32)),
-        ).rejects.toMatchObject(MALFORMED);
+        const another = algorithm === 'ECDSA_SHA_384' ? 'ECDSA_SHA_256' : 'ECDSA_SHA_384';
+        await expect(under.data.sign(permitFor('Sign', pair), pair, another, Buffer.alloc(HASHED_BY[another].bytes))).rejects.toMatchObject(
+          MALFORMED,
+        );
         await expect(under.data.sign(permitFor('Sign', pair), pair, algorithm, digest.subarray(1))).rejects.toMatchObject(MALFORMED);
         await expect(sign(version)).rejects.toMatchObject(MALFORMED);
         await expect(seal(pair)).rejects.toThrow();
@@ -234,6 +238,113 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
         await expect(under.data.sign(permitFor('Sign', version), pair, algorithm, digest)).rejects.toThrow(PermitMisused);
         await under.data.sign(permit, pair, algorithm, digest);
         await expect(under.data.sign(permit, pair, algorithm, digest)).rejects.toThrow(PermitMisused);
+      });
+    });
+
+    describe('an RSA key', () => {
+      if (isMissing('RSA_2048')) return isRefused('RSA_2048');
+      let [signs, opens] = [version, version];
+      const made = (usage: 'SIGN_VERIFY' | 'ENCRYPT_DECRYPT') => {
+        const draft = { ...aDraft(ACME, 'RSA_2048'), usage };
+        return under.key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId: draft.versionId }), draft);
+      };
+      const sealed = (of = opens, algorithm: EncryptionAlgorithm = 'RSAES_OAEP_SHA_1') =>
+        under.data.asymmetricEncrypt(permitFor('AsymmetricEncrypt', of), of, algorithm, PLAINTEXT);
+      const opened = (ciphertext: Uint8Array, of = opens, algorithm: EncryptionAlgorithm = 'RSAES_OAEP_SHA_1') =>
+        under.data.asymmetricDecrypt(permitFor('AsymmetricDecrypt', of), of, algorithm, ciphertext);
+      beforeAll(async () => {
+        [signs, opens] = [await made('SIGN_VERIFY'), await made('ENCRYPT_DECRYPT')];
+      });
+
+      it.each([
+        ['RSASSA_PSS_SHA_256', 'sha256', PSS],
+        ['RSASSA_PSS_SHA_384', 'sha384', PSS],
+        ['RSASSA_PSS_SHA_512', 'sha512', PSS],
+        ['RSASSA_PKCS1_V1_5_SHA_256', 'sha256', {}],
+        ['RSASSA_PKCS1_V1_5_SHA_384', 'sha384', {}],
+        ['RSASSA_PKCS1_V1_5_SHA_512', 'sha512', {}],
+      ] as const)('signs by %s, and knows it by that algorithm only', async (algorithm, hash, padding) => {
+        const digest = createHash(hash).update(PLAINTEXT).digest();
+        const signature = await under.data.sign(permitFor('Sign', signs), signs, algorithm, digest);
+        const key = createPublicKey({ key: Buffer.from(signs.publicKey!), format: 'der', type: 'spki' });
+        expect(verify(hash, PLAINTEXT, { key, ...padding }, signature)).toBe(true);
+        const valid = SIGNS_WITH.RSA_2048!.filter((other) => HASHED_BY[other].bytes === digest.length).map(async (other) => ({
+          other,
+          valid: await under.data.verify(permitFor('Verify', signs), signs, other, digest, signature),
+        }));
+        expect((await Promise.all(valid)).filter((one) => one.valid)).toEqual([{ other: algorithm, valid: true }]);
+      });
+
+      it('opens what anybody encrypts to its public key, and what custody does', async () => {
+        const key = createPublicKey({ key: Buffer.from(opens.publicKey!), format: 'der', type: 'spki' });
+        const outside = publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' }, PLAINTEXT);
+        expect(Buffer.from(await opened(outside))).toEqual(PLAINTEXT);
+        const inside = await sealed();
+        expect([inside.length, Buffer.from(await opened(inside))]).toEqual([256, PLAINTEXT]);
+      });
+
+      it('opens nothing else, and goes on working', async () => {
+        const inside = Buffer.from(await sealed());
+        const changed = Buffer.from(inside);
+        changed[200]! ^= 1;
+        const key = createPublicKey({ key: Buffer.from(opens.publicKey!), format: 'der', type: 'spki' });
+        const pkcs1 = publicEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, PLAINTEXT);
+        for (const wrong of [changed, Buffer.alloc(256), Buffer.alloc(256, 0xff), inside.subarray(1), pkcs1])
+          await expect(opened(wrong)).rejects.toThrow(DecryptFailed);
+        await expect(opened(inside)).resolves.toBeDefined();
+      });
+
+      it('is for what it was made for', async () => {
+        const digest = Buffer.alloc(32);
+        const sign = (of: WrappedKeyVersion) => under.data.sign(permitFor('Sign', of), of, 'RSASSA_PSS_SHA_256', digest);
+        await expect(sign(opens)).rejects.toMatchObject(MALFORMED);
+        await expect(sealed(signs)).rejects.toMatchObject(MALFORMED);
+        await expect(opened(Buffer.alloc(256), signs)).rejects.toMatchObject(MALFORMED);
+        await expect(seal(opens)).rejects.toThrow();
+        await expect(sealed(version)).rejects.toMatchObject(MALFORMED);
+      });
+
+      it('does by OAEP with SHA-256 what its capabilities say', async () => {
+        const { algorithms } = await under.key.capabilities();
+        if (algorithms.RSAES_OAEP_SHA_256 === undefined) {
+          const inside = await sealed(opens, 'RSAES_OAEP_SHA_256');
+          expect(Buffer.from(await opened(inside, opens, 'RSAES_OAEP_SHA_256'))).toEqual(PLAINTEXT);
+          return;
+        }
+        const refused = { code: 'invalid-request', fields: [{ field: 'algorithm', message: expect.stringContaining('cannot do it') }] };
+        await expect(sealed(opens, 'RSAES_OAEP_SHA_256')).rejects.toMatchObject(refused);
+        await expect(opened(Buffer.alloc(256), opens, 'RSAES_OAEP_SHA_256')).rejects.toMatchObject(refused);
+      });
+
+      it('takes a permit for its own version and operation only, once', async () => {
+        const permit = permitFor('AsymmetricEncrypt', opens);
+        await under.data.asymmetricEncrypt(permit, opens, 'RSAES_OAEP_SHA_1', PLAINTEXT);
+        await expect(under.data.asymmetricEncrypt(permit, opens, 'RSAES_OAEP_SHA_1', PLAINTEXT)).rejects.toThrow(PermitMisused);
+        await expect(
+          under.data.asymmetricEncrypt(permitFor('AsymmetricEncrypt', signs), opens, 'RSAES_OAEP_SHA_1', PLAINTEXT),
+        ).rejects.toThrow(PermitMisused);
+      });
+    });
+
+    describe('random bytes', () => {
+      const permit = () => new Permit<'GenerateRandom'>({ operation: 'GenerateRandom', tenant: ACME });
+
+      it.each([1, 32, 1024])('are %i, others each time', async (length) => {
+        const [one, other] = [await under.data.generateRandom(permit(), length), await under.data.generateRandom(permit(), length)];
+        expect([one.length, other.length]).toEqual([length, length]);
+        if (length > 1) expect(Buffer.from(one)).not.toEqual(Buffer.from(other));
+      });
+
+      it.each([0, 1025, 1.5])('are not %d', async (length) => {
+        await expect(under.data.generateRandom(permit(), length)).rejects.toMatchObject(MALFORMED);
+      });
+
+      it('need a permit of their own, once', async () => {
+        const spent = permit();
+        await under.data.generateRandom(spent, 8);
+        await expect(under.data.generateRandom(spent, 8)).rejects.toThrow(PermitMisused);
+        const other = new Permit<OperationName>({ operation: 'Encrypt', tenant: ACME }) as Permit<'GenerateRandom'>;
+        await expect(under.data.generateRandom(other, 8)).rejects.toThrow(PermitMisused);
       });
     });
 
@@ -582,8 +693,9 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
 }
 
 /** Over PLAINTEXT, by somebody else's code: of SM2, over a digest without identity, as the callers here make it. */
-function isSignature(spec: KeySpec, hash: string, spki: Buffer, signature: Uint8Array): boolean {
-  if (spec !== 'EC_SM2') return verify(hash, PLAINTEXT, createPublicKey({ key: spki, format: 'der', type: 'spki' }), signature);
+function isSignature(spec: KeySpec, hash: string, spki: Buffer, signature: Uint8Array, padding: Partial<typeof PSS>): boolean {
+  if (spec !== 'EC_SM2')
+    return verify(hash, PLAINTEXT, { key: createPublicKey({ key: spki, format: 'der', type: 'spki' }), ...padding }, signature);
   const point = { x: spki.toString('base64url', 27, 59), y: spki.toString('base64url', 59, 91) };
   return verifyDigest(spec, point, createHash(hash).update(PLAINTEXT).digest(), rawOf(signature, 32)!);
 }

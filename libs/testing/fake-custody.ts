@@ -13,6 +13,8 @@ import {
 } from 'node:crypto';
 import type { CipherGCMTypes, KeyObject, webcrypto } from 'node:crypto';
 import {
+  type EncryptionAlgorithm,
+  ENCRYPTS_WITH,
   HASHED_BY,
   KEY_SPECS,
   type KeyId,
@@ -49,6 +51,7 @@ import {
   checkpointBody,
   CheckpointRefused,
   receiptBody,
+  NotCapable,
   ruleMessage,
   signedNote,
   spendToBind,
@@ -58,6 +61,7 @@ import {
 } from '#custody/socket';
 import { verifyConsistency } from '#trail';
 import { FAKE_CURVES, type FakeCurve, signDigest, verifyDigest } from './ecdsa.js';
+import { FAKE_RSA_BITS, type FakeRsa, openOaep, sealOaep, signRsa, verifyRsa } from './rsa.js';
 
 const KEY_BYTES = { AES_256: 32, AES_128: 16, HMAC_256: 32, HMAC_384: 48, HMAC_512: 64, SM4: 16, HMAC_SM3: 32 } as const;
 const CURVE_NAMES = { EC_P256: 'prime256v1', EC_P384: 'secp384r1', EC_P256K: 'secp256k1', EC_SM2: 'SM2' } as const;
@@ -73,6 +77,7 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Key
   down = false;
   /** What it cannot make, and why. */
   unavailable: CustodyCapabilities['unavailable'] = {};
+  algorithms: CustodyCapabilities['algorithms'] = {};
   /** The names of the calls that reached the HSM. */
   readonly calls: string[] = [];
   /** The plaintext that was answered last: to see whether it was wiped. */
@@ -186,11 +191,9 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Key
   async sign(permit: Permit<'Sign'>, version: WrappedKeyVersion, algorithm: SigningAlgorithm, digest: Uint8Array): Promise<Uint8Array> {
     permit.spend({ operation: 'Sign', tenant: version.tenant, versionId: version.versionId });
     this.#reach('sign');
-    const spec = curveOf(version, algorithm, digest);
-    this.#mustLive(version);
-    const unwrap = createDecipheriv('id-aes256-wrap-pad', this.#rootOf(version.tenant), KWP_IV);
-    const key = Buffer.concat([unwrap.update(version.blob), unwrap.final()]);
-    return derOf(signDigest(spec, secretOf(spec, key), digest));
+    const spec = signerOf(version, algorithm, digest);
+    const secret = this.#secretOf(version);
+    return isCurve(spec) ? derOf(signDigest(spec, secretOf(spec, secret), digest)) : signRsa(privateKeyOf(secret), algorithm, digest);
   }
 
   async verify(
@@ -202,11 +205,49 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Key
   ): Promise<boolean> {
     permit.spend({ operation: 'Verify', tenant: version.tenant, versionId: version.versionId });
     this.#reach('verify');
-    const spec = curveOf(version, algorithm, digest);
+    const spec = signerOf(version, algorithm, digest);
     this.#mustLive(version);
+    if (!isCurve(spec))
+      return signature.length === FAKE_RSA_BITS[spec] / 8 && verifyRsa(this.#publicKeyOf(version), algorithm, digest, signature);
     const raw = rawOf(signature, FAKE_CURVES[spec].bytes);
     const key = pointOf(spec, Buffer.from(version.publicKey ?? []));
     return raw !== undefined && verifyDigest(spec, key, digest, raw);
+  }
+
+  async generateRandom(permit: Permit<'GenerateRandom'>, length: number): Promise<Uint8Array> {
+    permit.spend({ operation: 'GenerateRandom', tenant: permit.tenant, versionId: undefined });
+    this.#reach('generateRandom');
+    wellFormed(Number.isSafeInteger(length) && length >= 1 && length <= 1024);
+    return this.#remember(randomBytes(length));
+  }
+
+  async asymmetricEncrypt(
+    permit: Permit<'AsymmetricEncrypt'>,
+    version: WrappedKeyVersion,
+    algorithm: EncryptionAlgorithm,
+    plaintext: Uint8Array,
+  ): Promise<Uint8Array> {
+    permit.spend({ operation: 'AsymmetricEncrypt', tenant: version.tenant, versionId: version.versionId });
+    this.#reach('asymmetricEncrypt');
+    this.#mustDecrypt(version, algorithm);
+    return sealOaep(this.#publicKeyOf(version), algorithm, plaintext);
+  }
+
+  async asymmetricDecrypt(
+    permit: Permit<'AsymmetricDecrypt'>,
+    version: WrappedKeyVersion,
+    algorithm: EncryptionAlgorithm,
+    ciphertext: Uint8Array,
+  ): Promise<Uint8Array> {
+    permit.spend({ operation: 'AsymmetricDecrypt', tenant: version.tenant, versionId: version.versionId });
+    this.#reach('asymmetricDecrypt');
+    this.#mustDecrypt(version, algorithm);
+    const key = privateKeyOf(this.#secretOf(version));
+    try {
+      return this.#remember(openOaep(key, algorithm, ciphertext));
+    } catch {
+      throw new DecryptFailed('wrong-tag-or-context');
+    }
   }
 
   async publicKey(permit: Permit<'GetPublicKey' | 'DescribePublicKey'>, version: WrappedKeyVersion): Promise<Uint8Array> {
@@ -223,6 +264,7 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Key
       protectionLevel: 'SOFTWARE',
       specs: KEY_SPECS.filter((spec) => this.unavailable[spec] === undefined),
       unavailable: this.unavailable,
+      algorithms: this.algorithms,
     };
   }
 
@@ -312,6 +354,23 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Key
     return createSecretKey(Buffer.concat([unwrap.update(version.blob), unwrap.final()]));
   }
 
+  #mustDecrypt({ spec, usage }: WrappedKeyVersion, algorithm: EncryptionAlgorithm): void {
+    wellFormed(usage === 'ENCRYPT_DECRYPT' && ENCRYPTS_WITH[spec]?.includes(algorithm) === true);
+    if (this.algorithms[algorithm] !== undefined) throw new NotCapable();
+  }
+
+  /** A private half, as it was wrapped. */
+  #secretOf(version: WrappedKeyVersion): Buffer {
+    this.#mustLive(version);
+    const unwrap = createDecipheriv('id-aes256-wrap-pad', this.#rootOf(version.tenant), KWP_IV);
+    return Buffer.concat([unwrap.update(version.blob), unwrap.final()]);
+  }
+
+  #publicKeyOf(version: WrappedKeyVersion): KeyObject {
+    this.#mustLive(version);
+    return createPublicKey({ key: Buffer.from(version.publicKey ?? []), format: 'der', type: 'spki' });
+  }
+
   #mustBeBound(version: WrappedKeyVersion): void {
     if (version.mac.length !== 32 || !timingSafeEqual(version.mac, this.#mac(version))) throw new KeyBindingBroken(version.versionId);
   }
@@ -322,11 +381,11 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Key
   }
 
   #bear({ tenant, spec }: KeyVersionDraft): Pick<WrappedKeyVersion, 'blob' | 'publicKey'> {
-    if (!isCurve(spec)) {
+    if (!isCurve(spec) && !isRsa(spec)) {
       const wrap = createCipheriv('id-aes256-wrap', this.#rootOf(tenant), KW_IV);
       return { blob: Buffer.concat([wrap.update(randomBytes(KEY_BYTES[spec])), wrap.final()]) };
     }
-    const { secret, publicKey } = aPair(spec);
+    const { secret, publicKey } = isCurve(spec) ? aPair(spec) : anRsaPair(spec);
     const wrap = createCipheriv('id-aes256-wrap-pad', this.#rootOf(tenant), KWP_IV);
     return { blob: Buffer.concat([wrap.update(secret), wrap.final()]), publicKey };
   }
@@ -351,14 +410,15 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Key
 }
 
 const isCurve = (spec: KeySpec): spec is FakeCurve => Object.hasOwn(FAKE_CURVES, spec);
+const isRsa = (spec: KeySpec): spec is FakeRsa => Object.hasOwn(FAKE_RSA_BITS, spec);
 
-function curveOf({ spec }: WrappedKeyVersion, algorithm: SigningAlgorithm, digest: Uint8Array): FakeCurve {
-  wellFormed(digest.length === HASHED_BY[algorithm]?.bytes && SIGNS_WITH[spec]?.includes(algorithm) === true);
-  return spec as FakeCurve;
+function signerOf({ spec, usage }: WrappedKeyVersion, algorithm: SigningAlgorithm, digest: Uint8Array): FakeCurve | FakeRsa {
+  wellFormed(usage === 'SIGN_VERIFY' && digest.length === HASHED_BY[algorithm]?.bytes && SIGNS_WITH[spec]?.includes(algorithm) === true);
+  return spec as FakeCurve | FakeRsa;
 }
 
 function cipherOf({ spec, usage }: WrappedKeyVersion) {
-  wellFormed(usage === 'ENCRYPT_DECRYPT');
+  wellFormed(usage === 'ENCRYPT_DECRYPT' && Object.hasOwn(CIPHERS, spec));
   return CIPHERS[spec as keyof typeof CIPHERS] as CipherGCMTypes;
 }
 
@@ -375,12 +435,19 @@ function aPair(spec: FakeCurve): { readonly secret: Buffer; readonly publicKey: 
 
 function secretOf(spec: FakeCurve, secret: Buffer): webcrypto.JsonWebKey {
   if (spec === 'EC_SM2') return { d: secret.toString('base64url') };
-  return createPrivateKey({ key: secret, format: 'der', type: 'pkcs8' }).export({ format: 'jwk' });
+  return privateKeyOf(secret).export({ format: 'jwk' });
 }
+
+const privateKeyOf = (key: Buffer): KeyObject => createPrivateKey({ key, format: 'der', type: 'pkcs8' });
 
 function pointOf(spec: FakeCurve, spki: Buffer): webcrypto.JsonWebKey {
   if (spec === 'EC_SM2') return { x: spki.toString('base64url', 27, 59), y: spki.toString('base64url', 59, 91) };
   return createPublicKey({ key: spki, format: 'der', type: 'spki' }).export({ format: 'jwk' });
+}
+
+function anRsaPair(spec: FakeRsa): { readonly secret: Buffer; readonly publicKey: Buffer } {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: FAKE_RSA_BITS[spec] });
+  return { secret: privateKey.export({ format: 'der', type: 'pkcs8' }), publicKey: publicKey.export({ format: 'der', type: 'spki' }) };
 }
 
 function spend<Operation extends OperationName>(

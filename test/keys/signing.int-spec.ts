@@ -6,6 +6,8 @@ const PAIRS = [
   ['EC_P256', 'ECDSA_SHA_256', 'sha256'],
   ['EC_P384', 'ECDSA_SHA_384', 'sha384'],
   ['EC_P256K', 'ECDSA_SHA_256', 'sha256'],
+  ['RSA_2048', 'RSASSA_PKCS1_V1_5_SHA_256', 'sha256'],
+  ['RSA_3072', 'RSASSA_PKCS1_V1_5_SHA_512', 'sha512'],
 ] as const;
 
 describe('a key pair', () => {
@@ -17,7 +19,7 @@ describe('a key pair', () => {
   afterAll(() => world?.stop());
 
   it.each(PAIRS)('of %s signs, and its public key verifies it elsewhere', async (keySpec, algorithm, hash) => {
-    const { keyId, keyUsage, primaryVersion } = await world.create({ keySpec });
+    const { keyId, keyUsage, primaryVersion } = await world.create({ keySpec, keyUsage: 'SIGN_VERIFY' });
     expect(keyUsage).toBe('SIGN_VERIFY');
     const signed = await world.service('Sign', { keyId, message, algorithm });
     const signature = 'signature' in signed ? Buffer.from(signed.signature) : Buffer.alloc(0);
@@ -69,7 +71,7 @@ describe('a key pair', () => {
     expect(seen.map(({ code, fields }) => [code, fields[0]])).toEqual([
       ['invalid-request', { field: 'algorithm', message: 'is not one of a key of EC_P384' }],
       ['invalid-request', { field: 'keyId', message: 'is a key for ENCRYPT_DECRYPT' }],
-      ['invalid-request', { field: 'keyId', message: 'is a key for SIGN_VERIFY' }],
+      ['invalid-request', { field: 'keyId', message: 'is a key pair for SIGN_VERIFY' }],
       ['invalid-request', { field: 'keyId', message: 'is a key for ENCRYPT_DECRYPT' }],
       ['invalid-request', { field: 'keyId', message: 'is a key for ENCRYPT_DECRYPT' }],
     ]);

@@ -27,6 +27,8 @@ const TABLE = {
   Sign:                  ['ok',   disabled, deletion,        pimport,       gone],
   Verify:                ['ok',   disabled, deletion,        pimport,       gone],
   GetPublicKey:          ['ok',   disabled, deletion,        pimport,       gone],
+  AsymmetricEncrypt:     ['ok',   disabled, deletion,        pimport,       gone],
+  AsymmetricDecrypt:     ['ok',   disabled, deletion,        pimport,       gone],
   DescribePublicKey:     ['ok',   'ok',     'ok',            'ok',          'ok'],
   EnableKey:             ['ok',   'ok',     fixed,           fixed,         gone],
   DisableKey:            ['ok',   'ok',     fixed,           fixed,         gone],
@@ -46,6 +48,12 @@ const TABLE = {
 type Operation = keyof typeof TABLE;
 const SIGNING: ReadonlySet<Operation> = new Set<Operation>(['Sign', 'Verify', 'GetPublicKey', 'DescribePublicKey']);
 
+function specFor(operation: Operation) {
+  if (operation.startsWith('Asymmetric')) return 'RSA_2048';
+  if (operation.endsWith('Mac')) return 'HMAC_256';
+  return SIGNING.has(operation) ? 'EC_P256' : 'AES_256';
+}
+
 describe('an operation on a key in a state', () => {
   let world: KeyWorld;
   beforeAll(async () => {
@@ -57,14 +65,18 @@ describe('an operation on a key in a state', () => {
   /** A key with an alias and a tag, and a call of each operation on it. */
   async function aKey(operation: Operation) {
     const alias = freshAlias();
-    const keySpec = operation.endsWith('Mac') ? 'HMAC_256' : SIGNING.has(operation) ? 'EC_P256' : 'AES_256';
-    const { keyId } = await world.create({ keySpec, alias, tags: { team: 'blue' } });
+    const keySpec = specFor(operation);
+    const keyUsage = keySpec === 'RSA_2048' ? 'ENCRYPT_DECRYPT' : undefined;
+    const { keyId, primaryVersion: keyVersionId } = await world.create({ keySpec, keyUsage, alias, tags: { team: 'blue' } });
     const message = Buffer.from('m');
     const algorithm = 'ECDSA_SHA_256' as const;
     const spare = freshAlias();
     await world.create({ alias: spare });
     const sealed = keySpec === 'AES_256' ? await world.service('Encrypt', { keyId, plaintext: Buffer.from('x') }) : undefined;
     const ciphertext = sealed !== undefined && 'ciphertext' in sealed ? Buffer.from(sealed.ciphertext) : Buffer.alloc(0);
+    const oaep = 'RSAES_OAEP_SHA_256' as const;
+    const toKey = keyUsage && (await world.service('AsymmetricEncrypt', { keyId, plaintext: message, algorithm: oaep }));
+    const encrypted = toKey !== undefined && 'ciphertext' in toKey ? Buffer.from(toKey.ciphertext) : Buffer.alloc(0);
     const calls: Readonly<Record<Operation, () => Promise<unknown>>> = {
       Encrypt: () => world.service('Encrypt', { keyId, plaintext: Buffer.from('x') }),
       Decrypt: () => world.service('Decrypt', { ciphertext }),
@@ -77,6 +89,8 @@ describe('an operation on a key in a state', () => {
       Sign: () => world.service('Sign', { keyId, message, algorithm }),
       Verify: () => world.service('Verify', { keyId, message, algorithm, signature: message }),
       GetPublicKey: () => world.service('GetPublicKey', { keyId }),
+      AsymmetricEncrypt: () => world.service('AsymmetricEncrypt', { keyId, plaintext: message, algorithm: oaep }),
+      AsymmetricDecrypt: () => world.service('AsymmetricDecrypt', { keyId, keyVersionId, ciphertext: encrypted, algorithm: oaep }),
       DescribePublicKey: () => world.admin('DescribePublicKey', { keyId }),
       CreateKeyVersion: () => world.admin('CreateKeyVersion', { keyId }),
       ListKeyVersions: () => world.admin('ListKeyVersions', { ...page, keyId }),

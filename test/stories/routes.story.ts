@@ -138,6 +138,14 @@ describe('every route of every plane', () => {
     GenerateMac: { keyId: 'alias/invoices', message: 'AA==' },
     Sign: { keyId: 'alias/invoices', message: 'AA==', algorithm: 'ECDSA_SHA_256' },
     Verify: { keyId: 'alias/invoices', message: 'AA==', algorithm: 'ECDSA_SHA_256', signature: 'AA==' },
+    AsymmetricEncrypt: { keyId: 'alias/invoices', plaintext: 'AA==', algorithm: 'RSAES_OAEP_SHA_1' },
+    AsymmetricDecrypt: {
+      keyId: 'alias/invoices',
+      keyVersionId: 'kver_01jdsz0000e008000000000001',
+      ciphertext: 'AA==',
+      algorithm: 'RSAES_OAEP_SHA_1',
+    },
+    GenerateRandom: { numberOfBytes: 32 },
     GetPublicKey: { keyId: 'alias/invoices' },
     VerifyMac: { keyId: 'alias/invoices', message: 'AA==', mac: 'AA==' },
   };

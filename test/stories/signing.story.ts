@@ -1,4 +1,4 @@
-import { createHash, verify } from 'node:crypto';
+import { constants, createHash, publicEncrypt, verify } from 'node:crypto';
 import { DATA_OPERATIONS } from '#contract';
 import { KeywardClient } from '#sdk';
 import { must } from './api.js';
@@ -15,14 +15,16 @@ describe('a service that was granted every operation', () => {
     world = await onboarded();
     const { keyPlane, dataPlanes } = world.platform.urls;
     await must(keyPlane, world.operator, 'PUT', '/v1/services/billing/catalogue', { operations: DATA_OPERATIONS });
-    for (const [alias, keySpec] of [
+    for (const [alias, keySpec, keyUsage] of [
       ['alias/p256', 'EC_P256'],
       ['alias/p384', 'EC_P384'],
       ['alias/p256k', 'EC_P256K'],
       ['alias/archive', 'AES_128'],
+      ['alias/rsa', 'RSA_3072', 'SIGN_VERIFY'],
+      ['alias/mailbox', 'RSA_2048', 'ENCRYPT_DECRYPT'],
     ])
-      await must(keyPlane, world.acme.admin, 'POST', '/v1/tenants/acme/keys', { alias, keySpec });
-    const grants = [{ id: 'everything', subjects: ['svc:billing'], objects: ['*'], operations: ['@read', '@write'] }];
+      await must(keyPlane, world.acme.admin, 'POST', '/v1/tenants/acme/keys', { alias, keySpec, keyUsage });
+    const grants = [{ id: 'everything', subjects: ['svc:billing'], objects: ['*'], operations: ['@read', '@write', 'GenerateRandom'] }];
     const policy = { schema: 'keyward.policy/1', grants };
     await must(keyPlane, world.acme.admin, 'PUT', '/v1/tenants/acme/policy', policy, { 'if-match': '"1"' });
     client = new KeywardClient({ apiKey: world.billing, url: dataPlanes[0]! });
@@ -39,6 +41,7 @@ describe('a service that was granted every operation', () => {
     ['alias/p256', 'ECDSA_SHA_256', 'sha256'],
     ['alias/p384', 'ECDSA_SHA_384', 'sha384'],
     ['alias/p256k', 'ECDSA_SHA_256', 'sha256'],
+    ['alias/rsa', 'RSASSA_PKCS1_V1_5_SHA_384', 'sha384'],
   ] as const)('signs with %s what anybody verifies by its public key', async (keyId, algorithm, hash) => {
     const { signature, requestId } = await client.sign({ tenant, keyId, algorithm, message });
     const { pem } = await client.getPublicKey({ tenant, keyId });
@@ -47,6 +50,28 @@ describe('a service that was granted every operation', () => {
     expect(await client.verify({ tenant, keyId, algorithm, ...digest, signature })).toMatchObject({ valid: true });
     expect(await client.verify({ tenant, keyId, algorithm, message: Buffer.from('pay 1000'), signature })).toMatchObject({ valid: false });
     expect(await recordsOf(requestId)).toMatchObject([{ op: 'Sign', outcome: 'succeeded', authz: { ruleId: 'everything' } }]);
+  });
+
+  it('encrypts to an RSA key what the HSM alone opens', async () => {
+    const [keyId, algorithm] = ['alias/mailbox', 'RSAES_OAEP_SHA_1'] as const;
+    const { ciphertext, keyVersionId } = await client.asymmetricEncrypt({ tenant, keyId, algorithm, plaintext: message });
+    const { pem } = await client.getPublicKey({ tenant, keyId });
+    const outside = publicEncrypt({ key: pem, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' }, message);
+    for (const sealed of [ciphertext, outside]) {
+      const opened = await client.asymmetricDecrypt({ tenant, keyId, keyVersionId, algorithm, ciphertext: sealed });
+      expect(Buffer.from(opened.plaintext)).toEqual(message);
+      expect(await recordsOf(opened.requestId)).toMatchObject([{ op: 'AsymmetricDecrypt', outcome: 'succeeded' }]);
+    }
+    const sha256 = client.asymmetricEncrypt({ tenant, keyId, algorithm: 'RSAES_OAEP_SHA_256', plaintext: message });
+    await expect(sha256).rejects.toMatchObject({ code: 'invalid-request', fields: [{ field: 'algorithm' }] });
+  });
+
+  it('is given random bytes, by a grant for every key', async () => {
+    const { plaintext, requestId } = await client.generateRandom({ tenant, numberOfBytes: 1024 });
+    expect([plaintext.length, plaintext.every((byte) => byte === 0)]).toEqual([1024, false]);
+    expect(await recordsOf(requestId)).toMatchObject([{ op: 'GenerateRandom', outcome: 'succeeded', authz: { ruleId: 'everything' } }]);
+    await expect(client.mayGenerateRandom({ tenant, numberOfBytes: 1 })).resolves.toHaveProperty('record');
+    await expect(client.generateRandom({ tenant, numberOfBytes: 1025 })).rejects.toMatchObject({ code: 'invalid-request' });
   });
 
   it('moves a ciphertext to another key under one request, with a record of each', async () => {

@@ -1,5 +1,5 @@
-import type { Command } from 'commander';
-import { KEY_SPECS, type KeySpec, type KeyState } from '#contract';
+import { type Command, Option } from 'commander';
+import { KEY_SPECS, type KeySpec, type KeyState, type KeyUsage } from '#contract';
 import { UsageError } from '../exit-codes.js';
 import type { OpenSession, Session } from '../session.js';
 import { printable, table } from '../terminal.js';
@@ -10,6 +10,13 @@ interface KeyFilter extends PageOptions {
   readonly tag?: string;
 }
 
+interface NewKey {
+  readonly spec?: KeySpec;
+  readonly usage?: KeyUsage;
+  readonly alias?: string;
+  readonly description: string;
+}
+
 /** For admins: their tenant's master keys. */
 export function keyCommands(program: Command, open: OpenSession): void {
   program
@@ -18,10 +25,12 @@ export function keyCommands(program: Command, open: OpenSession): void {
     .action(async (_options: object, command: Command) => {
       const session = open(command);
       const answer = await session.admin.describeCapabilities(session.tenant);
-      const rows = answer.specs.map((one) => [one.keySpec, one.keyUsage, one.protectionLevel, one.available ? 'yes' : 'no', one.reason]);
+      const yes = (available: boolean) => (available ? 'yes' : 'no');
+      const specs = answer.specs.map((one) => [one.keySpec, one.keyUsages.join(' '), one.protectionLevel, yes(one.available), one.reason]);
+      const algorithms = answer.algorithms.map((one) => [one.algorithm, '', '', yes(one.available), one.reason]);
       session.answer(
         answer,
-        `${printable(answer.module)} (${answer.protectionLevel})\n${table(['SPEC', 'USAGE', 'PROTECTION', 'AVAILABLE', 'WHY NOT'], rows)}`,
+        `${printable(answer.module)} (${answer.protectionLevel})\n${table(['SPEC OR ALGORITHM', 'USAGE', 'PROTECTION', 'AVAILABLE', 'WHY NOT'], [...specs, ...algorithms])}`,
       );
     });
   const key = program.command('key').description("a tenant's master keys (admins)");
@@ -30,11 +39,14 @@ export function keyCommands(program: Command, open: OpenSession): void {
     .description('make a key inside the HSM')
     .option('--alias <alias>', 'a first name for it, as alias/invoices')
     .option('--spec <spec>', `one of ${KEY_SPECS.join(', ')}`)
+    .addOption(new Option('--usage <usage>', 'for RSA keys: what for').choices(['SIGN_VERIFY', 'ENCRYPT_DECRYPT']))
     .option('--description <text>', 'what it is for', '')
     .addHelpText('after', '\nExample:\n  keyward key create --alias alias/invoices\n')
-    .action(async ({ spec, ...body }: { spec?: KeySpec; alias?: string; description: string }, command: Command) => {
+    .action(async ({ spec: keySpec, usage: keyUsage, ...body }: NewKey, command: Command) => {
       const session = open(command);
-      session.answer(await session.admin.createKey(session.tenant, { ...body, ...(spec !== undefined && { keySpec: spec }) }));
+      session.answer(
+        await session.admin.createKey(session.tenant, { ...body, ...(keySpec && { keySpec }), ...(keyUsage && { keyUsage }) }),
+      );
     });
   paged(key.command('list').description('all keys'))
     .option('--state <state>', 'only those in this state, as PendingDeletion')

@@ -1,4 +1,4 @@
-import { type CapabilitiesAnswer, KEY_SPECS, type KeySpec, SOFTWARE_SPECS, USAGE_OF } from '#contract';
+import { type CapabilitiesAnswer, KEY_SPECS, type KeySpec, SOFTWARE_SPECS, TRIED_ALGORITHMS, USAGES_OF } from '#contract';
 import { InvalidRequest } from '../errors.js';
 import type { Handlers } from '../pipeline.js';
 import type { Custody } from '../ports/custody.js';
@@ -12,15 +12,19 @@ const inSoftware: ReadonlySet<KeySpec> = new Set(SOFTWARE_SPECS);
 /** What the connected HSM really does. */
 export const capabilityHandlers = ({ custody }: CapabilityParts): Handlers<'DescribeCapabilities'> => ({
   DescribeCapabilities: async () => {
-    const { module, protectionLevel, specs, unavailable } = await custody.capabilities();
+    const { module, protectionLevel, specs, unavailable, algorithms } = await custody.capabilities();
     const tried = KEY_SPECS.map((keySpec): CapabilitiesAnswer['specs'][number] => {
       const reason = unavailable[keySpec];
       return {
-        ...{ keySpec, keyUsage: USAGE_OF[keySpec], protectionLevel: inSoftware.has(keySpec) ? 'SOFTWARE' : protectionLevel },
+        ...{ keySpec, keyUsages: [...USAGES_OF[keySpec]], protectionLevel: inSoftware.has(keySpec) ? 'SOFTWARE' : protectionLevel },
         ...{ available: specs.includes(keySpec), ...(reason !== undefined && { reason }) },
       };
     });
-    return { answer: { module, protectionLevel, specs: tried }, details: {} };
+    const able = TRIED_ALGORITHMS.map((algorithm): CapabilitiesAnswer['algorithms'][number] => {
+      const reason = algorithms[algorithm];
+      return { algorithm, available: reason === undefined, ...(reason !== undefined && { reason }) };
+    });
+    return { answer: { module, protectionLevel, specs: tried, algorithms: able }, details: {} };
   },
 });
 

@@ -1,27 +1,32 @@
 import { createHash } from 'node:crypto';
 import {
+  type AsymmetricDecryptRequest,
+  type AsymmetricEncryptRequest,
   type DataOperation,
   type EncryptRequest,
   type GenerateDataKeyRequest,
   type GenerateMacRequest,
   HASHED_BY,
-  type Justification,
+  oaepLength,
+  oaepRoom,
   type SignRequest,
   type VerifyRequest,
 } from '#contract';
 import { type CiphertextKind, frameCiphertext, parseCiphertext } from '../ciphertext.js';
-import { type Decided, decideUse, type Wish } from '../decide.js';
+import { type Decided, decideUse, type KeyUse, type Wish } from '../decide.js';
 import { contextOf } from '../encryption-context.js';
 import { asFailure, DecryptFailed, InvalidRequest } from '../errors.js';
 import { leased } from '../leases.js';
 import type { OpenedResult } from '../operation-shapes.js';
 import type { Handlers, Step } from '../pipeline.js';
 import type { Custody, Sealed } from '../ports/custody.js';
-import { type RecordDetails, sizeBucket } from '../record.js';
+import { sizeBucket } from '../record.js';
 import { sm2Digest } from '../sm2-digest.js';
 import type { SnapshotKey, UsableVersion } from '../snapshot.js';
+import { askedIn } from './asked-in.js';
+import { randomHandler } from './random.js';
 
-type Allowed<Operation extends DataOperation> = Extract<Awaited<ReturnType<typeof decideUse>>, { allowed: true }> & {
+type Allowed<Operation extends KeyUse> = Extract<Awaited<ReturnType<typeof decideUse>>, { allowed: true }> & {
   readonly permit: ReturnType<Step<Operation>['permit']>;
 };
 
@@ -96,6 +101,25 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
       }));
     },
 
+    AsymmetricEncrypt: (step) =>
+      using(step, wishToEncrypt(step.input, step.input.plaintext), 'none', async ({ permit, key, version }) => {
+        const { algorithm, plaintext } = step.input;
+        const most = oaepRoom(version.spec, algorithm);
+        if (plaintext.length > most) throw new InvalidRequest([{ field: 'plaintext', message: `must be at most ${most} bytes` }]);
+        const ciphertext = await custody.asymmetricEncrypt(permit, version, algorithm, plaintext);
+        return { answer: { ...used(key, version), algorithm, ciphertext } };
+      }),
+
+    AsymmetricDecrypt: (step) =>
+      using(step, wishToEncrypt(step.input), 'none', async ({ permit, key, version }) => {
+        const { algorithm, ciphertext } = step.input;
+        if (ciphertext.length !== oaepLength(version.spec)) throw new DecryptFailed('another-length');
+        const plaintext = await custody.asymmetricDecrypt(permit, version, algorithm, ciphertext);
+        return { answer: { ...used(key, version), algorithm, plaintext }, secret: plaintext };
+      }),
+
+    GenerateRandom: randomHandler(custody),
+
     GetPublicKey: (step) => {
       const { keyId: reference, keyVersionId: versionId, justification } = step.input;
       return using(
@@ -132,7 +156,7 @@ function opening(custody: Custody, step: Step<'Decrypt'> | Step<'ReEncryptFrom'>
  * Decide, then work: a failure after the decision keeps what the decision says about the key, for the record. A dry run ends before the
  * work, and otherwise as the call would: it is no way to learn more.
  */
-async function using<Operation extends DataOperation, Answer>(
+async function using<Operation extends KeyUse, Answer>(
   step: Step<Operation>,
   wish: Wish,
   kind: CiphertextKind | 'none',
@@ -157,9 +181,9 @@ const MODES = { direct: 'direct', dataKey: 'data-key' } as const satisfies Recor
 
 /** Items of one batch that ask the very same, under the same rules and at the same time, are told the same. */
 /** What a caller may keep: re-encryption hands its plaintext to nobody. */
-const handsOut = (operation: DataOperation): boolean => operation === 'Decrypt' || operation === 'GenerateDataKey';
+const handsOut = (operation: KeyUse): boolean => operation === 'Decrypt' || operation === 'GenerateDataKey';
 
-function decided(step: Step<DataOperation>, wish: Wish): Promise<Decided> {
+function decided(step: Step<KeyUse>, wish: Wish): Promise<Decided> {
   if (step.decisions === undefined) return decide(step, wish);
   const name = JSON.stringify([wish, step.input.dryRun]);
   const known = step.decisions.get(name) ?? decide(step, wish);
@@ -167,7 +191,7 @@ function decided(step: Step<DataOperation>, wish: Wish): Promise<Decided> {
   return known;
 }
 
-async function decide({ operation, principal, call, input, snapshot, now }: Step<DataOperation>, wish: Wish): Promise<Decided> {
+async function decide({ operation, principal, call, input, snapshot, now }: Step<KeyUse>, wish: Wish): Promise<Decided> {
   const decision = await decideUse(operation, principal, call, wish, snapshot, now);
   const details = { ...decision.details, ...askedIn(input) };
   return {
@@ -176,11 +200,6 @@ async function decide({ operation, principal, call, input, snapshot, now }: Step
     leased: decision.allowed ? leased(details, decision.lease, now) : details,
     bound: snapshot.context(wish.context ?? {}).bound,
   };
-}
-
-function askedIn({ dryRun, justification }: { dryRun?: boolean | undefined; justification?: Justification | undefined }): RecordDetails {
-  if (dryRun !== true && justification === undefined) return {};
-  return { asked: { ...(dryRun === true && { dryRun }), ...(justification && { justification }) } };
 }
 
 const wishToSeal = (input: Omit<EncryptRequest, 'plaintext'> | GenerateDataKeyRequest, size?: string): Wish => ({
@@ -192,6 +211,16 @@ const wishToSeal = (input: Omit<EncryptRequest, 'plaintext'> | GenerateDataKeyRe
 
 /** Neither signatures nor MACs have an encryption context. */
 const wishToSign = (input: SignRequest | VerifyRequest): Wish => ({ ...wishToProve(input), algorithm: input.algorithm });
+
+/** The label of OAEP is empty: no encryption context either. */
+const wishToEncrypt = (input: AsymmetricEncryptRequest | AsymmetricDecryptRequest, plaintext?: Uint8Array): Wish => ({
+  lookup: { reference: input.keyId },
+  context: undefined,
+  justification: input.justification,
+  versionId: input.keyVersionId,
+  algorithm: input.algorithm,
+  ...(plaintext && { size: sizeBucket(plaintext.length) }),
+});
 
 const wishToProve = (input: Pick<GenerateMacRequest, 'keyId' | 'message' | 'justification'>): Wish => ({
   lookup: { reference: input.keyId },

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type KeyDescription, type KeyState, USAGE_OF } from '#contract';
+import { type KeyDescription, type KeyState, USAGES_OF } from '#contract';
 import { keyNamesRow } from '../bound-rows.js';
 import { KeywardError } from '../errors.js';
 import { newKeyId, newKeyVersionId } from '../identifiers.js';
@@ -52,7 +52,7 @@ export function keyLifeHandlers({ custody, reads }: KeyLifeParts): Handlers<KeyL
       const made = { tenant: call.tenant, keyId, versionId: newKeyVersionId(now), origin: 'KEYWARD' as const };
       const version = await custody.createKeyVersion(permit({ versionId: made.versionId }), {
         ...made,
-        ...{ spec, usage: USAGE_OF[spec], logId: snapshot.rules.log.logId },
+        ...{ spec, usage: input.keyUsage ?? USAGES_OF[spec][0], logId: snapshot.rules.log.logId },
       });
       const names = { keyId, aliases: alias === undefined ? [] : [alias], tags, primaryVersion: version.versionId };
       const key: StoredKey = {

@@ -1,4 +1,14 @@
-import type { KeyId, KeySpec, KeyUsage, KeyVersionId, OperationName, SigningAlgorithm, TenantId } from '#contract';
+import type {
+  EncryptionAlgorithm,
+  KeyId,
+  KeySpec,
+  KeyUsage,
+  KeyVersionId,
+  OperationName,
+  SigningAlgorithm,
+  TenantId,
+  TriedAlgorithm,
+} from '#contract';
 import type { Permit } from '../permit.js';
 
 export type KeyOrigin = 'KEYWARD';
@@ -51,6 +61,8 @@ export interface CustodyCapabilities {
   readonly specs: readonly KeySpec[];
   /** Each spec that is not among them, and what the HSM said. */
   readonly unavailable: Readonly<Partial<Record<KeySpec, string>>>;
+  /** Each algorithm that it cannot do, and why. */
+  readonly algorithms: Readonly<Partial<Record<TriedAlgorithm, string>>>;
 }
 
 /** Kinds of rows that carry the binding MAC; each has its own digest (core/bound-rows.ts). */
@@ -114,6 +126,7 @@ export interface Custody {
   createTenantRoot(permit: Permit<'OnboardTenant'>): Promise<void>;
   /** The tenant's, found or created by label, so that onboarding may be repeated after a crash. */
   createLogKey(permit: Permit<'OnboardTenant'>, logId: string): Promise<LogKey>;
+  /** An RSA key takes seconds; custody refuses with 429 when too many are being made. */
   createKeyVersion(permit: Permit<'CreateKey' | 'CreateKeyVersion'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion>;
   encrypt(permit: Permit<'Encrypt' | 'ReEncryptTo'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed>;
   decrypt(permit: Permit<'Decrypt' | 'ReEncryptFrom'>, version: WrappedKeyVersion, sealed: Sealed): Promise<Uint8Array>;
@@ -126,7 +139,7 @@ export interface Custody {
   /** HMAC (RFC 2104) with the hash of the key's spec; `message` is 1 to 4096 bytes. */
   generateMac(permit: Permit<'GenerateMac'>, version: WrappedKeyVersion, message: Uint8Array): Promise<Uint8Array>;
   verifyMac(permit: Permit<'VerifyMac'>, version: WrappedKeyVersion, message: Uint8Array, mac: Uint8Array): Promise<boolean>;
-  /** `digest` is as long as the algorithm's hash; ECDSA answers DER (SEC 1, C.5). */
+  /** `digest` is as long as the algorithm's hash; ECDSA answers DER (SEC 1, C.5), RSA as many bytes as the modulus (RFC 8017 §8). */
   sign(permit: Permit<'Sign'>, version: WrappedKeyVersion, algorithm: SigningAlgorithm, digest: Uint8Array): Promise<Uint8Array>;
   /** Anything that is no signature of this key over the digest is false. */
   verify(
@@ -136,6 +149,21 @@ export interface Custody {
     digest: Uint8Array,
     signature: Uint8Array,
   ): Promise<boolean>;
+  /** 1 to 1024 bytes of the HSM's generator, for the caller to wipe; of no key. */
+  generateRandom(permit: Permit<'GenerateRandom'>, length: number): Promise<Uint8Array>;
+  /** RSAES-OAEP (RFC 8017 §7.1), as long as the modulus. @throws InvalidRequest for an algorithm that the HSM cannot do */
+  asymmetricEncrypt(
+    permit: Permit<'AsymmetricEncrypt'>,
+    version: WrappedKeyVersion,
+    algorithm: EncryptionAlgorithm,
+    plaintext: Uint8Array,
+  ): Promise<Uint8Array>;
+  asymmetricDecrypt(
+    permit: Permit<'AsymmetricDecrypt'>,
+    version: WrappedKeyVersion,
+    algorithm: EncryptionAlgorithm,
+    ciphertext: Uint8Array,
+  ): Promise<Uint8Array>;
   /** The row's, after its MAC was checked. */
   publicKey(permit: Permit<'GetPublicKey' | 'DescribePublicKey'>, version: WrappedKeyVersion): Promise<Uint8Array>;
   capabilities(): Promise<CustodyCapabilities>;

@@ -43,7 +43,8 @@ export interface GrantRequest {
   /** `svc:name` or `wl:cluster/name`. */
   readonly subject: string;
   readonly operation: DataOperation;
-  readonly keyId: KeyId;
+  /** undefined: the operation uses none (GenerateRandom), and only what means every key, `*`, means it. */
+  readonly keyId: KeyId | undefined;
   readonly aliases: readonly Alias[];
   readonly tags: Readonly<Record<string, string>>;
   /** undefined for an operation that has no context (Sign, MAC): never satisfies a condition on one, always meets a stop of one. */

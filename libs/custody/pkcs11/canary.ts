@@ -1,6 +1,6 @@
 import { CustodyUnavailable } from '#core';
 import type { KeyHandle } from './cryptoki.js';
-import { IV_BYTES } from './cryptoki.js';
+import { IV_BYTES } from './mechanisms.js';
 import { CANARY_ROOT_LABEL, newbornVersion, versionInUse } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
 import { ensureRoot, refuseWeakRoot } from './tenant-roots.js';
@@ -50,7 +50,7 @@ export class Canary {
   }
 
   #unwrap(): KeyHandle {
-    return this.token.cryptoki.unwrap(this.token.holder, this.#root, this.#blob, versionInUse('AES_256'));
+    return this.token.cryptoki.unwrap(this.token.holder, this.#root, this.#blob, versionInUse('AES_256', 'ENCRYPT_DECRYPT'));
   }
 
   #decryptWith(key: KeyHandle): void {

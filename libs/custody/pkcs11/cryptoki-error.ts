@@ -15,9 +15,19 @@ export function checked<T>(method: string, call: () => T): T {
   try {
     return call();
   } catch (error) {
-    if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'number') throw error;
-    throw new CryptokiError(method, error.code, error.message.split(':')[0] ?? 'CKR');
+    throw ours(method, error);
   }
+}
+
+/** The same, of a call that another thread makes. */
+export const checkedLater = <T>(method: string, call: Promise<T>): Promise<T> =>
+  call.catch((error: unknown) => {
+    throw ours(method, error);
+  });
+
+function ours(method: string, error: unknown): unknown {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'number') return error;
+  return new CryptokiError(method, error.code, error.message.split(':')[0] ?? 'CKR');
 }
 
 export const CKR_GENERAL_ERROR = 0x05;

@@ -1,7 +1,20 @@
 import { isAbsolute } from 'node:path';
 import pkcs11js from 'pkcs11js';
-import { checked, CKR_MECHANISM_INVALID, CryptokiError, SIGNATURE_CODES } from './cryptoki-error.js';
-import { attributeNumber, CKM_EC_EDWARDS_KEY_PAIR_GEN, CKM_EDDSA, nativeTemplate } from './template.js';
+import { checked, checkedLater, CKR_MECHANISM_INVALID, CryptokiError, SIGNATURE_CODES } from './cryptoki-error.js';
+import {
+  EDDSA,
+  gcm,
+  HASHES,
+  hmac,
+  type HmacHash,
+  inRange,
+  type Mechanism,
+  numbered,
+  TAG_BYTES,
+  WRAPPING,
+  type Wrapping,
+} from './mechanisms.js';
+import { attributeNumber, CKM_EC_EDWARDS_KEY_PAIR_GEN, nativeTemplate } from './template.js';
 import type { AttributeName, Template } from './template.js';
 
 declare const kind: unique symbol;
@@ -25,21 +38,12 @@ export interface TokenState {
   readonly pinCountLow: boolean;
 }
 
-export const IV_BYTES = 12;
-export const TAG_BYTES = 16;
 /** 6144 for a caller's plaintext. */
 export const MAX_PLAINTEXT_BYTES = 6144;
 /** A key of 64 bytes, wrapped, is 72; a private key in PKCS#8 is longer. */
 const MAX_WRAPPED_BYTES = 4096;
-/** AES-KW (RFC 3394) for secret keys, AES-KWP (RFC 5649) for private ones, whose length is any. */
-export type Wrapping = 'kw' | 'kwp';
-const MAX_AAD_BYTES = 16_384;
-const HMACS = {
-  'SHA-256': { mechanism: pkcs11js.CKM_SHA256_HMAC, bytes: 32 },
-  'SHA-384': { mechanism: pkcs11js.CKM_SHA384_HMAC, bytes: 48 },
-  'SHA-512': { mechanism: pkcs11js.CKM_SHA512_HMAC, bytes: 64 },
-} as const;
-export type HmacHash = keyof typeof HMACS;
+/** The modulus of RSA_4096. */
+const MAX_RSA_BYTES = 512;
 /** Missing in the binding's types. */
 const CKF_HW_SLOT = 0x04;
 const ED25519_PARAMS = Buffer.from('06032b6570', 'hex');
@@ -51,6 +55,8 @@ const ED25519_PARAMS = Buffer.from('06032b6570', 'hex');
  */
 export class Cryptoki {
   readonly #module = new pkcs11js.PKCS11();
+  /** Arguments of what is under way on other threads. */
+  readonly #held = new Set<object>();
   readonly #sealed = Buffer.alloc(MAX_PLAINTEXT_BYTES + TAG_BYTES);
   /** CKM_… of AES-KWP in this module: see dialect.ts. */
   keyWrapPad: number | undefined;
@@ -156,6 +162,33 @@ export class Cryptoki {
     return this.#generatePair(session, pkcs11js.CKM_EC_KEY_PAIR_GEN, publicTemplate, privateTemplate);
   }
 
+  /**
+   * On a thread of the pool, since it takes seconds: in a session that nothing else uses meanwhile. Modulus and exponent are the public
+   * template's. The binding reads its arguments from there, so they are held until it is done.
+   */
+  async generateRsa(session: Session, publicTemplate: Template, privateTemplate: Template): Promise<KeyPair> {
+    const [open, secret] = [nativeTemplate(publicTemplate), nativeTemplate(privateTemplate)];
+    const held = { session, open, secret, mechanism: { mechanism: pkcs11js.CKM_RSA_PKCS_KEY_PAIR_GEN } };
+    this.#held.add(held);
+    try {
+      const pair = await checkedLater('C_GenerateKeyPair', this.#module.C_GenerateKeyPairAsync(session, held.mechanism, open, secret));
+      return { publicKey: pair.publicKey as KeyHandle, privateKey: pair.privateKey as KeyHandle };
+    } finally {
+      this.#held.delete(held);
+    }
+  }
+
+  /** Bits of the longest RSA key that the module makes; 0 where it makes none. */
+  longestRsa(slot: Slot): number {
+    try {
+      const info = checked('C_GetMechanismInfo', () => this.#module.C_GetMechanismInfo(slot, pkcs11js.CKM_RSA_PKCS_KEY_PAIR_GEN));
+      return info.maxKeySize;
+    } catch (error) {
+      if (error instanceof CryptokiError) return 0;
+      throw error;
+    }
+  }
+
   /** A public key that somebody has: nothing secret comes into the token so. */
   createPublicKey(session: Session, template: Template): KeyHandle {
     if (template.class !== pkcs11js.CKO_PUBLIC_KEY) throw new TypeError('Only public keys are put into a token.');
@@ -168,19 +201,19 @@ export class Cryptoki {
   }
 
   wrap(session: Session, root: KeyHandle, key: KeyHandle, by: Wrapping = 'kw'): Buffer {
-    return this.wrapBy(session, this.#numberOf(by), root, key);
+    return this.wrapBy(session, this.#mechanismOf(by), root, key);
   }
 
   /** Wraps with whatever the module calls this number. */
-  wrapBy(session: Session, mechanism: number, root: KeyHandle, key: KeyHandle): Buffer {
+  wrapBy(session: Session, mechanism: Mechanism, root: KeyHandle, key: KeyHandle): Buffer {
     const room = Buffer.alloc(MAX_WRAPPED_BYTES);
-    return Buffer.from(checked('C_WrapKey', () => this.#module.C_WrapKey(session, { mechanism }, root, key, room)));
+    return Buffer.from(checked('C_WrapKey', () => this.#module.C_WrapKey(session, mechanism, root, key, room)));
   }
 
   unwrap(session: Session, root: KeyHandle, blob: Buffer, template: Template, by: Wrapping = 'kw'): KeyHandle {
     const native = nativeTemplate(template);
     if (!Buffer.isBuffer(blob) || blob.length === 0) throw new TypeError('A wrapped key is bytes.');
-    const mechanism = { mechanism: this.#numberOf(by) };
+    const mechanism = this.#mechanismOf(by);
     return checked('C_UnwrapKey', () => this.#module.C_UnwrapKey(session, mechanism, root, blob, native)) as KeyHandle;
   }
 
@@ -206,23 +239,18 @@ export class Cryptoki {
 
   /** HMAC, as long as its hash. */
   mac(session: Session, key: KeyHandle, message: Buffer, hash: HmacHash = 'SHA-256'): Buffer {
-    const { mechanism, bytes } = HMACS[hash];
-    return this.#sign(session, mechanism, key, message, bytes);
+    return this.sign(session, hmac(hash), key, message, HASHES[hash].bytes);
   }
 
   /** Ed25519 (RFC 8032), 64 bytes. */
   signEd25519(session: Session, key: KeyHandle, message: Buffer): Buffer {
-    return this.#sign(session, CKM_EDDSA, key, message, 64);
+    return this.sign(session, EDDSA, key, message, 64);
   }
 
-  /** ECDSA over a digest: r ‖ s, each as long as the curve's order. */
-  signEcdsa(session: Session, key: KeyHandle, digest: Buffer, length: number): Buffer {
-    return this.#sign(session, pkcs11js.CKM_ECDSA, key, digest, length);
-  }
-
-  verifyEcdsa(session: Session, key: KeyHandle, digest: Buffer, signature: Buffer): boolean {
-    if (!inRange(digest, 1, 64) || !inRange(signature, 1, 512)) throw new RangeError('A digest and a signature are bytes.');
-    checked('C_VerifyInit', () => this.#module.C_VerifyInit(session, { mechanism: pkcs11js.CKM_ECDSA }, key));
+  /** Of a digest, or what stands for one. */
+  verify(session: Session, mechanism: Mechanism, key: KeyHandle, digest: Buffer, signature: Buffer): boolean {
+    if (!inRange(digest, 1, 128) || !inRange(signature, 1, MAX_RSA_BYTES)) throw new RangeError('A digest and a signature are bytes.');
+    checked('C_VerifyInit', () => this.#module.C_VerifyInit(session, mechanism, key));
     try {
       return checked('C_Verify', () => this.#module.C_Verify(session, digest, signature));
     } catch (error) {
@@ -232,16 +260,30 @@ export class Cryptoki {
     }
   }
 
+  /** To a public key; as long as its modulus. */
+  encrypt(session: Session, mechanism: Mechanism, key: KeyHandle, plaintext: Buffer): Buffer {
+    if (!inRange(plaintext, 1, MAX_RSA_BYTES)) throw new RangeError('A plaintext is bytes, shorter than the modulus.');
+    checked('C_EncryptInit', () => this.#module.C_EncryptInit(session, mechanism, key));
+    return checked('C_Encrypt', () => this.#module.C_Encrypt(session, plaintext, Buffer.alloc(MAX_RSA_BYTES)));
+  }
+
+  /** With a private key; the answer is a buffer of its own, the caller wipes it. */
+  decrypt(session: Session, mechanism: Mechanism, key: KeyHandle, ciphertext: Buffer): Buffer {
+    if (!inRange(ciphertext, 1, MAX_RSA_BYTES)) throw new RangeError('A ciphertext is bytes, as many as the modulus.');
+    checked('C_DecryptInit', () => this.#module.C_DecryptInit(session, mechanism, key));
+    return checked('C_Decrypt', () => this.#module.C_Decrypt(session, ciphertext, Buffer.alloc(MAX_RSA_BYTES)));
+  }
+
   /** Fills the buffer from the token's generator. */
   random(session: Session, into: Buffer): void {
     if (!inRange(into, 1, 65_536)) throw new RangeError('1 to 65536 random bytes at a time.');
     checked('C_GenerateRandom', () => this.#module.C_GenerateRandom(session, into));
   }
 
-  #numberOf(by: Wrapping): number {
-    if (by === 'kw') return pkcs11js.CKM_AES_KEY_WRAP;
+  #mechanismOf(by: Wrapping): Mechanism {
+    if (by !== 'kwp') return WRAPPING[by];
     if (this.keyWrapPad === undefined) throw new CryptokiError('AES-KWP', CKR_MECHANISM_INVALID, 'CKR_MECHANISM_INVALID');
-    return this.keyWrapPad;
+    return numbered(this.keyWrapPad);
   }
 
   #generatePair(session: Session, mechanism: number, publicTemplate: Template, privateTemplate: Template): KeyPair {
@@ -250,26 +292,16 @@ export class Cryptoki {
     return { publicKey: pair.publicKey as KeyHandle, privateKey: pair.privateKey as KeyHandle };
   }
 
-  #sign(session: Session, mechanism: number, key: KeyHandle, message: Buffer, length: number): Buffer {
+  /** A signature or MAC of `length` bytes. */
+  sign(session: Session, mechanism: Mechanism, key: KeyHandle, message: Buffer, length: number): Buffer {
     if (!inRange(message, 1, 65_536)) throw new RangeError('A message has 1 to 65536 bytes.');
-    checked('C_SignInit', () => this.#module.C_SignInit(session, { mechanism }, key));
+    checked('C_SignInit', () => this.#module.C_SignInit(session, mechanism, key));
     const signature = checked('C_Sign', () => this.#module.C_Sign(session, message, Buffer.alloc(length)));
     if (signature.length !== length) throw new TypeError('The module answered a signature of the wrong length.');
     return signature;
   }
 }
 
-/** Only ever this: 96-bit IV, 128-bit tag. SoftHSM takes tagBits 0 and then leaves the tag away; without AAD it answers wrongly. */
-function gcm(iv: Buffer, aad: Buffer) {
-  if (!inRange(iv, IV_BYTES, IV_BYTES)) throw new RangeError('An IV has 12 bytes.');
-  if (!inRange(aad, 1, MAX_AAD_BYTES)) throw new RangeError('The AAD has 1 to 16384 bytes.');
-  return {
-    mechanism: pkcs11js.CKM_AES_GCM,
-    parameter: { type: pkcs11js.CK_PARAMS_AES_GCM_v240, iv, ivBits: 96, aad, tagBits: 128 },
-  };
-}
-
-const inRange = (bytes: Buffer, min: number, max: number) => Buffer.isBuffer(bytes) && bytes.length >= min && bytes.length <= max;
 const hasFlag = (flags: number, flag: number) => (flags & flag) !== 0;
 
 function pinOf(pin: string): string {

@@ -2,6 +2,7 @@ import pkcs11js from 'pkcs11js';
 import type { Cryptoki, KeyHandle, Session } from './cryptoki.js';
 import { CryptokiError, MECHANISM_CODES } from './cryptoki-error.js';
 import { KEY_BYTES, KW_BYTES, named, newbornVersion, rootTemplate } from './key-templates.js';
+import { numbered } from './mechanisms.js';
 
 /**
  * AES-KWP (RFC 5649) by its number in PKCS#11 3.0, and by the one that some modules gave it before; to others that one means PKCS padding
@@ -29,7 +30,7 @@ export function dialectOf(cryptoki: Cryptoki, holder: Session): Dialect {
   try {
     const [root, newborn] = [aRoot(), make(newbornVersion('AES_256'))];
     const wraps = (by: number, under = root) =>
-      lengthOf(() => cryptoki.wrapBy(holder, by, under, newborn)) === KEY_BYTES.AES_256 + KW_BYTES;
+      lengthOf(() => cryptoki.wrapBy(holder, numbered(by), under, newborn)) === KEY_BYTES.AES_256 + KW_BYTES;
     const keyWrapPad = KWP_NUMBERS.find((number) => wraps(number));
     const mechanisms = [pkcs11js.CKM_AES_KEY_WRAP, ...(keyWrapPad === undefined ? [] : [keyWrapPad])];
     const holdsTo = keyWrapPad !== undefined && !wraps(keyWrapPad, aRoot([pkcs11js.CKM_AES_KEY_WRAP]));

@@ -29,9 +29,9 @@ describe('templates', () => {
   });
 
   it('of key versions make them extractable at birth only', () => {
-    expect([newbornVersion('AES_256').extractable, versionInUse('AES_256').extractable]).toEqual([true, false]);
-    expect([newbornVersion('AES_256').token, versionInUse('AES_256').token]).toEqual([false, false]);
-    expect([newbornVersion('AES_256').sensitive, versionInUse('AES_256').sensitive]).toEqual([true, true]);
+    expect([newbornVersion('AES_256').extractable, versionInUse('AES_256', 'ENCRYPT_DECRYPT').extractable]).toEqual([true, false]);
+    expect([newbornVersion('AES_256').token, versionInUse('AES_256', 'ENCRYPT_DECRYPT').token]).toEqual([false, false]);
+    expect([newbornVersion('AES_256').sensitive, versionInUse('AES_256', 'ENCRYPT_DECRYPT').sensitive]).toEqual([true, true]);
   });
 });
 

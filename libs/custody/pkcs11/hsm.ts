@@ -41,10 +41,14 @@ export interface HsmEvents {
   lost(cause: Error): void;
   /** The PIN was refused, or the module is unsafe: end the process, for good. */
   fatal(cause: Error): void;
+  /** A call on another thread does not come back: nothing ends it but the end of the process. */
+  stuck(): void;
 }
 
 const HEARTBEAT_MS = 1000;
 const MAX_BACK_OFF_MS = 30_000;
+/** The longest that a key may be in the making: some devices take half a minute. */
+const STUCK_MS = 60_000;
 
 /** The HSM over its ups and downs: rejects while it is gone, and makes everything anew when it is back. */
 export class Hsm {
@@ -56,6 +60,8 @@ export class Hsm {
   #backOffMs = HEARTBEAT_MS;
   #timer: NodeJS.Timeout | undefined;
   #destroyedBefore = 0;
+  /** What other threads do in the module: C_Finalize under a running call is undefined (PKCS#11 v3.0 §5.4). */
+  readonly #underWay = new Set<Promise<unknown>>();
 
   /** @throws PinRefused when the PIN file is unusable, Error when the module cannot be loaded. */
   constructor(
@@ -72,9 +78,10 @@ export class Hsm {
     await this.#beat();
   }
 
-  stop(): void {
+  /** Resolves when nothing runs in the module any more. */
+  async stop(): Promise<void> {
     clearTimeout(this.#timer);
-    this.#drop();
+    await this.#drop();
   }
 
   /** Session objects destroyed since the process began. */
@@ -91,9 +98,36 @@ export class Hsm {
     try {
       return work(this.#open.custody);
     } catch (error) {
-      if (!(error instanceof CryptokiError)) throw error;
-      this.#beatSoon(0);
-      throw new CustodyUnavailable(error.message, error);
+      throw this.#judged(error, this.#open.custody);
+    }
+  }
+
+  /** Does something that takes seconds on another thread. Errors as those of `use`. */
+  async useLater<T>(work: (custody: TokenCustody) => Promise<T>): Promise<T> {
+    const open = this.#open;
+    if (open === undefined) throw new CustodyUnavailable('the HSM is not connected');
+    try {
+      return await this.#until(work(open.custody));
+    } catch (error) {
+      throw this.#judged(error, open.custody);
+    }
+  }
+
+  #judged(error: unknown, custody: TokenCustody): unknown {
+    if (!(error instanceof CryptokiError)) return error;
+    if (this.#open?.custody === custody) this.#beatSoon(0);
+    return new CustodyUnavailable(error.message, error);
+  }
+
+  /** Waited for before the module is finalised. */
+  async #until<T>(work: Promise<T>): Promise<T> {
+    const tooLong = setTimeout(() => this.events.stuck(), STUCK_MS);
+    this.#underWay.add(work);
+    try {
+      return await work;
+    } finally {
+      clearTimeout(tooLong);
+      this.#underWay.delete(work);
     }
   }
 
@@ -147,7 +181,7 @@ export class Hsm {
       this.#backOffMs = HEARTBEAT_MS;
       this.#beatSoon(HEARTBEAT_MS);
     } catch (error) {
-      this.#lost(error instanceof Error ? error : new Error('unknown', { cause: error }));
+      await this.#lost(error instanceof Error ? error : new Error('unknown', { cause: error }));
     }
   }
 
@@ -164,7 +198,7 @@ export class Hsm {
     const hardware = this.options.declaredHardware && this.#cryptoki.isHardware(token.slot);
     const protectionLevel = hardware ? 'HSM' : 'SOFTWARE_TOKEN';
     const custody = new TokenCustody(token, protectionLevel, this.kept.tombstones, this.options);
-    custody.examine(this.options);
+    await this.#until(custody.examine(this.options));
     const report = await sweep(token);
     custody.heartbeat();
     this.#epoch += 1;
@@ -173,8 +207,8 @@ export class Hsm {
     this.events.connected({ ...report, module, protectionLevel, unavailable, epoch: this.#epoch });
   }
 
-  #lost(cause: Error): void {
-    this.#drop();
+  async #lost(cause: Error): Promise<void> {
+    await this.#drop();
     if (cause instanceof PinRefused || cause instanceof SelfTestFailed) return this.events.fatal(cause);
     this.events.lost(cause);
     this.#beatSoon(this.#backOffMs);
@@ -182,9 +216,10 @@ export class Hsm {
   }
 
   /** After a loss SoftHSM stays broken until C_Finalize, even when the token is back. */
-  #drop(): void {
+  async #drop(): Promise<void> {
     this.#destroyedBefore = this.destroyed;
     this.#open = undefined;
+    await Promise.allSettled(this.#underWay);
     if (!this.#initialised) return;
     this.#initialised = false;
     try {

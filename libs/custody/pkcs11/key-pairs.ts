@@ -1,13 +1,77 @@
-import { createPublicKey } from 'node:crypto';
+import { createPublicKey, randomBytes } from 'node:crypto';
+import type { KeyUsage } from '#contract';
 import { CustodyUnavailable } from '#core';
-import type { KeyHandle } from './cryptoki.js';
-import { CURVES, newbornPrivateKey, type PairSpec, publicKeyInUse } from './key-templates.js';
+import type { KeyHandle, KeyPair } from './cryptoki.js';
+import {
+  CURVES,
+  type CurveSpec,
+  isCurve,
+  newbornPrivateKey,
+  type PairSpec,
+  publicKeyInUse,
+  RSA_BITS,
+  type RsaSpec,
+  versionInUse,
+} from './key-templates.js';
 import type { OpenToken } from './open-token.js';
+import { decryptOaep, encryptOaep, isSignature, signatureOf } from './pair-uses.js';
 
-/** Makes a pair, wraps its private half under a root, and destroys both. The public half is a SubjectPublicKeyInfo, DER. */
-export function bearPair(token: OpenToken, root: KeyHandle, spec: PairSpec): { readonly blob: Buffer; readonly publicKey: Buffer } {
+export interface BornPair {
+  readonly blob: Buffer;
+  /** SubjectPublicKeyInfo, DER. */
+  readonly publicKey: Buffer;
+}
+
+/**
+ * Makes a pair, wraps its private half under a root, and destroys both. What comes out has proven itself: the unwrapped private half
+ * and the public one undo each other (FIPS 140-3, pairwise consistency). RSA takes seconds, on another thread.
+ */
+export async function bearPair(token: OpenToken, root: KeyHandle, spec: PairSpec, usage: KeyUsage): Promise<BornPair> {
+  const born = isCurve(spec) ? bearOnCurve(token, root, spec, usage) : await bearRsa(token, root, spec, usage);
+  const failure = failureOf(token, root, spec, usage, born);
+  if (failure !== undefined) throw new CustodyUnavailable(failure);
+  return born;
+}
+
+/** What is wrong with a pair that was just made; nothing of it stays. */
+function failureOf(token: OpenToken, root: KeyHandle, spec: PairSpec, usage: KeyUsage, { blob, publicKey }: BornPair): string | undefined {
+  const made: KeyHandle[] = [];
+  try {
+    const key = token.cryptoki.unwrap(token.holder, root, blob, versionInUse(spec, usage), 'kwp');
+    made.push(key);
+    const open = publicHandle(token, spec, usage, publicKey);
+    made.push(open);
+    return undoEachOther(token, spec, usage, key, open) ? undefined : 'the unwrapped key is another one';
+  } finally {
+    for (const handle of made) token.destroy(handle);
+  }
+}
+
+function undoEachOther(token: OpenToken, spec: PairSpec, usage: KeyUsage, key: KeyHandle, open: KeyHandle): boolean {
+  const digest = randomBytes(isCurve(spec) ? CURVES[spec].bytes : 32);
+  if (usage === 'ENCRYPT_DECRYPT') {
+    const sealed = encryptOaep(token, open, 'RSAES_OAEP_SHA_1', digest);
+    return decryptOaep(token, key, 'RSAES_OAEP_SHA_1', sealed).equals(digest);
+  }
+  const algorithm = isCurve(spec) ? 'ECDSA' : 'RSASSA_PKCS1_V1_5_SHA_256';
+  return isSignature(token, open, spec, algorithm, digest, signatureOf(token, key, spec, algorithm, digest));
+}
+
+/** Puts a public key back into the token, to verify with or to encrypt to. */
+export function publicHandle(token: OpenToken, spec: PairSpec, usage: KeyUsage, spki: Uint8Array): KeyHandle {
+  const { x = '', y = '', n = '', e } = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' }).export({ format: 'jwk' });
+  const template = publicKeyInUse(spec, usage);
+  if (!isCurve(spec)) {
+    if (e !== 'AQAB') throw new RangeError('The public exponent is not 65537.');
+    return token.cryptoki.createPublicKey(token.holder, { ...template, modulus: Buffer.from(n, 'base64url') });
+  }
+  const point = Buffer.concat([Uint8Array.of(4), Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')]);
+  return token.cryptoki.createPublicKey(token.holder, { ...template, ecPoint: Buffer.concat([Uint8Array.of(4, point.length), point]) });
+}
+
+function bearOnCurve(token: OpenToken, root: KeyHandle, spec: CurveSpec, usage: KeyUsage): BornPair {
   const { cryptoki, holder } = token;
-  const pair = cryptoki.generateEc(holder, publicKeyInUse(spec), newbornPrivateKey);
+  const pair = cryptoki.generateEc(holder, publicKeyInUse(spec, usage), newbornPrivateKey(spec, usage));
   try {
     const publicKey = spkiOf(spec, cryptoki.attribute(holder, pair.publicKey, 'ecPoint'));
     return { blob: cryptoki.wrap(holder, root, pair.privateKey, 'kwp'), publicKey };
@@ -17,16 +81,26 @@ export function bearPair(token: OpenToken, root: KeyHandle, spec: PairSpec): { r
   }
 }
 
-/** Puts a public key back into the token, to verify with. */
-export function publicHandle(token: OpenToken, spec: PairSpec, spki: Uint8Array): KeyHandle {
-  const { x, y } = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' }).export({ format: 'jwk' });
-  const point = Buffer.concat([Uint8Array.of(4), Buffer.from(x ?? '', 'base64url'), Buffer.from(y ?? '', 'base64url')]);
-  const ecPoint = Buffer.concat([Uint8Array.of(4, point.length), point]);
-  return token.cryptoki.createPublicKey(token.holder, { ...publicKeyInUse(spec), ecPoint });
+/** The pair ends with its session. */
+function bearRsa(token: OpenToken, root: KeyHandle, spec: RsaSpec, usage: KeyUsage): Promise<BornPair> {
+  const { cryptoki, holder } = token;
+  return token.aside(async (session) => {
+    const template = { ...publicKeyInUse(spec, usage), modulusBits: RSA_BITS[spec] };
+    const pair: KeyPair = await cryptoki.generateRsa(session, template, newbornPrivateKey(spec, usage));
+    const modulus = cryptoki.attribute(holder, pair.publicKey, 'modulus');
+    if (modulus.length !== RSA_BITS[spec] / 8) throw new CustodyUnavailable('the module made a modulus of another length');
+    return { blob: cryptoki.wrap(holder, root, pair.privateKey, 'kwp'), publicKey: rsaSpki(modulus) };
+  });
 }
 
+const rsaSpki = (modulus: Buffer): Buffer =>
+  createPublicKey({ key: { kty: 'RSA', n: modulus.toString('base64url'), e: 'AQAB' }, format: 'jwk' }).export({
+    type: 'spki',
+    format: 'der',
+  });
+
 /** CKA_EC_POINT is the DER octet string of 04 ‖ x ‖ y (SEC 1, 2.3.3), or that point itself. */
-function spkiOf(spec: PairSpec, ecPoint: Buffer): Buffer {
+function spkiOf(spec: CurveSpec, ecPoint: Buffer): Buffer {
   const { bytes, crv } = CURVES[spec];
   const point = ecPoint.subarray(-(1 + 2 * bytes));
   if (point.length !== 1 + 2 * bytes || point[0] !== 4) throw new CustodyUnavailable('the module answered an unknown form of a point');

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { KeySpec, SoftwareSpec } from '#contract';
-import type { HmacHash } from './cryptoki.js';
+import type { KeySpec, KeyUsage, SoftwareSpec } from '#contract';
+import type { HmacHash } from './mechanisms.js';
 import { KEY_TYPE, mechanismList, OBJECT_CLASS } from './template.js';
 import type { Template } from './template.js';
 
@@ -55,12 +55,18 @@ export const CURVES = {
   EC_P384: { params: Buffer.from('06052b81040022', 'hex'), crv: 'P-384', bytes: 48 },
   EC_P256K: { params: Buffer.from('06052b8104000a', 'hex'), crv: 'secp256k1', bytes: 32 },
 } as const;
-export type PairSpec = keyof typeof CURVES;
+export type CurveSpec = keyof typeof CURVES;
+/** Bits of the modulus. */
+export const RSA_BITS = { RSA_2048: 2048, RSA_3072: 3072, RSA_4096: 4096 } as const;
+export type RsaSpec = keyof typeof RSA_BITS;
+export type PairSpec = CurveSpec | RsaSpec;
 type SecretSpec = Exclude<KeySpec, PairSpec | SoftwareSpec>;
 const PRIVATE_EC = {
   ...{ class: OBJECT_CLASS.private, keyType: KEY_TYPE.ec, sign: true },
   ...{ decrypt: false, unwrap: false, derive: false },
 } as const;
+const PRIVATE_RSA = { class: OBJECT_CLASS.private, keyType: KEY_TYPE.rsa, unwrap: false } as const;
+const F4 = Buffer.from('010001', 'hex');
 
 /** What AES-KW (RFC 3394) adds. A blob of another length is another key. */
 export const KW_BYTES = 8;
@@ -69,13 +75,14 @@ export const KEY_BYTES: Readonly<Record<SecretSpec, number>> = { AES_256: 32, AE
 
 /** A CMK version at birth: extractable, only so that its root can wrap it; destroyed right after that. */
 export const newbornVersion = (spec: SecretSpec): Template => ({
-  ...versionInUse(spec),
+  ...versionInUse(spec, 'ENCRYPT_DECRYPT'),
   extractable: true,
   valueLen: KEY_BYTES[spec],
 });
 
 /** A CMK version in use. No CKA_VALUE_LEN: SoftHSM refuses it when unwrapping. */
-export function versionInUse(spec: Exclude<KeySpec, SoftwareSpec>): Template {
+export function versionInUse(spec: Exclude<KeySpec, SoftwareSpec>, usage: KeyUsage): Template {
+  if (isRsa(spec)) return { ...PRIVATE_RSA, ...NEVER_LEAVES, ...privateUse(usage), token: false };
   if (isPair(spec)) return { ...PRIVATE_EC, ...NEVER_LEAVES, token: false };
   const kind = isCipher(spec) ? { ...AES_SECRET, ...NO_USE, encrypt: true, decrypt: true } : { ...GENERIC_SECRET, ...NO_USE, sign: true };
   return { ...kind, ...NEVER_LEAVES, token: false };
@@ -83,14 +90,21 @@ export function versionInUse(spec: Exclude<KeySpec, SoftwareSpec>): Template {
 
 export const isCipher = (spec: KeySpec): spec is 'AES_256' | 'AES_128' => spec === 'AES_256' || spec === 'AES_128';
 
-export const isPair = (spec: KeySpec): spec is PairSpec => Object.hasOwn(CURVES, spec);
+export const isRsa = (spec: KeySpec): spec is RsaSpec => Object.hasOwn(RSA_BITS, spec);
+export const isCurve = (spec: KeySpec): spec is CurveSpec => Object.hasOwn(CURVES, spec);
+export const isPair = (spec: KeySpec): spec is PairSpec => isCurve(spec) || isRsa(spec);
+
+const privateUse = (usage: KeyUsage) => ({ sign: usage === 'SIGN_VERIFY', decrypt: usage === 'ENCRYPT_DECRYPT' });
 
 /** A private key at birth, as newbornVersion. */
-export const newbornPrivateKey: Template = { ...PRIVATE_EC, ...NEVER_LEAVES, token: false, extractable: true };
-export const publicKeyInUse = (spec: PairSpec): Template => ({
-  ...{ class: OBJECT_CLASS.public, keyType: KEY_TYPE.ec, token: false, private: false, verify: true },
-  ecParams: CURVES[spec].params,
-});
+export const newbornPrivateKey = (spec: PairSpec, usage: KeyUsage): Template => ({ ...versionInUse(spec, usage), extractable: true });
+
+const PUBLIC = { class: OBJECT_CLASS.public, token: false, private: false } as const;
+/** Without what tells one key from another: its point, or its modulus. */
+export function publicKeyInUse(spec: PairSpec, usage: KeyUsage): Template {
+  if (isCurve(spec)) return { ...PUBLIC, keyType: KEY_TYPE.ec, verify: true, ecParams: CURVES[spec].params };
+  return { ...PUBLIC, keyType: KEY_TYPE.rsa, verify: usage === 'SIGN_VERIFY', encrypt: usage === 'ENCRYPT_DECRYPT', publicExponent: F4 };
+}
 
 export const BINDING_KEY: Template = {
   ...GENERIC_SECRET,

@@ -6,9 +6,10 @@ import type { BindingKey } from './binding-key.js';
 import type { KeyHandle } from './cryptoki.js';
 import { HandleCache } from './handle-cache.js';
 import { bearPair, publicHandle } from './key-pairs.js';
-import { isCipher, isPair, KEY_BYTES, KW_BYTES, newbornVersion, type PairSpec, versionInUse } from './key-templates.js';
+import { isCipher, isPair, isRsa, KEY_BYTES, KW_BYTES, newbornVersion, type PairSpec, versionInUse } from './key-templates.js';
 import { isSoftware, type SoftwareKey, type SoftwareKeys } from './software-keys.js';
 import type { OpenToken } from './open-token.js';
+import { RsaBirths } from './rsa-births.js';
 import type { TenantRoots } from './tenant-roots.js';
 import type { Tombstones } from './tombstones.js';
 
@@ -19,6 +20,7 @@ const isHandle = (key: KeyInUse | undefined): key is KeyHandle => Buffer.isBuffe
 /** CMK versions: born in the HSM, at rest only wrapped, in use as handles. */
 export class KeyVersions {
   readonly #handles: HandleCache<KeyInUse>;
+  readonly #births = new RsaBirths();
 
   constructor(
     private readonly token: OpenToken,
@@ -32,10 +34,10 @@ export class KeyVersions {
     this.#handles = new HandleCache(limits.cachedKeys, limits.cachedForMs, (key) => (isHandle(key) ? token.destroy(key) : key.free()));
   }
 
-  /** `root`: number of the one that wraps. */
-  create(draft: KeyVersionDraft, root: number): WrappedKeyVersion {
+  /** `root`: number of the one that wraps. @throws CustodyBusy when too many RSA keys are being made already */
+  async create(draft: KeyVersionDraft, root: number): Promise<WrappedKeyVersion> {
     const protectionLevel = isSoftware(draft.spec) ? 'SOFTWARE' : this.protectionLevel;
-    const version = { ...draft, protectionLevel, ...this.#bear(this.roots.of(draft.tenant, root), draft.spec) };
+    const version = { ...draft, protectionLevel, ...(await this.#bear(this.roots.of(draft.tenant, root), draft)) };
     return { ...version, mac: this.binding.mac(version) };
   }
 
@@ -59,9 +61,9 @@ export class KeyVersions {
     const now = Date.now();
     const known = this.#handles.get(identity, now);
     if (isHandle(known)) return known;
-    const { spec, publicKey, keyId } = this.#living(presented);
+    const { spec, usage, publicKey, keyId } = this.#living(presented);
     if (!isPair(spec) || publicKey === undefined) throw new RangeError('The key is no pair.');
-    const handle = publicHandle(this.token, spec, publicKey);
+    const handle = publicHandle(this.token, spec, usage, publicKey);
     this.#handles.add(identity, keyId, handle, now);
     return handle;
   }
@@ -91,15 +93,16 @@ export class KeyVersions {
     return version;
   }
 
-  #unwrapped(root: KeyHandle, { spec, blob, publicKey }: WrappedKeyVersion): KeyInUse {
+  #unwrapped(root: KeyHandle, { spec, usage, blob, publicKey }: WrappedKeyVersion): KeyInUse {
     if (isSoftware(spec)) return this.software.inUse(root, spec, { blob, publicKey });
     const by = isPair(spec) ? 'kwp' : 'kw';
-    return this.token.cryptoki.unwrap(this.token.holder, root, Buffer.from(blob), versionInUse(spec), by);
+    return this.token.cryptoki.unwrap(this.token.holder, root, Buffer.from(blob), versionInUse(spec, usage), by);
   }
 
-  #bear(root: KeyHandle, spec: KeySpec): Pick<WrappedKeyVersion, 'blob' | 'publicKey'> {
+  async #bear(root: KeyHandle, { tenant, spec, usage }: KeyVersionDraft): Promise<Pick<WrappedKeyVersion, 'blob' | 'publicKey'>> {
     if (isSoftware(spec)) return this.software.bear(root, spec);
-    return isPair(spec) ? bearPair(this.token, root, spec) : { blob: this.#bearWrapped(root, spec) };
+    if (isRsa(spec)) return await this.#births.take(tenant, () => bearPair(this.token, root, spec, usage));
+    return isPair(spec) ? await bearPair(this.token, root, spec, usage) : { blob: this.#bearWrapped(root, spec) };
   }
 
   #bearWrapped(root: KeyHandle, spec: Exclude<KeySpec, PairSpec | SoftwareSpec>): Buffer {

@@ -26,7 +26,7 @@ function brokenPromises(token: OpenToken): string[] {
   const root = only(token, named(CANARY_ROOT_LABEL));
   if (root === undefined) throw new SelfTestFailed('There is no root to test with.');
   const newborn = cryptoki.generateKey(holder, 'aes', newbornVersion('AES_256'));
-  const inUse = cryptoki.unwrap(holder, root, cryptoki.wrap(holder, root, newborn), versionInUse('AES_256'));
+  const inUse = cryptoki.unwrap(holder, root, cryptoki.wrap(holder, root, newborn), versionInUse('AES_256', 'ENCRYPT_DECRYPT'));
   try {
     return [
       allows('wrapping a key that is not extractable', () => cryptoki.wrap(holder, root, inUse)),

@@ -2,7 +2,8 @@ import { createCipheriv, createDecipheriv, createHmac, createSecretKey } from 'n
 import type { CipherGCMTypes, KeyObject } from 'node:crypto';
 import { SOFTWARE_SPECS, type KeySpec, type SoftwareSpec } from '#contract';
 import { CustodyUnavailable, DecryptFailed, type WrappedKeyVersion } from '#core';
-import { type KeyHandle, IV_BYTES, TAG_BYTES } from './cryptoki.js';
+import type { KeyHandle } from './cryptoki.js';
+import { IV_BYTES, TAG_BYTES } from './mechanisms.js';
 import { KEY_BYTES, KW_BYTES, newbornVersion, versionInUse } from './key-templates.js';
 import { bearSm2, sm2PrivateKey } from './openssl-sm2.js';
 import type { OpenToken } from './open-token.js';
@@ -118,7 +119,7 @@ export class SoftwareKeys {
   #opened(root: KeyHandle, blob: Buffer): Buffer {
     const { cryptoki, holder } = this.token;
     const [iv, sealed] = [blob.subarray(SEALING_KEY_BYTES, SEALING_KEY_BYTES + IV_BYTES), blob.subarray(SEALING_KEY_BYTES + IV_BYTES)];
-    const sealing = cryptoki.unwrap(holder, root, blob.subarray(0, SEALING_KEY_BYTES), versionInUse('AES_256'));
+    const sealing = cryptoki.unwrap(holder, root, blob.subarray(0, SEALING_KEY_BYTES), versionInUse('AES_256', 'ENCRYPT_DECRYPT'));
     try {
       return this.token.operate((session) => cryptoki.open(session, sealing, iv, AAD, sealed));
     } finally {

@@ -2,7 +2,6 @@ import pkcs11js from 'pkcs11js';
 
 /** Numbers that pkcs11js does not name (PKCS#11 v3.0). */
 export const CKM_EC_EDWARDS_KEY_PAIR_GEN = 0x1055;
-export const CKM_EDDSA = 0x1057;
 const CKK_EC_EDWARDS = 0x40;
 
 export const OBJECT_CLASS = {
@@ -15,6 +14,7 @@ export const KEY_TYPE = {
   generic: pkcs11js.CKK_GENERIC_SECRET,
   edwards: CKK_EC_EDWARDS,
   ec: pkcs11js.CKK_EC,
+  rsa: pkcs11js.CKK_RSA,
 } as const;
 
 /** Every attribute that Keyward writes, searches or reads. */
@@ -42,12 +42,15 @@ const ATTRIBUTES = {
   ecParams: pkcs11js.CKA_EC_PARAMS,
   ecPoint: pkcs11js.CKA_EC_POINT,
   value: pkcs11js.CKA_VALUE,
+  modulus: pkcs11js.CKA_MODULUS,
+  modulusBits: pkcs11js.CKA_MODULUS_BITS,
+  publicExponent: pkcs11js.CKA_PUBLIC_EXPONENT,
 } as const;
 
 export type AttributeName = keyof typeof ATTRIBUTES;
-type NumberAttribute = 'class' | 'keyType' | 'valueLen';
+type NumberAttribute = 'class' | 'keyType' | 'valueLen' | 'modulusBits';
 type TextAttribute = 'label';
-type BytesAttribute = 'id' | 'allowedMechanisms' | 'ecParams' | 'ecPoint' | 'value';
+type BytesAttribute = 'id' | 'allowedMechanisms' | 'ecParams' | 'ecPoint' | 'value' | 'modulus' | 'publicExponent';
 type FlagAttribute = Exclude<AttributeName, NumberAttribute | TextAttribute | BytesAttribute>;
 
 export type Template = { readonly [Name in NumberAttribute]?: number } & { readonly [Name in TextAttribute]?: string } & {
@@ -61,6 +64,7 @@ const isBytes = (value: unknown) => Buffer.isBuffer(value) && value.length > 0;
 const CHECKS: Partial<Record<AttributeName, (value: unknown) => boolean>> = {
   ...{ class: isNumber, keyType: isNumber, valueLen: isNumber, label: isText },
   ...{ id: isBytes, allowedMechanisms: isBytes, ecParams: isBytes, ecPoint: isBytes, value: isBytes },
+  ...{ modulus: isBytes, publicExponent: isBytes, modulusBits: isNumber },
 };
 
 /** A template as pkcs11js takes it. Checked again at run time: a wrong type or an undefined value there aborts the process. */

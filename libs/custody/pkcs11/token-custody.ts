@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import { SIGNS_WITH, type SigningAlgorithm } from '#contract';
+import { type EncryptionAlgorithm, ENCRYPTS_WITH, SIGNS_WITH, type SigningAlgorithm } from '#contract';
 import { CustodyUnavailable, DecryptFailed } from '#core';
 import type {
   BoundRow,
@@ -17,14 +17,17 @@ import type {
 import type { PresentedVersion } from '../presented-version.js';
 import { BindingKey } from './binding-key.js';
 import { Canary } from './canary.js';
-import { IV_BYTES, type KeyHandle } from './cryptoki.js';
+import type { KeyHandle } from './cryptoki.js';
 import { CIPHERTEXT_CODES, CKR_GENERAL_ERROR, CryptokiError } from './cryptoki-error.js';
 import { derOf, rawOf } from '../ecdsa-der.js';
-import { CURVES, HASH_OF, isPair } from './key-templates.js';
+import { NotCapable } from '../not-capable.js';
+import { HASH_OF, isCurve, isPair, isRsa, type PairSpec, type RsaSpec } from './key-templates.js';
 import { KeyVersions } from './key-versions.js';
 import { LogKeys } from './log-keys.js';
+import { IV_BYTES } from './mechanisms.js';
 import type { OpenToken } from './open-token.js';
 import { verifySm2 } from './openssl-sm2.js';
+import { decryptOaep, encryptOaep, isSignature, signatureBytes, signatureOf } from './pair-uses.js';
 import { RandomPool } from './random-pool.js';
 import { selfTest } from './self-test.js';
 import { type SoftwareKey, SoftwareKeys } from './software-keys.js';
@@ -55,7 +58,7 @@ export class TokenCustody {
   readonly #random: RandomPool;
   readonly #software: SoftwareKeys;
   readonly #canary: Canary;
-  #tried: TriedSpecs = { specs: [], unavailable: {} };
+  #tried: TriedSpecs = { specs: [], unavailable: {}, algorithms: {} };
   #broken: readonly string[] = [];
 
   constructor(
@@ -74,9 +77,9 @@ export class TokenCustody {
   }
 
   /** Tries what the module must refuse, and what it can do. @throws SelfTestFailed, unless tolerant */
-  examine(how: { readonly tolerant: boolean }): void {
+  async examine(how: { readonly tolerant: boolean }): Promise<void> {
     this.#broken = selfTest(this.token, how);
-    this.#tried = tryAllSpecs(this.token, this.#software);
+    this.#tried = await tryAllSpecs(this.token, this.#software);
   }
 
   createTenantRoot(tenant: string): void {
@@ -87,7 +90,8 @@ export class TokenCustody {
     return { publicKey: Uint8Array.from(this.#logKeys.ensure(tenant).publicKey) };
   }
 
-  createKeyVersion(draft: KeyVersionDraft): WrappedKeyVersion {
+  /** An RSA key takes seconds. @throws CustodyBusy */
+  async createKeyVersion(draft: KeyVersionDraft): Promise<WrappedKeyVersion> {
     const refusal = this.#tried.unavailable[draft.spec];
     if (refusal !== undefined) throw new RangeError(`The HSM cannot do it: ${refusal}`);
     return this.#versions.create(draft, FIRST_ROOT);
@@ -169,21 +173,49 @@ export class TokenCustody {
     return mac.length === expected.length && timingSafeEqual(mac, expected);
   }
 
-  /** ECDSA over a digest of the algorithm's length, as DER. @throws RangeError for a key that does not sign so. */
+  /** Over a digest of the algorithm's length; ECDSA as DER. @throws RangeError for a key that does not sign so. */
   sign(version: PresentedVersion, algorithm: SigningAlgorithm, digest: Buffer): Buffer {
-    const { bytes } = curveOf(version, algorithm);
+    const spec = signerOf(version, algorithm);
     const key = this.#versions.inUse(version);
     if (!Buffer.isBuffer(key)) return able(key.sign)(digest);
-    return derOf(this.token.operate((session) => this.token.cryptoki.signEcdsa(session, key, digest, 2 * bytes)));
+    if (spec === undefined || algorithm === 'SM2DSA') throw new RangeError('The key does not sign so.');
+    const signature = signatureOf(this.token, key, spec, algorithm, digest);
+    return isCurve(spec) ? derOf(signature) : signature;
   }
 
   /** By the public half in the row, after its MAC was checked. */
   verify(version: PresentedVersion, algorithm: SigningAlgorithm, digest: Buffer, signature: Buffer): boolean {
-    const { bytes } = curveOf(version, algorithm);
-    const raw = rawOf(signature, bytes);
-    if (algorithm === 'SM2DSA') return raw !== undefined && verifySm2(this.#versions.publicKeyOf(version), digest, signature);
+    const spec = signerOf(version, algorithm);
+    if (spec === undefined || algorithm === 'SM2DSA')
+      return rawOf(signature, SM2_BYTES) !== undefined && verifySm2(this.#versions.publicKeyOf(version), digest, signature);
     const key = this.#versions.publicHandleOf(version);
-    return raw !== undefined && this.token.operate((session) => this.token.cryptoki.verifyEcdsa(session, key, digest, raw));
+    const raw = isCurve(spec) ? rawOf(signature, signatureBytes(spec) / 2) : signature;
+    return raw !== undefined && isSignature(this.token, key, spec, algorithm, digest, raw);
+  }
+
+  /** The caller wipes them. */
+  generateRandom(length: number): Buffer {
+    return this.#random.take(length);
+  }
+
+  /** To the public half in the row, after its MAC was checked. @throws NotCapable, for what it could not decrypt */
+  asymmetricEncrypt(version: PresentedVersion, algorithm: EncryptionAlgorithm, plaintext: Buffer): Buffer {
+    this.#mustDecrypt(version, algorithm);
+    return encryptOaep(this.token, this.#versions.publicHandleOf(version), algorithm, plaintext);
+  }
+
+  /** @throws DecryptFailed when the ciphertext is not one of this key, and NotCapable */
+  asymmetricDecrypt(version: PresentedVersion, algorithm: EncryptionAlgorithm, ciphertext: Buffer): Buffer {
+    const spec = this.#mustDecrypt(version, algorithm);
+    const key = this.#versions.inUse(version) as KeyHandle;
+    if (ciphertext.length !== signatureBytes(spec)) throw new DecryptFailed('another-length');
+    const open = () => decryptOaep(this.token, key, algorithm, ciphertext);
+    try {
+      return open();
+    } catch (error) {
+      if (error instanceof CryptokiError) return this.#judged(error, open);
+      throw error;
+    }
   }
 
   publicKey(version: PresentedVersion): Buffer {
@@ -213,6 +245,14 @@ export class TokenCustody {
     return this.token.operate((session) => this.token.cryptoki.signEd25519(session, privateKey, Buffer.from(body)));
   }
 
+  #mustDecrypt(version: PresentedVersion, algorithm: EncryptionAlgorithm): RsaSpec {
+    const { spec, usage } = version.row();
+    if (!isRsa(spec) || usage !== 'ENCRYPT_DECRYPT' || ENCRYPTS_WITH[spec]?.includes(algorithm) !== true)
+      throw new RangeError('The key does not encrypt so.');
+    if (this.#tried.algorithms[algorithm] !== undefined) throw new NotCapable();
+    return spec;
+  }
+
   /**
    * Whether a ciphertext was bad or the HSM is. Its code does not say (SoftHSM: CKR_GENERAL_ERROR for both), so the canary does:
    * otherwise a caller's garbage would look like a lost HSM, or a lost HSM like destroyed customer data. Even then a code that means
@@ -240,10 +280,11 @@ export class TokenCustody {
   }
 }
 
-function curveOf(version: PresentedVersion, algorithm: SigningAlgorithm): { readonly bytes: number } {
-  const { spec } = version.row();
-  if (SIGNS_WITH[spec]?.includes(algorithm) !== true) throw new RangeError('The key does not sign so.');
-  return isPair(spec) ? CURVES[spec] : { bytes: SM2_BYTES };
+/** Undefined: a key that signs in software, SM2. */
+function signerOf(version: PresentedVersion, algorithm: SigningAlgorithm): PairSpec | undefined {
+  const { spec, usage } = version.row();
+  if (usage !== 'SIGN_VERIFY' || SIGNS_WITH[spec]?.includes(algorithm) !== true) throw new RangeError('The key does not sign so.');
+  return isPair(spec) ? spec : undefined;
 }
 
 /** What a key in software does, if it is for that. @throws RangeError */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { KEY_SPECS, type KeySpec, type SoftwareSpec } from '#contract';
+import { ENCRYPTION_ALGORITHMS, KEY_SPECS, type KeySpec, type SoftwareSpec, type TriedAlgorithm } from '#contract';
 import { KeywardError } from '#core';
 import type { KeyHandle } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
@@ -7,59 +7,84 @@ import { only } from './find-or-create.js';
 import { bearPair, publicHandle } from './key-pairs.js';
 import {
   CANARY_ROOT_LABEL,
-  CURVES,
+  type CurveSpec,
   HASH_OF,
   isCipher,
-  isPair,
+  isCurve,
+  isRsa,
   KEY_BYTES,
   KW_BYTES,
   named,
   newbornVersion,
-  type PairSpec,
+  RSA_BITS,
+  type RsaSpec,
   versionInUse,
 } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
 import { verifySm2 } from './openssl-sm2.js';
+import { decryptOaep, encryptOaep } from './pair-uses.js';
 import { SelfTestFailed } from './self-test.js';
 import { isSoftware, type SoftwareKeys } from './software-keys.js';
 
+/** What the module said to each that it cannot do: names and numbers, nothing of a key. Empty: it can do all. */
+type Failures<Name extends string> = Readonly<Partial<Record<Name, string>>>;
 export interface TriedSpecs {
   readonly specs: readonly KeySpec[];
-  /** What the module said to the others: names and numbers, nothing of a key. */
-  readonly unavailable: Readonly<Partial<Record<KeySpec, string>>>;
+  readonly unavailable: Failures<KeySpec>;
+  readonly algorithms: Failures<TriedAlgorithm>;
 }
+
+/** The shortest stands for all: the longest takes seconds, and proves itself when it is made. */
+const TRIED_RSA = 'RSA_2048';
 
 /**
  * What the module really does, not what it lists: a key of each spec is made, wrapped, unwrapped, used and destroyed. Run once per start,
  * after the canary's root exists. @throws SelfTestFailed when there is none
  */
-export function tryAllSpecs(token: OpenToken, software: SoftwareKeys): TriedSpecs {
+export async function tryAllSpecs(token: OpenToken, software: SoftwareKeys): Promise<TriedSpecs> {
   const root = only(token, named(CANARY_ROOT_LABEL));
   if (root === undefined) throw new SelfTestFailed('There is no root to test with.');
-  const failures = KEY_SPECS.map(
-    (spec) => [spec, isSoftware(spec) ? failureInSoftware(software, root, spec) : failureOf(token, root, spec)] as const,
-  );
-  return {
-    specs: failures.flatMap(([spec, failure]) => (failure === undefined ? [spec] : [])),
-    unavailable: Object.fromEntries(failures.filter(([, failure]) => failure !== undefined)),
-  };
+  const rsa = await tryRsa(token, root);
+  const unavailable = Object.fromEntries(
+    await present(KEY_SPECS, async (spec) => {
+      if (isSoftware(spec)) return failureInSoftware(software, root, spec);
+      if (isRsa(spec)) return rsa.failure ?? tooLong(token, spec);
+      return await saying(() => (isCurve(spec) ? failureOnCurve(token, root, spec) : failureOf(token, root, spec)));
+    }),
+  ) as Failures<KeySpec>;
+  return { specs: KEY_SPECS.filter((spec) => unavailable[spec] === undefined), unavailable, algorithms: rsa.algorithms };
 }
 
-function failureOf(token: OpenToken, root: KeyHandle, spec: Exclude<KeySpec, SoftwareSpec>): string | undefined {
+/** Those for which something was wrong, with what. */
+async function present<Name extends string>(names: readonly Name[], failureOfOne: (name: Name) => Promise<string | undefined>) {
+  const failures: [Name, string][] = [];
+  for (const name of names) {
+    const failure = await failureOfOne(name);
+    if (failure !== undefined) failures.push([name, failure]);
+  }
+  return failures;
+}
+
+async function saying(attempt: () => Promise<string | undefined> | string | undefined): Promise<string | undefined> {
+  try {
+    return await attempt();
+  } catch (error) {
+    if (error instanceof CryptokiError) return error.message;
+    throw error;
+  }
+}
+
+function failureOf(token: OpenToken, root: KeyHandle, spec: Exclude<KeySpec, CurveSpec | RsaSpec | SoftwareSpec>): string | undefined {
   const { cryptoki, holder } = token;
   const made: KeyHandle[] = [];
   try {
-    if (isPair(spec)) return failureOfPair(token, root, spec, made);
     const newborn = cryptoki.generateKey(holder, isCipher(spec) ? 'aes' : 'generic', newbornVersion(spec));
     made.push(newborn);
     const blob = cryptoki.wrap(holder, root, newborn);
     if (blob.length !== KEY_BYTES[spec] + KW_BYTES) return 'C_WrapKey: a blob of another length';
-    const key = cryptoki.unwrap(holder, root, blob, versionInUse(spec));
+    const key = cryptoki.unwrap(holder, root, blob, versionInUse(spec, 'ENCRYPT_DECRYPT'));
     made.push(key);
     return worksAfterUnwrapping(token, spec, newborn, key) ? undefined : 'the unwrapped key is another one';
-  } catch (error) {
-    if (error instanceof CryptokiError) return error.message;
-    throw error;
   } finally {
     for (const handle of made) token.destroy(handle);
   }
@@ -88,19 +113,58 @@ function failureInSoftware(software: SoftwareKeys, root: KeyHandle, spec: Softwa
   }
 }
 
-function failureOfPair(token: OpenToken, root: KeyHandle, spec: PairSpec, made: KeyHandle[]): string | undefined {
-  const { cryptoki, holder } = token;
-  const { blob, publicKey } = bearPair(token, root, spec);
-  const key = cryptoki.unwrap(holder, root, blob, versionInUse(spec), 'kwp');
-  made.push(key);
-  if (leaves(token, root, key)) return 'C_WrapKey: lets a private key out that is not extractable';
-  const open = publicHandle(token, spec, publicKey);
-  made.push(open);
-  const digest = randomBytes(CURVES[spec].bytes);
-  const signature = token.operate((session) => cryptoki.signEcdsa(session, key, digest, 2 * CURVES[spec].bytes));
-  return token.operate((session) => cryptoki.verifyEcdsa(session, open, digest, signature))
-    ? undefined
-    : 'the unwrapped key is another one';
+/** That it signs, bearPair has seen. */
+async function failureOnCurve(token: OpenToken, root: KeyHandle, spec: CurveSpec): Promise<string | undefined> {
+  const { blob } = await bearPair(token, root, spec, 'SIGN_VERIFY');
+  return staysInside(token, root, blob, versionInUse(spec, 'SIGN_VERIFY'));
+}
+
+function staysInside(token: OpenToken, root: KeyHandle, blob: Buffer, template: ReturnType<typeof versionInUse>): string | undefined {
+  const key = token.cryptoki.unwrap(token.holder, root, blob, template, 'kwp');
+  try {
+    return leaves(token, root, key) ? 'C_WrapKey: lets a private key out that is not extractable' : undefined;
+  } finally {
+    token.destroy(key);
+  }
+}
+
+const tooLong = ({ cryptoki, slot }: OpenToken, spec: RsaSpec): string | undefined => {
+  const longest = cryptoki.longestRsa(slot);
+  return longest < RSA_BITS[spec] ? `C_GetMechanismInfo: RSA keys of at most ${longest} bits` : undefined;
+};
+
+async function tryRsa(token: OpenToken, root: KeyHandle): Promise<{ failure: string | undefined; algorithms: Failures<TriedAlgorithm> }> {
+  let algorithms: Failures<TriedAlgorithm> = {};
+  const failure = await saying(async () => {
+    const signs = await bearPair(token, root, TRIED_RSA, 'SIGN_VERIFY');
+    algorithms = Object.fromEntries(
+      await present(ENCRYPTION_ALGORITHMS, (algorithm) => saying(() => failureOfOaep(token, root, signs, algorithm))),
+    );
+    return staysInside(token, root, signs.blob, versionInUse(TRIED_RSA, 'SIGN_VERIFY'));
+  });
+  if (failure !== undefined) algorithms = Object.fromEntries(ENCRYPTION_ALGORITHMS.map((algorithm) => [algorithm, failure]));
+  return { failure, algorithms };
+}
+
+function failureOfOaep(
+  token: OpenToken,
+  root: KeyHandle,
+  { blob, publicKey }: Awaited<ReturnType<typeof bearPair>>,
+  algorithm: (typeof ENCRYPTION_ALGORITHMS)[number],
+): string | undefined {
+  const made: KeyHandle[] = [];
+  try {
+    const key = token.cryptoki.unwrap(token.holder, root, blob, versionInUse(TRIED_RSA, 'ENCRYPT_DECRYPT'), 'kwp');
+    made.push(key);
+    const open = publicHandle(token, TRIED_RSA, 'ENCRYPT_DECRYPT', publicKey);
+    made.push(open);
+    const text = randomBytes(32);
+    return decryptOaep(token, key, algorithm, encryptOaep(token, open, algorithm, text)).equals(text)
+      ? undefined
+      : 'it decrypts to something else';
+  } finally {
+    for (const handle of made) token.destroy(handle);
+  }
 }
 
 function leaves({ cryptoki, holder }: OpenToken, root: KeyHandle, key: KeyHandle): boolean {

@@ -1,4 +1,4 @@
-import { KEY_SPECS } from '#contract';
+import { KEY_SPECS, TRIED_ALGORITHMS } from '#contract';
 import type { CustodyCapabilities, GeneratedDataKey, KeyVersionDraft, LogKey, Sealed, WrappedKeyVersion } from '#core';
 import { z } from 'zod';
 import { decodeRow } from './key-version-row.js';
@@ -10,6 +10,7 @@ const capabilities = z.object({
   protectionLevel: z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']),
   specs: z.array(z.enum(KEY_SPECS)),
   unavailable: z.partialRecord(z.enum(KEY_SPECS), z.string()),
+  algorithms: z.partialRecord(z.enum(TRIED_ALGORITHMS), z.string()),
 });
 
 export const readNothing = (): void => undefined;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { OperationName, SigningAlgorithm, TenantId } from '#contract';
+import type { EncryptionAlgorithm, OperationName, SigningAlgorithm, TenantId } from '#contract';
 import { CustodyUnavailable, PermitMisused } from '#core';
 import type {
   BoundRow,
@@ -49,6 +49,8 @@ export interface SocketCustodyOptions {
 }
 
 const TIMEOUT_MS = 2000;
+/** A few of them may have to be made before. */
+const RSA_PATIENCE_MS = 60_000;
 /** A restarting custodian is back in about that time; longer waits would only fill the plane's queue. */
 const WAIT_FOR_CONNECTION_MS = 250;
 const BACK_OFF_MS = { first: 10, longest: 1000 } as const;
@@ -92,7 +94,8 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner, K
   async createKeyVersion(permit: Permit<'CreateKey' | 'CreateKeyVersion'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion> {
     // A permit to create may leave the version open, which does not exist yet; if it names one, it is this one.
     permit.spend({ operation: permit.operation, tenant: draft.tenant, versionId: permit.versionId && draft.versionId });
-    return this.#call(OPERATION.createKeyVersion, draft.tenant, [encodeDraft(draft)], readVersionOf(draft), draft.versionId);
+    const patienceMs = draft.spec.startsWith('RSA') ? RSA_PATIENCE_MS : this.#timeoutMs;
+    return this.#call(OPERATION.createKeyVersion, draft.tenant, [encodeDraft(draft)], readVersionOf(draft), draft.versionId, patienceMs);
   }
 
   async bindRule(permit: Permit<RuleOperation>, row: Omit<RuleRow, 'tenant'>): Promise<Uint8Array> {
@@ -160,6 +163,33 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner, K
   ): Promise<boolean> {
     spendWithoutAad(permit, version);
     return this.#call(OPERATION.verify, version.tenant, [encodeRow(version), algorithm, digest, signature], readTruth, version.versionId);
+  }
+
+  async generateRandom(permit: Permit<'GenerateRandom'>, length: number): Promise<Uint8Array> {
+    permit.spend({ operation: 'GenerateRandom', tenant: permit.tenant, versionId: undefined });
+    return this.#call(OPERATION.generateRandom, permit.tenant, [length], readBytes);
+  }
+
+  async asymmetricEncrypt(
+    permit: Permit<'AsymmetricEncrypt'>,
+    version: WrappedKeyVersion,
+    algorithm: EncryptionAlgorithm,
+    plaintext: Uint8Array,
+  ): Promise<Uint8Array> {
+    spendWithoutAad(permit, version);
+    const args = [encodeRow(version), algorithm, plaintext];
+    return this.#call(OPERATION.asymmetricEncrypt, version.tenant, args, readBytes, version.versionId);
+  }
+
+  async asymmetricDecrypt(
+    permit: Permit<'AsymmetricDecrypt'>,
+    version: WrappedKeyVersion,
+    algorithm: EncryptionAlgorithm,
+    ciphertext: Uint8Array,
+  ): Promise<Uint8Array> {
+    spendWithoutAad(permit, version);
+    const args = [encodeRow(version), algorithm, ciphertext];
+    return this.#call(OPERATION.asymmetricDecrypt, version.tenant, args, readBytes, version.versionId);
   }
 
   async publicKey(permit: Permit<'GetPublicKey' | 'DescribePublicKey'>, version: WrappedKeyVersion): Promise<Uint8Array> {

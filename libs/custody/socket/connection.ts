@@ -2,6 +2,8 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { CustodyUnavailable, DecryptFailed, KeyBindingBroken, KeyDestroyed, KeywardError, PermitMisused } from '#core';
 import { CheckpointRefused } from '../checkpoint-refused.js';
+import { CustodyBusy } from '../custody-busy.js';
+import { NotCapable } from '../not-capable.js';
 import { FrameReader } from './frames.js';
 import { Outbox } from './outbox.js';
 import { CODE, messages } from './wire.js';
@@ -155,6 +157,10 @@ function errorOf(code: unknown, subject: string): KeywardError {
       return new KeyDestroyed();
     case CODE.checkpointRefused:
       return new CheckpointRefused(subject);
+    case CODE.notCapable:
+      return new NotCapable();
+    case CODE.busy:
+      return new CustodyBusy();
     default:
       return new KeywardError('internal', '', { reason: 'custody: the custodian could not read the request' });
   }

@@ -1,4 +1,6 @@
 export { CheckpointRefused } from '../checkpoint-refused.js';
+export { CustodyBusy } from '../custody-busy.js';
+export { NotCapable } from '../not-capable.js';
 export { bindingMessage, ruleMessage, tombstoneMessage } from '../binding-message.js';
 export { checkpointBody, noteKeyId, signedNote } from '../checkpoint-note.js';
 export { receiptBody } from '../shredding-receipt.js';

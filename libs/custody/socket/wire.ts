@@ -28,6 +28,9 @@ export const OPERATION = {
   publicKey: 17,
   // 18 and 19 belong to keys
   signedSize: 20,
+  generateRandom: 24,
+  asymmetricEncrypt: 25,
+  asymmetricDecrypt: 26,
   makeTombstone: 30,
   keepTombstone: 31,
   shreddingReceipt: 35,
@@ -56,6 +59,9 @@ export const PLANES = {
     'verifyMac',
     'sign',
     'verify',
+    'generateRandom',
+    'asymmetricEncrypt',
+    'asymmetricDecrypt',
     'publicKey',
     'checkBindings',
     'keepTombstone',
@@ -75,6 +81,8 @@ export const CODE = {
   malformed: 5,
   checkpointRefused: 6,
   keyDestroyed: 7,
+  notCapable: 24,
+  busy: 25,
 } as const;
 
 /** A frame's content: plain arrays, no records, no extensions written. Decoded bytes are views of the frame. */

@@ -14,8 +14,8 @@ interface RuleText {
   lease?: Lease | undefined;
 }
 
-const READ = ['Decrypt', 'ReEncryptFrom', 'VerifyMac', 'Verify', 'GetPublicKey'];
-const WRITE = ['Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'ReEncryptTo', 'GenerateMac', 'Sign'];
+const READ = ['Decrypt', 'ReEncryptFrom', 'VerifyMac', 'Verify', 'GetPublicKey', 'AsymmetricDecrypt'];
+const WRITE = ['Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'ReEncryptTo', 'GenerateMac', 'Sign', 'AsymmetricEncrypt'];
 
 /** undefined: unknown. */
 const JUDGES: { [Name in ConditionName]: (asked: NonNullable<Conditions[Name]>, request: GrantRequest) => boolean | undefined } = {
@@ -90,7 +90,7 @@ function and(conditions: Conditions, request: GrantRequest): Verdict {
 
 /** The grants and guardrails that name this subject, operation and key, whatever their conditions. */
 export function concerning({ document }: TenantPolicy, { subject, operation, keyId, aliases, tags }: GrantRequest) {
-  const names = ['*', keyId, ...aliases, ...Object.keys(tags).map((name) => `tag:${name}=${tags[name]}`)];
+  const names = ['*', ...(keyId === undefined ? [] : [keyId]), ...aliases, ...Object.keys(tags).map((name) => `tag:${name}=${tags[name]}`)];
   const prefixed = (object: string) => /^alias\/.*\*$/.test(object) && aliases.some((alias) => alias.indexOf(object.slice(0, -1)) === 0);
   const verbs = ['@all', operation, ...(READ.includes(operation) ? ['@read'] : []), ...(WRITE.includes(operation) ? ['@write'] : [])];
   const me = [

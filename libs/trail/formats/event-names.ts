@@ -32,6 +32,9 @@ const NAMES = {
   Sign:                            row('Other',  'Sign',                            'AsymmetricSign'),
   Verify:                          row('Other',  'Verify',                          'AsymmetricVerify'),
   GetPublicKey:                    row('Read',   'GetPublicKey',                    'GetPublicKey'),
+  AsymmetricEncrypt:               row('Other',  'Encrypt',                         'AsymmetricEncrypt'),
+  AsymmetricDecrypt:               row('Other',  'Decrypt',                         'AsymmetricDecrypt'),
+  GenerateRandom:                  row('Create', 'GenerateRandom',                  ''),
   WatchRules:                      row('Read',   '',                                ''),
 
   OnboardTenant:                   row('Create', '',                                ''),

@@ -177,7 +177,7 @@ describe('the custodian', () => {
 
 describe('a custodian whose child is worn out', () => {
   it('is not worn by pings', async () => {
-    const token = new TestToken({ KEYWARD_CUSTODIAN_RECYCLE_AT: '50' });
+    const token = new TestToken({ KEYWARD_CUSTODIAN_RECYCLE_AT: '100' });
     const custodian = await TestCustodian.started(token);
     const [key, child] = [await custodian.connect('key'), custodian.childPid];
     for (let i = 0; i < 100; i++) await key.ping();
@@ -188,7 +188,7 @@ describe('a custodian whose child is worn out', () => {
   });
 
   it('replaces it, without a pause', async () => {
-    const token = new TestToken({ KEYWARD_CUSTODIAN_RECYCLE_AT: '45' });
+    const token = new TestToken({ KEYWARD_CUSTODIAN_RECYCLE_AT: '70' });
     const custodian = await TestCustodian.started(token);
     const [key, worn] = [await custodian.connect('key'), custodian.childPid];
     for (let i = 0; i < 25; i++) await aVersion(key);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ENCRYPTION_ALGORITHMS } from './asymmetric-algorithms.js';
 import { disclosureDigest, MAX_DISCLOSURES } from './disclosure.js';
 import { MAX_CONTEXT_PAIRS } from './encryption-context.js';
 import { alias, credentialId, keyId, keyVersionId, prefixedId, stopId, tenantId } from './identifiers.js';
@@ -62,7 +63,7 @@ export const recordBody = z.strictObject({
         .optional()
         .meta({ description: 'one salted HMAC a pair of the encryption context, base64url' }),
       mode: z.enum(['direct', 'data-key']).optional().meta({ description: 'what the ciphertext holds: data, or a data key' }),
-      algorithm: z.enum(SIGNING_ALGORITHMS).optional(),
+      algorithm: z.enum([...SIGNING_ALGORITHMS, ...ENCRYPTION_ALGORITHMS]).optional(),
       plaintextSize: line(32).optional().meta({ description: 'a bucket, never the exact length' }),
       lease: recordedLease.optional(),
     })

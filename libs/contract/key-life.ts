@@ -162,7 +162,7 @@ export type CapabilitiesAnswer = z.infer<typeof capabilitiesAnswer>;
 
 // Versions
 export const createKeyVersionRequest = z
-  .strictObject({ reason: line(512).optional().meta({ description: 'why, for the trail' }) })
+  .strictObject({ reason: line(512).min(1).optional().meta({ description: 'why, for the trail' }) })
   .meta({ id: 'CreateKeyVersionRequest' });
 export type CreateKeyVersionRequest = z.infer<typeof createKeyVersionRequest>;
 export const keyVersionSummary = z

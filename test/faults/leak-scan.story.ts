@@ -2,10 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DATA_OPERATIONS } from '#contract';
 import pg from 'pg';
 import { builtTest, hsmEnvironment } from '../stories/built.js';
 import { must } from '../stories/api.js';
-import { type Onboarded, onboarded } from '../stories/onboarded.js';
+import { INVOICE_POLICY, type Onboarded, onboarded } from '../stories/onboarded.js';
 import { Needles } from './needles.js';
 
 const DATA_KEYS = 240;
@@ -13,7 +14,8 @@ const DATA_KEYS = 240;
 /** Every way in which bytes are commonly written down. Base64 of a run inside other bytes has three alignments. */
 function forms(secret: Buffer): Buffer[] {
   const inner = (offset: number) => Buffer.concat([Buffer.alloc(offset), secret]).toString('base64');
-  const base64 = [inner(0).slice(0, 40), inner(1).slice(2, 42), inner(2).slice(3, 43)];
+  const certain = Math.floor((8 * secret.length - 4) / 6);
+  const base64 = [inner(0).slice(0, certain), inner(1).slice(2, 2 + certain), inner(2).slice(3, 3 + certain)];
   const hex = secret.toString('hex');
   const texts = [hex, hex.toUpperCase(), ...base64, ...base64.map((text) => text.replaceAll('+', '-').replaceAll('/', '_'))];
   return [secret, ...texts.map((text) => Buffer.from(text))];
@@ -40,12 +42,35 @@ describe('keys stay in the HSM', () => {
         keyId: 'alias/invoices',
         encryptionContext: { purpose: 'invoice' },
       });
+    await useInSoftware();
     for (let i = 0; i < DATA_KEYS; i++) dataKeys.push(Buffer.from(String((await generate()).body['plaintext']), 'base64'));
   }, 240_000);
   afterAll(async () => {
     await client?.end();
     await world?.stop();
   }, 60_000);
+
+  /** Keys that the custodian uses in its memory: nowhere else either. */
+  async function useInSoftware(): Promise<void> {
+    const { keyPlane, dataPlanes } = world.platform.urls;
+    const grants = [
+      ...INVOICE_POLICY.grants,
+      { id: 'sm', subjects: ['svc:billing'], objects: ['alias/sm*'], operations: ['@read', '@write'] },
+    ];
+    await must(keyPlane, world.operator, 'PUT', '/v1/services/billing/catalogue', { operations: DATA_OPERATIONS });
+    await must(keyPlane, world.acme.admin, 'PUT', '/v1/tenants/acme/policy', { ...INVOICE_POLICY, grants }, { 'if-match': '"1"' });
+    const message = Buffer.from('message').toString('base64');
+    for (const [keySpec, path, body] of [
+      ['SM4', 'encrypt', { plaintext: message }],
+      ['HMAC_SM3', 'mac', { message }],
+      ['EC_SM2', 'sign', { message, algorithm: 'SM2DSA' }],
+    ] as const) {
+      const alias = `alias/sm-${keySpec.toLowerCase().replace('_', '-')}`;
+      const made = await must(keyPlane, world.acme.admin, 'POST', '/v1/tenants/acme/keys', { alias, keySpec });
+      expect(made.body['protectionLevel']).toBe('SOFTWARE');
+      await must(dataPlanes[0]!, world.billing, 'POST', `/v1/tenants/acme/${path}`, { keyId: alias, ...body });
+    }
+  }
 
   const wal = () => filesBelow(join(world.platform.dataDir.postgres, 'pg_wal'));
   const logs = () => filesBelow(world.platform.dataDir.logs);
@@ -85,8 +110,8 @@ describe('keys stay in the HSM', () => {
   }, 120_000);
 
   it('finds no CMK', async () => {
-    const { rows } = await client.query<{ tenant: string; blob: string }>(
-      "SELECT tenant_id AS tenant, encode(blob, 'base64') AS blob FROM keyward.key_version",
+    const { rows } = await client.query<{ tenant: string; level: string; blob: string }>(
+      "SELECT tenant_id AS tenant, protection_level AS level, encode(blob, 'base64') AS blob FROM keyward.key_version ORDER BY length(blob)",
     );
     const output = execFileSync(process.execPath, [builtTest('faults/unwrap-cmk.js')], {
       input: JSON.stringify(rows),
@@ -97,7 +122,8 @@ describe('keys stay in the HSM', () => {
       .trim()
       .split('\n')
       .map((line) => Buffer.from(line, 'base64'));
-    expect(keys.map(({ length }) => length)).toEqual(rows.map(() => 32));
+    // Two of AES_256, SM4, and one each of HMAC_SM3 and EC_SM2.
+    expect(keys.map(({ length }) => length)).toEqual([32, 32, 16, 32, 32]);
     expect(await whereIs(keys)).toEqual([]);
   }, 120_000);
 

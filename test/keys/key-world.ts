@@ -79,7 +79,15 @@ export class KeyWorld {
       },
     });
     // What a tenant's keys do not need is not there.
-    const parts = { custody, reads: store.reads, uses: store.uses, rules: store.rules, pepper, grants } as unknown as KeyPlaneParts;
+    const parts = {
+      custody,
+      reads: store.reads,
+      uses: store.uses,
+      rules: store.rules,
+      pepper,
+      grants,
+      sinks: {},
+    } as unknown as KeyPlaneParts;
     const trailOf = (trail: Trail): Trail => {
       const one = (entry: TrailEntry) => append(entry, () => trail.append(entry));
       return { append: one, appendAll: (entries) => Promise.all(entries.map(one)) };

@@ -10,7 +10,6 @@ import { credentialCommands } from './commands/credential.js';
 import { cryptoCommands } from './commands/crypto.js';
 import { doctorCommand } from './commands/doctor.js';
 import { enrolCommand } from './commands/enrol.js';
-import { fileCommands } from './commands/file.js';
 import { identityProviderCommands } from './commands/identity-provider.js';
 import { keyCommands } from './commands/key.js';
 import { macCommands } from './commands/mac.js';
@@ -44,7 +43,6 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   macCommands,
   signatureCommands,
   asymmetricCommands,
-  fileCommands,
   doctorCommand,
   auditCommands,
   auditReportCommands,

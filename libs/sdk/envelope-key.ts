@@ -1,4 +1,4 @@
-import type { EncryptionContext } from '#contract';
+import type { EncryptionContext, Justification } from '#contract';
 import { soundDataKey } from './answers.js';
 import type { KeywardClient } from './client.js';
 import { InvalidCall, KeywardError } from './errors.js';
@@ -33,23 +33,26 @@ export class EnvelopeKey implements Wipeable {
   }
 }
 
-export interface NewKeyScope {
+/** Of whom and what a data key is asked for. */
+export interface OpeningScope {
   readonly tenant: string;
+  readonly context: EncryptionContext;
+  readonly justification?: Justification | undefined;
+}
+export interface SealingScope extends OpeningScope {
   readonly keyId: string;
   readonly spareKeyId?: string | undefined;
-  readonly context: EncryptionContext;
 }
 
 /** A new data key under `keyId`; with `spareKeyId` under that one too. @throws KeywardError when either refuses */
-export async function newEnvelopeKey(source: EnvelopeSource, { spareKeyId, ...scope }: NewKeyScope): Promise<Leased<EnvelopeKey>> {
+export async function newEnvelopeKey(source: EnvelopeSource, { spareKeyId, ...scope }: SealingScope): Promise<Leased<EnvelopeKey>> {
   const { plaintext, ciphertext, lease, ...made } = await source.generateDataKey({ ...scope, numberOfBytes: DATA_KEY_BYTES });
   try {
     soundDataKey(plaintext, DATA_KEY_BYTES, made);
-    const { tenant, context } = scope;
-    const spare = spareKeyId === undefined ? [] : [await encrypting(source)({ tenant, context, keyId: spareKeyId, plaintext })];
+    const spare = spareKeyId === undefined ? [] : [await encrypting(source)({ ...scope, keyId: spareKeyId, plaintext })];
     const encryptedDataKeys = [{ ...made, ciphertext }, ...spare].map((key) => ({
       providerId: KEYWARD_PROVIDER,
-      providerInfo: `${tenant}/${key.keyId}/${key.keyVersionId}`,
+      providerInfo: `${scope.tenant}/${key.keyId}/${key.keyVersionId}`,
       ciphertext: key.ciphertext,
     }));
     return { key: new EnvelopeKey(plaintext, encryptedDataKeys), lease };
@@ -66,13 +69,19 @@ export async function newEnvelopeKey(source: EnvelopeSource, { spareKeyId, ...sc
  */
 export async function openedEnvelopeKey(
   source: DataKeySource,
-  tenant: string,
-  { context, encryptedDataKeys }: { readonly context: EncryptionContext; readonly encryptedDataKeys: readonly EncryptedDataKey[] },
+  { tenant, context, justification }: OpeningScope,
+  encryptedDataKeys: readonly EncryptedDataKey[],
 ): Promise<Leased<EnvelopeKey>> {
   let first: KeywardError | undefined;
   for (const { providerInfo, ciphertext } of encryptedDataKeys.filter(({ providerId }) => providerId === KEYWARD_PROVIDER)) {
     try {
-      const { plaintext, lease, ...made } = await source.decrypt({ tenant, context, ciphertext, keyId: providerInfo.split('/')[1] });
+      const { plaintext, lease, ...made } = await source.decrypt({
+        tenant,
+        context,
+        justification,
+        ciphertext,
+        keyId: providerInfo.split('/')[1],
+      });
       return { key: new EnvelopeKey(soundDataKey(plaintext, DATA_KEY_BYTES, made), encryptedDataKeys), lease };
     } catch (error) {
       if (!(error instanceof KeywardError)) throw error;

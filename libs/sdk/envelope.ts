@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { boundContext, type EncryptionContext } from '#contract';
+import { boundContext, type EncryptionContext, type Justification } from '#contract';
 import { requireLease } from './cache-limits.js';
-import { type EnvelopeKey, type EnvelopeSource, newEnvelopeKey, openedEnvelopeKey } from './envelope-key.js';
+import { type EnvelopeKey, type EnvelopeSource, newEnvelopeKey, openedEnvelopeKey, type OpeningScope } from './envelope-key.js';
 import { InvalidCall } from './errors.js';
 import { HeldKeys, type KeyWanted } from './held-keys.js';
 import { MAX_FRAME_BYTES, MESSAGE_ID_BYTES, type MessageHeader, notAMessage } from './message-header.js';
@@ -39,11 +39,14 @@ export interface SealScope {
   readonly spareKeyId?: string | undefined;
   /** Bound to the message and readable in it: no secrets. */
   readonly context: EncryptionContext;
+  /** Why: some grants ask for it, and the tenant's trail keeps it. */
+  readonly justification?: Justification | undefined;
 }
 export interface OpenScope {
   readonly tenant: string;
   /** Exactly the context that the message was sealed with, from where you know it: never read it from the message. */
   readonly expectedContext: EncryptionContext;
+  readonly justification?: Justification | undefined;
 }
 
 /**
@@ -94,10 +97,10 @@ export class Envelope {
    * Message in, plaintext out, in constant memory. Plaintext comes frame by frame, each verified; **it is complete only when the stream
    * ends without an error**, so do not act on it before (a cut message shows at its end). Use `stream.pipeline`.
    */
-  decryptStream({ tenant, expectedContext }: OpenScope): Duplex {
+  decryptStream({ expectedContext, ...scope }: OpenScope): Duplex {
     this.#requireOpen();
     const context = validContext(expectedContext);
-    return new OpeningStream((header) => this.#openingKey(tenant, context, header));
+    return new OpeningStream((header) => this.#openingKey({ ...scope, context }, header));
   }
 
   /** Wipes the data keys that are held, of one tenant or of all; the next call asks Keyward again. */
@@ -115,9 +118,9 @@ export class Envelope {
   #sealingStream(scope: SealScope, length: number | undefined): Duplex {
     this.#requireOpen();
     const context = validContext(scope.context);
-    const { tenant, keyId, spareKeyId } = scope;
-    const name = JSON.stringify(['seal', boundName(tenant, context), keyId, spareKeyId ?? '']);
-    const load = () => newEnvelopeKey(this.#source, { tenant, keyId, spareKeyId, context });
+    const { tenant, keyId, spareKeyId, justification } = scope;
+    const name = JSON.stringify(['seal', boundName(tenant, context), keyId, spareKeyId, justification]);
+    const load = () => newEnvelopeKey(this.#source, { ...scope, context });
     const begin = ({ plaintext, encryptedDataKeys }: EnvelopeKey): Sealing => {
       const messageId = randomBytes(MESSAGE_ID_BYTES);
       const header = { messageId, context, encryptedDataKeys, frameBytes: this.#frameBytes };
@@ -131,14 +134,15 @@ export class Envelope {
    * Compared before a data key is asked for or taken from the cache, so a message that was moved from one row to another opens nowhere. (The
    * header's context is a claim at this point; the data key and the header's tag prove it before any plaintext.)
    */
-  async #openingKey(tenant: string, expected: EncryptionContext, header: MessageHeader): Promise<MessageKey> {
-    if (!sameContext(header.context, expected)) throw notAMessage();
+  async #openingKey(scope: OpeningScope, header: MessageHeader): Promise<MessageKey> {
+    const { tenant, context, justification } = scope;
+    if (!sameContext(header.context, context)) throw notAMessage();
     const keys = header.encryptedDataKeys.map(({ providerId, providerInfo, ciphertext }) => [
       ...[providerId, providerInfo],
       Buffer.from(ciphertext).toString('base64'),
     ]);
-    const name = JSON.stringify(['open', boundName(tenant, expected), keys]);
-    const load = () => openedEnvelopeKey(this.#source, tenant, header);
+    const name = JSON.stringify(['open', boundName(tenant, context), keys, justification]);
+    const load = () => openedEnvelopeKey(this.#source, scope, header.encryptedDataKeys);
     return await this.#withKey(
       this.#keys,
       { name, tenant, bytes: 0, load },

@@ -1,0 +1,55 @@
+import { createReadStream, createWriteStream, renameSync, rmSync, statSync } from 'node:fs';
+import type { Duplex, Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { Envelope } from '#sdk';
+import { CommandEnded } from './commands/command-ended.js';
+import { refuseExisting } from './credentials-file.js';
+import { EXIT, UsageError } from './exit-codes.js';
+import { Progress } from './progress.js';
+import type { Session } from './session.js';
+
+/** Files; `-` is stdin and stdout. */
+export interface Way {
+  readonly from: string;
+  readonly to: string;
+}
+
+/**
+ * Bytes of any size through an envelope's streams, in constant memory. A file is written aside, and gets its name when all of it is there
+ * and on the disk: plaintext whose end has not been verified must not lie where somebody takes it for whole.
+ */
+export async function convert(session: Session, { from, to }: Way, through: (envelope: Envelope) => readonly Duplex[]): Promise<void> {
+  const source = sourceOf(session, from);
+  if (to !== '-') refuseExisting(to);
+  const half = `${to}.half-${process.pid}`;
+  const client = session.client();
+  const envelope = new Envelope(client, { cache: false });
+  const read = new Progress(session.terminal.talk, source.size);
+  const interrupted = new AbortController();
+  const interrupt = () => interrupted.abort();
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  try {
+    const target = to === '-' ? session.terminal.out : createWriteStream(half, { mode: 0o600, flags: 'wx', flush: true });
+    await pipeline([source.stream, read, ...through(envelope), target], { signal: interrupted.signal, end: to !== '-' });
+    if (to === '-') return;
+    const bytesOut = statSync(half).size;
+    renameSync(half, to);
+    session.answer({ from, to, bytesIn: read.bytes, bytesOut });
+  } catch (error) {
+    if (!interrupted.signal.aborted) throw error;
+    session.say('keyward: interrupted.');
+    throw new CommandEnded(EXIT.defect);
+  } finally {
+    process.removeListener('SIGINT', interrupt).removeListener('SIGTERM', interrupt);
+    rmSync(half, { force: true });
+    envelope.close();
+    client.close();
+  }
+}
+
+function sourceOf({ terminal }: Session, from: string): { readonly stream: Readable; readonly size?: number } {
+  if (from === '-') return { stream: terminal.in };
+  const stat = statSync(from, { throwIfNoEntry: false });
+  if (stat === undefined || stat.isDirectory()) throw new UsageError(`${from} cannot be read.`);
+  return { stream: createReadStream(from), ...(stat.isFile() && { size: stat.size }) };
+}

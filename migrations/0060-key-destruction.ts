@@ -122,6 +122,7 @@ export class KeyDestruction implements MigrationInterface {
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`
       DROP FUNCTION keyward.${[DUE, DESTROY, SINCE, OWED, SAVE, RECEIPT].join(', keyward.')};
+      DROP INDEX keyward.cmk_due;
       SET LOCAL ROLE keyward_functions;
       REVOKE EXECUTE ON FUNCTION keyward.key_of(text, text, text) FROM keyward_worker;
       SET LOCAL ROLE keyward_owner;

@@ -28,6 +28,7 @@ import { Disclosures } from './0043-disclosures.js';
 import { Sinks } from './0047-sinks.js';
 import { Deliveries } from './0048-deliveries.js';
 import { MonthlyRecords } from './0051-monthly-records.js';
+import { LogKeys } from './0052-log-keys.js';
 import { AsymmetricUses } from './0056-asymmetric-uses.js';
 import { RandomBytes } from './0057-random-bytes.js';
 import { KeyDestruction } from './0060-key-destruction.js';
@@ -64,6 +65,7 @@ export const MIGRATIONS = [
   Sinks,
   Deliveries,
   MonthlyRecords,
+  LogKeys,
   AsymmetricUses,
   RandomBytes,
   KeyDestruction,

@@ -12,6 +12,7 @@ import { doctorCommand } from './commands/doctor.js';
 import { enrolCommand } from './commands/enrol.js';
 import { identityProviderCommands } from './commands/identity-provider.js';
 import { keyCommands } from './commands/key.js';
+import { logCommands } from './commands/log.js';
 import { macCommands } from './commands/mac.js';
 import { policyCommands } from './commands/policy.js';
 import { privacyCommands } from './commands/privacy.js';
@@ -46,6 +47,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   doctorCommand,
   auditCommands,
   auditReportCommands,
+  logCommands,
   verifyCommand,
   verifyReceiptCommand,
   witnessCommands,

@@ -19,6 +19,7 @@ const environment = z
     KEYWARD_HSM_HARDWARE: z.enum(['true', 'false']).default('false'),
     KEYWARD_HSM_UNSAFE: z.literal('tests-only').optional(),
     KEYWARD_SOFTWARE_KEYS: z.enum(['allowed', 'refused', 'unless-hardware']).default('unless-hardware'),
+    KEYWARD_HSM_LOG_KEYS: z.enum(['Ed25519', 'ECDSA_P256']).optional(),
     KEYWARD_CUSTODIAN_STATE_DIR: path,
     KEYWARD_CUSTODIAN_CACHED_KEYS: z.coerce.number().int().min(1).max(100_000).default(8000),
     KEYWARD_CUSTODIAN_CACHED_FOR_MS: milliseconds.default(3_600_000),
@@ -52,6 +53,7 @@ export function custodianConfig(env: NodeJS.ProcessEnv = process.env) {
       declaredHardware: settings.KEYWARD_HSM_HARDWARE === 'true',
       tolerant: settings.KEYWARD_HSM_UNSAFE !== undefined,
       softwareKeys: settings.KEYWARD_SOFTWARE_KEYS,
+      logKeys: settings.KEYWARD_HSM_LOG_KEYS,
       cachedKeys: settings.KEYWARD_CUSTODIAN_CACHED_KEYS,
       cachedForMs: settings.KEYWARD_CUSTODIAN_CACHED_FOR_MS,
       backupDays: {

@@ -70,7 +70,9 @@ describe('the custodian', () => {
     const mayPublish = () => new Permit<'PutPolicy'>({ operation: 'PutPolicy', tenant: 'acme' as TenantId });
     await expect(data.bindRule(mayPublish(), rule)).rejects.toThrow(PermitMisused);
     await expect(worker.checkBindings([{ ...rule, tenant: 'acme' as TenantId, mac: Buffer.alloc(32) }])).rejects.toThrow(PermitMisused);
-    await expect(data.signCheckpoint('acme' as TenantId, { logId: 'log_1', origin: 'o' }, aTree(1))).rejects.toThrow(PermitMisused);
+    await expect(data.signCheckpoint('acme' as TenantId, { logId: 'log_1', origin: 'o', keys: [1] }, aTree(1))).rejects.toThrow(
+      PermitMisused,
+    );
     await expect(worker.ping()).resolves.toBeUndefined();
   });
 
@@ -145,8 +147,8 @@ describe('the custodian', () => {
 
   it('knows after a restart what it signed before', async () => {
     const worker = await custodian.connect('worker');
-    const log = { logId: 'log_restart', origin: 'keyward.example/acme' };
-    await key.createLogKey(new Permit({ operation: 'OnboardTenant', tenant: version.tenant }), log.logId);
+    const log = { logId: 'log_restart', origin: 'keyward.example/acme', keys: [1] };
+    await key.createLogKey(new Permit({ operation: 'OnboardTenant', tenant: version.tenant }), 1);
     await worker.signCheckpoint(version.tenant, log, aTree(7));
     process.kill(custodian.childPid, 'SIGKILL');
     await eventually(() =>

@@ -44,6 +44,7 @@ const OAEP = new RegExp(`^(${ENCRYPTION_ALGORITHMS.join('|')})$`);
 const MAX_ROWS_CHECKED = 64;
 const DIGEST_BYTES = 32;
 const MAX_PROOF_HASHES = 128;
+const MAX_LOG_KEY = 1_000_000;
 const DECIMAL = /^(0|[1-9]\d{0,18})$/;
 
 type Operations = Record<CustodyOperation, (hsm: Hsm, tenant: string, args: readonly unknown[]) => unknown>;
@@ -55,7 +56,16 @@ const OPERATIONS: Operations = {
 
   createTenantRoot: (hsm, tenant) => hsm.use((custody) => custody.createTenantRoot(tenantId.parse(tenant))),
 
-  createLogKey: (hsm, tenant) => [hsm.use((custody) => custody.createLogKey(tenantId.parse(tenant))).publicKey],
+  createLogKey: (hsm, tenant, args) => {
+    // A plane of before there were numbers asks for the first.
+    const number = args.length === 0 ? 1 : integerAt(args, 0, 1, MAX_LOG_KEY);
+    return [hsm.use((custody) => custody.createLogKey(tenantId.parse(tenant), number)).publicKey];
+  },
+
+  destroyLogKey: (hsm, tenant, args) => {
+    const number = integerAt(args, 0, 1, MAX_LOG_KEY);
+    return hsm.use((custody) => custody.destroyLogKey(tenantId.parse(tenant), number));
+  },
 
   createKeyVersion: async (hsm, tenant, args) => {
     const draft = decodeDraft(bytesAt(args, 0, 1, MAX_ROW_BYTES));
@@ -137,7 +147,7 @@ const OPERATIONS: Operations = {
   publicKey: (hsm, tenant, args) => [hsm.use((custody) => custody.publicKey(new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES))))],
 
   signCheckpoint: (hsm, tenant, args) => {
-    const log = { logId: textAt(args, 0, LOG_ID), origin: textAt(args, 1, ORIGIN) };
+    const log = { logId: textAt(args, 0, LOG_ID), origin: textAt(args, 1, ORIGIN), keys: keysAt(args, 5) };
     const size = BigInt(textAt(args, 2, DECIMAL));
     const root = Uint8Array.from(bytesAt(args, 3, 32, 32));
     return hsm.signCheckpoint(tenantId.parse(tenant), log, { size, root, proof: hashesAt(args, 4) });
@@ -157,6 +167,7 @@ const OPERATIONS: Operations = {
       origin: textAt(args, 0, ORIGIN),
       keyId: textAt(args, 1, RULE_ID),
       seq: BigInt(textAt(args, 2, DECIMAL)),
+      logKey: args[3] === undefined ? 1 : integerAt(args, 3, 1, MAX_LOG_KEY),
     }),
 
   signedSize: (hsm, tenant, args) => hsm.signedSize(tenantId.parse(tenant), textAt(args, 0, LOG_ID)).toString(),
@@ -186,6 +197,13 @@ function hashesAt(args: readonly unknown[], at: number): Uint8Array[] {
   const hashes = args[at];
   if (!Array.isArray(hashes) || hashes.length > MAX_PROOF_HASHES) throw new RangeError('Not a proof.');
   return hashes.map((_, place) => Uint8Array.from(bytesAt(hashes, place, DIGEST_BYTES, DIGEST_BYTES)));
+}
+
+/** Two at most: one key, and the one that takes over from it. */
+function keysAt(args: readonly unknown[], at: number): number[] {
+  const keys = args[at] ?? [1];
+  if (!Array.isArray(keys) || keys.length < 1 || keys.length > 2) throw new RangeError('One log key signs, or two.');
+  return keys.map((_, place) => integerAt(keys, place, 1, MAX_LOG_KEY));
 }
 
 function ruleAt(tenant: RuleRow['tenant'], args: readonly unknown[], at: number): RuleRow {

@@ -83,10 +83,10 @@ describe('a key that is no more', () => {
   });
 
   it('has a receipt, signed by the key of the log, that is no checkpoint', async () => {
-    const { publicKey } = await key.createLogKey(new Permit({ operation: 'OnboardTenant', tenant: ACME }), 'log_1');
+    const { publicKey } = await key.createLogKey(new Permit({ operation: 'OnboardTenant', tenant: ACME }), 1);
     const known = [parseVkey(vkey(ORIGIN, publicKey))];
     const version = await aVersion(key);
-    const asked = { origin: ORIGIN, keyId: version.keyId, seq: 41n };
+    const asked = { origin: ORIGIN, keyId: version.keyId, seq: 41n, logKey: 1 };
     await expect(worker.shreddingReceipt(ACME, asked)).rejects.toMatchObject({ code: 'internal' });
     await worker.keepTombstone(await tombstoneOf(version));
     const receipt = await worker.shreddingReceipt(ACME, asked);
@@ -95,7 +95,7 @@ describe('a key that is no more', () => {
       ...{ copiesKept: { wal: 7, database: 30, token: 0 }, rootDestroyedAt: undefined, finalAt: '2026-03-31T12:00:00.000Z' },
     });
     await expect(verifyReceipt(receipt.replace('2026-03-31', '2026-03-02'), known)).rejects.toThrow(NoteRefused);
-    const checkpoint = await worker.signCheckpoint(ACME, { logId: 'log_1', origin: ORIGIN }, aTree(1));
+    const checkpoint = await worker.signCheckpoint(ACME, { logId: 'log_1', origin: ORIGIN, keys: [1] }, aTree(1));
     await expect(verifyReceipt(checkpoint, known)).rejects.toThrow(ReceiptRefused);
   });
 

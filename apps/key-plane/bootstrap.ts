@@ -50,7 +50,7 @@ async function newLog(
 ): Promise<{ logId: string; origin: string; vkey: string }> {
   const logId = newLogId(now);
   const origin = `${platformHost}/audit/${logId}`;
-  const { publicKey } = await custody.createLogKey(bootstrapPermit(), logId);
+  const { publicKey } = await custody.createLogKey(bootstrapPermit(), 1);
   return { logId, origin, vkey: vkeyOf(origin, publicKey) };
 }
 

@@ -3,6 +3,7 @@ import { CapabilitiesController } from './capabilities.controller.js';
 import { CredentialsController } from './credentials.controller.js';
 import { IdentityProviderController } from './identity-provider.controller.js';
 import { KeysController } from './keys.controller.js';
+import { LogController } from './log.controller.js';
 import { PolicyController } from './policy.controller.js';
 import { PrivacyController } from './privacy.controller.js';
 import { ServicesController } from './services.controller.js';
@@ -18,6 +19,7 @@ export const controllers = [
     CredentialsController,
     IdentityProviderController,
     KeysController,
+    LogController,
     AliasesController,
     CapabilitiesController,
     PolicyController,

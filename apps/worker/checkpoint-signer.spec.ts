@@ -26,6 +26,7 @@ class World implements Checkpoints, CheckpointSigner, Clock {
       logId: `log_${tenant}`,
       origin: `o/${tenant}`,
       size: BigInt(size),
+      keys: [1],
       signedSize: this.saved.get(tenant)?.size ?? 0n,
     }));
     return logs.filter(({ size, signedSize }) => size > signedSize);

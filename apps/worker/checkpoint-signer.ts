@@ -56,13 +56,13 @@ export class CheckpointRounds {
   }
 
   /** One step a round: a log that is far behind keeps the others waiting no longer than one that is not. */
-  async #sign({ tenant, logId, origin, size }: LogToSign): Promise<void> {
+  async #sign({ tenant, logId, origin, keys, size }: LogToSign): Promise<void> {
     const signed = await this.signer.signedSize(tenant, logId);
     // Smaller than what was signed: a restored database. The signer refuses, and that is to be told.
     const from = signed < size ? signed : size;
     const { before, leaves, tree } = await this.#grow(tenant, logId, from, from + STEP < size ? from + STEP : size);
     const claimed = { size: BigInt(tree.size), root: rootOf(tree), proof: extensionProof(before, leaves) };
-    const note = await this.signer.signCheckpoint(tenant, { logId, origin }, claimed);
+    const note = await this.signer.signCheckpoint(tenant, { logId, origin, keys }, claimed);
     this.#frontiers.set(logId, tree);
     await this.checkpoints.save(tenant, { size: claimed.size, root: claimed.root, note });
     await this.checkpoints.rollUp(tenant, claimed.size);

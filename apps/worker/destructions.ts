@@ -66,11 +66,11 @@ export class Destructions {
   }
 
   /** Custody signs for a key whose tombstone it keeps, and for no other. */
-  async #issue({ seq, origin, ...tombstone }: OwedReceipt): Promise<void> {
+  async #issue({ seq, origin, logKey, ...tombstone }: OwedReceipt): Promise<void> {
     const { endings, custody } = this.parts;
     const { tenant, keyId } = tombstone;
     await custody.keepTombstone(tombstone);
-    await endings.saveReceipt(tenant, keyId, await custody.shreddingReceipt(tenant, { origin, keyId, seq }));
+    await endings.saveReceipt(tenant, keyId, await custody.shreddingReceipt(tenant, { origin, keyId, seq, logKey }));
   }
 
   /** One key that cannot be ended keeps no other waiting. */

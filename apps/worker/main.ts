@@ -11,13 +11,14 @@ import { Syslog } from './delivery/syslog.js';
 import { Webhooks } from './delivery/webhook.js';
 import { Destructions } from './destructions.js';
 import { Heartbeats } from './heartbeats.js';
+import { LogKeyEndings } from './log-key-endings.js';
 import { repeat } from './loop.js';
 import { Months } from './months.js';
 
 /** Of syslog over TLS (RFC 5425). */
 const SYSLOG_PORT = 6514;
 
-/** The worker: what nobody asks for and everybody relies on. Checkpoints, heartbeats, the trail's months, what admins scheduled, deliveries. */
+/** The worker: what nobody asks for and everybody relies on. Checkpoints, heartbeats, the trail's months, the ends of log keys, what admins scheduled, deliveries. */
 const config = loadConfig('worker');
 const log = createLogger('worker', { level: config.logLevel });
 
@@ -35,6 +36,7 @@ const stop = new AbortController();
 const rounds = new CheckpointRounds(store.checkpoints, custody, log);
 const platform = platformName(config.platformHost);
 const heartbeats = new Heartbeats({ logs: store.idle, trail: store.trail, lead: store.checkpoints, platform });
+const logKeys = new LogKeyEndings({ keys: store.logKeys, custody, lead: store.checkpoints, platform });
 const months = new Months(store.checkpoints);
 const destructions = new Destructions({
   ...{ endings: store.endings, custody, lead: store.checkpoints, platform },
@@ -56,6 +58,7 @@ log.info(config.listen, 'ready');
 const round = async () => {
   await rounds.round();
   await heartbeats.round();
+  await logKeys.round();
   await months.round();
   await destructions.round();
 };

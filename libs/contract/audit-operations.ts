@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type ShownDisclosure, shownDisclosure } from './disclosure.js';
 import { keyId, prefixedId } from './identifiers.js';
+import { keyLink } from './log-operations.js';
 import { OPERATION_NAMES, SYSTEM_OPERATIONS } from './operations.js';
 import { line } from './text.js';
 
@@ -98,6 +99,9 @@ export const logAnswer = z
     logId: z.string(),
     origin: z.string().meta({ description: 'the first line of its checkpoints' }),
     vkeys: z.array(z.string()).meta({ description: 'verifier keys (C2SP signed-note), the newest first; pin yours from elsewhere' }),
+    rotations: z
+      .array(keyLink)
+      .meta({ description: 'how each key followed from the one before it, the oldest first; those that a checkpoint covers' }),
     signedSize: z.int().meta({ description: 'records under the newest checkpoint' }),
   })
   .meta({ id: 'Log' });

@@ -16,6 +16,7 @@ export * from './record-formats.js';
 export * from './audit-operations.js';
 export * from './data-operations.js';
 export * from './key-operations.js';
+export * from './log-operations.js';
 export * from './key-life.js';
 export * from './audit-reports.js';
 export * from './asymmetric-algorithms.js';

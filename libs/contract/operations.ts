@@ -85,6 +85,7 @@ export const KEY_OPERATIONS = [
   'DeleteSink',
   'TestSink',
   'ErasePersonalFields',
+  'RotateLogKey',
 ] as const;
 export type KeyOperation = (typeof KEY_OPERATIONS)[number];
 
@@ -110,7 +111,7 @@ export const SERVICE_OPERATIONS = ['WatchRules'] as const;
 export type ServiceOperation = (typeof SERVICE_OPERATIONS)[number];
 
 /** What the platform does of itself and records: no route, no caller. */
-export const SYSTEM_OPERATIONS = ['Heartbeat', 'DestroyKey', 'SinkDisabled'] as const;
+export const SYSTEM_OPERATIONS = ['Heartbeat', 'RetireLogKey', 'DestroyKey', 'SinkDisabled'] as const;
 
 /** All that somebody may ask for, in one list. */
 export const OPERATION_NAMES = [...DATA_OPERATIONS, ...SERVICE_OPERATIONS, ...KEY_OPERATIONS, ...AUDIT_OPERATIONS] as const;

@@ -50,6 +50,7 @@ import type {
   ListCheckpointsQuery,
   ListRecordsQuery,
   LogAnswer,
+  LogKeyAnswer,
   OnboardTenantAnswer,
   OnboardTenantRequest,
   OperationName,
@@ -71,6 +72,7 @@ import type {
   RegisterServiceRequest,
   ScheduleDeletionRequest,
   ServiceName,
+  RotateLogKeyRequest,
   ServiceSummary,
   ShreddingReceiptAnswer,
   SigningAlgorithm,
@@ -254,6 +256,7 @@ export interface OperationShapes {
   DeleteSink: Shape<OfSink<unknown>, undefined>;
   TestSink: Shape<OfSink<unknown>, SinkAnswer>;
   ErasePersonalFields: Shape<ErasePersonalFieldsRequest, ErasureAnswer>;
+  RotateLogKey: Shape<RotateLogKeyRequest, LogKeyAnswer>;
 
   ListRecords: Shape<ListRecordsQuery, RecordsAnswer>;
   GetCheckpoint: Shape<undefined, string>;

@@ -120,6 +120,7 @@ export const OPERATIONS = {
   DeleteSink:                      row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
   TestSink:                        row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
   ErasePersonalFields:             row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  RotateLogKey:                    row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
 
   ListRecords:                     row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   GetCheckpoint:                   row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
 const ED25519 = 0x01;
+const ED25519_BYTES = 32;
 /** A key name holds neither spaces nor '+' (C2SP signed-note); control characters would let an origin carry lines of its own. */
 const ORIGIN = /^[^\s+\p{C}]{1,200}$/u;
 
@@ -17,16 +18,24 @@ export function checkpointBody(origin: string, size: bigint, root: Uint8Array): 
 }
 
 /**
- * A signed note (C2SP signed-note) with one Ed25519 signature: body, blank line, `— name base64(key id ‖ signature)`.
- * `publicKey` is 32 bytes, `signature` 64; the key's name is the origin.
+ * A signed note (C2SP signed-note): body, blank line, and for each key `— name base64(key id ‖ signature)`. Ed25519: `publicKey` is 32 bytes,
+ * `signature` 64. ECDSA: SubjectPublicKeyInfo and DER. The key's name is the origin.
  */
-export function signedNote(origin: string, body: string, publicKey: Uint8Array, signature: Uint8Array): string {
-  const signed = Buffer.concat([noteKeyId(origin, publicKey), signature]);
-  return `${body}\n— ${origin} ${signed.toString('base64')}\n`;
+export function signedNote(
+  origin: string,
+  body: string,
+  by: readonly { readonly publicKey: Uint8Array; readonly signature: Uint8Array }[],
+): string {
+  const lines = by.map(({ publicKey, signature }) => {
+    const signed = Buffer.concat([noteKeyId(origin, publicKey), signature]);
+    return `— ${origin} ${signed.toString('base64')}\n`;
+  });
+  return `${body}\n${lines.join('')}`;
 }
 
-/** First 4 bytes of SHA-256(name ‖ '\n' ‖ 01 ‖ public key) (C2SP signed-note). */
+/** First 4 bytes of SHA-256(name ‖ '\n' ‖ 01 ‖ public key) for Ed25519, of SHA-256(SubjectPublicKeyInfo) for ECDSA (C2SP signed-note). */
 export function noteKeyId(name: string, publicKey: Uint8Array): Uint8Array {
+  if (publicKey.length !== ED25519_BYTES) return createHash('sha256').update(publicKey).digest().subarray(0, 4);
   const typed = Buffer.concat([Buffer.from(`${name}\n`), Uint8Array.of(ED25519), publicKey]);
   return createHash('sha256').update(typed).digest().subarray(0, 4);
 }

@@ -77,6 +77,6 @@ describe('a checkpoint as a signed note', () => {
   it.each(cases)('$desc', (vector) => {
     const body = () => checkpointBody(vector.origin, BigInt(vector.size), hex(vector.root));
     if ('wantErr' in vector) return expect(body).toThrow(RangeError);
-    expect(signedNote(vector.origin, body(), hex(vector.publicKey), hex(vector.signature))).toBe(vector.want);
+    expect(signedNote(vector.origin, body(), [{ publicKey: hex(vector.publicKey), signature: hex(vector.signature) }])).toBe(vector.want);
   });
 });

@@ -17,6 +17,7 @@ import {
   erasureAnswer,
   generateDataKeyBatchAnswer,
   identityProviderAnswer,
+  logKeyAnswer,
   inventoryItem,
   issuedCredential,
   keyDescription,
@@ -207,6 +208,7 @@ export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Na
   DeleteSink:              gone('Ends the delivery to a sink.'),
   TestSink:                read('Has the worker try a sink; `test` of the sink tells how it went.', sinkAnswer),
   ErasePersonalFields:     created('Erases personal fields of records for good; the records, and every proof of them, stay as they are.', erasureAnswer),
+  RotateLogKey:            created("Makes the next key of the tenant's log: both sign its checkpoints, until the older one is retired and leaves the HSM.", logKeyAnswer),
 
   ListRecords:   read("Lists records of the tenant's log.", recordsAnswer),
   GetCheckpoint: { status: 200, type: 'text/plain; charset=utf-8', summary: 'Answers the newest signed checkpoint.', schema: checkpointAnswer, body: (note) => Buffer.from(note) },

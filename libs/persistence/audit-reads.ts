@@ -17,11 +17,20 @@ import {
   type StatsAnswer,
   type StatsQuery,
 } from '#contract';
-import { type AuditReads, type InventoryEntry, type Reader, type RecordsFilter, StaleSnapshot, type StoredEntry } from '#core';
+import {
+  type AuditReads,
+  type InventoryEntry,
+  type LaterLogKey,
+  type Reader,
+  type RecordsFilter,
+  StaleSnapshot,
+  type StoredEntry,
+} from '#core';
 import { disclosuresIn, readDisclosure } from '#trail';
 import { sqlState } from './connection.js';
 import { receiptRow } from './list-answers.js';
 import { parsed } from './function-answer.js';
+import { laterLogKey, type LaterLogKeyRow, laterLogKeys } from './log-keys.js';
 import { readTransaction } from './tenant-transaction.js';
 
 /** At most two megabytes for each reader, however slowly it reads. */
@@ -130,6 +139,11 @@ export class DatabaseAuditReads implements AuditReads {
   async checkpointOfSize(reader: Reader, size: number): Promise<string | undefined> {
     const text = `SELECT note FROM keyward.signed_checkpoint WHERE ${OWN} AND size = $3`;
     return (await this.#reading(reader, (query) => query<{ note: string }>(text, size)))[0]?.note;
+  }
+
+  async logKeys(reader: Reader): Promise<readonly LaterLogKey[]> {
+    const rows = await this.#reading(reader, (query) => query<LaterLogKeyRow>(laterLogKeys(OWN)));
+    return rows.map(laterLogKey);
   }
 
   async stats(reader: Reader, { interval, from, to, keyId }: StatsQuery): Promise<StatsAnswer> {

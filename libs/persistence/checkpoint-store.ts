@@ -14,6 +14,7 @@ const logRow = z.object({
   origin: z.string(),
   size: z.coerce.bigint(),
   signed_size: z.coerce.bigint(),
+  keys: z.array(z.int()),
 });
 
 const idleRow = z.object({
@@ -34,7 +35,7 @@ export class DatabaseCheckpoints implements Checkpoints, IdleLogs, TrailMonths {
     return z
       .array(logRow)
       .parse(rows)
-      .map((row) => ({ tenant: row.tenant_id, logId: row.log_id, origin: row.origin, size: row.size, signedSize: row.signed_size }));
+      .map(({ tenant_id: tenant, log_id: logId, signed_size: signedSize, ...row }) => ({ ...row, tenant, logId, signedSize }));
   }
 
   /** @throws KeywardError unavailable also when a record in the range is missing */

@@ -29,8 +29,8 @@ const tombstoneOf = ({ tenant_id, key_id, destroyed_at, mac, version_ids }: z.in
 });
 const tombstoneRow = tombstoneColumns.transform(tombstoneOf);
 const owedRow = tombstoneColumns
-  .extend({ seq: z.coerce.bigint(), origin: z.string() })
-  .transform(({ seq, origin, ...row }): OwedReceipt => ({ ...tombstoneOf(row), seq, origin }));
+  .extend({ seq: z.coerce.bigint(), origin: z.string(), log_key: z.int() })
+  .transform(({ seq, origin, log_key: logKey, ...row }): OwedReceipt => ({ ...tombstoneOf(row), seq, origin, logKey }));
 
 /** A rule, or a version, came in between: the next round looks again. */
 const IN_BETWEEN = new Set(['KW001', '40P01', '55P03']);
@@ -70,7 +70,9 @@ export class DatabaseEndings implements Endings {
   }
 
   async receiptsOwed(): Promise<readonly OwedReceipt[]> {
-    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.receipts_owed()'));
+    const { rows } = await reading(() =>
+      this.pool.query('SELECT o.*, keyward.newest_log_key(o.tenant_id) AS log_key FROM keyward.receipts_owed() o'),
+    );
     return parsed('receipts_owed', z.array(owedRow), rows);
   }
 

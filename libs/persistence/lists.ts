@@ -39,6 +39,7 @@ import {
 } from './entities.js';
 import { PolicyDraftEntity, PolicyEntity, StopEntity, type StopRow } from './rule-entities.js';
 import { parsed } from './function-answer.js';
+import { newestLogKey } from './log-keys.js';
 import {
   credentialSummary,
   iso,
@@ -90,6 +91,10 @@ export class DatabaseReads implements Reads {
       manager.findOneBy(ServiceEntity, { tenantId: PLATFORM, service }),
     );
     return row === null ? undefined : serviceSummary(row);
+  }
+
+  async logKey(tenant: TenantId): ReturnType<Reads['logKey']> {
+    return await readTransaction(this.source, tenant, (manager) => newestLogKey(manager, tenant));
   }
 
   async suspensions(query: PageQuery): Promise<Page<SuspensionAnswer>> {

@@ -64,8 +64,11 @@ describe('what each role can and cannot do', () => {
       key_of: 'data_plane key_plane worker',
       key_inventory: 'auditor',
       leaf_hashes_of: 'worker',
+      log_key_destroyed: 'worker',
+      log_keys_due: 'worker',
       logs_to_sign: 'worker',
       move_epoch: '',
+      newest_log_key: 'worker',
       onboard_tenant: 'key_plane',
       open_leases: 'auditor',
       policy_history: 'auditor',
@@ -74,6 +77,7 @@ describe('what each role can and cannot do', () => {
       recorded_uses: 'key_plane',
       refuse_change: '',
       release_sink: 'worker',
+      retire_log_key: 'worker',
       roll_up: 'worker',
       rules_of: 'auditor data_plane key_plane',
       save_checkpoint: 'worker',
@@ -112,10 +116,10 @@ describe('what each role can and cannot do', () => {
     );
     expect(Object.fromEntries(rows.map(({ role, rights }) => [role, rights]))).toEqual({
       auditor:
-        'log select, schema_migration select, signed_checkpoint select, trail_checkpoint select, trail_disclosure select, trail_node select, trail_record select, trail_stat select, trail_stat_head select',
+        'log select, log_key select, schema_migration select, signed_checkpoint select, trail_checkpoint select, trail_disclosure select, trail_node select, trail_record select, trail_stat select, trail_stat_head select',
       data_plane: 'schema_migration select',
       key_plane:
-        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_version insert, key_version select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, schema_migration select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
+        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_version insert, key_version select, log select, log_key insert, log_key select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, schema_migration select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
       worker: 'schema_migration select',
     });
   });
@@ -203,6 +207,8 @@ describe('what each role can and cannot do', () => {
           'DELETE FROM keyward.signed_checkpoint',
           'UPDATE keyward.trail_node SET hash = hash',
           'DELETE FROM keyward.trail_node',
+          'UPDATE keyward.log_key SET retired_at = now()',
+          'DELETE FROM keyward.log_key',
           'UPDATE keyward.read_count SET count = 0',
           'DELETE FROM keyward.read_count',
           `UPDATE keyward.sink SET tested_at = now()`,

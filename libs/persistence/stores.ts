@@ -5,6 +5,7 @@ import type {
   Checkpoints,
   Deliveries,
   Endings,
+  EndingLogKeys,
   EpochReads,
   IdleLogs,
   Reads,
@@ -21,6 +22,7 @@ import { DatabaseAuditReads } from './audit-reads.js';
 import { PlatformBootstrap } from './bootstrap.js';
 import { TransactionalChanges } from './changes.js';
 import { DatabaseCheckpoints } from './checkpoint-store.js';
+import { DatabaseLogKeys } from './log-keys.js';
 import { type DatabaseSettings, openReadPool, RESERVED } from './connection.js';
 import { openDatabase } from './database.js';
 import { DatabaseDeliveries } from './delivery-store.js';
@@ -76,6 +78,8 @@ export interface WorkerStore extends Store, TombstoneStore {
   readonly idle: IdleLogs;
   readonly deliveries: Deliveries;
   /** For heartbeats, and what the worker does of itself. */
+  readonly logKeys: EndingLogKeys;
+  /** For heartbeats. */
   readonly trail: Trail;
 }
 
@@ -140,6 +144,7 @@ export async function openWorkerStore(settings: DatabaseSettings): Promise<Worke
     deliveries: new DatabaseDeliveries(deliveries),
     endings: new DatabaseEndings(pool),
     tombstones: new DatabaseTombstones(pool),
+    logKeys: new DatabaseLogKeys(pool),
     trail,
     ping: () => bothAnswer(pool, trail),
     close: () => closed(trail.close(), pool.end(), deliveries.end()),

@@ -17,6 +17,7 @@ import {
   type KeyChange,
   KeywardError,
   type NewCredential,
+  type NewLogKey,
   type NewTenant,
   type SinkChange,
   type PersonalFields,
@@ -29,6 +30,7 @@ import {
 import { writing } from './database-error.js';
 import { ofService } from './lists.js';
 import { erasePersonalFields } from './personal-fields.js';
+import { insertLogKey } from './log-keys.js';
 import {
   AliasEntity,
   CmkEntity,
@@ -170,6 +172,10 @@ export class TenantWrites implements Writes {
   async deleteIdentityProvider(): Promise<void> {
     const { affected } = await writing('identity provider', () => this.manager.delete(IdentityProviderEntity, { tenantId: this.tenantId }));
     if (affected === 0) throw absent('identity provider');
+  }
+
+  async insertLogKey(key: NewLogKey): Promise<void> {
+    await writing('the next key of this log', () => insertLogKey(this.manager, this.tenantId, key));
   }
 
   async insertStop({ stopId, target, reason, stoppedBy, stoppedAt, mac }: Parameters<Writes['insertStop']>[0]): Promise<void> {

@@ -28,6 +28,7 @@ import {
   lintAnswer,
   type listKeysQuery,
   logAnswer,
+  logKeyAnswer,
   type listRecordsQuery,
   onboardTenantAnswer,
   type onboardTenantRequest,
@@ -44,6 +45,7 @@ import {
   type publishDraftRequest,
   recordsAnswer,
   type registerServiceRequest,
+  type rotateLogKeyRequest,
   type scheduleDeletionRequest,
   serviceSummary,
   shreddingReceiptAnswer,
@@ -299,6 +301,10 @@ export class KeywardAdmin {
   lift(tenant: string, stopId: string) {
     return this.#keys.changeOnly({ method: 'DELETE', path: at`/v1/tenants/${tenant}/stops/${stopId}` });
   }
+  /** The next key of the tenant's log, recorded in it; the older one goes on signing beside it for a while. */
+  rotateLogKey(tenant: string, body: z.input<typeof rotateLogKeyRequest> = {}) {
+    return this.#keys.change(logKeyAnswer, { path: at`/v1/tenants/${tenant}/log/keys`, body });
+  }
   listStops(tenant: string, page: Page = {}) {
     return this.#keys.read(pageOf(stopAnswer), at`/v1/tenants/${tenant}/stops`, page);
   }
@@ -378,13 +384,13 @@ export class KeywardAdmin {
   /** The newest checkpoint, smaller ones spread over the log, and its keys as the ISV tells them. */
   async logHead(tenant: string): Promise<Omit<Bundle, 'tiles'>> {
     const checkpoint = await this.checkpoint(tenant);
-    const { vkeys } = await this.log(tenant);
+    const { vkeys, rotations } = await this.log(tenant);
     const { items } = await this.listCheckpoints(tenant, {
       beforeSize: Number(parseCheckpoint(checkpoint).size),
       limit: 1000,
       spread: true,
     });
-    return { checkpoint, vkeys, checkpoints: items.map(({ note }) => note).reverse() };
+    return { checkpoint, vkeys, rotations, checkpoints: items.map(({ note }) => note).reverse() };
   }
   /** By its path (C2SP tlog-tiles); undefined where there is none. */
   async tile(tenant: string, path: string): Promise<Uint8Array | undefined> {

@@ -6,6 +6,7 @@ import type {
   BoundKind,
   BoundRow,
   CheckpointSigner,
+  LogKeyRemoval,
   Custody,
   CustodyCapabilities,
   KeyVersionDraft,
@@ -23,7 +24,7 @@ import { verifyDigest } from './ecdsa.js';
 export interface CustodyUnderTest {
   readonly key: Custody & RuleBindings;
   readonly data: Custody & BindingChecks;
-  readonly signer: CheckpointSigner;
+  readonly signer: CheckpointSigner & LogKeyRemoval;
   stop(): Promise<void>;
 }
 
@@ -613,7 +614,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
     describe('checkpoints', () => {
       if (lacking.logs) {
         it('cannot be signed, for want of a key', async () => {
-          await expect(under.key.createLogKey(new Permit({ operation: 'OnboardTenant', tenant: ACME }), 'log_1')).rejects.toThrow(
+          await expect(under.key.createLogKey(new Permit({ operation: 'OnboardTenant', tenant: ACME }), 1)).rejects.toThrow(
             CustodyUnavailable,
           );
         });
@@ -621,8 +622,8 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       }
       const aLog = async (tenant = ACME) => {
         const logId = newLogId(Date.now());
-        const { publicKey } = await under.key.createLogKey(new Permit({ operation: 'OnboardTenant', tenant }), logId);
-        return { log: { logId, origin: `keyward.example/${logId}` }, publicKey };
+        const { publicKey } = await under.key.createLogKey(new Permit({ operation: 'OnboardTenant', tenant }), 1);
+        return { log: { logId, origin: `keyward.example/${logId}`, keys: [1] }, publicKey };
       };
 
       it('answers the same key at each attempt to onboard a tenant, and another to another tenant', async () => {
@@ -647,7 +648,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
 
       it('does not remember what it could not sign for want of a key', async () => {
         const tenant = 'late-comer' as TenantId;
-        const log = { logId: newLogId(Date.now()), origin: 'keyward.example/late-comer' };
+        const log = { logId: newLogId(Date.now()), origin: 'keyward.example/late-comer', keys: [1] };
         await expect(under.signer.signCheckpoint(tenant, log, aTree(9))).rejects.toThrow(CustodyUnavailable);
         await aLog(tenant);
         await expect(under.signer.signCheckpoint(tenant, log, aTree(1))).resolves.toContain('\n1\n');
@@ -682,6 +683,35 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
         await under.signer.signCheckpoint(ACME, log, aTree(5));
         const attempt = under.signer.signCheckpoint(ACME, { ...log, origin: origin ?? log.origin }, tree);
         await expect(attempt).rejects.toMatchObject({ code: 'internal', reason: expect.stringContaining('checkpoint-refused') });
+      });
+
+      const nextKey = (number: number) => under.key.createLogKey(new Permit({ operation: 'RotateLogKey', tenant: ACME }), number);
+
+      it('signs with two keys while one takes over from the other, then with the new one alone', async () => {
+        const { log, publicKey } = await aLog();
+        const next = await nextKey(2);
+        expect(Buffer.from((await nextKey(2)).publicKey)).toEqual(Buffer.from(next.publicKey));
+        const lines = async (keys: readonly number[]) => {
+          const [body = '', text = ''] = (await under.signer.signCheckpoint(ACME, { ...log, keys }, aTree(5, 5))).split('\n\n');
+          const signatures = text.trimEnd().split('\n');
+          return signatures.map((line) =>
+            [publicKey, next.publicKey].map((key) =>
+              verify(null, Buffer.from(`${body}\n`), ed25519(key), Buffer.from(line.split(' ')[2] ?? '', 'base64').subarray(4)),
+            ),
+          );
+        };
+        await under.signer.signCheckpoint(ACME, log, aTree(5));
+        expect(await lines([1, 2])).toEqual([
+          [true, false],
+          [false, true],
+        ]);
+        await under.signer.destroyLogKey(ACME, 1);
+        await under.signer.destroyLogKey(ACME, 1);
+        expect(await lines([2])).toEqual([[false, true]]);
+        await expect(lines([1, 2])).rejects.toThrow(CustodyUnavailable);
+        await expect(under.signer.destroyLogKey(ACME, 2)).rejects.toThrow(CustodyUnavailable);
+        expect(await lines([2])).toEqual([[false, true]]);
+        await expect(under.signer.signCheckpoint(ACME, { ...log, keys: [1, 2, 3] }, aTree(5, 5))).rejects.toThrow();
       });
 
       it('refuses an origin that would add lines to the note', async () => {

@@ -37,6 +37,7 @@ import type {
   KeyEnding,
   KeyVersionDraft,
   LogKey,
+  LogKeyRemoval,
   Permit,
   RuleBindings,
   RuleOperation,
@@ -44,6 +45,7 @@ import type {
   Sealed,
   Tombstone,
   TombstoneKeeper,
+  SignedLog,
   WrappedKeyVersion,
 } from '#core';
 import {
@@ -72,7 +74,7 @@ const KW_IV = Buffer.alloc(8, 0xa6);
 const TAG_BYTES = 16;
 
 /** Custody in memory, true to the port (custody-contract.ts runs against both). For tests that need no HSM. */
-export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, KeyEnding, TombstoneKeeper {
+export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, LogKeyRemoval, KeyEnding, TombstoneKeeper {
   /** While true every call fails, as when the HSM is lost. */
   down = false;
   /** What it cannot make, and why. */
@@ -85,19 +87,19 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Key
   /** Of keys that are no more. */
   readonly tombstones = new Map<KeyId, Tombstone>();
   readonly #roots = new Map<string, KeyObject>();
-  readonly #logKeys = new Map<string, { readonly publicKey: KeyObject; readonly privateKey: KeyObject }>();
+  readonly #logKeys = new Map<string, Map<number, { readonly publicKey: KeyObject; readonly privateKey: KeyObject }>>();
   readonly #signed = new Map<string, { readonly size: bigint; readonly root: string; readonly origin: string }>();
   readonly #bindingKey = createSecretKey(randomBytes(32));
 
   /** A tenant's root and log key, without a call. */
   onboard(tenant: TenantId): void {
     this.#roots.set(tenant, createSecretKey(randomBytes(32)));
-    this.#logKeys.set(tenant, generateKeyPairSync('ed25519'));
+    this.#logKeys.set(tenant, new Map([[1, generateKeyPairSync('ed25519')]]));
   }
 
   /** Of the tenant's log, 32 bytes. */
   logKeyOf(tenant: TenantId): Uint8Array {
-    return rawPublicKey(this.#logKeys.get(tenant)!.publicKey);
+    return rawPublicKey(this.#logKeys.get(tenant)!.get(1)!.publicKey);
   }
 
   async createTenantRoot(permit: Permit<'OnboardTenant'>): Promise<void> {
@@ -106,12 +108,20 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Key
     if (!this.#roots.has(permit.tenant)) this.#roots.set(permit.tenant, createSecretKey(randomBytes(32)));
   }
 
-  async createLogKey(permit: Permit<'OnboardTenant'>): Promise<LogKey> {
-    permit.spend({ operation: 'OnboardTenant', tenant: permit.tenant, versionId: undefined });
+  async createLogKey(permit: Permit<'OnboardTenant' | 'RotateLogKey'>, number: number): Promise<LogKey> {
+    permit.spend({ operation: permit.operation, tenant: permit.tenant, versionId: undefined });
     this.#reach('createLogKey');
-    const pair = this.#logKeys.get(permit.tenant) ?? generateKeyPairSync('ed25519');
-    this.#logKeys.set(permit.tenant, pair);
+    const keys = this.#logKeys.get(permit.tenant) ?? new Map();
+    const pair = keys.get(number) ?? generateKeyPairSync('ed25519');
+    this.#logKeys.set(permit.tenant, keys.set(number, pair));
     return { publicKey: rawPublicKey(pair.publicKey) };
+  }
+
+  async destroyLogKey(tenant: TenantId, number: number): Promise<void> {
+    this.#reach('destroyLogKey');
+    const keys = this.#logKeys.get(tenant);
+    if (keys?.has(number + 1) !== true) throw new CustodyUnavailable('a log key without a successor is not destroyed');
+    keys.delete(number);
   }
 
   async createKeyVersion(permit: Permit<'CreateKey' | 'CreateKeyVersion'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion> {
@@ -272,17 +282,23 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Key
     if (this.down) throw new CustodyUnavailable('down');
   }
 
-  async signCheckpoint(
-    tenant: TenantId,
-    log: { readonly logId: string; readonly origin: string },
-    { size, root, proof }: ClaimedTree,
-  ): Promise<string> {
+  async signCheckpoint(tenant: TenantId, log: SignedLog, { size, root, proof }: ClaimedTree): Promise<string> {
     this.#reach('signCheckpoint');
     const body = checkpointBody(log.origin, size, root);
-    const pair = this.#logKeys.get(tenant);
-    if (pair === undefined) throw new CustodyUnavailable('the tenant has no log key on this token');
+    const pairs = log.keys.map((number) => {
+      const pair = this.#logKeys.get(tenant)?.get(number);
+      if (pair === undefined) throw new CustodyUnavailable('the tenant has no such log key on this token');
+      return pair;
+    });
     this.#claim(`${tenant}/${log.logId}`, { size, root: Buffer.from(root).toString('hex'), origin: log.origin }, proof);
-    return signedNote(log.origin, body, rawPublicKey(pair.publicKey), sign(null, Buffer.from(body), pair.privateKey));
+    return signedNote(
+      log.origin,
+      body,
+      pairs.map(({ publicKey, privateKey }) => ({
+        publicKey: rawPublicKey(publicKey),
+        signature: sign(null, Buffer.from(body), privateKey),
+      })),
+    );
   }
 
   async signedSize(tenant: TenantId, logId: string): Promise<bigint> {
@@ -302,13 +318,15 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Key
     if (!this.tombstones.has(tombstone.keyId)) this.tombstones.set(tombstone.keyId, tombstone);
   }
 
-  async shreddingReceipt(tenant: TenantId, { origin, keyId, seq }: Parameters<KeyEnding['shreddingReceipt']>[1]): Promise<string> {
+  async shreddingReceipt(tenant: TenantId, { origin, keyId, seq, logKey }: Parameters<KeyEnding['shreddingReceipt']>[1]): Promise<string> {
     this.#reach('shreddingReceipt');
     const kept = this.tombstones.get(keyId);
-    const pair = this.#logKeys.get(tenant);
+    const pair = this.#logKeys.get(tenant)?.get(logKey);
     if (kept === undefined || pair === undefined) throw new CustodyUnavailable('no tombstone, or no log key');
     const body = receiptBody({ ...kept, seq, rootDestroyedAt: undefined }, { wal: undefined, database: undefined, token: undefined });
-    return signedNote(origin, body, rawPublicKey(pair.publicKey), sign(null, Buffer.from(body), pair.privateKey));
+    return signedNote(origin, body, [
+      { publicKey: rawPublicKey(pair.publicKey), signature: sign(null, Buffer.from(body), pair.privateKey) },
+    ]);
   }
 
   #claim(name: string, next: { size: bigint; root: string; origin: string }, proof: readonly Uint8Array[]): void {

@@ -19,7 +19,7 @@ export interface Quorum {
 }
 
 /** @throws VerifierKeyRefused */
-export const parseWitnessKey = (text: string): VerifierKey => parseVkeyOf(COSIGNATURE, text);
+export const parseWitnessKey = (text: string): VerifierKey => parseVkeyOf([COSIGNATURE], text);
 export const witnessKey = (name: string, publicKey: Uint8Array): string => vkey(name, publicKey, COSIGNATURE);
 
 /** What a witness signs (C2SP tlog-cosignature, cosignature/v1): the time and the note's body. */
@@ -51,7 +51,6 @@ async function timeOf(key: VerifierKey, signature: Uint8Array, body: string): Pr
   const bad = new NoteRefused('bad-signature', `The cosignature of ${key.name} does not fit the text.`);
   if (signature.length <= TIME_BYTES) throw bad;
   const time = Number(new DataView(signature.buffer, signature.byteOffset).getBigUint64(0));
-  if (!Number.isSafeInteger(time) || !(await isSignature(key.publicKey, signature.subarray(TIME_BYTES), cosignedBytes(body, time))))
-    throw bad;
+  if (!Number.isSafeInteger(time) || !(await isSignature(key, signature.subarray(TIME_BYTES), cosignedBytes(body, time)))) throw bad;
   return time;
 }

@@ -7,6 +7,7 @@ export { encodeRecord, type EncodingProblem, MAX_BODY_BYTES, MAX_RECORD_BYTES, R
 export { extensionProof } from './extension-proof.js';
 export { formatRecord } from './formats/format-record.js';
 export { appendLeaf, decodeFrontier, emptyTree, encodeFrontier, type Frontier, growTree, rootOf, type TileNode } from './frontier.js';
+export { followKeys, KeyLinkRefused, parseKeyLinks } from './key-links.js';
 export { parseRecord, type RecordProblem, RecordRefused } from './parse-record.js';
 export { consistencyProof, inclusionProof, treeRoot } from './proofs.js';
 export { type Bundle, BundleRefused, type BundleTile, readBundle } from './read-bundle.js';

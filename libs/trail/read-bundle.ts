@@ -1,4 +1,6 @@
+import type { KeyLink } from '#contract';
 import type { ByteReader } from './byte-reader.js';
+import { parseKeyLinks } from './key-links.js';
 import { fromUtf8, utf8 } from './octets.js';
 import { readTar, type TarFile } from './tar.js';
 import { decodeEntries, decodeHashes, TILE_WIDTH, tilePath } from './tiles.js';
@@ -16,6 +18,8 @@ export interface Bundle {
   readonly checkpoint: string;
   /** Verifier keys, as they claim to be the log's. */
   readonly vkeys: readonly string[];
+  /** How its keys followed from one another, the oldest first; none where it has had only one. */
+  readonly rotations?: readonly KeyLink[] | undefined;
   /** Smaller checkpoints of the log, in their order; there may be none. */
   readonly checkpoints: readonly string[];
   /** From record 0 on; to be read once. @throws BundleRefused */
@@ -33,11 +37,12 @@ export class BundleRefused extends Error {
   }
 }
 
+export const KEYS_FILE = 'keys.jsonl';
 export const CHECKPOINTS_FILE = 'checkpoints.jsonl';
 /** Of tile `index`. */
 export const disclosuresFile = (index: number): string => `disclosures/${tilePath('0', index, TILE_WIDTH).slice('tile/0/'.length)}.jsonl`;
-/** One JSON string a line. */
-export const linesOf = (texts: readonly string[]): Uint8Array => utf8(texts.map((text) => `${JSON.stringify(text)}\n`).join(''));
+/** One JSON value a line. */
+export const linesOf = (texts: readonly unknown[]): Uint8Array => utf8(texts.map((text) => `${JSON.stringify(text)}\n`).join(''));
 
 /**
  * Opens what `writeBundle` wrote: these files in this order and no others. Reads all but the tiles; these are read as they are asked
@@ -48,10 +53,17 @@ export async function readBundle(reader: ByteReader): Promise<Bundle> {
   const checkpoint = textOf(await nextFile(files), 'checkpoint');
   const keys = textOf(await nextFile(files), 'vkey');
   if (!keys.endsWith('\n')) throw malformed('Its vkey file does not end in a newline.');
-  const next = await nextFile(files);
-  const more = next?.path === CHECKPOINTS_FILE;
-  const checkpoints = more ? linesIn(next, CHECKPOINTS_FILE) : [];
-  return { checkpoint, vkeys: keys.slice(0, -1).split('\n'), checkpoints, tiles: readTiles(files, more ? await nextFile(files) : next) };
+  let next = await nextFile(files);
+  let [rotations, checkpoints]: [KeyLink[], string[]] = [[], []];
+  if (next?.path === KEYS_FILE) {
+    rotations = parseKeyLinks(textOf(next, KEYS_FILE));
+    next = await nextFile(files);
+  }
+  if (next?.path === CHECKPOINTS_FILE) {
+    checkpoints = linesIn(next, CHECKPOINTS_FILE);
+    next = await nextFile(files);
+  }
+  return { checkpoint, vkeys: keys.slice(0, -1).split('\n'), rotations, checkpoints, tiles: readTiles(files, next) };
 }
 
 function linesIn(file: TarFile | undefined, path: string): string[] {

@@ -24,8 +24,8 @@ describe('verifier keys', () => {
     if (want === undefined) return expect(() => parseVkey(input)).toThrow(wantErr);
     const key = parseVkey(input);
     expect({ name: key.name, keyId: hex(key.keyId), publicKey: hex(key.publicKey) }).toEqual(want);
-    expect(vkey(key.name, key.publicKey)).toBe(input);
-    expect(hex(keyId(key.name, key.publicKey))).toBe(want.keyId);
+    expect(vkey(key.name, key.publicKey, key.type)).toBe(input);
+    expect(hex(keyId(key.name, key.publicKey, key.type))).toBe(want.keyId);
   });
 });
 

@@ -1,5 +1,6 @@
 import { base64, concat, equalBytes, fromBase64, utf8 } from './octets.js';
-import { KEY_NAME, keyId, type VerifierKey } from './verifier-key.js';
+import { isEcdsaSignature } from './ecdsa.js';
+import { ECDSA, KEY_NAME, keyId, type VerifierKey } from './verifier-key.js';
 
 export const MAX_SIGNATURES = 16;
 const MAX_NOTE_CHARACTERS = 65_536;
@@ -65,7 +66,7 @@ export async function verifyNote(note: Note, known: readonly VerifierKey[]): Pro
   for (const { name, keyId: id, signature } of note.signatures) {
     const named = known.filter((key) => key.name === name && equalBytes(key.keyId, id));
     for (const key of named) {
-      if (!(await isSignature(key.publicKey, signature, body)))
+      if (!(await isSignature(key, signature, body)))
         throw new NoteRefused('bad-signature', `The signature of ${name} does not fit the text.`);
       signers.push(key);
     }
@@ -86,8 +87,9 @@ function parseSignature(line: string): NoteSignature {
   }
 }
 
-/** Ed25519 (RFC 8032). */
-export async function isSignature(publicKey: Uint8Array, signature: Uint8Array, body: Uint8Array): Promise<boolean> {
+/** By the key's type: Ed25519 (RFC 8032), or ECDSA. */
+export async function isSignature({ type, publicKey }: VerifierKey, signature: Uint8Array, body: Uint8Array): Promise<boolean> {
+  if (type === ECDSA) return await isEcdsaSignature(publicKey, signature, body);
   if (signature.length !== SIGNATURE_BYTES) return false;
   const key = await crypto.subtle.importKey('raw', new Uint8Array(publicKey), 'Ed25519', false, ['verify']);
   return crypto.subtle.verify('Ed25519', key, new Uint8Array(signature), new Uint8Array(body));

@@ -3,7 +3,7 @@ import { base64, fromBase64 } from './octets.js';
 import { verifyNote } from './signed-note.js';
 import { type ReadHashTile, TileProofs } from './tile-proofs.js';
 import { HASH_BYTES, leafHash } from './tree-hash.js';
-import { parseVkey } from './verifier-key.js';
+import { parseVkey, type VerifierKey } from './verifier-key.js';
 import { verifyInclusion } from './verify-proofs.js';
 
 /** C2SP tlog-proof: everything that shows that a record stands in a log, but the record itself and the key. */
@@ -47,11 +47,19 @@ export async function verifyRecordProof(
   record: Uint8Array,
   vkey: string,
 ): Promise<{ readonly index: number; readonly size: number }> {
-  const key = parseVkey(vkey);
+  return await verifyProofBy([parseVkey(vkey)], text, record);
+}
+
+/** The same for a log whose keys these are. */
+export async function verifyProofBy(
+  keys: readonly VerifierKey[],
+  text: string,
+  record: Uint8Array,
+): Promise<{ readonly index: number; readonly size: number }> {
   const { index, hashes, checkpoint } = parseRecordProof(text);
   const { origin, size, root, note } = parseCheckpoint(checkpoint);
-  if (origin !== key.name) throw new RecordProofRefused('its checkpoint is of another log');
-  await verifyNote(note, [key]);
+  if (keys.every(({ name }) => name !== origin)) throw new RecordProofRefused('its checkpoint is of another log');
+  await verifyNote(note, keys);
   if (!verifyInclusion({ index, size: Number(size), leafHash: leafHash(record), root, proof: hashes }))
     throw new RecordProofRefused('the record is not the one at its place');
   return { index, size: Number(size) };

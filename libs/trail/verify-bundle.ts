@@ -1,6 +1,7 @@
 import { ByteReader, type ByteSource } from './byte-reader.js';
 import { CheckpointRefused } from './checkpoint.js';
 import { parseWitnessKey, type Quorum } from './cosignature.js';
+import { KeyLinkRefused } from './key-links.js';
 import { base64 } from './octets.js';
 import { type Bundle, BundleRefused, readBundle } from './read-bundle.js';
 import type { PlatformSpeed } from './sha256.js';
@@ -58,6 +59,7 @@ export async function verifyLog(
       ...times,
       ...(found.disclosed > 0 && { disclosed: found.disclosed }),
       pinned: signed.pinned,
+      ...(signed.followed && { followedTo: signed.followed }),
       ...(signed.witnessed && { witnessed: signed.witnessed }),
     };
   } catch (error) {
@@ -68,7 +70,12 @@ export async function verifyLog(
 function failure(error: unknown): FailedReport {
   if (error instanceof VerificationFailed) return error.report;
   if (error instanceof VerifierKeyRefused) return { status: 'failed', code: 'malformed-vkey', message: error.message };
-  if (error instanceof BundleRefused || error instanceof NoteRefused || error instanceof CheckpointRefused)
+  if (
+    error instanceof BundleRefused ||
+    error instanceof NoteRefused ||
+    error instanceof CheckpointRefused ||
+    error instanceof KeyLinkRefused
+  )
     return { status: 'failed', code: error.code, message: error.message };
   throw error;
 }

@@ -1,5 +1,6 @@
+import type { KeyLink } from '#contract';
 import { concat, utf8 } from './octets.js';
-import { CHECKPOINTS_FILE, disclosuresFile, linesOf } from './read-bundle.js';
+import { CHECKPOINTS_FILE, disclosuresFile, KEYS_FILE, linesOf } from './read-bundle.js';
 import { tarEnd, tarFile } from './tar.js';
 import { encodeEntries, TILE_WIDTH, tilePath } from './tiles.js';
 
@@ -16,6 +17,8 @@ export interface BundleSource {
   readonly checkpoint: string;
   /** Verifier keys of the log. */
   readonly vkeys: readonly string[];
+  /** How its keys followed from one another, the oldest first. */
+  readonly rotations?: readonly KeyLink[] | undefined;
   /** Smaller checkpoints of the same log, in their order: they narrow down where a log was tampered with. */
   readonly checkpoints?: readonly string[] | undefined;
   /** From record 0 on, in order. */
@@ -23,13 +26,20 @@ export interface BundleSource {
 }
 
 /**
- * A log as a tar of `checkpoint`, `vkey` (one key a line), `checkpoints.jsonl` (one JSON string a line, where there are any) and, for each 256 records, `tile/entries/<N>` and `tile/0/<N>`
+ * A log as a tar of `checkpoint`, `vkey` (one key a line), where there are any `keys.jsonl` (one key link a line) and `checkpoints.jsonl` (one JSON string a line), and, for each 256 records, `tile/entries/<N>` and `tile/0/<N>`
  * (C2SP tlog-tiles); beside a tile, where its records have any, `disclosures/<N>.jsonl` (one JSON string a line). The hashes are the stored ones, not computed ones: beside the signed root they show which record was changed.
  * Checks nothing, holds at most 256 records at a time. @throws RangeError for a record over 65,535 bytes
  */
-export async function* writeBundle({ checkpoint, vkeys, checkpoints = [], entries }: BundleSource): AsyncGenerator<Uint8Array> {
+export async function* writeBundle({
+  checkpoint,
+  vkeys,
+  rotations = [],
+  checkpoints = [],
+  entries,
+}: BundleSource): AsyncGenerator<Uint8Array> {
   yield tarFile({ path: 'checkpoint', bytes: utf8(checkpoint) });
   yield tarFile({ path: 'vkey', bytes: utf8(vkeys.map((key) => `${key}\n`).join('')) });
+  if (rotations.length > 0) yield tarFile({ path: KEYS_FILE, bytes: linesOf(rotations) });
   if (checkpoints.length > 0) yield tarFile({ path: CHECKPOINTS_FILE, bytes: linesOf(checkpoints) });
   let index = 0;
   let tile: BundleEntry[] = [];

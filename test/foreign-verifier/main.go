@@ -3,14 +3,19 @@
 //
 //	foreign-verifier <vkey> <folder> [<checkpoint that was kept earlier>]
 //
-// The folder holds `checkpoint` and `tile/entries/…` (C2SP tlog-tiles): an unpacked bundle, or what the auditor plane serves.
+// The folder holds `checkpoint` and `tile/entries/…` (C2SP tlog-tiles): an unpacked bundle, or what the auditor plane serves. Where the
+// log's key was rotated, `keys.jsonl` says how each key follows from the one before it.
 // The root is recomputed from all entries. Never with tlog.TileHashReader: before x/mod 0.40.0 it leaves tiles unauthenticated
 // (CVE-2026-56865), and Debian 12 has 0.7.0.
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -46,11 +51,15 @@ func main() {
 }
 
 func verify(vkey, folder string, earlier []string) (int64, error) {
-	verifier, err := note.NewVerifier(vkey)
+	pinned, err := newVerifier(vkey)
 	if err != nil {
 		return 0, err
 	}
-	newest, err := signedHead(verifier, filepath.Join(folder, "checkpoint"))
+	known, overlaps, err := followKeys(pinned, filepath.Join(folder, "keys.jsonl"))
+	if err != nil {
+		return 0, err
+	}
+	newest, err := signedHead(known, filepath.Join(folder, "checkpoint"))
 	if err != nil {
 		return 0, err
 	}
@@ -62,10 +71,13 @@ func verify(vkey, folder string, earlier []string) (int64, error) {
 		return 0, err
 	}
 	for _, file := range earlier {
-		kept, err := signedHead(verifier, file)
+		kept, err := signedHead(known, file)
 		if err != nil {
 			return 0, err
 		}
+		overlaps = append(overlaps, kept)
+	}
+	for _, kept := range overlaps {
 		if kept.size > newest.size {
 			return 0, errors.New("the checkpoint is older than the one that was kept")
 		}
@@ -76,13 +88,17 @@ func verify(vkey, folder string, earlier []string) (int64, error) {
 	return newest.size, nil
 }
 
-// The text that the key signed: origin, size, root, each on a line of its own.
-func signedHead(verifier note.Verifier, file string) (head, error) {
+// The text that one of the keys signed: origin, size, root, each on a line of its own.
+func signedHead(known []note.Verifier, file string) (head, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return head{}, err
 	}
-	signed, err := note.Open(text, note.VerifierList(verifier))
+	return headIn(known, text)
+}
+
+func headIn(known []note.Verifier, text []byte) (head, error) {
+	signed, err := note.Open(text, note.VerifierList(known...))
 	if err != nil {
 		return head{}, err
 	}
@@ -90,18 +106,146 @@ func signedHead(verifier note.Verifier, file string) (head, error) {
 	if len(lines) != 4 || lines[3] != "" {
 		return head{}, errors.New("a checkpoint has three lines")
 	}
-	if lines[0] != verifier.Name() {
+	if lines[0] != known[0].Name() {
 		return head{}, errors.New("a checkpoint of another log")
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)
 	if err != nil || size < 0 {
 		return head{}, errors.New("a size is a number")
 	}
-	root, err := base64.StdEncoding.DecodeString(lines[2])
-	if err != nil || len(root) != tlog.HashSize {
-		return head{}, errors.New("a root has 32 bytes")
+	root, err := hashIn(lines[2])
+	if err != nil {
+		return head{}, err
 	}
-	return head{size, tlog.Hash(*(*[tlog.HashSize]byte)(root))}, nil
+	return head{size, root}, nil
+}
+
+func hashIn(text string) (tlog.Hash, error) {
+	hash, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(hash) != tlog.HashSize {
+		return tlog.Hash{}, errors.New("a hash has 32 bytes")
+	}
+	return tlog.Hash(*(*[tlog.HashSize]byte)(hash)), nil
+}
+
+// A line of keys.jsonl: the key, the record that names it, and that record's proof (C2SP tlog-proof).
+type keyLink struct {
+	VKey, Record, Proof string
+}
+
+// The keys that follow from the pinned one, and the checkpoints over the records that say so. A link from a key that is not known is
+// older than the pinned one.
+func followKeys(pinned note.Verifier, file string) ([]note.Verifier, []head, error) {
+	known := []note.Verifier{pinned}
+	var overlaps []head
+	text, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return known, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
+		var link keyLink
+		if err := json.Unmarshal([]byte(line), &link); err != nil {
+			return nil, nil, err
+		}
+		next, over, err := follow(known, link)
+		var unsigned *note.UnverifiedNoteError
+		if errors.As(err, &unsigned) {
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		overlaps = append(overlaps, over)
+		isKnown := false
+		for _, one := range known {
+			isKnown = isKnown || one.KeyHash() == next.KeyHash()
+		}
+		if !isKnown {
+			known = append(known, next)
+		}
+	}
+	return known, overlaps, nil
+}
+
+func follow(known []note.Verifier, link keyLink) (note.Verifier, head, error) {
+	parts := strings.SplitN(link.Proof, "\n\n", 2)
+	lines := strings.Split(parts[0], "\n")
+	if len(parts) != 2 || len(lines) < 2 || lines[0] != "c2sp.org/tlog-proof@v1" || !strings.HasPrefix(lines[1], "index ") {
+		return nil, head{}, errors.New("a key is vouched for by no proof")
+	}
+	over, err := headIn(known, []byte(parts[1]))
+	if err != nil {
+		return nil, head{}, err
+	}
+	index, err := strconv.ParseInt(lines[1][len("index "):], 10, 64)
+	if err != nil {
+		return nil, head{}, err
+	}
+	var proof tlog.RecordProof
+	for _, line := range lines[2:] {
+		hash, err := hashIn(line)
+		if err != nil {
+			return nil, head{}, err
+		}
+		proof = append(proof, hash)
+	}
+	if err := tlog.CheckRecord(proof, over.size, over.root, index, tlog.RecordHash([]byte(link.Record))); err != nil {
+		return nil, head{}, err
+	}
+	var record struct {
+		Seq         int64
+		Op, Outcome string
+		Change      struct{ VKey string }
+	}
+	if err := json.Unmarshal([]byte(link.Record), &record); err != nil {
+		return nil, head{}, err
+	}
+	if record.Seq != index || record.Op != "RotateLogKey" || record.Outcome != "succeeded" || record.Change.VKey != link.VKey {
+		return nil, head{}, errors.New("a record does not name the key that it should vouch for")
+	}
+	next, err := newVerifier(link.VKey)
+	if err == nil && next.Name() != known[0].Name() {
+		err = errors.New("a key of another log")
+	}
+	return next, over, err
+}
+
+// What note.NewVerifier does not know: ECDSA (type 2 of C2SP signed-note), whose id is of the public key alone.
+func newVerifier(vkey string) (note.Verifier, error) {
+	parts := strings.SplitN(vkey, "+", 3)
+	if len(parts) != 3 {
+		return nil, errors.New("a key is name+id+key")
+	}
+	typed, err := base64.StdEncoding.DecodeString(parts[2])
+	if err != nil || len(typed) < 2 || typed[0] != 2 {
+		return note.NewVerifier(vkey)
+	}
+	key, err := x509.ParsePKIXPublicKey(typed[1:])
+	if err != nil {
+		return nil, err
+	}
+	public, isECDSA := key.(*ecdsa.PublicKey)
+	id := sha256.Sum256(typed[1:])
+	if !isECDSA || parts[1] != fmt.Sprintf("%x", id[:4]) {
+		return nil, errors.New("not a key of ECDSA, or its id does not fit it")
+	}
+	return ecdsaVerifier{parts[0], binary.BigEndian.Uint32(id[:4]), public}, nil
+}
+
+type ecdsaVerifier struct {
+	name string
+	id   uint32
+	key  *ecdsa.PublicKey
+}
+
+func (v ecdsaVerifier) Name() string    { return v.name }
+func (v ecdsaVerifier) KeyHash() uint32 { return v.id }
+func (v ecdsaVerifier) Verify(text, signature []byte) bool {
+	digest := sha256.Sum256(text)
+	return ecdsa.VerifyASN1(v.key, digest[:], signature)
 }
 
 func storedHashes(folder string, size int64) ([]tlog.Hash, error) {

@@ -99,12 +99,16 @@ export function readable(report: VerificationReport): string {
     const between = report.between === undefined ? '' : `\nfirst bad record between: ${report.between.from} and ${report.between.to}`;
     return `FAILED (${report.code})${place || between}\n${report.message}`;
   }
-  const { origin, size, root, firstAt, lastAt, pinned, witnessed } = report;
+  const { origin, size, root, firstAt, lastAt, pinned, followedTo, witnessed } = report;
   const times = firstAt === undefined ? '' : `\nfrom ${firstAt} to ${lastAt}`;
-  const key = pinned
-    ? 'Signed by the key that you pinned.'
-    : 'Signed by the key that came with it: who made the bundle could have chosen it. Give --vkey to know better.';
+  const key = signedBy(pinned, followedTo);
   const seenBy = witnessed?.by.map(({ witness, time }) => `${witness} at ${new Date(1000 * time).toISOString()}`);
   const seen = witnessed === undefined ? '' : `\nThe first ${witnessed.size} records were seen by ${seenBy?.join(', ')}.`;
   return `OK: ${size} records, none missing, none changed\nlog  ${origin}${times}\nroot ${root}\n${key}${seen}`;
+}
+
+function signedBy(pinned: boolean, followedTo: string | undefined): string {
+  if (!pinned) return 'Signed by the key that came with it: who made the bundle could have chosen it. Give --vkey to know better.';
+  if (followedTo === undefined) return 'Signed by the key that you pinned.';
+  return `Signed by the key that follows the one that you pinned, as the log itself records. Pin it from now on:\n${followedTo}`;
 }

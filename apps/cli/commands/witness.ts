@@ -138,6 +138,7 @@ async function feedOnce(session: Session, options: FeedOptions): Promise<Fed | u
   const to = Number(parseCheckpoint(head.checkpoint).size);
   const log: ShownLog = {
     checkpoint: head.checkpoint,
+    rotations: head.rotations,
     consistency: async (from) =>
       (await admin.consistency(tenant, { from, to })).proof.map((hash) => new Uint8Array(Buffer.from(hash, 'base64'))),
     newestSize: async () => parseCheckpoint(await admin.checkpoint(tenant)).size,

@@ -21,11 +21,24 @@ export class KeptHeads {
 
   /** On the disk, name and all, when it returns; a crash leaves the old one or the new one. */
   keep(origin: string, note: string): void {
-    const file = this.#file(hashOfOrigin(origin));
-    const aside = `${file}.new`;
-    writeDurably(aside, note);
-    renameSync(aside, file);
+    this.#keep(`${hashOfOrigin(origin)}.checkpoint`, note);
+  }
+
+  #keep(name: string, text: string): void {
+    const file = join(this.folder, name);
+    writeDurably(`${file}.new`, text);
+    renameSync(`${file}.new`, file);
     syncFolder(this.folder);
+  }
+
+  /** Verifier keys of a log that followed from those that the witness was started with. */
+  keys(origin: string): readonly string[] {
+    const file = join(this.folder, `${hashOfOrigin(origin)}.vkeys`);
+    return statSync(file, { throwIfNoEntry: false }) === undefined ? [] : readFileSync(file, 'utf8').trimEnd().split('\n');
+  }
+
+  keepKeys(origin: string, vkeys: readonly string[]): void {
+    this.#keep(`${hashOfOrigin(origin)}.vkeys`, `${vkeys.join('\n')}\n`);
   }
 
   #file = (originHash: string) => join(this.folder, `${originHash}.checkpoint`);

@@ -1,3 +1,4 @@
+import type { KeyLink } from '#contract';
 import {
   cosignaturesOf,
   formatAddCheckpoint,
@@ -19,6 +20,8 @@ export interface ShownLog {
   readonly checkpoint: string;
   /** From an earlier size to the checkpoint's. */
   consistency(from: number): Promise<readonly Uint8Array[]>;
+  /** How its keys followed from one another: for a witness that knows an older one. */
+  readonly rotations?: readonly KeyLink[] | undefined;
   /** Records under the checkpoint that it shows to whoever asks now. */
   newestSize(): Promise<bigint>;
 }
@@ -54,11 +57,17 @@ export class SubmissionRefused extends Error {
 export async function submit(witness: string, log: ShownLog, keys: readonly string[]): Promise<string> {
   const { size } = parseCheckpoint(log.checkpoint);
   let held = 0;
+  let knowsKeys = (log.rotations ?? []).length === 0;
   // The first try tells what the witness holds; a second 409 comes when somebody else fed it meanwhile.
-  for (let attempt = 0; attempt < 3; attempt++) {
+  for (let attempt = 0; attempt < 4; attempt++) {
     const proof = held === 0 || held === Number(size) ? [] : await log.consistency(held);
     const { status, type, text } = await post(witness, formatAddCheckpoint({ oldSize: held, proof, checkpoint: log.checkpoint }));
     if (status === 200) return await genuine(witness, log.checkpoint, text, keys.map(parseWitnessKey));
+    if (status === 403 && !knowsKeys) {
+      knowsKeys = true;
+      await tellKeys(witness, log.rotations ?? []);
+      continue;
+    }
     if (status !== 409) throw refusalOf(witness, status, text);
     const next = sizeIn(witness, type, text);
     if (next > size) throw ahead(witness, next, await log.newestSize());
@@ -83,8 +92,13 @@ export async function heldBy(witness: string, origin: string): Promise<string> {
   return text;
 }
 
-const post = (witness: string, body: string) =>
-  ask(witness, 'add-checkpoint', { method: 'POST', body, headers: { 'content-type': 'text/plain; charset=utf-8' } });
+/** A witness of another make answers 404: its owner tells it the new key. Then the next submission says so. */
+async function tellKeys(witness: string, rotations: readonly KeyLink[]): Promise<void> {
+  await post(witness, rotations.map((link) => `${JSON.stringify(link)}\n`).join(''), 'add-keys');
+}
+
+const post = (witness: string, body: string, path = 'add-checkpoint') =>
+  ask(witness, path, { method: 'POST', body, headers: { 'content-type': 'text/plain; charset=utf-8' } });
 
 async function ask(witness: string, path: string, request: RequestInit = {}) {
   try {

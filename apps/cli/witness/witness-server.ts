@@ -17,7 +17,7 @@ export interface WitnessServerOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** `POST /add-checkpoint`, and `GET /<hex SHA-256 of the origin>/checkpoint` for whoever compares. */
+/** `POST /add-checkpoint`, `POST /add-keys`, and `GET /<hex SHA-256 of the origin>/checkpoint` for whoever compares. */
 export class WitnessServer {
   private constructor(
     private readonly server: Server,
@@ -52,11 +52,12 @@ async function answer(witness: Witness, heads: KeptHeads, request: IncomingMessa
     const note = heads.note(hash);
     return note === undefined ? send(response, 404, 'This witness has seen no such log.\n') : send(response, 200, note);
   }
-  if (request.url !== '/add-checkpoint') return send(response, 404, 'There is /add-checkpoint and /<hash of an origin>/checkpoint.\n');
+  if (request.url !== '/add-checkpoint' && request.url !== '/add-keys')
+    return send(response, 404, 'There is /add-checkpoint, /add-keys and /<hash of an origin>/checkpoint.\n');
   if (request.method !== 'POST') return send(response, 405, 'Only POST.\n');
   const text = await textOf(request);
   if (text === undefined) return send(response, 400, `A request is UTF-8 of at most ${MAX_REQUEST_BYTES} bytes.\n`);
-  const { status, body, type } = await witness.addCheckpoint(text);
+  const { status, body, type } = await (request.url === '/add-keys' ? witness.addKeys(text) : witness.addCheckpoint(text));
   send(response, status, body, type);
 }
 

@@ -1,7 +1,19 @@
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { consistencyProof, cosignaturesOf, encodeEntries, formatAddCheckpoint, parseNote, parseVkey, parseWitnessKey } from '#trail';
+import type { KeyLink } from '#contract';
+import {
+  consistencyProof,
+  cosignaturesOf,
+  encodeEntries,
+  formatAddCheckpoint,
+  formatRecordProof,
+  inclusionProof,
+  parseNote,
+  parseVkey,
+  parseWitnessKey,
+  vkey as logVkey,
+} from '#trail';
 import { checkpointOver, entryAt, keyFrom, LOG_VKEY, ORIGIN, sampleLog } from '../../../libs/trail/test/sample-log.js';
 import { hashOfOrigin, KeptHeads } from './kept-heads.js';
 import { mirror } from './mirror.js';
@@ -202,6 +214,40 @@ describe('a witness', () => {
     ])('tells whoever feeds it %s', async (_, log, code) => {
       await submit(server.url, shown(20), [vkey]);
       await expect(submit(server.url, log(), [vkey])).rejects.toMatchObject({ name: 'SubmissionRefused', code });
+    });
+
+    it('follows a log to its next key, and over a restart; not to a key that nobody vouches for', async () => {
+      const [first, second] = [keyFrom(1), keyFrom(2)];
+      const next = logVkey(ORIGIN, second.publicKey);
+      const rotated = LOG.map((entry, seq) =>
+        seq === 10 ? entryAt(10, { body: { op: 'RotateLogKey', change: { number: 2, vkey: next } } }) : entry,
+      );
+      const over = (key: typeof first) => checkpointOver(rotated.slice(0, 12), { key });
+      const link = (key: typeof first) => ({
+        vkey: next,
+        record: Buffer.from(rotated[10]!.bytes).toString(),
+        proof: formatRecordProof({
+          index: 10,
+          hashes: inclusionProof(
+            rotated.slice(0, 12).map(({ leafHash }) => leafHash),
+            10,
+          ),
+          checkpoint: over(key),
+        }),
+      });
+      const shownBySecond = (size: number, rotations: readonly KeyLink[]) => ({
+        ...shown(size, rotated),
+        checkpoint: checkpointOver(rotated.slice(0, size), { key: second }),
+        rotations,
+      });
+      await submit(server.url, shown(12, rotated), [vkey]);
+      await expect(submit(server.url, shownBySecond(20, []), [vkey])).rejects.toMatchObject({ code: 'bad-signature' });
+      await expect(submit(server.url, shownBySecond(20, [link(second)]), [vkey])).rejects.toMatchObject({ code: 'bad-signature' });
+      expect(await submit(server.url, shownBySecond(20, [link(first)]), [vkey])).toMatch(/^— /);
+      const again = aWitness(new KeptHeads(folder));
+      expect(await again.addCheckpoint(asked(30, 20, { log: rotated, checkpoint: shownBySecond(30, []).checkpoint }))).toMatchObject({
+        status: 200,
+      });
     });
 
     it('is not believed under another key, and not when it is away', async () => {

@@ -5,12 +5,17 @@ import {
   cosignature,
   cosignedBytes,
   EMPTY_ROOT,
+  followKeys,
   formatNote,
+  KeyLinkRefused,
   NoteRefused,
   parseAddCheckpoint,
+  parseKeyLinks,
+  parseVkey,
   signatureLine,
   TLOG_SIZE_TYPE,
   type VerifierKey,
+  VerifierKeyRefused,
   verifyConsistency,
   verifyNote,
 } from '#trail';
@@ -50,11 +55,41 @@ export class Witness {
     return 'status' in asked ? asked : this.#advance(asked);
   }
 
+  /**
+   * Takes the keys that follow from a log's known ones (one key link a line, of its bundle's keys.jsonl). They give whoever has them no more
+   * than the known ones do: what they sign must continue what was cosigned. Not in C2SP: other witnesses are told a new key by their owner.
+   */
+  async addKeys(request: string): Promise<WitnessAnswer> {
+    try {
+      const links = parseKeyLinks(request);
+      const origin = parseVkey(links[0]?.vkey ?? '').name;
+      const known = this.#keysOf(origin);
+      if (known.length === 0) return refusal(404, 'This witness does not watch this log.');
+      const { keys } = await followKeys(known, links);
+      this.heads.keepKeys(
+        origin,
+        keys.map(({ text }) => text),
+      );
+      return { status: 200, body: `${keys.length}\n` };
+    } catch (error) {
+      if ([KeyLinkRefused, NoteRefused, VerifierKeyRefused].some((kind) => error instanceof kind))
+        return refusal(403, error instanceof Error ? error.message : '');
+      throw error;
+    }
+  }
+
+  /** Those that it was started with, and those that followed from them. */
+  #keysOf(origin: string): readonly VerifierKey[] {
+    const named = this.logs.filter(({ name }) => name === origin);
+    const followed = named.length === 0 ? [] : this.heads.keys(origin).map(parseVkey);
+    return [...named, ...followed.filter(({ text }) => named.every((one) => one.text !== text))];
+  }
+
   /** What is asked, once its log's own key has signed it. */
   async #signed(request: string): Promise<Asked | WitnessAnswer> {
     try {
       const { checkpoint, ...asked } = parseAddCheckpoint(request);
-      const keys = this.logs.filter(({ name }) => name === checkpoint.origin);
+      const keys = this.#keysOf(checkpoint.origin);
       if (keys.length === 0) return refusal(404, 'This witness does not watch this log.');
       await verifyNote(checkpoint.note, keys);
       return { ...asked, checkpoint, keys };

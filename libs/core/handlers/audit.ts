@@ -5,6 +5,7 @@ import type { AuditReads } from '../ports/reads.js';
 import type { TrailFormats } from '../ports/trail-formats.js';
 import type { RecordCursors } from '../record-cursors.js';
 import { inventoryPage } from './inventory.js';
+import { keyLinks } from './key-links.js';
 import { newestCheckpoint } from './newest-checkpoint.js';
 import { destroyed } from './destroyed.js';
 import { consistencyProof, recordProof } from './proofs.js';
@@ -31,7 +32,8 @@ export function auditHandlers({ reads, formats, tools, cursors }: AuditParts): H
     GetLog: async ({ principal, snapshot }) => {
       const { logId, origin, vkey } = snapshot.rules.log;
       const signedSize = Number((await reads.checkpoint(principal))?.size ?? 0);
-      return { answer: { logId, origin, vkeys: [vkey], signedSize }, details: {} };
+      const { vkeys, rotations } = await keyLinks(reads, formats, principal);
+      return { answer: { logId, origin, vkeys: [...vkeys, vkey], rotations: [...rotations], signedSize }, details: {} };
     },
     GetRecordProof: async ({ input, principal }) => ({ answer: await recordProof(reads, formats, principal, input.seq), details: {} }),
     GetConsistencyProof: async ({ input, principal }) => ({
@@ -49,9 +51,11 @@ export function auditHandlers({ reads, formats, tools, cursors }: AuditParts): H
     GetBundle: async ({ principal, snapshot }) => {
       const { note, size } = await newestCheckpoint(reads, principal);
       const { items } = await reads.checkpoints(principal, { beforeSize: Number(size), limit: CHECKPOINTS_IN_BUNDLE, spread: true });
+      const { vkeys, rotations } = await keyLinks(reads, formats, principal);
       const bundle = {
         checkpoint: note,
-        vkeys: [snapshot.rules.log.vkey],
+        vkeys: [...vkeys, snapshot.rules.log.vkey],
+        rotations,
         checkpoints: items.map((earlier) => earlier.note).reverse(),
         entries: reads.entries(principal, size),
       };

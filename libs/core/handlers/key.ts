@@ -10,6 +10,7 @@ import { aliasHandlers } from './aliases.js';
 import { capabilityHandlers } from './capabilities.js';
 import { keyVersionHandlers } from './key-versions.js';
 import { keyLifeHandlers } from './keys.js';
+import { logHandlers } from './log.js';
 import { operatorHandlers } from './operators.js';
 import { peopleHandlers } from './people.js';
 import { policyHandlers } from './policies.js';
@@ -43,4 +44,5 @@ export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation> => ({
   ...stopHandlers(parts),
   ...sinkHandlers(parts.sinks),
   ...privacyHandlers(parts),
+  ...logHandlers(parts),
 });

@@ -60,7 +60,7 @@ export function operatorHandlers(parts: OperatorParts): Handlers<OperatorOperati
       const logId = newLogId(now);
       const origin = `${platformHost}/audit/${logId}`;
       await custody.createTenantRoot(permit({ tenant }));
-      const { publicKey } = await custody.createLogKey(permit({ tenant }), logId);
+      const { publicKey } = await custody.createLogKey(permit({ tenant }), 1);
       const vkey = vkeyOf(origin, publicKey);
       const order = { tenant, principal: 'enrolment' as PrincipalName, role: 'enrolment' as const, days: ENROLMENT_DAYS };
       const { answer, row } = await issueCredential(parts, permit({ tenant }), order, now);

@@ -31,8 +31,8 @@ export async function consistencyProof(
   return { from, to, proof: proof.map((hash) => Buffer.from(hash).toString('base64')), ...(checkpoint !== undefined && { checkpoint }) };
 }
 
-const tilesOf =
-  (reads: AuditReads, reader: Reader): ReadTile =>
+export const tilesOf =
+  (reads: Pick<AuditReads, 'tileHashes'>, reader: Reader): ReadTile =>
   async (level, index, width) => {
     const hashes = await reads.tileHashes(reader, level, index, width);
     if (hashes.length !== width) throw new KeywardError('not-found', 'A part of the log is missing.', { reason: 'tile-incomplete' });

@@ -8,6 +8,8 @@ export interface LogToSign {
   readonly size: bigint;
   /** Records under the last stored checkpoint; 0 before the first. */
   readonly signedSize: bigint;
+  /** Numbers of the keys that sign it. */
+  readonly keys: readonly number[];
 }
 
 /** The root of 256^level records: hash `index` of this level. */

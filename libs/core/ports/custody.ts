@@ -49,8 +49,11 @@ export interface GeneratedDataKey extends Sealed {
   readonly plaintext: Uint8Array;
 }
 
+/** What signs a log: Ed25519, or ECDSA on P-256 where an HSM cannot (C2SP signed-note, types 1 and 2). */
+export type LogAlgorithm = 'Ed25519' | 'ECDSA_P256';
+
 export interface LogKey {
-  /** Ed25519 public key, 32 bytes (RFC 8032). */
+  /** Ed25519: 32 bytes (RFC 8032). ECDSA: SubjectPublicKeyInfo (RFC 5280), DER. Their lengths tell them apart. */
   readonly publicKey: Uint8Array;
 }
 
@@ -124,8 +127,8 @@ export type RuleOperation = Extract<
  */
 export interface Custody {
   createTenantRoot(permit: Permit<'OnboardTenant'>): Promise<void>;
-  /** The tenant's, found or created by label, so that onboarding may be repeated after a crash. */
-  createLogKey(permit: Permit<'OnboardTenant'>, logId: string): Promise<LogKey>;
+  /** The tenant's by its number, from 1; found or created by label, so that onboarding and rotation may be repeated after a crash. */
+  createLogKey(permit: Permit<'OnboardTenant' | 'RotateLogKey'>, number: number): Promise<LogKey>;
   /** An RSA key takes seconds; custody refuses with 429 when too many are being made. */
   createKeyVersion(permit: Permit<'CreateKey' | 'CreateKeyVersion'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion>;
   encrypt(permit: Permit<'Encrypt' | 'ReEncryptTo'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed>;
@@ -196,8 +199,11 @@ export interface EndedVersion {
 export interface KeyEnding {
   /** Nothing is lost by it: only what follows in the database destroys. */
   makeTombstone(version: WrappedKeyVersion): Promise<EndedVersion & { readonly tombstoneMac: Uint8Array }>;
-  /** A signed note (C2SP signed-note) that custody composes itself. Only of a key whose tombstone it keeps. */
-  shreddingReceipt(tenant: TenantId, receipt: { readonly origin: string; readonly keyId: KeyId; readonly seq: bigint }): Promise<string>;
+  /** A signed note (C2SP signed-note) that custody composes itself, by the log's key of this number. Only of a key whose tombstone it keeps. */
+  shreddingReceipt(
+    tenant: TenantId,
+    receipt: { readonly origin: string; readonly keyId: KeyId; readonly seq: bigint; readonly logKey: number },
+  ): Promise<string>;
 }
 
 /** Every process that has custody hands tombstones to it. */
@@ -220,7 +226,21 @@ export interface CheckpointSigner {
   /**
    * Composes the signed note (C2SP signed-note, tlog-checkpoint) of a tree itself, so that nobody can have other text signed.
    * Refuses a tree that is not, by `proof`, an extension of the last one it signed for this log (its own fsynced file).
-   * `root` is 32 bytes, `proof` the consistency proof from `signedSize` (RFC 9162 §2.1.4.1), 32 bytes each; the answer is the note's text.
+   * `root` is 32 bytes, `proof` the consistency proof from `signedSize` (RFC 9162 §2.1.4.1), 32 bytes each; the answer is the note's text,
+   * signed by each of the log's keys that is named.
    */
-  signCheckpoint(tenant: TenantId, log: { readonly logId: string; readonly origin: string }, tree: ClaimedTree): Promise<string>;
+  signCheckpoint(tenant: TenantId, log: SignedLog, tree: ClaimedTree): Promise<string>;
+}
+
+/** As CheckpointSigner without a permit: the row that the worker works off is the tenant's own decision. */
+export interface LogKeyRemoval {
+  /** Ends a log key for good, if the next one exists; one that is gone already is success. @throws CustodyUnavailable */
+  destroyLogKey(tenant: TenantId, number: number): Promise<void>;
+}
+
+export interface SignedLog {
+  readonly logId: string;
+  readonly origin: string;
+  /** Numbers of the keys that sign it now: one, or two while one takes over from the other. */
+  readonly keys: readonly number[];
 }

@@ -21,8 +21,9 @@ export interface Destruction extends DueDeletion {
 /** A destroyed key without a receipt. */
 export interface OwedReceipt extends Tombstone {
   readonly seq: bigint;
-  /** Of the tenant's log, whose key signs. */
+  /** Of the tenant's log, whose newest key signs: its number. */
   readonly origin: string;
+  readonly logKey: number;
 }
 
 /** The worker's: it looks, and the database decides again. @throws KeywardError unavailable */

@@ -70,6 +70,8 @@ export interface Reads {
   /** Keys with the names by which rules mean them. */
   keyNames(tenant: TenantId, query: PageQuery): Promise<Page<KeyNames>>;
   namesOfKey(tenant: TenantId, id: KeyId): Promise<KeyNames | undefined>;
+  /** The newest key of the tenant's log, and whether the one before it still signs as well. */
+  logKey(tenant: TenantId): Promise<{ readonly number: number; readonly vkey: string; readonly overlaps: boolean }>;
 }
 
 export interface KeyNames {
@@ -165,6 +167,8 @@ export interface AuditReads {
   checkpoints(reader: Reader, query: ListCheckpointsQuery): Promise<CheckpointsAnswer>;
   /** The note that was signed at this size, if one was. */
   checkpointOfSize(reader: Reader, size: number): Promise<string | undefined>;
+  /** Its keys after the first, the oldest first: each with its record and the smallest signed checkpoint over that, where there is one. */
+  logKeys(reader: Reader): Promise<readonly LaterLogKey[]>;
   stats(reader: Reader, query: StatsQuery): Promise<StatsAnswer>;
   /** Keys after this id, at most so many. */
   inventory(reader: Reader, query: { readonly after: string | undefined; readonly most: number }): Promise<InventoryEntry[]>;
@@ -186,6 +190,11 @@ export interface AuditReads {
 export type RecordsFilter = Partial<Omit<ListRecordsQuery, 'cursor' | 'principal'>> &
   Pick<ListRecordsQuery, 'fromSeq' | 'limit'> & { readonly principal?: readonly string[] | undefined };
 export type InventoryEntry = Omit<InventoryItem, 'usableBy'>;
+
+export interface LaterLogKey {
+  readonly vkey: string;
+  readonly evidence: { readonly seq: number; readonly record: Uint8Array; readonly checkpoint: string; readonly size: number } | undefined;
+}
 
 export interface StoredEntry {
   readonly bytes: Uint8Array;

@@ -1,3 +1,4 @@
+import type { KeyLink } from '#contract';
 import type { StoredEntry } from './reads.js';
 
 /** What the handlers need of libs/trail. */
@@ -6,6 +7,7 @@ export interface TrailFormats {
   writeBundle(bundle: {
     readonly checkpoint: string;
     readonly vkeys: readonly string[];
+    readonly rotations: readonly KeyLink[];
     readonly checkpoints: readonly string[];
     readonly entries: AsyncIterable<StoredEntry>;
   }): AsyncIterable<Uint8Array>;

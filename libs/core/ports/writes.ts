@@ -32,6 +32,15 @@ export type KeyChange = Partial<
   Pick<StoredKey, 'state' | 'description' | 'tags' | 'deletionProtection' | 'deletion' | 'primaryVersion' | 'namesMac'>
 >;
 
+/** The next key of the tenant's log. */
+export interface NewLogKey {
+  readonly number: number;
+  readonly vkey: string;
+  readonly madeAt: Date;
+  /** When the key before it ends. */
+  readonly retiresAt: Date;
+}
+
 /** Every write that an operation may make, inside its transaction. Blind: the epoch fences what they rest on. */
 export interface Writes {
   /** @throws KeywardError already-exists, also for an id that was ever used. */
@@ -65,6 +74,8 @@ export interface Writes {
   putPolicyDraft(draft: PolicyDraftAnswer): Promise<void>;
   /** Whether there is one or not. */
   deletePolicyDraft(): Promise<void>;
+  /** @throws KeywardError already-exists, while the key before it has not been retired */
+  insertLogKey(key: NewLogKey): Promise<void>;
   putIdentityProvider(provider: StoredIdentityProvider): Promise<void>;
   /** @throws KeywardError not-found */
   deleteIdentityProvider(): Promise<void>;

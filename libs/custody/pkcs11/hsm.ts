@@ -1,5 +1,5 @@
 import { CustodyUnavailable } from '#core';
-import type { ClaimedTree, CustodyCapabilities, Tombstone } from '#core';
+import type { ClaimedTree, CustodyCapabilities, SignedLog, Tombstone } from '#core';
 import { checkpointBody, signedNote } from '../checkpoint-note.js';
 import { Cryptoki } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
@@ -143,12 +143,16 @@ export class Hsm {
    * Composes, claims on disk, then signs: in this order, so that no signature leaves that the next start would not know. A log
    * without a key claims nothing.
    */
-  async signCheckpoint(tenant: string, log: { readonly logId: string; readonly origin: string }, tree: ClaimedTree): Promise<string> {
+  async signCheckpoint(tenant: string, log: SignedLog, tree: ClaimedTree): Promise<string> {
     const body = checkpointBody(log.origin, tree.size, tree.root);
-    const publicKey = this.use((custody) => custody.logKey(tenant));
+    const publicKeys = this.use((custody) => custody.logKeys(tenant, log.keys));
     await this.kept.signed.claim(`${tenant}/${log.logId}`, log.origin, tree);
-    const signature = this.use((custody) => custody.signLog(tenant, body));
-    return signedNote(log.origin, body, publicKey, signature);
+    const signatures = this.use((custody) => custody.signLog(tenant, log.keys, body));
+    return signedNote(
+      log.origin,
+      body,
+      publicKeys.map((publicKey, at) => ({ publicKey, signature: signatures[at]! })),
+    );
   }
 
   /** Records under the last checkpoint that was signed for this log. */
@@ -163,15 +167,18 @@ export class Hsm {
   }
 
   /** Of a key whose tombstone is kept here. @throws RangeError for any other, CustodyUnavailable */
-  shreddingReceipt(tenant: string, { origin, keyId, seq }: { origin: string; keyId: string; seq: bigint }): string {
+  shreddingReceipt(
+    tenant: string,
+    { origin, keyId, seq, logKey }: { readonly origin: string; readonly keyId: string; readonly seq: bigint; readonly logKey: number },
+  ): string {
     const kept = this.kept.tombstones.of(tenant, keyId);
     if (kept === undefined) throw new RangeError('The key was not destroyed.');
     const body = receiptBody({ ...kept, seq, rootDestroyedAt: undefined }, this.options.backupDays);
-    const { publicKey, signature } = this.use((custody) => ({
-      publicKey: custody.logKey(tenant),
-      signature: custody.signLog(tenant, body),
-    }));
-    return signedNote(origin, body, publicKey, signature);
+    return this.use((custody) => {
+      const [publicKey] = custody.logKeys(tenant, [logKey]);
+      const [signature] = custody.signLog(tenant, [logKey], body);
+      return signedNote(origin, body, [{ publicKey: publicKey!, signature: signature! }]);
+    });
   }
 
   async #beat(): Promise<void> {

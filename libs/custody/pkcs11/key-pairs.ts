@@ -100,7 +100,7 @@ const rsaSpki = (modulus: Buffer): Buffer =>
   });
 
 /** CKA_EC_POINT is the DER octet string of 04 ‖ x ‖ y (SEC 1, 2.3.3), or that point itself. */
-function spkiOf(spec: CurveSpec, ecPoint: Buffer): Buffer {
+export function spkiOf(spec: CurveSpec, ecPoint: Buffer): Buffer {
   const { bytes, crv } = CURVES[spec];
   const point = ecPoint.subarray(-(1 + 2 * bytes));
   if (point.length !== 1 + 2 * bytes || point[0] !== 4) throw new CustodyUnavailable('the module answered an unknown form of a point');

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { KeySpec, KeyUsage, SoftwareSpec } from '#contract';
+import type { LogAlgorithm } from '#core';
 import type { HmacHash } from './mechanisms.js';
 import { KEY_TYPE, mechanismList, OBJECT_CLASS } from './template.js';
 import type { Template } from './template.js';
@@ -7,7 +8,8 @@ import type { Template } from './template.js';
 /** Every token object of Keyward has a label that starts so. */
 export const LABEL_PREFIX = 'keyward/';
 const rootLabel = (tenant: string) => `${LABEL_PREFIX}root/${tenant}`;
-export const logKeyLabel = (tenant: string) => `${LABEL_PREFIX}log/${tenant}`;
+/** The first is older than numbers. */
+export const logKeyLabel = (tenant: string, number: number) => `${LABEL_PREFIX}log/${tenant}${number === 1 ? '' : `/${number}`}`;
 export const BINDING_KEY_LABEL = `${LABEL_PREFIX}binding-key`;
 export const CANARY_ROOT_LABEL = `${LABEL_PREFIX}canary-root`;
 
@@ -118,13 +120,16 @@ export const BINDING_KEY: Template = {
   verify: true,
 };
 
-export const logPublicKey = (label: string): Template => ({
-  ...{ class: OBJECT_CLASS.public, keyType: KEY_TYPE.edwards, token: true, private: false, verify: true },
+export const KEY_TYPE_OF_LOG = { Ed25519: KEY_TYPE.edwards, ECDSA_P256: KEY_TYPE.ec } as const;
+
+export const logPublicKey = (algorithm: LogAlgorithm, label: string): Template => ({
+  ...{ class: OBJECT_CLASS.public, keyType: KEY_TYPE_OF_LOG[algorithm], token: true, private: false, verify: true },
+  ...(algorithm === 'ECDSA_P256' && { ecParams: CURVES.EC_P256.params }),
   ...named(label),
 });
 
-export const logPrivateKey = (label: string): Template => ({
-  ...{ class: OBJECT_CLASS.private, keyType: KEY_TYPE.edwards, token: true, sign: true },
+export const logPrivateKey = (algorithm: LogAlgorithm, label: string): Template => ({
+  ...{ class: OBJECT_CLASS.private, keyType: KEY_TYPE_OF_LOG[algorithm], token: true, sign: true },
   ...NEVER_LEAVES,
   ...named(label),
 });

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { KeyHandle } from './cryptoki.js';
-import { CryptokiError, MECHANISM_CODES } from './cryptoki-error.js';
-import { CANARY_ROOT_LABEL, logPrivateKey, logPublicKey, named, newbornVersion, versionInUse } from './key-templates.js';
+import { CryptokiError } from './cryptoki-error.js';
+import { CANARY_ROOT_LABEL, named, newbornVersion, versionInUse } from './key-templates.js';
+import { logAlgorithmOf } from './log-keys.js';
 import type { OpenToken } from './open-token.js';
 import { only } from './find-or-create.js';
 
@@ -34,7 +35,7 @@ function brokenPromises(token: OpenToken): string[] {
       allows('reading the value of an extractable, sensitive key', () => cryptoki.attribute(holder, newborn, 'value')),
       allows('encrypting with a root', () => seal(token, root, Buffer.from('aad'))),
       ...failsToAuthenticate(token, inUse),
-      failsToSignLogs(token),
+      logAlgorithmOf(token) === undefined ? 'makes no key that signs logs' : undefined,
     ].filter((broken) => broken !== undefined);
   } finally {
     token.destroy(newborn);
@@ -50,25 +51,6 @@ function failsToAuthenticate(token: OpenToken, key: KeyHandle): (string | undefi
   const open = (aad: string) => token.operate((session) => token.cryptoki.open(session, key, IV, Buffer.from(aad), sealed));
   const roundTrips = open('aad').equals(PLAINTEXT);
   return [roundTrips ? undefined : 'does not open what it sealed', allows('decrypting under another AAD', () => open('other'))];
-}
-
-/** Without Ed25519 no tenant's trail is ever signed. */
-function failsToSignLogs(token: OpenToken): string | undefined {
-  const { cryptoki, holder } = token;
-  const session = { token: false } as const;
-  try {
-    const pair = cryptoki.generateEd25519(
-      holder,
-      { ...logPublicKey('self-test'), ...session },
-      { ...logPrivateKey('self-test'), ...session },
-    );
-    token.destroy(pair.publicKey);
-    token.destroy(pair.privateKey);
-    return undefined;
-  } catch (error) {
-    if (error instanceof CryptokiError && MECHANISM_CODES.has(error.code)) return `makes no Ed25519 keys (${error.message})`;
-    throw error;
-  }
 }
 
 function seal(token: OpenToken, key: KeyHandle, aad: Buffer): Buffer {

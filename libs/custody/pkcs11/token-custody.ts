@@ -7,6 +7,7 @@ import type {
   EndedVersion,
   GeneratedDataKey,
   KeyVersionDraft,
+  LogAlgorithm,
   LogKey,
   ProtectionLevel,
   RuleRow,
@@ -36,6 +37,8 @@ import type { Tombstones } from './tombstones.js';
 import { tryAllSpecs, type TriedSpecs } from './tried-specs.js';
 
 export interface CustodyLimits {
+  /** What new log keys are; default: what the module can. */
+  readonly logKeys?: LogAlgorithm | undefined;
   /** Unwrapped keys held at once. */
   readonly cachedKeys: number;
   /** The longest that an unwrapped key is used without checking its row again. */
@@ -68,7 +71,7 @@ export class TokenCustody {
     limits: CustodyLimits,
   ) {
     this.#roots = new TenantRoots(token);
-    this.#logKeys = new LogKeys(token);
+    this.#logKeys = new LogKeys(token, limits.logKeys);
     this.#binding = new BindingKey(token);
     this.#random = new RandomPool(token);
     this.#software = new SoftwareKeys(token, this.#random, mayBeInSoftware(limits.softwareKeys, protectionLevel));
@@ -86,8 +89,12 @@ export class TokenCustody {
     this.#roots.ensure(tenant, FIRST_ROOT);
   }
 
-  createLogKey(tenant: string): LogKey {
-    return { publicKey: Uint8Array.from(this.#logKeys.ensure(tenant).publicKey) };
+  createLogKey(tenant: string, number: number): LogKey {
+    return { publicKey: Uint8Array.from(this.#logKeys.ensure(tenant, number)) };
+  }
+
+  destroyLogKey(tenant: string, number: number): void {
+    this.#logKeys.destroy(tenant, number);
   }
 
   /** An RSA key takes seconds. @throws CustodyBusy */
@@ -234,15 +241,14 @@ export class TokenCustody {
     this.#canary.sing();
   }
 
-  /** The 32 public bytes of the key that signs the tenant's log. @throws CustodyUnavailable when there is none. */
-  logKey(tenant: string): Uint8Array {
-    return this.#logKeys.of(tenant).publicKey;
+  /** Public halves of the keys that sign the tenant's log. @throws CustodyUnavailable when one is missing */
+  logKeys(tenant: string, numbers: readonly number[]): Uint8Array[] {
+    return numbers.map((number) => this.#logKeys.publicKeyOf(tenant, number));
   }
 
-  /** The Ed25519 signature over a checkpoint's body. */
-  signLog(tenant: string, body: string): Uint8Array {
-    const { privateKey } = this.#logKeys.of(tenant);
-    return this.token.operate((session) => this.token.cryptoki.signEd25519(session, privateKey, Buffer.from(body)));
+  /** Over a checkpoint's body, by each of them. */
+  signLog(tenant: string, numbers: readonly number[], body: string): Uint8Array[] {
+    return numbers.map((number) => this.#logKeys.sign(tenant, number, body));
   }
 
   #mustDecrypt(version: PresentedVersion, algorithm: EncryptionAlgorithm): RsaSpec {

@@ -12,6 +12,7 @@ import type {
   KeyEnding,
   KeyVersionDraft,
   LogKey,
+  LogKeyRemoval,
   Permit,
   RuleBindings,
   RuleOperation,
@@ -19,6 +20,7 @@ import type {
   Sealed,
   Tombstone,
   TombstoneKeeper,
+  SignedLog,
   WrappedKeyVersion,
 } from '#core';
 import { spendToBind } from '../spend-to-bind.js';
@@ -59,7 +61,7 @@ const BACK_OFF_MS = { first: 10, longest: 1000 } as const;
  * Custody through the custodian's socket. Every call spends its permit for exactly what it sends. Reconnects by itself;
  * meanwhile calls fail with CustodyUnavailable, at the latest after 250 ms.
  */
-export class SocketCustody implements Custody, RuleBindings, CheckpointSigner, KeyEnding, TombstoneKeeper {
+export class SocketCustody implements Custody, RuleBindings, CheckpointSigner, LogKeyRemoval, KeyEnding, TombstoneKeeper {
   readonly #timeoutMs: number;
   #connection: Connection | undefined;
   #connecting: Promise<void> | undefined;
@@ -86,9 +88,9 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner, K
     return this.#call(OPERATION.createTenantRoot, permit.tenant, [], readNothing, '', 5 * this.#timeoutMs);
   }
 
-  async createLogKey(permit: Permit<'OnboardTenant'>, logId: string): Promise<LogKey> {
-    permit.spend({ operation: 'OnboardTenant', tenant: permit.tenant, versionId: undefined });
-    return this.#call(OPERATION.createLogKey, permit.tenant, [], readLogKey, logId, 5 * this.#timeoutMs);
+  async createLogKey(permit: Permit<'OnboardTenant' | 'RotateLogKey'>, number: number): Promise<LogKey> {
+    permit.spend({ operation: permit.operation, tenant: permit.tenant, versionId: undefined });
+    return this.#call(OPERATION.createLogKey, permit.tenant, [number], readLogKey, '', 5 * this.#timeoutMs);
   }
 
   async createKeyVersion(permit: Permit<'CreateKey' | 'CreateKeyVersion'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion> {
@@ -205,12 +207,12 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner, K
     return this.#call(OPERATION.ping, '', [], readNothing);
   }
 
-  async signCheckpoint(
-    tenant: TenantId,
-    log: { readonly logId: string; readonly origin: string },
-    { size, root, proof }: ClaimedTree,
-  ): Promise<string> {
-    return this.#call(OPERATION.signCheckpoint, tenant, [log.logId, log.origin, size.toString(), root, proof], readNote, log.logId);
+  async signCheckpoint(tenant: TenantId, { logId, origin, keys }: SignedLog, { size, root, proof }: ClaimedTree): Promise<string> {
+    return this.#call(OPERATION.signCheckpoint, tenant, [logId, origin, size.toString(), root, proof, keys], readNote, logId);
+  }
+
+  async destroyLogKey(tenant: TenantId, number: number): Promise<void> {
+    return this.#call(OPERATION.destroyLogKey, tenant, [number], readNothing);
   }
 
   async signedSize(tenant: TenantId, logId: string): Promise<bigint> {
@@ -225,8 +227,8 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner, K
     return this.#call(OPERATION.keepTombstone, tombstone.tenant, encodeTombstone(tombstone), readNothing, tombstone.keyId);
   }
 
-  async shreddingReceipt(tenant: TenantId, { origin, keyId, seq }: Parameters<KeyEnding['shreddingReceipt']>[1]): Promise<string> {
-    return this.#call(OPERATION.shreddingReceipt, tenant, [origin, keyId, seq.toString()], readNote, keyId);
+  async shreddingReceipt(tenant: TenantId, { origin, keyId, seq, logKey }: Parameters<KeyEnding['shreddingReceipt']>[1]): Promise<string> {
+    return this.#call(OPERATION.shreddingReceipt, tenant, [origin, keyId, seq.toString(), logKey], readNote, keyId);
   }
 
   #call<Answer>(

@@ -26,7 +26,7 @@ export const OPERATION = {
   sign: 15,
   verify: 16,
   publicKey: 17,
-  // 18 and 19 belong to keys
+  destroyLogKey: 18,
   signedSize: 20,
   generateRandom: 24,
   asymmetricEncrypt: 25,
@@ -67,7 +67,7 @@ export const PLANES = {
     'keepTombstone',
     'ping',
   ],
-  worker: ['signCheckpoint', 'signedSize', 'makeTombstone', 'keepTombstone', 'shreddingReceipt', 'ping'],
+  worker: ['signCheckpoint', 'signedSize', 'destroyLogKey', 'makeTombstone', 'keepTombstone', 'shreddingReceipt', 'ping'],
 } as const satisfies Record<string, readonly CustodyOperation[]>;
 export type Plane = keyof typeof PLANES;
 

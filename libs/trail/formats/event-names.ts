@@ -104,6 +104,7 @@ const NAMES = {
   DeleteSink:                      row('Delete',  '',                                ''),
   TestSink:                        row('Other',   '',                                ''),
   ErasePersonalFields:             row('Delete', '',                                ''),
+  RotateLogKey:                    row('Update', '',                                ''),
 
   ListRecords:                     row('Read',   '',                                ''),
   GetCheckpoint:                   row('Read',   '',                                ''),
@@ -122,6 +123,7 @@ const NAMES = {
   SinkDisabled:                    row('Update',  '',                                ''),
   Heartbeat:                       row('Other',  '',                                ''),
   DestroyKey:                      row('Delete', 'DeleteKey',                       'DeleteKey'),
+  RetireLogKey:                    row('Delete', '',                                ''),
 } as const satisfies Record<Operation, EventNames>;
 
 export function eventNames(op: Operation): EventNames {

@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { z } from 'zod';
-import type { RecordBody } from '#contract';
+import type { KeyLink, RecordBody } from '#contract';
 import {
   appendLeaf,
   type BundleEntry,
@@ -58,6 +58,7 @@ export interface SampleLog {
   checkpoint: string;
   checkpoints?: string[];
   vkeys: string[];
+  rotations?: KeyLink[];
   entries: BundleEntry[];
 }
 

@@ -1,6 +1,7 @@
 import { type Checkpoint, logIdOf, parseCheckpoint } from '../checkpoint.js';
 import type { Bundle } from '../read-bundle.js';
 import { cosignaturesOf, parseWitnessKey, type Quorum } from '../cosignature.js';
+import { followKeys } from '../key-links.js';
 import { verifyNote } from '../signed-note.js';
 import { parseVkey, type VerifierKey } from '../verifier-key.js';
 import { VerificationFailed, type Witnessed } from './report.js';
@@ -9,6 +10,8 @@ export interface SignedHead {
   readonly checkpoint: Checkpoint;
   readonly logId: string;
   readonly pinned: boolean;
+  /** The key that signed it, where the trusted one no longer does: its successor. */
+  readonly followed: string | undefined;
   /** Those that may sign this log. */
   readonly known: readonly VerifierKey[];
   /** Smaller ones, in their order. Their signatures are looked at when one of them does not fit. */
@@ -33,28 +36,32 @@ export async function checkSignature(bundle: Bundle, { pinned, since, witnesses 
   // The bundle's own keys must be readable even when they are not needed.
   const offered = bundle.vkeys.map(parseVkey);
   // A key of another name signs another log, however genuine it is.
-  const known = (pinned ? [pinned] : offered).filter((key) => key.name === checkpoint.origin);
-  if (known.length === 0)
+  const trusted = (pinned ? [pinned] : offered).filter((key) => key.name === checkpoint.origin);
+  if (trusted.length === 0)
     throw new VerificationFailed('foreign-origin', `The checkpoint is of ${checkpoint.origin}, the key is of another log.`);
-  await verifyNote(checkpoint.note, known);
+  const { keys: known, checkpoints: overlaps } = await followKeys(trusted, bundle.rotations ?? []);
+  const signers = await verifyNote(checkpoint.note, known);
   const kept = since === undefined ? undefined : parseCheckpoint(since);
   if (kept !== undefined) await verifyNote(kept.note, known);
   const witnessed = witnesses && (await witnessedBy(witnesses, kept === undefined ? [checkpoint] : [checkpoint, kept]));
-  return { checkpoint, logId, witnessed, pinned: pinned !== undefined, known, earlier: earlierOf(bundle.checkpoints, checkpoint, kept) };
+  const earlier = earlierOf(bundle.checkpoints, checkpoint, [...overlaps, ...(kept ? [kept] : [])]);
+  const followed = trusted.some(({ text }) => signers.some((key) => key.text === text)) ? undefined : signers[0]?.text;
+  return { checkpoint, logId, witnessed, pinned: pinned !== undefined, followed, known, earlier };
 }
 
-/** The log's own, which may be left out, and the auditor's, which may not. */
-function earlierOf(notes: readonly string[], newest: Checkpoint, kept: Checkpoint | undefined): Checkpoint[] {
+/** The log's own, which may be left out; and those that may not: the auditor's, and those that vouch for keys. */
+function earlierOf(notes: readonly string[], newest: Checkpoint, needed: readonly Checkpoint[]): Checkpoint[] {
   const offered = notes.map(parseCheckpoint);
   const sizes = [...offered, newest].map(({ size }) => size);
   if (sizes.some((size, at) => at > 0 && size <= sizes[at - 1]!))
     throw new VerificationFailed('malformed-bundle', 'Its checkpoints do not grow.');
-  if (kept !== undefined && kept.size > newest.size)
+  const larger = needed.find(({ size }) => size > newest.size);
+  if (larger !== undefined)
     throw new VerificationFailed(
       'older-checkpoint',
-      `The log ends at ${newest.size} records; the checkpoint that you kept is of ${kept.size}.`,
+      `The log ends at ${newest.size} records; a checkpoint that you kept, or that vouches for its key, is of ${larger.size}.`,
     );
-  const earlier = kept === undefined ? offered : [...offered.filter(({ size }) => size !== kept.size), kept];
+  const earlier = [...offered.filter(({ size }) => needed.every((one) => one.size !== size)), ...needed];
   if (earlier.some(({ origin }) => origin !== newest.origin))
     throw new VerificationFailed('foreign-origin', 'One of its checkpoints is of another log.');
   return earlier.sort((a, b) => Number(a.size - b.size));

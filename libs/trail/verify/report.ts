@@ -11,6 +11,7 @@ export type VerificationFailure =
   | NoteProblem
   | 'malformed-checkpoint'
   | 'malformed-vkey'
+  | 'bad-key-link'
   | 'foreign-origin'
   | 'older-checkpoint'
   | 'too-few-witnesses'
@@ -49,6 +50,8 @@ export interface VerifiedReport {
   readonly disclosed?: number;
   /** false: the key came from the bundle itself, so the ISV could have signed anything with it. */
   readonly pinned: boolean;
+  /** The key that signed it, where the pinned one no longer does but vouches for it: to be pinned from now on. */
+  readonly followedTo?: string;
   /** Present where witnesses were asked for. */
   readonly witnessed?: Witnessed;
 }

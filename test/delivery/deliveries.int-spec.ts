@@ -230,7 +230,7 @@ describe('deliveries', () => {
     expect((await world.sink('acme', unreadable)).delivery.lastError).toBe('what it is opened with cannot be read any more: make it anew');
     await world.sql('DELETE FROM keyward.sink');
     const garbage = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
-    const strange = await world.addSink('acme', { ...to(there.url), certificateAuthority: garbage } as SinkTarget, { plain });
+    const strange = await world.addSink('acme', { ...to(there.url), certificateAuthority: garbage }, { plain });
     const client = { clientCertificate: CLIENT.cert };
     const keyless = await world.addSink('acme', { type: 'syslog', host: '127.0.0.1', port: 1, format: 'jsonl', ...client }, { plain });
     const worker = await world.worker([there.origin, '127.0.0.1:1']);

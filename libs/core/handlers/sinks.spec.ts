@@ -1,8 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSinkRequest, type RecordBody, type SinkAnswer, type SinkId, sinkAnswer, type TenantId, updateSinkRequest } from '#contract';
-import { KeywardError } from '../errors.js';
-import type { Prepared, Step } from '../handler.js';
+import type { KeywardError } from '../errors.js';
+import type { Prepared } from '../handler.js';
 import type { SinkChange } from '../ports/sinks.js';
 import type { Writes } from '../ports/writes.js';
 import { sinkHandlers } from './sinks.js';
@@ -47,12 +47,10 @@ class World {
     return await this.run('UpdateSink', { ...updateSinkRequest.parse(body), sinkId });
   }
 
-  async run<Name extends 'CreateSink' | 'UpdateSink' | 'TestSink'>(
-    name: Name,
-    input: unknown,
-  ): Promise<{ sink: SinkAnswer; change: Change }> {
-    const step = { input, call: { tenant: TENANT }, principal: { name: 'anna' }, now: 1_800_000_000_000 } as unknown as Step<Name>;
-    const { answer, details, apply } = (await this.handlers[name](step)) as Prepared<SinkAnswer>;
+  async run(name: 'CreateSink' | 'UpdateSink' | 'TestSink', input: unknown): Promise<{ sink: SinkAnswer; change: Change }> {
+    const step = { input, call: { tenant: TENANT }, principal: { name: 'anna' }, now: 1_800_000_000_000 };
+    const handler = this.handlers[name] as unknown as (step: unknown) => Promise<Prepared<SinkAnswer>>;
+    const { answer, details, apply } = await handler(step);
     await apply?.(this.writes);
     return { sink: answer, change: details.change };
   }

@@ -2,6 +2,8 @@ import { Controller, Get, Param, Query } from '@nestjs/common';
 import type { z } from 'zod';
 import {
   type AuditOperation,
+  type CoverageQuery,
+  coverageQuery,
   type InventoryQuery,
   inventoryQuery,
   keyPath,
@@ -15,7 +17,7 @@ import {
 import { type Call, Pipeline } from '#core';
 import { Calling, Operation } from '#http';
 
-/** What auditors ask besides records: counts, keys, policies, leases. */
+/** What auditors ask besides records: counts, keys, policies, leases, coverage. */
 @Controller('v1/tenants/:tenant')
 export class ReportsController {
   constructor(private readonly pipeline: Pipeline<AuditOperation>) {}
@@ -36,6 +38,12 @@ export class ReportsController {
   @Operation('ListLeases')
   leases(@Calling() call: Call, @Query({ schema: leasesQuery }) query: LeasesQuery) {
     return this.pipeline.run('ListLeases', call, query);
+  }
+
+  @Get('coverage')
+  @Operation('GetCoverage')
+  coverage(@Calling() call: Call, @Query({ schema: coverageQuery }) query: CoverageQuery) {
+    return this.pipeline.run('GetCoverage', call, query);
   }
 
   @Get('keys/:key/shredding-receipt')

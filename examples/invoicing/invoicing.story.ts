@@ -5,6 +5,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkoutPath } from '#runtime';
+import { KeywardAdmin } from '#sdk';
 import { Invoicing } from './invoicing.js';
 import { setStage, type Stage } from './play/platform.js';
 import { invoicingServer } from './server.js';
@@ -159,6 +160,23 @@ describe('the invoicing service', () => {
     const stopped = (await service.sealing.coverage()).filter(({ tenant, state }) => tenant === 'acme' && state === 'sealed');
     expect(new Set(stopped.map(({ now }) => now))).toEqual(new Set(['stopped']));
     await lift();
+  });
+
+  it('is seen by the tenant’s auditor, by data class', async () => {
+    const { admin, keyId } = stage.tenants.acme;
+    const { apiKey = '' } = await admin.issueCredential('acme', { principal: 'otto', role: 'auditor' });
+    const auditor = new KeywardAdmin({ apiKey, keyPlane: stage.platform.urls.keyPlane, auditor: stage.platform.urls.auditor });
+    const sealing = async () => {
+      const { items } = await auditor.coverage('acme', { values: ['identity', 'payment', 'purchase'] });
+      return items.filter(({ operation, value, service }) => operation === 'GenerateDataKey' && value !== null && service === 'invoicing');
+    };
+    // Counted once they are signed.
+    await until(async () => (await sealing()).length === 3);
+    expect((await sealing()).map((item) => [item.value, item.keyId]).sort()).toEqual([
+      ['identity', keyId],
+      ['payment', keyId],
+      ['purchase', keyId],
+    ]);
   });
 
   it('runs as a process of its own, with a credential from a file, and ends when told to', async () => {

@@ -142,3 +142,42 @@ export const leasesAnswer = z
   })
   .meta({ id: 'Leases', description: 'what services may hold now, oldest first, by the records' });
 export type LeasesAnswer = z.infer<typeof leasesAnswer>;
+
+// Coverage
+export const coverageQuery = z
+  .strictObject({
+    name: line(128).default('dataClass').meta({ description: 'of a label: a pair of the encryption context' }),
+    values: line(4096)
+      .optional()
+      .transform((text) => (text === undefined ? undefined : [...new Set(text.split(',').map((value) => value.trim()))].filter(Boolean)))
+      .refine((values) => values === undefined || values.length <= 100, 'must be at most 100')
+      .meta({ description: 'separated by commas; without them, those that the policy in force names' }),
+  })
+  .meta({ id: 'CoverageQuery' });
+export type CoverageQuery = z.infer<typeof coverageQuery>;
+/** Uses that are alike. */
+export const coveredUse = z
+  .object({
+    keyId,
+    versionId: keyVersionId.optional(),
+    service: z.string(),
+    operation: z.enum(OPERATION_NAMES),
+    count: z.int(),
+    lastAt: time,
+    contexts: z.int().meta({ description: 'different contexts among these' }),
+    complete: z.boolean().meta({
+      description: 'false: the key was used under more contexts than are told apart, and some of these may have had another value',
+    }),
+  })
+  .meta({ id: 'CoveredUse' });
+export const coverageAnswer = z
+  .object({
+    coveredSize: z.int().meta({ description: 'the first so many records are counted, and no others' }),
+    name: z.string(),
+    values: z
+      .array(z.string())
+      .meta({ description: 'that were looked for: records hold digests, so a value that nobody names cannot be told' }),
+    items: z.array(coveredUse.extend({ value: z.string().nullable().meta({ description: 'null: none of the values' }) })),
+  })
+  .meta({ id: 'Coverage', description: 'under which label each key was used, the last used first' });
+export type CoverageAnswer = z.infer<typeof coverageAnswer>;

@@ -103,6 +103,7 @@ export const AUDIT_OPERATIONS = [
   'ReadShreddingReceipt',
   'ListPolicyHistory',
   'ListLeases',
+  'GetCoverage',
 ] as const;
 export type AuditOperation = (typeof AUDIT_OPERATIONS)[number];
 

@@ -41,6 +41,8 @@ import type {
   KeySpec,
   KeyVersionId,
   KeyVersionSummary,
+  CoverageAnswer,
+  CoverageQuery,
   Lease,
   LeasesAnswer,
   LeasesQuery,
@@ -272,6 +274,7 @@ export interface OperationShapes {
   ListKeyInventory: Shape<InventoryQuery, Page<InventoryItem>>;
   ListPolicyHistory: Shape<PolicyHistoryQuery, PolicyHistoryAnswer>;
   ListLeases: Shape<LeasesQuery, LeasesAnswer>;
+  GetCoverage: Shape<CoverageQuery, CoverageAnswer>;
   GetBundle: Shape<undefined, AsyncIterable<Uint8Array>>;
 }
 

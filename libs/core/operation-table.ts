@@ -135,4 +135,5 @@ export const OPERATIONS = {
   ReadShreddingReceipt:            row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   ListPolicyHistory:               row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   ListLeases:                      row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
+  GetCoverage:                     row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
 } as const satisfies Record<OperationName, OperationRow>;

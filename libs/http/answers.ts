@@ -23,6 +23,7 @@ import {
   keyDescription,
   keylessDryRunAnswer,
   keyVersionSummary,
+  coverageAnswer,
   leasesAnswer,
   lintAnswer,
   logAnswer,
@@ -221,6 +222,7 @@ export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Na
   ListKeyInventory:    read('Lists keys: their versions, their last use and who may use them.', page('InventoryPage', inventoryItem)),
   ReadShreddingReceipt: read('Answers the signed statement that a key was destroyed, and when that is final.', shreddingReceiptAnswer),
   ListPolicyHistory:   read('Lists every policy that was ever in force, the newest first.', policyHistoryAnswer),
+  GetCoverage:         read('Counts the uses of each key by the values of a label, as far as records are counted.', coverageAnswer),
   ListLeases:          read('Lists the data keys and decrypted ones that services may still hold, oldest first.', leasesAnswer),
   GetBundle:     { status: 200, type: 'application/x-tar', summary: 'Streams everything that an offline verification needs.', schema: undefined, body: (tar) => Readable.from(tar, { objectMode: false }) },
 };

@@ -2,6 +2,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { z } from 'zod';
 import {
   type CheckpointsAnswer,
+  coveredUse,
   inventoryItem,
   type LeasesAnswer,
   type LeasesQuery,
@@ -20,6 +21,7 @@ import {
 import {
   type AuditReads,
   type InventoryEntry,
+  type LabelCoverage,
   type LaterLogKey,
   type Reader,
   type RecordsFilter,
@@ -43,7 +45,7 @@ const CREDENTIAL_ENDED = 'KW001';
 /** Filters of a list, and the columns that hold copies for them. */
 const COLUMNS = { op: 'op', outcome: 'outcome', keyId: 'key_id', principal: 'principal', requestId: 'request_id' } as const;
 
-/** What the functions of migrations 0022 and 0042 answer. */
+/** What the functions of migrations 0022, 0042 and 0071 answer. */
 const time = z.string().transform((at) => new Date(at).toISOString());
 const inventoryEntry = inventoryItem.omit({ usableBy: true }).extend({
   createdAt: time,
@@ -62,6 +64,19 @@ const openLeases = z.object({
       versionId: keyVersionId.nullable().transform((id) => id ?? undefined),
       maxUses: most,
       maxBytes: most,
+    }),
+  ),
+});
+const labelCoverage = z.object({
+  coveredSize: z.int(),
+  items: z.array(
+    coveredUse.extend({
+      lastAt: time,
+      versionId: keyVersionId.nullable().transform((id) => id ?? undefined),
+      digest: z
+        .string()
+        .nullable()
+        .transform((digest) => digest ?? undefined),
     }),
   ),
 });
@@ -187,6 +202,11 @@ export class DatabaseAuditReads implements AuditReads {
     return { ...answer, ...(next !== null && { nextCursor: String(next) }) };
   }
 
+  async coverage(reader: Reader, digests: readonly string[]): Promise<LabelCoverage> {
+    const rows = await this.#reading(reader, (query) => query<{ answer: unknown }>(COVERAGE, [...digests], MOST_COVERED));
+    return parsed('label_coverage', labelCoverage, rows[0]?.answer);
+  }
+
   /** One short transaction a page: a long one would keep every dead version of the tenant's head. Ends early where a record is missing. */
   async *entries(reader: Reader, size: bigint): AsyncIterable<StoredEntry> {
     for (let from = 0n; from < size; ) {
@@ -254,6 +274,8 @@ const SEQ_AT = 'SELECT keyward.seq_at($1, $3)::text AS seq WHERE (SELECT keyward
 const INVENTORY = 'SELECT keyward.key_inventory($1, $2, $3, $4) AS answer';
 const RECEIPT = 'SELECT keyward.shredding_receipt($1, $2, $3) AS answer';
 const POLICIES = 'SELECT keyward.policy_history($1, $2, $3, $4) AS answer';
+const COVERAGE = 'SELECT keyward.label_coverage($1, $2, $3, $4) AS answer';
+const MOST_COVERED = 1000;
 const LEASES = 'SELECT keyward.open_leases($1, $2, $3, $4, $5, $6) AS answer';
 const DISCLOSED = `, (SELECT array_agg(d.disclosure ORDER BY d.name) FROM keyward.trail_disclosure d WHERE d.tenant_id = r.tenant_id AND d.seq = r.seq) AS disclosures`;
 const MICROSECONDS = `to_char(signed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;

@@ -73,7 +73,7 @@ export class DatabaseCheckpoints implements Checkpoints, IdleLogs, TrailMonths {
   }
 
   async rollUp(tenant: TenantId, size: bigint): Promise<void> {
-    await reading(() => this.pool.query('SELECT keyward.roll_up($1, $2)', [tenant, size]));
+    await reading(() => this.pool.query('SELECT keyward.roll_up($1, $2), keyward.count_contexts($1, $2)', [tenant, size]));
   }
 
   async ensureMonths(ahead: number): Promise<void> {

@@ -154,6 +154,7 @@ const ROUTES: readonly [want: string, answered: object | undefined, call: () => 
   ['GET /v1/tenants/acme/stats?interval=1h&from=a&to=b',        { coveredSize: 9, items: [] }, () => admin.recordStats('acme', { interval: '1h', from: 'a', to: 'b' })],
   ['GET /v1/tenants/acme/key-inventory?limit=5',                page(inventory),  () => admin.keyInventory('acme', { limit: 5 })],
   ['GET /v1/tenants/acme/leases?principal=billing&cursor=7', { at: '2026-11-26T00:00:00Z', items: [] }, () => admin.leases('acme', { principal: 'billing', cursor: '7' })],
+  ['GET /v1/tenants/acme/coverage?name=purpose&values=a%2Cb',   { coveredSize: 9, name: 'purpose', values: ['a', 'b'], items: [] }, () => admin.coverage('acme', { name: 'purpose', values: ['a', 'b'] })],
   ['GET /v1/tenants/acme/policy-history?limit=5',               { items: [] },    () => admin.policyHistory('acme', { limit: 5 })],
 ];
 

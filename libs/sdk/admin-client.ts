@@ -10,6 +10,7 @@ import {
   type createKeyVersionRequest,
   type createSinkRequest,
   consistencyAnswer,
+  coverageAnswer,
   credentialSummary,
   type diffPolicyQuery,
   enrolAnswer,
@@ -360,6 +361,11 @@ export class KeywardAdmin {
   }
   policyHistory(tenant: string, query: { readonly beforeVersion?: number; readonly limit?: number } = {}) {
     return this.#audit.read(policyHistoryAnswer, at`/v1/tenants/${tenant}/policy-history`, query);
+  }
+  /** How each key was used under the values of a label; without `values`, those that the policy in force names. */
+  coverage(tenant: string, { values, ...query }: { readonly name?: string; readonly values?: readonly string[] } = {}) {
+    const named = { ...query, ...(values !== undefined && { values: values.join(',') }) };
+    return this.#audit.read(coverageAnswer, at`/v1/tenants/${tenant}/coverage`, named);
   }
   /** What services may still hold; `cursor` from the page before. */
   leases(tenant: string, query: Page & { readonly keyId?: string; readonly principal?: string } = {}) {

@@ -128,6 +128,15 @@ describe('an auditor', () => {
         },
       ],
     });
+    const coverage = await cli.json('coverage', '--name', 'purpose');
+    expect(coverage).toMatchObject({ name: 'purpose', values: ['invoice'] });
+    const covered = coverage['items'] as { value: string | null; keyId: string; operation: string; count: number }[];
+    expect(covered).toMatchObject(
+      expect.arrayContaining([expect.objectContaining({ value: 'invoice', keyId: world.acme.keyId, service: 'billing', count: 20 })]),
+    );
+    expect(await cli.json('coverage', '--name', 'purpose', '--values', 'payroll')).toMatchObject({
+      items: covered.map(() => ({ value: null })),
+    });
     expect(await cli.json('policy-history')).toMatchObject({
       items: [{ version: 1, author: 'acme-admin', document: { grants: [{ id: 'billing-invoices' }] } }],
     });

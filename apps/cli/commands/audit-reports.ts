@@ -59,6 +59,25 @@ export function auditReportCommands(program: Command, open: OpenSession): void {
     });
 
   program
+    .command('coverage')
+    .description('how each key was used, by the values of a label of the encryption context (auditors)')
+    .option('--name <label>', 'the label', 'dataClass')
+    .option('--values <values>', 'by commas; default: those that the policy in force names')
+    .addHelpText(
+      'after',
+      '\nRecords hold digests of labels: values that nobody names are counted together.\n\nExample:\n  keyward coverage --values payment,identity --credentials auditor.json\n',
+    )
+    .action(async ({ name, values }: { name: string; values?: string }, command: Command) => {
+      const session = open(command);
+      const report = await session.admin.coverage(session.tenant, { name, ...(values !== undefined && { values: values.split(',') }) });
+      const rows = report.items.map(({ value, keyId, versionId, service, operation, count, lastAt }) => [
+        ...[value ?? '(none of these)', keyId, versionId, service, operation, count, lastAt],
+      ]);
+      session.answer(report, table([name.toUpperCase(), 'KEY', 'VERSION', 'SERVICE', 'OPERATION', 'COUNT', 'LAST'], rows));
+      session.say(`The first ${report.coveredSize} records are counted.`);
+    });
+
+  program
     .command('policy-history')
     .description('every policy that was ever in force, the newest first (auditors)')
     .option('--before-version <n>', 'go on where a list ended', wholeNumber(1))

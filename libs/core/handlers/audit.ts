@@ -4,6 +4,7 @@ import type { PolicyTools } from '../ports/grants.js';
 import type { AuditReads } from '../ports/reads.js';
 import type { TrailFormats } from '../ports/trail-formats.js';
 import type { RecordCursors } from '../record-cursors.js';
+import { coverage } from './coverage.js';
 import { inventoryPage } from './inventory.js';
 import { keyLinks } from './key-links.js';
 import { newestCheckpoint } from './newest-checkpoint.js';
@@ -48,6 +49,7 @@ export function auditHandlers({ reads, formats, tools, cursors }: AuditParts): H
     }),
     ListPolicyHistory: async ({ input, principal }) => ({ answer: await reads.policyHistory(principal, input), details: {} }),
     ListLeases: async ({ input, principal }) => ({ answer: await reads.leases(principal, input), details: {} }),
+    GetCoverage: async (step) => ({ answer: await coverage(reads, step), details: {} }),
     GetBundle: async ({ principal, snapshot }) => {
       const { note, size } = await newestCheckpoint(reads, principal);
       const { items } = await reads.checkpoints(principal, { beforeSize: Number(size), limit: CHECKPOINTS_IN_BUNDLE, spread: true });

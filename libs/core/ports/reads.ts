@@ -1,4 +1,5 @@
 import type {
+  CoverageAnswer,
   Alias,
   AliasAnswer,
   AuthMethod,
@@ -156,6 +157,11 @@ export interface Reader {
  * A log, as its auditor sees it: read-only, under row-level security, no lock that an append would wait for.
  * @throws StaleSnapshot when the reader's credential does not hold any more
  */
+/** As `CoverageAnswer`, with the digest of a value for the value. */
+export interface LabelCoverage extends Pick<CoverageAnswer, 'coveredSize'> {
+  readonly items: readonly (Omit<CoverageAnswer['items'][number], 'value'> & { readonly digest: string | undefined })[];
+}
+
 export interface AuditReads {
   /** `nextSeq`: where the list goes on. */
   records(
@@ -178,6 +184,8 @@ export interface AuditReads {
   policyHistory(reader: Reader, query: PolicyHistoryQuery): Promise<PolicyHistoryAnswer>;
   /** What services may hold now, oldest first. */
   leases(reader: Reader, query: LeasesQuery): Promise<LeasesAnswer>;
+  /** Uses by the one of these digests that their context has. */
+  coverage(reader: Reader, digests: readonly string[]): Promise<LabelCoverage>;
   /** Stored bytes and stored leaf hashes of records [0, size), in pages. */
   entries(reader: Reader, size: bigint): AsyncIterable<StoredEntry>;
   /** Those of one tile: at most 256 records; fewer where one is missing. */

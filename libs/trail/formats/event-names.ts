@@ -119,6 +119,7 @@ const NAMES = {
   ReadShreddingReceipt:            row('Read',   '',                                ''),
   ListPolicyHistory:               row('Read',   '',                                ''),
   ListLeases:                      row('Read',   '',                                ''),
+  GetCoverage:                     row('Read',   '',                                ''),
 
   SinkDisabled:                    row('Update',  '',                                ''),
   Heartbeat:                       row('Other',  '',                                ''),

@@ -12,6 +12,7 @@ export interface LogSink {
 const SECRET_FIELDS = [
   ...['authorization', 'apiKey', 'credential', 'password', 'pin', 'soPin', 'pepper', 'token', 'secret', 'enrolmentCode'],
   ...['plaintext', 'plaintextDataKey', 'ciphertext', 'key', 'keyBytes', 'databaseUrl', 'parameters'],
+  ...['secretAccessKey', 'clientKey', 'sealed', 'plain'],
 ];
 
 /**

@@ -1,4 +1,7 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { type SinkTarget, trailRecord } from '#contract';
+import { checkoutPath } from '#runtime';
 import { AUTHORITY, CLIENT } from '../receivers/tls.js';
 import { isSigned, WebhookReceiver } from '../receivers/webhook-receiver.js';
 import { DeliveryWorld, WEBHOOK_KEY, WEBHOOK_SEED } from './delivery-world.js';
@@ -41,6 +44,23 @@ describe('deliveries', () => {
     expect(delivery).toMatchObject({ nextSeq: 300, pending: 0, failures: 0 });
     await world.grow('acme', 1);
     expect((await world.sink('acme', id)).delivery.pending).toBe(1);
+  });
+
+  it('are told from forgeries by the few lines that the documentation gives', async () => {
+    const there = await receiver();
+    await world.addSink('globex', to(there.url), { plain });
+    await world.until(() => there.received.length > 0, await world.worker([there.origin]));
+    const { id, timestamp, signature, body } = there.received[0]!;
+    const headers = { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signature };
+    const [, code = ''] = /```js\n([\s\S]*?)```/.exec(readFileSync(checkoutPath('docs', 'delivery.md'), 'utf8')) ?? [];
+    const judged = (of: object, text: string) => {
+      const asked = `console.log(isFromKeyward(${JSON.stringify(of)}, Buffer.from(${JSON.stringify(text)})))`;
+      const program = ['--input-type=module', '-e', `${code}\n${asked}`];
+      return execFileSync(process.execPath, program, { env: { KEYWARD_WEBHOOK_KEY: WEBHOOK_KEY }, encoding: 'utf8' }).trim();
+    };
+    expect(judged(headers, body.toString())).toBe('true');
+    expect(judged(headers, `${body.toString()} `)).toBe('false');
+    expect(judged({ ...headers, 'webhook-timestamp': String(Number(timestamp) - 301) }, body.toString())).toBe('false');
   });
 
   it('are shared by several workers without a record coming twice', async () => {

@@ -32,6 +32,7 @@ import { LogKeys } from './0052-log-keys.js';
 import { AsymmetricUses } from './0056-asymmetric-uses.js';
 import { RandomBytes } from './0057-random-bytes.js';
 import { KeyDestruction } from './0060-key-destruction.js';
+import { RootRotation } from './0061-root-rotation.js';
 import { LabelCoverage } from './0071-label-coverage.js';
 
 /** In order. A published one is never edited; the next one is added below. */
@@ -70,5 +71,6 @@ export const MIGRATIONS = [
   AsymmetricUses,
   RandomBytes,
   KeyDestruction,
+  RootRotation,
   LabelCoverage,
 ];

@@ -33,3 +33,14 @@ export const mayExecute = (signature: string, ...roles: string[]): string => `
   GRANT EXECUTE ON FUNCTION keyward.${signature} TO ${roles.join(', ')};
   SET LOCAL ROLE keyward_owner;
 `;
+
+/** A trigger is made by whoever may execute its function: the right is lent for these statements only. */
+export const withTriggerFunction = (signature: string, statements: string): string => `
+  SET LOCAL ROLE keyward_functions;
+  GRANT EXECUTE ON FUNCTION keyward.${signature} TO keyward_owner;
+  SET LOCAL ROLE keyward_owner;
+  ${statements}
+  SET LOCAL ROLE keyward_functions;
+  REVOKE EXECUTE ON FUNCTION keyward.${signature} FROM keyward_owner;
+  SET LOCAL ROLE keyward_owner;
+`;

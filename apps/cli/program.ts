@@ -16,6 +16,7 @@ import { logCommands } from './commands/log.js';
 import { macCommands } from './commands/mac.js';
 import { policyCommands } from './commands/policy.js';
 import { privacyCommands } from './commands/privacy.js';
+import { rootCommands } from './commands/root.js';
 import { serviceCommands } from './commands/service.js';
 import { signatureCommands } from './commands/signature.js';
 import { sinkCommands } from './commands/sink.js';
@@ -36,6 +37,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   identityProviderCommands,
   keyCommands,
   aliasCommands,
+  rootCommands,
   policyCommands,
   stopCommands,
   sinkCommands,

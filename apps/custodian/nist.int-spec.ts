@@ -32,7 +32,7 @@ describeWithVectors(
       token = new TestToken();
       custodian = await TestCustodian.started(token);
       const key = await custodian.connect('key');
-      await key.createTenantRoot(new Permit({ operation: 'OnboardTenant', tenant: ACME }));
+      await key.createTenantRoot(new Permit({ operation: 'OnboardTenant', tenant: ACME }), 0);
       data = await custodian.connect('data');
     }, 240_000);
     afterAll(async () => {

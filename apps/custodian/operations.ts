@@ -41,6 +41,9 @@ const RULE_ID = /^[\x21-\x7e]{1,128}$/;
 const KIND = new RegExp(`^(${BOUND_KINDS.join('|')})$`);
 const ALGORITHM = new RegExp(`^(${SIGNING_ALGORITHMS.join('|')})$`);
 const OAEP = new RegExp(`^(${ENCRYPTION_ALGORITHMS.join('|')})$`);
+/** Nine digits of a label. */
+const MAX_ROOT = 999_999_999;
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const MAX_ROWS_CHECKED = 64;
 const DIGEST_BYTES = 32;
 const MAX_PROOF_HASHES = 128;
@@ -54,7 +57,10 @@ const OPERATIONS: Operations = {
   ping: (hsm) => hsm.ping(),
   capabilities: (hsm) => hsm.use((custody) => custody.capabilities()),
 
-  createTenantRoot: (hsm, tenant) => hsm.use((custody) => custody.createTenantRoot(tenantId.parse(tenant))),
+  createTenantRoot: (hsm, tenant, args) => {
+    const root = integerAt(args, 0, 0, MAX_ROOT);
+    return hsm.use((custody) => custody.createTenantRoot(tenantId.parse(tenant), root));
+  },
 
   createLogKey: (hsm, tenant, args) => {
     // A plane of before there were numbers asks for the first.
@@ -70,7 +76,8 @@ const OPERATIONS: Operations = {
   createKeyVersion: async (hsm, tenant, args) => {
     const draft = decodeDraft(bytesAt(args, 0, 1, MAX_ROW_BYTES));
     if (draft.tenant !== tenant) throw new RangeError("The draft is another tenant's.");
-    return [encodeRow(await hsm.useLater((custody) => custody.createKeyVersion(draft)))];
+    const root = integerAt(args, 1, 0, MAX_ROOT);
+    return [encodeRow(await hsm.useLater((custody) => custody.createKeyVersion(draft, root)))];
   },
 
   bindRule: (hsm, tenant, args) => {
@@ -168,7 +175,18 @@ const OPERATIONS: Operations = {
       keyId: textAt(args, 1, RULE_ID),
       seq: BigInt(textAt(args, 2, DECIMAL)),
       logKey: args[3] === undefined ? 1 : integerAt(args, 3, 1, MAX_LOG_KEY),
+      rootEndedAt: args[4] === null ? undefined : textAt(args, 4, TIME),
     }),
+
+  rewrap: (hsm, tenant, args) => {
+    const root = integerAt(args, 1, 0, MAX_ROOT);
+    return [encodeRow(hsm.use((custody) => custody.rewrap(new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES)), root)))];
+  },
+
+  destroyOlderRoots: (hsm, tenant, args) => {
+    const root = integerAt(args, 0, 1, MAX_ROOT);
+    return hsm.use((custody) => custody.destroyOlderRoots(tenantId.parse(tenant), root));
+  },
 
   signedSize: (hsm, tenant, args) => hsm.signedSize(tenantId.parse(tenant), textAt(args, 0, LOG_ID)).toString(),
 };

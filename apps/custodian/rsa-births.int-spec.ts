@@ -15,7 +15,7 @@ describe('RSA keys in the making', () => {
   let data: SocketCustody;
   const make = (tenant: TenantId = ACME) => {
     const draft = { ...aDraft(tenant, 'RSA_4096'), usage: 'SIGN_VERIFY' as const };
-    return key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant, versionId: draft.versionId }), draft);
+    return key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant, versionId: draft.versionId }), draft, 0);
   };
   const outcome = (work: Promise<unknown>) =>
     work.then(

@@ -36,7 +36,7 @@ describe('SM keys through a custodian', () => {
   const brought = (one: ImportedDraft): WrappedKeyVersion => imported(token, [one])[0]!;
   const made = (spec: KeySpec, usage: KeyUsage) => {
     const one = draft(spec, usage);
-    return key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId: one.versionId }), one);
+    return key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId: one.versionId }), one, 0);
   };
   const openssl = (input: Uint8Array, ...args: string[]) => execFileSync('openssl', args, { input });
   /** A file of this content, for the command line. */

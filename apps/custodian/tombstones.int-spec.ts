@@ -3,7 +3,7 @@ import type { TenantId } from '#contract';
 import { KeyBindingBroken, KeyDestroyed, Permit, type Tombstone, type WrappedKeyVersion } from '#core';
 import type { SocketCustody } from '#custody/socket';
 import { NoteRefused, parseVkey, ReceiptRefused, verifyReceipt, vkey } from '#trail';
-import { aVersion, permitFor } from '../../libs/testing/custody-contract.js';
+import { aDraft, aVersion, permitFor } from '../../libs/testing/custody-contract.js';
 import { aTree } from '../../libs/testing/claimed-tree.js';
 import { eventually, TestCustodian, TestToken } from './test-bed.js';
 
@@ -86,7 +86,7 @@ describe('a key that is no more', () => {
     const { publicKey } = await key.createLogKey(new Permit({ operation: 'OnboardTenant', tenant: ACME }), 1);
     const known = [parseVkey(vkey(ORIGIN, publicKey))];
     const version = await aVersion(key);
-    const asked = { origin: ORIGIN, keyId: version.keyId, seq: 41n, logKey: 1 };
+    const asked = { origin: ORIGIN, keyId: version.keyId, seq: 41n, logKey: 1, rootEndedAt: undefined };
     await expect(worker.shreddingReceipt(ACME, asked)).rejects.toMatchObject({ code: 'internal' });
     await worker.keepTombstone(await tombstoneOf(version));
     const receipt = await worker.shreddingReceipt(ACME, asked);
@@ -99,13 +99,28 @@ describe('a key that is no more', () => {
     await expect(verifyReceipt(checkpoint, known)).rejects.toThrow(ReceiptRefused);
   });
 
+  it('is final once the root that had wrapped it is gone from the token, and not because somebody says so', async () => {
+    const { publicKey } = await key.createLogKey(new Permit({ operation: 'OnboardTenant', tenant: ACME }), 1);
+    const version = await aVersion(key);
+    await worker.keepTombstone(await tombstoneOf(version));
+    const asked = { origin: ORIGIN, keyId: version.keyId, seq: 41n, logKey: 1, rootEndedAt: '2026-03-02T12:00:00.000Z' };
+    const told = async () =>
+      (await verifyReceipt(await worker.shreddingReceipt(ACME, asked), [parseVkey(vkey(ORIGIN, publicKey))])).rootDestroyedAt;
+    expect(await told()).toBeUndefined();
+    await key.createTenantRoot(new Permit({ operation: 'RotateRoot', tenant: ACME }), 1);
+    expect(await told()).toBeUndefined();
+    await worker.destroyOlderRoots(ACME, 1);
+    expect(await told()).toBe(asked.rootEndedAt);
+  });
+
   it('stays in a file for its owner alone, whose half-written last line counts for nothing', async () => {
     expect(statSync(file()).mode & 0o777).toBe(0o600);
     const before = readFileSync(file(), 'utf8');
     await custodian.stop();
     appendFileSync(file(), before.slice(0, 40));
     await start();
-    const version = await aVersion(key);
+    const draft = aDraft();
+    const version = await key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId: draft.versionId }), draft, 1);
     await worker.keepTombstone(await tombstoneOf(version));
     await worker.keepTombstone(await tombstoneOf(version));
     const lines = readFileSync(file(), 'utf8').slice(before.length).trimEnd().split('\n');

@@ -87,7 +87,7 @@ describe("Wycheproof's vectors through a custodian on SoftHSM", () => {
     token = new TestToken();
     custodian = await TestCustodian.started(token);
     const key = await custodian.connect('key');
-    await key.createTenantRoot(new Permit({ operation: 'OnboardTenant', tenant: ACME }));
+    await key.createTenantRoot(new Permit({ operation: 'OnboardTenant', tenant: ACME }), 0);
     data = await custodian.connect('data');
   });
   afterAll(async () => {

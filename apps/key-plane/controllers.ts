@@ -6,6 +6,7 @@ import { KeysController } from './keys.controller.js';
 import { LogController } from './log.controller.js';
 import { PolicyController } from './policy.controller.js';
 import { PrivacyController } from './privacy.controller.js';
+import { RootController } from './root.controller.js';
 import { ServicesController } from './services.controller.js';
 import { SinksController } from './sinks.controller.js';
 import { StopsController } from './stops.controller.js';
@@ -23,6 +24,7 @@ export const controllers = [
     AliasesController,
     CapabilitiesController,
     PolicyController,
+    RootController,
     StopsController,
     SinksController,
     PrivacyController,

@@ -66,11 +66,10 @@ export class Destructions {
   }
 
   /** Custody signs for a key whose tombstone it keeps, and for no other. */
-  async #issue({ seq, origin, logKey, ...tombstone }: OwedReceipt): Promise<void> {
+  async #issue(owed: OwedReceipt): Promise<void> {
     const { endings, custody } = this.parts;
-    const { tenant, keyId } = tombstone;
-    await custody.keepTombstone(tombstone);
-    await endings.saveReceipt(tenant, keyId, await custody.shreddingReceipt(tenant, { origin, keyId, seq, logKey }));
+    await custody.keepTombstone(owed);
+    await endings.saveReceipt(owed, await custody.shreddingReceipt(owed.tenant, owed));
   }
 
   /** One key that cannot be ended keeps no other waiting. */

@@ -13,6 +13,7 @@ import { Destructions } from './destructions.js';
 import { Heartbeats } from './heartbeats.js';
 import { LogKeyEndings } from './log-key-endings.js';
 import { repeat } from './loop.js';
+import { RootRotations } from './root-rotations.js';
 import { Months } from './months.js';
 
 /** Of syslog over TLS (RFC 5425). */
@@ -42,6 +43,10 @@ const destructions = new Destructions({
   ...{ endings: store.endings, custody, lead: store.checkpoints, platform },
   onFailure: (err, about) => log.error({ err, ...about }, 'a key could not be ended'),
 });
+const rotations = new RootRotations({
+  ...{ roots: store.roots, custody, lead: store.checkpoints },
+  onFailure: (err, about) => log.error({ err, ...about }, 'a root could not be rotated further'),
+});
 const tombstones = new TombstoneWatch({
   ...{ reads: store.tombstones, custody },
   onFailure: (err) => log.error({ err }, 'tombstones could not be handed over; it goes on'),
@@ -61,6 +66,7 @@ const round = async () => {
   await logKeys.round();
   await months.round();
   await destructions.round();
+  await rotations.round();
 };
 tombstones.start();
 // Apart: whatever receivers do, checkpoints do not wait.

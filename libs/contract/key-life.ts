@@ -139,6 +139,17 @@ export const shreddingReceiptAnswer = z
   .meta({ id: 'ShreddingReceipt' });
 export type ShreddingReceiptAnswer = z.infer<typeof shreddingReceiptAnswer>;
 
+export const rootAnswer = z
+  .object({
+    root: z.int().meta({ description: 'number of the root that wraps the keys of the tenant; 0: the first one' }),
+    rotating: z.boolean().meta({ description: 'keys are still being wrapped anew, or the older root is not destroyed yet' }),
+    left: z.int().meta({ description: 'wrapped keys that wait for it' }),
+    startedAt: time.optional().meta({ description: 'of the last rotation' }),
+    endedAt: time.optional().meta({ description: 'when the older root was destroyed' }),
+  })
+  .meta({ id: 'TenantRoot' });
+export type RootAnswer = z.infer<typeof rootAnswer>;
+
 // What the HSM can do
 export const capabilitiesAnswer = z
   .object({

@@ -51,6 +51,8 @@ export const KEY_OPERATIONS = [
   'ScheduleKeyDeletion',
   'CancelKeyDeletion',
   'GetShreddingReceipt',
+  'RotateRoot',
+  'DescribeRoot',
   'CreateAlias',
   'UpdateAlias',
   'DeleteAlias',
@@ -112,7 +114,7 @@ export const SERVICE_OPERATIONS = ['WatchRules'] as const;
 export type ServiceOperation = (typeof SERVICE_OPERATIONS)[number];
 
 /** What the platform does of itself and records: no route, no caller. */
-export const SYSTEM_OPERATIONS = ['Heartbeat', 'RetireLogKey', 'DestroyKey', 'SinkDisabled'] as const;
+export const SYSTEM_OPERATIONS = ['Heartbeat', 'RetireLogKey', 'DestroyKey', 'RetireRoot', 'SinkDisabled'] as const;
 
 /** All that somebody may ask for, in one list. */
 export const OPERATION_NAMES = [...DATA_OPERATIONS, ...SERVICE_OPERATIONS, ...KEY_OPERATIONS, ...AUDIT_OPERATIONS] as const;

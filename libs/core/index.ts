@@ -36,6 +36,7 @@ export * from './ports/grants.js';
 export * from './ports/heartbeats.js';
 export * from './ports/log-keys.js';
 export * from './ports/reads.js';
+export * from './ports/roots.js';
 export * from './ports/rules.js';
 export * from './ports/sinks.js';
 export * from './ports/trail.js';

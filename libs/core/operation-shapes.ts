@@ -72,6 +72,7 @@ import type {
   PublishDraftRequest,
   RecordsAnswer,
   RegisterServiceRequest,
+  RootAnswer,
   ScheduleDeletionRequest,
   ServiceName,
   RotateLogKeyRequest,
@@ -221,6 +222,8 @@ export interface OperationShapes {
   SetDeletionProtection: Shape<OfKey<DeletionProtectionRequest>, KeyDescription>;
   ScheduleKeyDeletion: Shape<OfKey<ScheduleDeletionRequest>, KeyDescription>;
   CancelKeyDeletion: Shape<{ readonly keyId: KeyId }, KeyDescription>;
+  RotateRoot: Shape<undefined, RootAnswer>;
+  DescribeRoot: Shape<undefined, RootAnswer>;
   GetShreddingReceipt: Shape<{ readonly keyId: KeyId }, ShreddingReceiptAnswer>;
   CreateAlias: Shape<AliasTarget, AliasAnswer>;
   UpdateAlias: Shape<AliasTarget, AliasAnswer>;

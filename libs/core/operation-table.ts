@@ -86,6 +86,8 @@ export const OPERATIONS = {
   ScheduleKeyDeletion:             row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
   CancelKeyDeletion:               row('key',   'change', ['admin'],             ['PendingDeletion'],    'manage', ['change']),
   GetShreddingReceipt:             row('key',   'read',   ['admin'],             NONE,                   'read',   []),
+  RotateRoot:                      row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  DescribeRoot:                    row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   CreateAlias:                     row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
   UpdateAlias:                     row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
   DeleteAlias:                     row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),

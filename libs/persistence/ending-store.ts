@@ -29,8 +29,13 @@ const tombstoneOf = ({ tenant_id, key_id, destroyed_at, mac, version_ids }: z.in
 });
 const tombstoneRow = tombstoneColumns.transform(tombstoneOf);
 const owedRow = tombstoneColumns
-  .extend({ seq: z.coerce.bigint(), origin: z.string(), log_key: z.int() })
-  .transform(({ seq, origin, log_key: logKey, ...row }): OwedReceipt => ({ ...tombstoneOf(row), seq, origin, logKey }));
+  .extend({ seq: z.coerce.bigint(), origin: z.string(), log_key: z.int(), root: z.int(), root_ended_at: z.date().nullable() })
+  .transform(
+    ({ seq, origin, log_key: logKey, root, root_ended_at, ...row }): OwedReceipt => ({
+      ...tombstoneOf(row),
+      ...{ seq, origin, logKey, root, rootEndedAt: root_ended_at?.toISOString() },
+    }),
+  );
 
 /** A rule, or a version, came in between: the next round looks again. */
 const IN_BETWEEN = new Set(['KW001', '40P01', '55P03']);
@@ -76,8 +81,8 @@ export class DatabaseEndings implements Endings {
     return parsed('receipts_owed', z.array(owedRow), rows);
   }
 
-  async saveReceipt(tenant: TenantId, id: KeyId, note: string): Promise<void> {
-    await reading(() => this.pool.query('SELECT keyward.save_receipt($1, $2, $3)', [tenant, id, note]));
+  async saveReceipt({ tenant, keyId: id, root }: OwedReceipt, note: string): Promise<void> {
+    await reading(() => this.pool.query('SELECT keyward.save_receipt($1, $2, $3, $4)', [tenant, id, note, root]));
   }
 }
 

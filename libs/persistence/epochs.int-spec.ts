@@ -10,6 +10,14 @@ const MOVING: readonly (readonly [table: string, change: string])[] = [
   ['cmk', `UPDATE keyward.cmk SET tags = '{"a":"b"}' WHERE tenant_id = 'acme'`],
   ['cmk', `UPDATE keyward.cmk SET primary_version = 'v2' WHERE tenant_id = 'acme'`],
   ['key_version', `UPDATE keyward.key_version SET blob = 'y' WHERE tenant_id = 'acme'`],
+  // Re-wrapped or not: what else of the row changes decides something.
+  ['key_version', `UPDATE keyward.key_version SET blob = 'z', spec = 't' WHERE tenant_id = 'acme'`],
+  ['tenant_root', `INSERT INTO keyward.tenant_root VALUES ('acme', 1, now())`],
+  ['key_version', `UPDATE keyward.key_version SET blob = 'w', usage = 'e' WHERE tenant_id = 'acme'`],
+  ['tenant_root', `UPDATE keyward.tenant_root SET rewrapped = true`],
+  ['tenant_root', `UPDATE keyward.tenant_root SET root = 2`],
+  ['key_version', `UPDATE keyward.key_version SET blob = '' WHERE tenant_id = 'acme'`],
+  ['key_version', `UPDATE keyward.key_version SET blob = 'v' WHERE tenant_id = 'acme'`],
   ['alias', `INSERT INTO keyward.alias VALUES ('acme', 'alias/two', 'k1')`],
   ['alias', `UPDATE keyward.alias SET alias = 'alias/three' WHERE alias = 'alias/two'`],
   ['alias', `DELETE FROM keyward.alias WHERE alias = 'alias/three'`],
@@ -94,6 +102,14 @@ describe('epochs', () => {
     expect(await all()).toEqual(before);
   });
 
+  it('stay while a key is wrapped anew under a newer root: the blob that somebody read before is good until the old root goes', async () => {
+    await run(`UPDATE keyward.key_version SET root = 0 WHERE version_id = 'v9'`);
+    const before = await all();
+    await run(`UPDATE keyward.key_version SET blob = 'anew', mac = 'y' WHERE version_id = 'v9'`);
+    expect((await run(`SELECT root FROM keyward.key_version WHERE version_id = 'v9'`)).rows).toEqual([{ root: 2 }]);
+    expect(await all()).toEqual(before);
+  });
+
   it('are watched on every table that decisions are read from', async () => {
     const functions = ['rules_of', 'key_of', 'credential_of', 'credential_of_subject', 'identity_provider_of'];
     const { rows } = await run(`
@@ -106,7 +122,7 @@ describe('epochs', () => {
 
   it('cannot be passed by emptying a table that decisions rest on', async () => {
     const tables = ['tenant_head', ...new Set([...MOVING.map(([table]) => table), 'service', 'tenant_suspension'])];
-    expect(tables).toHaveLength(12);
+    expect(tables).toHaveLength(13);
     for (const table of tables) await expect(run(`TRUNCATE keyward.${table} CASCADE`)).rejects.toMatchObject({ code: 'KW005' });
     // Not only because the cascade comes to one that refuses.
     const { rows } = await run(

@@ -56,6 +56,12 @@ export const stopAnswer = ({ stopId, target, reason, stoppedBy, stoppedAt, lifte
   ...(liftedBy !== null && { liftedBy }),
 });
 
+const timeOrNone = z
+  .date()
+  .nullable()
+  .transform((at) => at ?? undefined);
+export const rootRow = z.object({ number: z.int(), startedAt: timeOrNone, endedAt: timeOrNone, left: z.int() });
+
 /** PostgreSQL's form of a time becomes ours, and NULL nothing. */
 export const receiptRow = z.object({ keyId, destroyedAt: z.coerce.date(), receipt: z.string().nullable() }).transform(
   ({ keyId: id, destroyedAt, receipt }): ShreddingReceiptAnswer => ({

@@ -24,7 +24,7 @@ import {
   type TenantId,
   type TenantSummary,
 } from '#contract';
-import { InvalidRequest, type KeyNames, type Page, type Reads, type StoredPolicy } from '#core';
+import { InvalidRequest, type KeyNames, type Page, type Reads, type StoredPolicy, type StoredRoot } from '#core';
 import {
   AliasEntity,
   CmkEntity,
@@ -47,6 +47,7 @@ import {
   keyVersionSummary,
   policyVersionSummary,
   receiptRow,
+  rootRow,
   serviceSummary,
   stopAnswer,
   suspensionAnswer,
@@ -154,6 +155,14 @@ export class DatabaseReads implements Reads {
         (row) => keyVersionSummary(row, key?.primaryVersion),
       );
     });
+  }
+
+  async root(tenant: TenantId): Promise<StoredRoot> {
+    const text = `SELECT r.root AS number, r.started_at AS "startedAt", r.ended_at AS "endedAt", (
+        SELECT count(*)::integer FROM keyward.key_version v WHERE v.tenant_id = $1 AND v.root < r.root AND length(v.blob) > 0) AS left
+      FROM keyward.tenant_root r WHERE r.tenant_id = $1`;
+    const rows: unknown = await readTransaction(this.source, tenant, (manager) => manager.query(text, [tenant]));
+    return parsed('tenant_root', z.array(rootRow), rows)[0] ?? { number: 0, startedAt: undefined, endedAt: undefined, left: 0 };
   }
 
   async shreddingReceipt(tenant: TenantId, id: KeyId): Promise<ShreddingReceiptAnswer | undefined> {

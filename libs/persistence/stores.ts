@@ -9,6 +9,7 @@ import type {
   EpochReads,
   IdleLogs,
   Reads,
+  RootRotationStore,
   RuleStore,
   Seals,
   SinkReads,
@@ -30,6 +31,7 @@ import { reading } from './database-error.js';
 import { DatabaseEndings, DatabaseTombstones } from './ending-store.js';
 import { DatabaseReads } from './lists.js';
 import { DatabaseReadCounter } from './read-counter.js';
+import { DatabaseRoots } from './root-store.js';
 import { DatabaseRules } from './rule-store.js';
 import { DatabaseSeals } from './seals.js';
 import { DatabaseSinkReads } from './sink-reads.js';
@@ -74,6 +76,7 @@ export interface AuditorStore extends DeciderStore {
 }
 export interface WorkerStore extends Store, TombstoneStore {
   readonly endings: Endings;
+  readonly roots: RootRotationStore;
   readonly checkpoints: Checkpoints & TrailMonths;
   readonly idle: IdleLogs;
   readonly deliveries: Deliveries;
@@ -143,6 +146,7 @@ export async function openWorkerStore(settings: DatabaseSettings): Promise<Worke
     idle: checkpoints,
     deliveries: new DatabaseDeliveries(deliveries),
     endings: new DatabaseEndings(pool),
+    roots: new DatabaseRoots(pool),
     tombstones: new DatabaseTombstones(pool),
     logKeys: new DatabaseLogKeys(pool),
     trail,

@@ -124,6 +124,15 @@ export class TenantWrites implements Writes {
     if (affected === 0) throw absent('key');
   }
 
+  async beginRootRotation(root: number, at: Date): Promise<void> {
+    const text = `INSERT INTO keyward.tenant_root AS r (tenant_id, root, started_at) VALUES ($1, $2, $3)
+      ON CONFLICT (tenant_id) DO UPDATE SET root = excluded.root, started_at = excluded.started_at, rewrapped = false, ended_at = NULL
+        WHERE r.ended_at IS NOT NULL AND r.root = excluded.root - 1
+      RETURNING 1`;
+    const rows: unknown[] = await writing('root', () => this.manager.query(text, [this.tenantId, root, at]));
+    if (rows.length === 0) throw new KeywardError('state-unchangeable', 'A rotation is under way.');
+  }
+
   async insertKeyVersion(version: WrappedKeyVersion): Promise<void> {
     await writing('key version', () => this.manager.insert(KeyVersionEntity, versionRow(version)));
   }

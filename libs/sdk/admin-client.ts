@@ -48,6 +48,7 @@ import {
   type registerServiceRequest,
   type rotateLogKeyRequest,
   type scheduleDeletionRequest,
+  rootAnswer,
   serviceSummary,
   shreddingReceiptAnswer,
   simulateAnswer,
@@ -215,6 +216,12 @@ export class KeywardAdmin {
   }
   cancelKeyDeletion(tenant: string, keyId: string) {
     return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/cancel-deletion` });
+  }
+  describeRoot(tenant: string) {
+    return this.#keys.read(rootAnswer, at`/v1/tenants/${tenant}/root`);
+  }
+  rotateRoot(tenant: string) {
+    return this.#keys.change(rootAnswer, { path: at`/v1/tenants/${tenant}/root/rotate` });
   }
   shreddingReceipt(tenant: string, keyId: string) {
     return this.#keys.read(shreddingReceiptAnswer, at`/v1/tenants/${tenant}/keys/${keyId}/shredding-receipt`);

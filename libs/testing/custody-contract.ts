@@ -55,9 +55,9 @@ export function aDraft(tenant: TenantId = ACME, spec: KeySpec = 'AES_256'): KeyV
 
 /** Onboards the tenant if need be, and makes a version of a new key for it. */
 export async function aVersion(custody: Custody, tenant: TenantId = ACME, spec?: KeySpec): Promise<WrappedKeyVersion> {
-  await custody.createTenantRoot(new Permit({ operation: 'OnboardTenant', tenant }));
+  await custody.createTenantRoot(new Permit({ operation: 'OnboardTenant', tenant }), 0);
   const draft = aDraft(tenant, spec);
-  return custody.createKeyVersion(new Permit({ operation: 'CreateKey', tenant, versionId: draft.versionId }), draft);
+  return custody.createKeyVersion(new Permit({ operation: 'CreateKey', tenant, versionId: draft.versionId }), draft, 0);
 }
 
 /** What a vendor's module cannot do, by what its self-test says; the contract then asks that it is refused. */
@@ -143,7 +143,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       const mac = () => under.data.generateMac(permitFor('GenerateMac', key), key, PLAINTEXT);
       beforeAll(async () => {
         const draft = { ...aDraft(ACME, spec), usage };
-        key = await under.key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId: draft.versionId }), draft);
+        key = await under.key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId: draft.versionId }), draft, 0);
       });
 
       it('makes the same MAC again, as long as its hash, and knows it', async () => {
@@ -191,7 +191,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
         under.data.verify(permitFor('Verify', of), of, algorithm, over, signature);
       beforeAll(async () => {
         const draft = { ...aDraft(ACME, spec), usage: 'SIGN_VERIFY' as const };
-        pair = await under.key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId: draft.versionId }), draft);
+        pair = await under.key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId: draft.versionId }), draft, 0);
       });
 
       it('signs what everybody can verify with its public key', async () => {
@@ -247,7 +247,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       let [signs, opens] = [version, version];
       const made = (usage: 'SIGN_VERIFY' | 'ENCRYPT_DECRYPT') => {
         const draft = { ...aDraft(ACME, 'RSA_2048'), usage };
-        return under.key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId: draft.versionId }), draft);
+        return under.key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId: draft.versionId }), draft, 0);
       };
       const sealed = (of = opens, algorithm: EncryptionAlgorithm = 'RSAES_OAEP_SHA_1') =>
         under.data.asymmetricEncrypt(permitFor('AsymmetricEncrypt', of), of, algorithm, PLAINTEXT);
@@ -352,8 +352,8 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
     it('makes a version under a permit for a new one', async () => {
       const draft = aDraft();
       const permit = new Permit<'CreateKeyVersion'>({ operation: 'CreateKeyVersion', tenant: ACME, versionId: draft.versionId });
-      await expect(under.key.createKeyVersion(permit, draft)).resolves.toMatchObject(draft);
-      await expect(under.key.createKeyVersion(permit, draft)).rejects.toThrow(PermitMisused);
+      await expect(under.key.createKeyVersion(permit, draft, 0)).resolves.toMatchObject(draft);
+      await expect(under.key.createKeyVersion(permit, draft, 0)).rejects.toThrow(PermitMisused);
     });
 
     it('opens what it sealed', async () => {
@@ -565,12 +565,12 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
     it('makes no key for a tenant without a root', async () => {
       const draft = aDraft('nobody' as TenantId);
       const permit = new Permit({ operation: 'CreateKey', tenant: draft.tenant, versionId: draft.versionId });
-      await expect(under.key.createKeyVersion(permit, draft)).rejects.toThrow(CustodyUnavailable);
+      await expect(under.key.createKeyVersion(permit, draft, 0)).rejects.toThrow(CustodyUnavailable);
     });
 
     it('keeps the root when it is asked for again', async () => {
       const sealed = await seal();
-      await under.key.createTenantRoot(new Permit({ operation: 'OnboardTenant', tenant: ACME }));
+      await under.key.createTenantRoot(new Permit({ operation: 'OnboardTenant', tenant: ACME }), 0);
       const again = await aVersion(under.key);
       await expect(seal(again)).resolves.toBeDefined();
       await expect(under.data.decrypt(permitFor('Decrypt', version), version, sealed)).resolves.toBeDefined();
@@ -590,7 +590,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
     it('makes a key version under a permit that names it or none, not another', async () => {
       const draft = aDraft();
       const make = (versionId?: KeyVersionDraft['versionId']) =>
-        under.key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId }), draft);
+        under.key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId }), draft, 0);
       await expect(make(newKeyVersionId(1))).rejects.toThrow(PermitMisused);
       await expect(make()).resolves.toMatchObject(draft);
       await expect(make(draft.versionId)).resolves.toMatchObject(draft);

@@ -39,6 +39,8 @@ import type {
   LogKey,
   LogKeyRemoval,
   Permit,
+  ReceiptOrder,
+  RootKeeping,
   RuleBindings,
   RuleOperation,
   RuleRow,
@@ -74,7 +76,7 @@ const KW_IV = Buffer.alloc(8, 0xa6);
 const TAG_BYTES = 16;
 
 /** Custody in memory, true to the port (custody-contract.ts runs against both). For tests that need no HSM. */
-export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, LogKeyRemoval, KeyEnding, TombstoneKeeper {
+export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, LogKeyRemoval, KeyEnding, TombstoneKeeper, RootKeeping {
   /** While true every call fails, as when the HSM is lost. */
   down = false;
   /** What it cannot make, and why. */
@@ -85,15 +87,16 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Log
   /** The plaintext that was answered last: to see whether it was wiped. */
   lastPlaintext: Uint8Array | undefined;
   /** Of keys that are no more. */
-  readonly tombstones = new Map<KeyId, Tombstone>();
-  readonly #roots = new Map<string, KeyObject>();
+  readonly tombstones = new Map<KeyId, Tombstone & { readonly root: number }>();
+  /** By tenant, then by number. */
+  readonly #roots = new Map<string, Map<number, KeyObject>>();
   readonly #logKeys = new Map<string, Map<number, { readonly publicKey: KeyObject; readonly privateKey: KeyObject }>>();
   readonly #signed = new Map<string, { readonly size: bigint; readonly root: string; readonly origin: string }>();
   readonly #bindingKey = createSecretKey(randomBytes(32));
 
   /** A tenant's root and log key, without a call. */
   onboard(tenant: TenantId): void {
-    this.#roots.set(tenant, createSecretKey(randomBytes(32)));
+    this.#ensureRoot(tenant, 0);
     this.#logKeys.set(tenant, new Map([[1, generateKeyPairSync('ed25519')]]));
   }
 
@@ -102,10 +105,10 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Log
     return rawPublicKey(this.#logKeys.get(tenant)!.get(1)!.publicKey);
   }
 
-  async createTenantRoot(permit: Permit<'OnboardTenant'>): Promise<void> {
-    permit.spend({ operation: 'OnboardTenant', tenant: permit.tenant, versionId: undefined });
+  async createTenantRoot(permit: Permit<'OnboardTenant' | 'RotateRoot'>, root: number): Promise<void> {
+    permit.spend({ operation: permit.operation, tenant: permit.tenant, versionId: undefined });
     this.#reach('createTenantRoot');
-    if (!this.#roots.has(permit.tenant)) this.#roots.set(permit.tenant, createSecretKey(randomBytes(32)));
+    this.#ensureRoot(permit.tenant, root);
   }
 
   async createLogKey(permit: Permit<'OnboardTenant' | 'RotateLogKey'>, number: number): Promise<LogKey> {
@@ -124,10 +127,14 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Log
     keys.delete(number);
   }
 
-  async createKeyVersion(permit: Permit<'CreateKey' | 'CreateKeyVersion'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion> {
+  async createKeyVersion(
+    permit: Permit<'CreateKey' | 'CreateKeyVersion'>,
+    draft: KeyVersionDraft,
+    root: number,
+  ): Promise<WrappedKeyVersion> {
     permit.spend({ operation: permit.operation, tenant: draft.tenant, versionId: permit.versionId && draft.versionId });
     this.#reach('createKeyVersion');
-    const version = { ...draft, protectionLevel: 'SOFTWARE' as const, ...this.#bear(draft) };
+    const version = { ...draft, protectionLevel: 'SOFTWARE' as const, ...this.#bear(draft, this.#rootOf(draft.tenant, root)) };
     return { ...version, mac: this.#mac(version) };
   }
 
@@ -315,15 +322,43 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Log
   async keepTombstone(tombstone: Tombstone): Promise<void> {
     this.#reach('keepTombstone');
     if (!timingSafeEqual(tombstone.mac, this.#tombstoneMac(tombstone))) throw new KeyBindingBroken('of a tombstone');
-    if (!this.tombstones.has(tombstone.keyId)) this.tombstones.set(tombstone.keyId, tombstone);
+    if (!this.tombstones.has(tombstone.keyId))
+      this.tombstones.set(tombstone.keyId, { ...tombstone, root: Math.max(...this.rootsOf(tombstone.tenant)) });
   }
 
-  async shreddingReceipt(tenant: TenantId, { origin, keyId, seq, logKey }: Parameters<KeyEnding['shreddingReceipt']>[1]): Promise<string> {
+  async rewrap(version: WrappedKeyVersion, root: number): Promise<WrappedKeyVersion> {
+    this.#reach('rewrap');
+    this.#mustLive(version);
+    const [key, target] = [this.#unwrapped(version), this.#rootOf(version.tenant, root)];
+    const wrap = isPair(version.spec)
+      ? createCipheriv('id-aes256-wrap-pad', target, KWP_IV)
+      : createCipheriv('id-aes256-wrap', target, KW_IV);
+    const rewrapped = { ...version, blob: Buffer.concat([wrap.update(key), wrap.final()]) };
+    return { ...rewrapped, mac: this.#mac(rewrapped) };
+  }
+
+  async destroyOlderRoots(tenant: TenantId, root: number): Promise<void> {
+    this.#reach('destroyOlderRoots');
+    this.#rootOf(tenant, root);
+    const roots = this.#roots.get(tenant)!;
+    for (const number of [...roots.keys()]) if (number < root) roots.delete(number);
+  }
+
+  /** Numbers of a tenant's roots. */
+  rootsOf(tenant: TenantId): number[] {
+    return [...(this.#roots.get(tenant)?.keys() ?? [])];
+  }
+
+  async shreddingReceipt(tenant: TenantId, { origin, keyId, seq, logKey, rootEndedAt }: ReceiptOrder): Promise<string> {
     this.#reach('shreddingReceipt');
     const kept = this.tombstones.get(keyId);
     const pair = this.#logKeys.get(tenant)?.get(logKey);
     if (kept === undefined || pair === undefined) throw new CustodyUnavailable('no tombstone, or no log key');
-    const body = receiptBody({ ...kept, seq, rootDestroyedAt: undefined }, { wal: undefined, database: undefined, token: undefined });
+    const isRootGone = Math.min(...this.rootsOf(tenant)) > kept.root;
+    const body = receiptBody(
+      { ...kept, seq, rootDestroyedAt: isRootGone ? rootEndedAt : undefined },
+      { wal: undefined, database: undefined, token: undefined },
+    );
     return signedNote(origin, body, [
       { publicKey: rawPublicKey(pair.publicKey), signature: sign(null, Buffer.from(body), pair.privateKey) },
     ]);
@@ -368,8 +403,7 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Log
 
   #keyOf(version: WrappedKeyVersion): KeyObject {
     this.#mustLive(version);
-    const unwrap = createDecipheriv('id-aes256-wrap', this.#rootOf(version.tenant), KW_IV);
-    return createSecretKey(Buffer.concat([unwrap.update(version.blob), unwrap.final()]));
+    return createSecretKey(this.#unwrapped(version));
   }
 
   #mustDecrypt({ spec, usage }: WrappedKeyVersion, algorithm: EncryptionAlgorithm): void {
@@ -380,8 +414,7 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Log
   /** A private half, as it was wrapped. */
   #secretOf(version: WrappedKeyVersion): Buffer {
     this.#mustLive(version);
-    const unwrap = createDecipheriv('id-aes256-wrap-pad', this.#rootOf(version.tenant), KWP_IV);
-    return Buffer.concat([unwrap.update(version.blob), unwrap.final()]);
+    return this.#unwrapped(version);
   }
 
   #publicKeyOf(version: WrappedKeyVersion): KeyObject {
@@ -398,20 +431,39 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Log
     if (version.blob.length === 0 || this.tombstones.has(version.keyId)) throw new KeyDestroyed();
   }
 
-  #bear({ tenant, spec }: KeyVersionDraft): Pick<WrappedKeyVersion, 'blob' | 'publicKey'> {
-    if (!isCurve(spec) && !isRsa(spec)) {
-      const wrap = createCipheriv('id-aes256-wrap', this.#rootOf(tenant), KW_IV);
+  #bear({ spec }: KeyVersionDraft, root: KeyObject): Pick<WrappedKeyVersion, 'blob' | 'publicKey'> {
+    if (!isPair(spec)) {
+      const wrap = createCipheriv('id-aes256-wrap', root, KW_IV);
       return { blob: Buffer.concat([wrap.update(randomBytes(KEY_BYTES[spec])), wrap.final()]) };
     }
     const { secret, publicKey } = isCurve(spec) ? aPair(spec) : anRsaPair(spec);
-    const wrap = createCipheriv('id-aes256-wrap-pad', this.#rootOf(tenant), KWP_IV);
+    const wrap = createCipheriv('id-aes256-wrap-pad', root, KWP_IV);
     return { blob: Buffer.concat([wrap.update(secret), wrap.final()]), publicKey };
   }
 
-  #rootOf(tenant: string): KeyObject {
-    const root = this.#roots.get(tenant);
-    if (root === undefined) throw new CustodyUnavailable('the tenant has no root on this token');
-    return root;
+  #ensureRoot(tenant: string, root: number): void {
+    const roots = this.#roots.get(tenant) ?? new Map<number, KeyObject>();
+    if (!roots.has(root)) roots.set(root, createSecretKey(randomBytes(32)));
+    this.#roots.set(tenant, roots);
+  }
+
+  #rootOf(tenant: string, root: number): KeyObject {
+    const found = this.#roots.get(tenant)?.get(root);
+    if (found === undefined) throw new CustodyUnavailable('the tenant has no such root on this token');
+    return found;
+  }
+
+  /** By whichever root fits. */
+  #unwrapped({ tenant, spec, blob }: WrappedKeyVersion): Buffer {
+    for (const root of this.#roots.get(tenant)?.values() ?? []) {
+      const unwrap = isPair(spec) ? createDecipheriv('id-aes256-wrap-pad', root, KWP_IV) : createDecipheriv('id-aes256-wrap', root, KW_IV);
+      try {
+        return Buffer.concat([unwrap.update(blob), unwrap.final()]);
+      } catch {
+        // Another root's.
+      }
+    }
+    throw new CustodyUnavailable('no root fits');
   }
 
   #tombstoneMac(of: Pick<Tombstone, 'tenant' | 'keyId'>): Buffer {
@@ -427,6 +479,7 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Log
   }
 }
 
+const isPair = (spec: KeySpec) => isCurve(spec) || isRsa(spec);
 const isCurve = (spec: KeySpec): spec is FakeCurve => Object.hasOwn(FAKE_CURVES, spec);
 const isRsa = (spec: KeySpec): spec is FakeRsa => Object.hasOwn(FAKE_RSA_BITS, spec);
 

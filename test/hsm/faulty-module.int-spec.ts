@@ -58,7 +58,7 @@ describe('a custodian whose HSM fails', () => {
 
   const made = (spec: KeySpec, usage: KeyUsage) => {
     const draft = { ...aDraft(ACME, spec), usage };
-    return key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId: draft.versionId }), draft);
+    return key.createKeyVersion(new Permit({ operation: 'CreateKey', tenant: ACME, versionId: draft.versionId }), draft, 0);
   };
   const seal = () => data.encrypt(permitFor('Encrypt', cipher), cipher, TEXT);
   const open = (sealed: Parameters<SocketCustody['decrypt']>[2], by = cipher) => data.decrypt(permitFor('Decrypt', by), by, sealed);
@@ -184,7 +184,7 @@ describe('a custodian whose HSM fails', () => {
 
   it('finds the root that was made, though it was told that it was not', async () => {
     const tenant = 'late-root' as TenantId;
-    const onboard = () => key.createTenantRoot(new Permit({ operation: 'OnboardTenant', tenant }));
+    const onboard = () => key.createTenantRoot(new Permit({ operation: 'OnboardTenant', tenant }), 0);
     const before = faulty.calls('C_GenerateKey');
     faulty.inject(['C_GenerateKey'], { late: 'DEVICE_ERROR' }, 'once');
     await expect(onboard()).rejects.toThrow(CustodyUnavailable);

@@ -150,7 +150,7 @@ function endingsOf({ worker: { endings } }: KeyWorld): typeof endings {
     key: (tenant, keyId) => endings.key(tenant, keyId),
     destroy: (destruction) => endings.destroy(destruction),
     receiptsOwed: () => endings.receiptsOwed(),
-    saveReceipt: (tenant, keyId, note) => endings.saveReceipt(tenant, keyId, note),
+    saveReceipt: (owed, note) => endings.saveReceipt(owed, note),
   };
 }
 

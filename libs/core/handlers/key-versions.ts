@@ -13,7 +13,7 @@ import { ownKey } from './own-key.js';
 
 export interface KeyVersionParts {
   readonly custody: Custody & Pick<RuleBindings, 'bindRule'>;
-  readonly reads: Pick<Reads, 'keyVersions'>;
+  readonly reads: Pick<Reads, 'keyVersions' | 'root'>;
 }
 
 /** Whoever verifies has to learn of every new public key: there are few, and not one soon after the other. */
@@ -34,7 +34,11 @@ export function keyVersionHandlers({
       const { keySpec: spec, keyUsage: usage } = describeKey(key, key.versions.values());
       const versionId = newKeyVersionId(now);
       const draft = { tenant: call.tenant, keyId: key.keyId, versionId, spec, usage, logId: snapshot.rules.log.logId };
-      const version = await custody.createKeyVersion(permit({ versionId }), { ...draft, origin: 'KEYWARD' });
+      const version = await custody.createKeyVersion(
+        permit({ versionId }),
+        { ...draft, origin: 'KEYWARD' },
+        (await reads.root(call.tenant)).number,
+      );
       const moved = { ...key, primaryVersion: versionId };
       const namesMac = await custody.bindRule(permit(), keyNamesRow(call.tenant, moved));
       return {

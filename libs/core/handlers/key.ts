@@ -14,6 +14,7 @@ import { logHandlers } from './log.js';
 import { operatorHandlers } from './operators.js';
 import { peopleHandlers } from './people.js';
 import { policyHandlers } from './policies.js';
+import { rootHandlers } from './roots.js';
 import { sinkHandlers, type SinkParts } from './sinks.js';
 import { privacyHandlers } from './privacy.js';
 import { stopHandlers } from './stops.js';
@@ -38,6 +39,7 @@ export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation> => ({
   ...peopleHandlers(parts),
   ...keyLifeHandlers(parts),
   ...keyVersionHandlers(parts),
+  ...rootHandlers(parts),
   ...capabilityHandlers(parts),
   ...aliasHandlers(parts),
   ...policyHandlers(parts),

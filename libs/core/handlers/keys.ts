@@ -50,10 +50,14 @@ export function keyLifeHandlers({ custody, reads }: KeyLifeParts): Handlers<KeyL
       const { keySpec: spec, alias, tags = {}, description, deletionProtection = false } = input;
       await mustBeAble({ custody }, spec);
       const made = { tenant: call.tenant, keyId, versionId: newKeyVersionId(now), origin: 'KEYWARD' as const };
-      const version = await custody.createKeyVersion(permit({ versionId: made.versionId }), {
-        ...made,
-        ...{ spec, usage: input.keyUsage ?? USAGES_OF[spec][0], logId: snapshot.rules.log.logId },
-      });
+      const version = await custody.createKeyVersion(
+        permit({ versionId: made.versionId }),
+        {
+          ...made,
+          ...{ spec, usage: input.keyUsage ?? USAGES_OF[spec][0], logId: snapshot.rules.log.logId },
+        },
+        (await reads.root(call.tenant)).number,
+      );
       const names = { keyId, aliases: alias === undefined ? [] : [alias], tags, primaryVersion: version.versionId };
       const key: StoredKey = {
         ...names,

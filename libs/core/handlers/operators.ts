@@ -59,7 +59,7 @@ export function operatorHandlers(parts: OperatorParts): Handlers<OperatorOperati
       if (await reads.tenantExists(tenant)) throw new KeywardError('already-exists', 'There is such a tenant.');
       const logId = newLogId(now);
       const origin = `${platformHost}/audit/${logId}`;
-      await custody.createTenantRoot(permit({ tenant }));
+      await custody.createTenantRoot(permit({ tenant }), 0);
       const { publicKey } = await custody.createLogKey(permit({ tenant }), 1);
       const vkey = vkeyOf(origin, publicKey);
       const order = { tenant, principal: 'enrolment' as PrincipalName, role: 'enrolment' as const, days: ENROLMENT_DAYS };

@@ -126,11 +126,15 @@ export type RuleOperation = Extract<
  * Errors: CustodyUnavailable (retryable), DecryptFailed, KeyBindingBroken, KeyDestroyed, PermitMisused.
  */
 export interface Custody {
-  createTenantRoot(permit: Permit<'OnboardTenant'>): Promise<void>;
+  /** Found or made: the root with this number, 0 for the tenant's first. */
+  createTenantRoot(permit: Permit<'OnboardTenant' | 'RotateRoot'>, root: number): Promise<void>;
   /** The tenant's by its number, from 1; found or created by label, so that onboarding and rotation may be repeated after a crash. */
   createLogKey(permit: Permit<'OnboardTenant' | 'RotateLogKey'>, number: number): Promise<LogKey>;
-  /** An RSA key takes seconds; custody refuses with 429 when too many are being made. */
-  createKeyVersion(permit: Permit<'CreateKey' | 'CreateKeyVersion'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion>;
+  /**
+   * `root`: number of the one that wraps it, as the database said it after the rules were read. An RSA key takes seconds; custody
+   * refuses with 429 when too many are being made.
+   */
+  createKeyVersion(permit: Permit<'CreateKey' | 'CreateKeyVersion'>, draft: KeyVersionDraft, root: number): Promise<WrappedKeyVersion>;
   encrypt(permit: Permit<'Encrypt' | 'ReEncryptTo'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed>;
   decrypt(permit: Permit<'Decrypt' | 'ReEncryptFrom'>, version: WrappedKeyVersion, sealed: Sealed): Promise<Uint8Array>;
   generateDataKey(permit: Permit<'GenerateDataKey'>, version: WrappedKeyVersion, length: number): Promise<GeneratedDataKey>;
@@ -192,6 +196,18 @@ export interface EndedVersion {
   readonly mac: Uint8Array;
 }
 
+/** What custody does not know itself of a destroyed key. */
+export interface ReceiptOrder {
+  readonly origin: string;
+  readonly keyId: KeyId;
+  /** Place of the record. */
+  readonly seq: bigint;
+  /** Number of the log's key that signs. */
+  readonly logKey: number;
+  /** When the tenant's last rotation ended; told only if custody finds the root gone that had wrapped the key. */
+  readonly rootEndedAt: string | undefined;
+}
+
 /**
  * What the worker asks of custody to carry out a destruction that an admin had recorded. System operations without a permit: none of them
  * uses a key. @throws CustodyUnavailable, KeyBindingBroken
@@ -200,10 +216,7 @@ export interface KeyEnding {
   /** Nothing is lost by it: only what follows in the database destroys. */
   makeTombstone(version: WrappedKeyVersion): Promise<EndedVersion & { readonly tombstoneMac: Uint8Array }>;
   /** A signed note (C2SP signed-note) that custody composes itself, by the log's key of this number. Only of a key whose tombstone it keeps. */
-  shreddingReceipt(
-    tenant: TenantId,
-    receipt: { readonly origin: string; readonly keyId: KeyId; readonly seq: bigint; readonly logKey: number },
-  ): Promise<string>;
+  shreddingReceipt(tenant: TenantId, receipt: ReceiptOrder): Promise<string>;
 }
 
 /** Every process that has custody hands tombstones to it. */

@@ -24,6 +24,9 @@ export interface OwedReceipt extends Tombstone {
   /** Of the tenant's log, whose newest key signs: its number. */
   readonly origin: string;
   readonly logKey: number;
+  /** Of the last rotation that ended; 0 before the first. */
+  readonly root: number;
+  readonly rootEndedAt: string | undefined;
 }
 
 /** The worker's: it looks, and the database decides again. @throws KeywardError unavailable */
@@ -34,7 +37,8 @@ export interface Endings {
   /** The record's place; undefined when the key is not, or not any more, to be destroyed at this time. @throws TrailUnavailable */
   destroy(destruction: Destruction): Promise<bigint | undefined>;
   receiptsOwed(): Promise<readonly OwedReceipt[]>;
-  saveReceipt(tenant: TenantId, keyId: KeyId, note: string): Promise<void>;
+  /** `owed` as it was read: a rotation that ended since owes another one. */
+  saveReceipt(owed: OwedReceipt, note: string): Promise<void>;
 }
 
 /** Where a list of tombstones goes on. */

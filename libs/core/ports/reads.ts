@@ -37,6 +37,7 @@ import type {
   TenantId,
   TenantSummary,
 } from '#contract';
+import type { StoredRoot } from './roots.js';
 import type { StoredPolicy } from './rules.js';
 
 export interface Page<Item> {
@@ -55,6 +56,8 @@ export interface Reads {
   keys(tenant: TenantId, query: ListKeysQuery): Promise<Page<KeyDescription>>;
   /** Of an unknown key: none. */
   keyVersions(tenant: TenantId, keyId: KeyId, query: PageQuery): Promise<Page<KeyVersionSummary>>;
+  /** Read it after the rules: a rotation that began since makes the change stale. */
+  root(tenant: TenantId): Promise<StoredRoot>;
   /** Undefined for a key that is not destroyed. */
   shreddingReceipt(tenant: TenantId, id: KeyId): Promise<ShreddingReceiptAnswer | undefined>;
   aliases(tenant: TenantId, query: ListAliasesQuery): Promise<Page<AliasAnswer>>;

@@ -62,6 +62,8 @@ export interface Writes {
   insertKey(key: StoredKey): Promise<void>;
   /** @throws KeywardError not-found */
   updateKey(id: KeyId, change: KeyChange): Promise<void>;
+  /** Begins a rotation. @throws KeywardError state-unchangeable, while one is under way */
+  beginRootRotation(root: number, at: Date): Promise<void>;
   insertKeyVersion(version: WrappedKeyVersion): Promise<void>;
   /** @throws KeywardError already-exists */
   insertAlias(alias: Alias, keyId: KeyId): Promise<void>;

@@ -1,5 +1,5 @@
 import { CustodyUnavailable } from '#core';
-import type { ClaimedTree, CustodyCapabilities, SignedLog, Tombstone } from '#core';
+import type { ClaimedTree, CustodyCapabilities, ReceiptOrder, SignedLog, Tombstone } from '#core';
 import { checkpointBody, signedNote } from '../checkpoint-note.js';
 import { Cryptoki } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
@@ -169,11 +169,13 @@ export class Hsm {
   /** Of a key whose tombstone is kept here. @throws RangeError for any other, CustodyUnavailable */
   shreddingReceipt(
     tenant: string,
-    { origin, keyId, seq, logKey }: { readonly origin: string; readonly keyId: string; readonly seq: bigint; readonly logKey: number },
+    { origin, keyId, seq, logKey, rootEndedAt }: Omit<ReceiptOrder, 'keyId'> & { readonly keyId: string },
   ): string {
     const kept = this.kept.tombstones.of(tenant, keyId);
     if (kept === undefined) throw new RangeError('The key was not destroyed.');
-    const body = receiptBody({ ...kept, seq, rootDestroyedAt: undefined }, this.options.backupDays);
+    // Not because somebody says so: the token itself has no root any more that could have wrapped it.
+    const isRootGone = this.use((custody) => custody.oldestRoot(tenant)) > kept.root;
+    const body = receiptBody({ ...kept, seq, rootDestroyedAt: isRootGone ? rootEndedAt : undefined }, this.options.backupDays);
     return this.use((custody) => {
       const [publicKey] = custody.logKeys(tenant, [logKey]);
       const [signature] = custody.signLog(tenant, [logKey], body);

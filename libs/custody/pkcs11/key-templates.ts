@@ -90,6 +90,12 @@ export function versionInUse(spec: Exclude<KeySpec, SoftwareSpec>, usage: KeyUsa
   return { ...kind, ...NEVER_LEAVES, token: false };
 }
 
+/** From one root to another: extractable, only so that the other can wrap it; destroyed right after that. */
+export const versionInTransit = (spec: Exclude<KeySpec, SoftwareSpec>, usage: KeyUsage): Template => ({
+  ...versionInUse(spec, usage),
+  extractable: true,
+});
+
 export const isCipher = (spec: KeySpec): spec is 'AES_256' | 'AES_128' => spec === 'AES_256' || spec === 'AES_128';
 
 export const isRsa = (spec: KeySpec): spec is RsaSpec => Object.hasOwn(RSA_BITS, spec);

@@ -6,8 +6,18 @@ import type { BindingKey } from './binding-key.js';
 import type { KeyHandle } from './cryptoki.js';
 import { HandleCache } from './handle-cache.js';
 import { bearPair, publicHandle } from './key-pairs.js';
-import { isCipher, isPair, isRsa, KEY_BYTES, KW_BYTES, newbornVersion, type PairSpec, versionInUse } from './key-templates.js';
-import { isSoftware, type SoftwareKey, type SoftwareKeys } from './software-keys.js';
+import {
+  isCipher,
+  isPair,
+  isRsa,
+  KEY_BYTES,
+  KW_BYTES,
+  newbornVersion,
+  type PairSpec,
+  versionInTransit,
+  versionInUse,
+} from './key-templates.js';
+import { isSoftware, SEALING_KEY_BYTES, type SoftwareKey, type SoftwareKeys } from './software-keys.js';
 import type { OpenToken } from './open-token.js';
 import { RsaBirths } from './rsa-births.js';
 import type { TenantRoots } from './tenant-roots.js';
@@ -53,6 +63,28 @@ export class KeyVersions {
     const key = this.roots.unwrapping(version.tenant, (root) => this.#unwrapped(root, version));
     this.#handles.add(presented.identity, version.keyId, key, now);
     return key;
+  }
+
+  /** The same key under another root, and the MAC that goes with it. In between it is an object of the session, as at its birth. */
+  rewrapped(presented: PresentedVersion, root: number): WrappedKeyVersion {
+    const version = this.#living(presented);
+    const blob = this.#takenOver(version, this.roots.of(version.tenant, root));
+    if (blob.length !== version.blob.length) throw new CustodyUnavailable('the module wrapped a key to another length');
+    return { ...version, blob, mac: this.binding.mac({ ...version, blob }) };
+  }
+
+  #takenOver({ tenant, spec, usage, blob: old }: WrappedKeyVersion, root: KeyHandle): Buffer {
+    const { cryptoki, holder } = this.token;
+    // Of a software key the root wraps the key that seals it, and nothing else.
+    const [inHsm, length] = isSoftware(spec) ? (['AES_256', SEALING_KEY_BYTES] as const) : [spec, old.length];
+    const [wrapped, rest] = [Buffer.from(old.subarray(0, length)), old.subarray(length)];
+    const by = isPair(inHsm) ? 'kwp' : 'kw';
+    const handle = this.roots.unwrapping(tenant, (from) => cryptoki.unwrap(holder, from, wrapped, versionInTransit(inHsm, usage), by));
+    try {
+      return Buffer.concat([cryptoki.wrap(holder, root, handle, by), rest]);
+    } finally {
+      this.token.destroy(handle);
+    }
   }
 
   /** The public half of a pair, ready to verify. @throws KeyBindingBroken, and RangeError for a key that is no pair */

@@ -71,6 +71,14 @@ export class TenantRoots {
     this.#known.delete(tenant);
   }
 
+  /** Of this one and newer ones nothing is destroyed. @throws CustodyUnavailable when it is not there. */
+  destroyOlder(tenant: string, number: number): void {
+    const roots = this.#lookedUp(tenant);
+    if (!roots.some((root) => root.number === number)) throw new CustodyUnavailable(`the tenant has no root ${number} on this token`);
+    this.#known.delete(tenant);
+    for (const root of roots) if (root.number < number) this.token.cryptoki.destroy(this.token.holder, root.handle);
+  }
+
   #all(tenant: string): readonly Root[] {
     return this.#known.get(tenant) ?? this.#lookedUp(tenant);
   }

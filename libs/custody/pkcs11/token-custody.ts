@@ -48,7 +48,6 @@ export interface CustodyLimits {
 }
 
 export const MAX_DATA_KEY_BYTES = 1024;
-const FIRST_ROOT = 0;
 /** Of a coordinate of SM2's curve. */
 const SM2_BYTES = 32;
 
@@ -85,8 +84,20 @@ export class TokenCustody {
     this.#tried = await tryAllSpecs(this.token, this.#software);
   }
 
-  createTenantRoot(tenant: string): void {
-    this.#roots.ensure(tenant, FIRST_ROOT);
+  createTenantRoot(tenant: string, root: number): void {
+    this.#roots.ensure(tenant, root);
+  }
+
+  destroyOlderRoots(tenant: string, root: number): void {
+    this.#roots.destroyOlder(tenant, root);
+  }
+
+  oldestRoot(tenant: string): number {
+    return this.#roots.oldest(tenant);
+  }
+
+  rewrap(version: PresentedVersion, root: number): WrappedKeyVersion {
+    return this.#versions.rewrapped(version, root);
   }
 
   createLogKey(tenant: string, number: number): LogKey {
@@ -98,10 +109,10 @@ export class TokenCustody {
   }
 
   /** An RSA key takes seconds. @throws CustodyBusy */
-  async createKeyVersion(draft: KeyVersionDraft): Promise<WrappedKeyVersion> {
+  async createKeyVersion(draft: KeyVersionDraft, root: number): Promise<WrappedKeyVersion> {
     const refusal = this.#tried.unavailable[draft.spec];
     if (refusal !== undefined) throw new RangeError(`The HSM cannot do it: ${refusal}`);
-    return this.#versions.create(draft, FIRST_ROOT);
+    return this.#versions.create(draft, root);
   }
 
   /** The MACs of what stays of a version and of its key. */

@@ -14,6 +14,8 @@ import type {
   LogKey,
   LogKeyRemoval,
   Permit,
+  ReceiptOrder,
+  RootKeeping,
   RuleBindings,
   RuleOperation,
   RuleRow,
@@ -61,7 +63,7 @@ const BACK_OFF_MS = { first: 10, longest: 1000 } as const;
  * Custody through the custodian's socket. Every call spends its permit for exactly what it sends. Reconnects by itself;
  * meanwhile calls fail with CustodyUnavailable, at the latest after 250 ms.
  */
-export class SocketCustody implements Custody, RuleBindings, CheckpointSigner, LogKeyRemoval, KeyEnding, TombstoneKeeper {
+export class SocketCustody implements Custody, RuleBindings, CheckpointSigner, LogKeyRemoval, KeyEnding, TombstoneKeeper, RootKeeping {
   readonly #timeoutMs: number;
   #connection: Connection | undefined;
   #connecting: Promise<void> | undefined;
@@ -83,9 +85,9 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner, L
     await this.#connecting;
   }
 
-  async createTenantRoot(permit: Permit<'OnboardTenant'>): Promise<void> {
-    permit.spend({ operation: 'OnboardTenant', tenant: permit.tenant, versionId: undefined });
-    return this.#call(OPERATION.createTenantRoot, permit.tenant, [], readNothing, '', 5 * this.#timeoutMs);
+  async createTenantRoot(permit: Permit<'OnboardTenant' | 'RotateRoot'>, root: number): Promise<void> {
+    permit.spend({ operation: permit.operation, tenant: permit.tenant, versionId: undefined });
+    return this.#call(OPERATION.createTenantRoot, permit.tenant, [root], readNothing, '', 5 * this.#timeoutMs);
   }
 
   async createLogKey(permit: Permit<'OnboardTenant' | 'RotateLogKey'>, number: number): Promise<LogKey> {
@@ -93,11 +95,22 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner, L
     return this.#call(OPERATION.createLogKey, permit.tenant, [number], readLogKey, '', 5 * this.#timeoutMs);
   }
 
-  async createKeyVersion(permit: Permit<'CreateKey' | 'CreateKeyVersion'>, draft: KeyVersionDraft): Promise<WrappedKeyVersion> {
+  async createKeyVersion(
+    permit: Permit<'CreateKey' | 'CreateKeyVersion'>,
+    draft: KeyVersionDraft,
+    root: number,
+  ): Promise<WrappedKeyVersion> {
     // A permit to create may leave the version open, which does not exist yet; if it names one, it is this one.
     permit.spend({ operation: permit.operation, tenant: draft.tenant, versionId: permit.versionId && draft.versionId });
     const patienceMs = draft.spec.startsWith('RSA') ? RSA_PATIENCE_MS : this.#timeoutMs;
-    return this.#call(OPERATION.createKeyVersion, draft.tenant, [encodeDraft(draft)], readVersionOf(draft), draft.versionId, patienceMs);
+    return this.#call(
+      OPERATION.createKeyVersion,
+      draft.tenant,
+      [encodeDraft(draft), root],
+      readVersionOf(draft),
+      draft.versionId,
+      patienceMs,
+    );
   }
 
   async bindRule(permit: Permit<RuleOperation>, row: Omit<RuleRow, 'tenant'>): Promise<Uint8Array> {
@@ -227,8 +240,16 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner, L
     return this.#call(OPERATION.keepTombstone, tombstone.tenant, encodeTombstone(tombstone), readNothing, tombstone.keyId);
   }
 
-  async shreddingReceipt(tenant: TenantId, { origin, keyId, seq, logKey }: Parameters<KeyEnding['shreddingReceipt']>[1]): Promise<string> {
-    return this.#call(OPERATION.shreddingReceipt, tenant, [origin, keyId, seq.toString(), logKey], readNote, keyId);
+  async shreddingReceipt(tenant: TenantId, { origin, keyId, seq, logKey, rootEndedAt }: ReceiptOrder): Promise<string> {
+    return this.#call(OPERATION.shreddingReceipt, tenant, [origin, keyId, seq.toString(), logKey, rootEndedAt ?? null], readNote, keyId);
+  }
+
+  async rewrap(version: WrappedKeyVersion, root: number): Promise<WrappedKeyVersion> {
+    return this.#call(OPERATION.rewrap, version.tenant, [encodeRow(version), root], readVersionOf(version), version.versionId);
+  }
+
+  async destroyOlderRoots(tenant: TenantId, root: number): Promise<void> {
+    return this.#call(OPERATION.destroyOlderRoots, tenant, [root], readNothing);
   }
 
   #call<Answer>(

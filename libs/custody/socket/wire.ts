@@ -33,6 +33,8 @@ export const OPERATION = {
   asymmetricDecrypt: 26,
   makeTombstone: 30,
   keepTombstone: 31,
+  rewrap: 33,
+  destroyOlderRoots: 34,
   shreddingReceipt: 35,
 } as const;
 export type CustodyOperation = keyof typeof OPERATION;
@@ -67,7 +69,17 @@ export const PLANES = {
     'keepTombstone',
     'ping',
   ],
-  worker: ['signCheckpoint', 'signedSize', 'destroyLogKey', 'makeTombstone', 'keepTombstone', 'shreddingReceipt', 'ping'],
+  worker: [
+    'signCheckpoint',
+    'signedSize',
+    'destroyLogKey',
+    'makeTombstone',
+    'keepTombstone',
+    'shreddingReceipt',
+    'rewrap',
+    'destroyOlderRoots',
+    'ping',
+  ],
 } as const satisfies Record<string, readonly CustodyOperation[]>;
 export type Plane = keyof typeof PLANES;
 

@@ -69,6 +69,8 @@ const NAMES = {
   SetDeletionProtection:           row('Update', '',                                'SetDeletionProtection'),
   ScheduleKeyDeletion:             row('Delete', 'ScheduleKeyDeletion',             'ScheduleKeyDeletion'),
   CancelKeyDeletion:               row('Update', 'CancelKeyDeletion',               'CancelKeyDeletion'),
+  RotateRoot:                      row('Update', '',                                ''),
+  DescribeRoot:                    row('Read',   '',                                ''),
   GetShreddingReceipt:             row('Read',   '',                                ''),
   CreateAlias:                     row('Create', 'CreateAlias',                     'CreateAlias'),
   UpdateAlias:                     row('Update', 'UpdateAlias',                     'UpdateAlias'),
@@ -123,6 +125,7 @@ const NAMES = {
 
   SinkDisabled:                    row('Update',  '',                                ''),
   Heartbeat:                       row('Other',  '',                                ''),
+  RetireRoot:                      row('Delete', '',                                ''),
   DestroyKey:                      row('Delete', 'DeleteKey',                       'DeleteKey'),
   RetireLogKey:                    row('Delete', '',                                ''),
 } as const satisfies Record<Operation, EventNames>;

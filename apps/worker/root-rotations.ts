@@ -1,0 +1,79 @@
+import {
+  type Checkpoints,
+  type Clock,
+  type RootKeeping,
+  type RootRotationStore,
+  type RotatingRoot,
+  systemClock,
+  type WrappedKeyVersion,
+  workerRecord,
+} from '#core';
+
+const PAGE = 50;
+/** A tenant with very many keys keeps the others, and heartbeats, waiting for so long only. */
+const PAGES_A_ROUND = 10;
+
+export interface RootRotationParts {
+  readonly roots: RootRotationStore;
+  readonly custody: RootKeeping;
+  readonly lead: Pick<Checkpoints, 'asLeader'>;
+  readonly onFailure: (error: unknown, about: { readonly tenant: string; readonly keyId?: string }) => void;
+  readonly clock?: Clock;
+}
+
+/**
+ * Carries out the rotation of a tenant's root that an admin began: every blob is wrapped anew, then no decision that rests on an old blob
+ * is accepted any more, then the old root is destroyed, then the record tells it. Each step may be repeated, and the next one begins
+ * where the database says.
+ */
+export class RootRotations {
+  constructor(private readonly parts: RootRotationParts) {}
+
+  /** @throws KeywardError unavailable, when nobody can tell what is under way */
+  async round(): Promise<void> {
+    const { roots, lead, onFailure } = this.parts;
+    await lead.asLeader(async () => {
+      for (const rotation of await roots.rotatingRoots()) {
+        try {
+          await (rotation.rewrapped ? this.#retire(rotation) : this.#rewrap(rotation));
+        } catch (error) {
+          onFailure(error, { tenant: rotation.tenant });
+        }
+      }
+    });
+  }
+
+  async #rewrap({ tenant, root }: RotatingRoot): Promise<void> {
+    const { roots } = this.parts;
+    for (let page = 0; page < PAGES_A_ROUND; page++) {
+      const blobs = await roots.blobsToRewrap(tenant, PAGE);
+      if (blobs.length === 0) return void (await roots.endRewrapping(tenant));
+      const ids = new Set(blobs.map(({ versionId }) => versionId));
+      for (const keyId of new Set(blobs.map((blob) => blob.keyId))) {
+        const key = await roots.key(tenant, keyId);
+        const old = (key?.versions ?? []).filter(({ versionId }) => ids.has(versionId));
+        for (const version of old) if (!(await this.#one(version, root))) return;
+      }
+    }
+  }
+
+  /** One that cannot be wrapped anew holds up the rotation, and is told: the old root stays as long as anything is under it. */
+  async #one(version: WrappedKeyVersion, root: number): Promise<boolean> {
+    const { roots, custody, onFailure } = this.parts;
+    try {
+      await roots.saveRewrapped(version, await custody.rewrap(version, root));
+      return true;
+    } catch (error) {
+      onFailure(error, { tenant: version.tenant, keyId: version.keyId });
+      return false;
+    }
+  }
+
+  async #retire(rotation: RotatingRoot): Promise<void> {
+    const { roots, custody, clock = systemClock } = this.parts;
+    const { tenant, root, logId } = rotation;
+    await custody.destroyOlderRoots(tenant, root);
+    const change = { root, destroyed: root - 1 };
+    await roots.retireRoot(rotation, workerRecord(logId, clock.now().getTime(), { op: 'RetireRoot', category: 'management', change }));
+  }
+}

@@ -1,0 +1,66 @@
+import type pg from 'pg';
+import { z } from 'zod';
+import { keyId, type KeyId, keyVersionId, type RecordBody, tenantId, type TenantId } from '#contract';
+import { type RootRotationStore, type RotatingRoot, type StoredKey, TrailUnavailable, type WrappedKeyVersion } from '#core';
+import { sqlState } from './connection.js';
+import { reading } from './database-error.js';
+import { calling, parsed } from './function-answer.js';
+import { recordBytes } from './record-bytes.js';
+import { DatabaseRules } from './rule-store.js';
+
+const rotatingRow = z
+  .object({ tenant_id: tenantId, root: z.int(), rewrapped: z.boolean(), log_id: z.string() })
+  .transform(({ tenant_id, log_id, ...row }): RotatingRoot => ({ ...row, tenant: tenant_id, logId: log_id }));
+const blobs = z.array(z.object({ keyId, versionId: keyVersionId }));
+/** A rule came in between: the next round looks again. */
+const IN_BETWEEN = new Set(['KW001', '40P01', '55P03']);
+
+/** The worker's part of rotations; its role may call these functions and nothing else. */
+export class DatabaseRoots implements RootRotationStore {
+  readonly #rules: DatabaseRules;
+
+  constructor(private readonly pool: pg.Pool) {
+    this.#rules = new DatabaseRules(pool);
+  }
+
+  async rotatingRoots(): Promise<readonly RotatingRoot[]> {
+    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.rotating_roots()'));
+    return parsed('rotating_roots', z.array(rotatingRow), rows);
+  }
+
+  async blobsToRewrap(tenant: TenantId, most: number): Promise<z.infer<typeof blobs>> {
+    return parsed('blobs_to_rewrap', blobs, await this.#answer('blobs_to_rewrap', tenant, most));
+  }
+
+  async key(tenant: TenantId, id: KeyId): Promise<StoredKey | undefined> {
+    return (await this.#rules.key(tenant, { reference: id })).key;
+  }
+
+  async saveRewrapped(read: WrappedKeyVersion, { blob, mac }: WrappedKeyVersion): Promise<boolean> {
+    const macs = [read.mac, blob, mac].map((bytes) => Buffer.from(bytes));
+    return parsed('save_rewrapped', z.boolean(), await this.#answer('save_rewrapped', read.tenant, read.versionId, ...macs));
+  }
+
+  async endRewrapping(tenant: TenantId): Promise<boolean> {
+    return parsed('end_rewrapping', z.boolean(), await this.#answer('end_rewrapping', tenant));
+  }
+
+  async retireRoot({ tenant, root }: RotatingRoot, body: RecordBody): Promise<bigint | undefined> {
+    try {
+      const { rows } = await this.pool.query<{ answer: string | null }>(calling('retire_root', [1, 2, 3]), [
+        recordBytes(body),
+        tenant,
+        root,
+      ]);
+      return rows[0]?.answer == null ? undefined : BigInt(rows[0].answer);
+    } catch (error) {
+      if (IN_BETWEEN.has(sqlState(error) ?? '')) return undefined;
+      throw new TrailUnavailable(`rotation not recorded: ${sqlState(error) ?? 'outcome unknown'}`);
+    }
+  }
+
+  async #answer(name: string, ...values: readonly unknown[]): Promise<unknown> {
+    const { rows } = await reading(() => this.pool.query<{ answer: unknown }>(calling(name, values), [...values]));
+    return rows[0]?.answer;
+  }
+}

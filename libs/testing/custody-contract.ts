@@ -1,5 +1,14 @@
 import { constants, createHash, createPublicKey, publicEncrypt, verify } from 'node:crypto';
-import { type EncryptionAlgorithm, HASHED_BY, KEY_SPECS, type KeySpec, SIGNS_WITH, type OperationName, type TenantId } from '#contract';
+import {
+  type EncryptionAlgorithm,
+  HASHED_BY,
+  KEY_SPECS,
+  type KeySpec,
+  SIGNS_WITH,
+  type OperationName,
+  type TenantId,
+  USAGES_OF,
+} from '#contract';
 import { CustodyUnavailable, DecryptFailed, KeyBindingBroken, newKeyId, newKeyVersionId, newLogId, Permit, PermitMisused } from '#core';
 import type {
   BindingChecks,
@@ -50,7 +59,7 @@ export function permitFor<Operation extends OperationName>(
 export function aDraft(tenant: TenantId = ACME, spec: KeySpec = 'AES_256'): KeyVersionDraft {
   const now = Date.now();
   const ids = { keyId: newKeyId(now), versionId: newKeyVersionId(now), logId: newLogId(now) };
-  return { tenant, ...ids, spec, usage: 'ENCRYPT_DECRYPT', origin: 'KEYWARD' };
+  return { tenant, ...ids, spec, usage: USAGES_OF[spec][0], origin: 'KEYWARD' };
 }
 
 /** Onboards the tenant if need be, and makes a version of a new key for it. */

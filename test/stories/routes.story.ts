@@ -113,6 +113,7 @@ describe('every route of every plane', () => {
     IssueCredential: { principal: 'mallory', role: 'admin' },
     CreateSink: { target: { type: 'webhook', url: 'https://hook.example/' } },
     UpdateSink: { state: 'Paused' },
+    RotateLogKey: {},
     CreateKey: {},
     UpdateKeyDescription: { description: '' },
     CreateKeyVersion: {},

@@ -2,12 +2,66 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { mayAppend, mayNotAppend } from './plane-operations.js';
 import { mayExecute, ownedByFunctions, tenantRows } from './row-security.js';
 
-const ROLL_UP = 'roll_up(text, bigint)';
+export const ROLL_UP = 'roll_up(text, bigint)';
 const SEQ_AT = 'seq_at(text, timestamptz)';
-const INVENTORY = 'key_inventory(text, text, text, integer)';
+export const INVENTORY = 'key_inventory(text, text, text, integer)';
 const POLICIES = 'policy_history(text, text, integer, integer)';
 const OPERATIONS = ['GetRecordProof', 'GetConsistencyProof', 'GetRecordStats', 'ListKeyInventory', 'ListPolicyHistory'];
 const USES = `ARRAY['Encrypt', 'Decrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext']`;
+
+/** Of the key `k`, by the counts of minutes. */
+export const LAST_USE = `
+              SELECT json_build_object('at', s.last_at, 'operation', s.op, 'principal', s.principal)
+                FROM keyward.trail_stat s
+                WHERE s.tenant_id = wanted AND s.key_id = k.key_id AND s.outcome = 'succeeded' AND s.op = ANY (${USES})
+                ORDER BY s.last_at DESC LIMIT 1`;
+
+/** `also`: what else is counted, of the records from from_seq to to_seq. */
+export const rollUp = (also: string): string => `
+      -- Counts what is signed and not counted yet, at most 100,000 records a call. The head is locked: none is counted twice.
+      CREATE FUNCTION keyward.roll_up(of_tenant text, up_to bigint) RETURNS void
+      LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+      DECLARE
+        from_seq bigint;
+        to_seq bigint;
+      BEGIN
+        INSERT INTO keyward.trail_stat_head VALUES (of_tenant, 0) ON CONFLICT DO NOTHING;
+        SELECT h.covered_size, least(up_to, h.covered_size + 100000) INTO from_seq, to_seq
+          FROM keyward.trail_stat_head h WHERE h.tenant_id = of_tenant FOR UPDATE;
+        IF to_seq <= from_seq THEN
+          RETURN;
+        END IF;
+        INSERT INTO keyward.trail_stat AS s
+          SELECT r.tenant_id, date_trunc('minute', r.recorded_at, 'UTC'), r.op, r.outcome, coalesce(r.key_id, ''), coalesce(r.principal, ''),
+              count(*), max(r.recorded_at)
+            FROM keyward.trail_record r WHERE r.tenant_id = of_tenant AND r.seq >= from_seq AND r.seq < to_seq
+            GROUP BY 1, 2, 3, 4, 5, 6
+          ON CONFLICT (tenant_id, minute, op, outcome, key_id, principal)
+            DO UPDATE SET count = s.count + excluded.count, last_at = excluded.last_at;
+${also}
+        UPDATE keyward.trail_stat_head h SET covered_size = to_seq WHERE h.tenant_id = of_tenant;
+      END $$;
+      ${ownedByFunctions(ROLL_UP)}
+      ${mayExecute(ROLL_UP, 'keyward_worker')}`;
+
+export const keyInventory = (lastUse: string): string => `
+      CREATE FUNCTION keyward.key_inventory(wanted text, credential text, after_key text, most integer) RETURNS json
+      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        SELECT coalesce(json_agg(json_build_object(
+            'keyId', k.key_id, 'state', k.state, 'description', k.description, 'tags', k.tags, 'createdAt', k.created_at,
+            'aliases', (SELECT coalesce(json_agg(a.alias ORDER BY a.alias), '[]') FROM keyward.alias a WHERE a.tenant_id = wanted AND a.key_id = k.key_id),
+            'versions', (
+              SELECT coalesce(json_agg(json_build_object('versionId', v.version_id, 'primary', v.version_id = k.primary_version,
+                  'keySpec', v.spec, 'keyUsage', v.usage, 'origin', v.origin, 'protectionLevel', v.protection_level) ORDER BY v.version_id), '[]')
+                FROM keyward.key_version v WHERE v.tenant_id = wanted AND v.key_id = k.key_id),
+            'lastUse', (${lastUse})) ORDER BY k.key_id), '[]')
+          FROM (
+            SELECT c.* FROM keyward.cmk c
+              WHERE (SELECT keyward.credential_must_hold(wanted, credential)) AND c.tenant_id = wanted AND c.key_id > coalesce(after_key, '')
+              ORDER BY c.key_id LIMIT most) k
+      $$;
+      ${ownedByFunctions(INVENTORY)}
+      ${mayExecute(INVENTORY, 'keyward_auditor')}`;
 
 /**
  * What an auditor asks besides records: counts, kept as the log grows; which record was the first at a time; the keys and their last use;
@@ -42,28 +96,7 @@ export class TrailStats implements MigrationInterface {
       GRANT SELECT, INSERT, UPDATE ON keyward.trail_stat, keyward.trail_stat_head TO keyward_functions;
       GRANT SELECT ON keyward.trail_stat, keyward.trail_stat_head TO keyward_auditor;
 
-      -- Counts what is signed and not counted yet, at most 100,000 records a call. The head is locked: none is counted twice.
-      CREATE FUNCTION keyward.roll_up(of_tenant text, up_to bigint) RETURNS void
-      LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-      DECLARE
-        from_seq bigint;
-        to_seq bigint;
-      BEGIN
-        INSERT INTO keyward.trail_stat_head VALUES (of_tenant, 0) ON CONFLICT DO NOTHING;
-        SELECT h.covered_size, least(up_to, h.covered_size + 100000) INTO from_seq, to_seq
-          FROM keyward.trail_stat_head h WHERE h.tenant_id = of_tenant FOR UPDATE;
-        IF to_seq <= from_seq THEN
-          RETURN;
-        END IF;
-        INSERT INTO keyward.trail_stat AS s
-          SELECT r.tenant_id, date_trunc('minute', r.recorded_at, 'UTC'), r.op, r.outcome, coalesce(r.key_id, ''), coalesce(r.principal, ''),
-              count(*), max(r.recorded_at)
-            FROM keyward.trail_record r WHERE r.tenant_id = of_tenant AND r.seq >= from_seq AND r.seq < to_seq
-            GROUP BY 1, 2, 3, 4, 5, 6
-          ON CONFLICT (tenant_id, minute, op, outcome, key_id, principal)
-            DO UPDATE SET count = s.count + excluded.count, last_at = excluded.last_at;
-        UPDATE keyward.trail_stat_head h SET covered_size = to_seq WHERE h.tenant_id = of_tenant;
-      END $$;
+      ${rollUp('')}
 
       -- The first record at or after a time, or the size of the log: times never go back, so a search by halves finds it.
       CREATE FUNCTION keyward.seq_at(wanted text, at timestamptz) RETURNS bigint
@@ -87,25 +120,7 @@ export class TrailStats implements MigrationInterface {
         RETURN low;
       END $$;
 
-      CREATE FUNCTION keyward.key_inventory(wanted text, credential text, after_key text, most integer) RETURNS json
-      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        SELECT coalesce(json_agg(json_build_object(
-            'keyId', k.key_id, 'state', k.state, 'description', k.description, 'tags', k.tags, 'createdAt', k.created_at,
-            'aliases', (SELECT coalesce(json_agg(a.alias ORDER BY a.alias), '[]') FROM keyward.alias a WHERE a.tenant_id = wanted AND a.key_id = k.key_id),
-            'versions', (
-              SELECT coalesce(json_agg(json_build_object('versionId', v.version_id, 'primary', v.version_id = k.primary_version,
-                  'keySpec', v.spec, 'keyUsage', v.usage, 'origin', v.origin, 'protectionLevel', v.protection_level) ORDER BY v.version_id), '[]')
-                FROM keyward.key_version v WHERE v.tenant_id = wanted AND v.key_id = k.key_id),
-            'lastUse', (
-              SELECT json_build_object('at', s.last_at, 'operation', s.op, 'principal', s.principal)
-                FROM keyward.trail_stat s
-                WHERE s.tenant_id = wanted AND s.key_id = k.key_id AND s.outcome = 'succeeded' AND s.op = ANY (${USES})
-                ORDER BY s.last_at DESC LIMIT 1)) ORDER BY k.key_id), '[]')
-          FROM (
-            SELECT c.* FROM keyward.cmk c
-              WHERE (SELECT keyward.credential_must_hold(wanted, credential)) AND c.tenant_id = wanted AND c.key_id > coalesce(after_key, '')
-              ORDER BY c.key_id LIMIT most) k
-      $$;
+      ${keyInventory(LAST_USE)}
 
       CREATE FUNCTION keyward.policy_history(wanted text, credential text, before_version integer, most integer) RETURNS json
       LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -116,9 +131,8 @@ export class TrailStats implements MigrationInterface {
               WHERE (SELECT keyward.credential_must_hold(wanted, credential)) AND p.tenant_id = wanted AND p.version < coalesce(before_version, 2147483647)
               ORDER BY p.version DESC LIMIT most) v
       $$;
-      ${ownedByFunctions(ROLL_UP, SEQ_AT, INVENTORY, POLICIES)}
-      ${mayExecute(ROLL_UP, 'keyward_worker')}
-      ${[SEQ_AT, INVENTORY, POLICIES].map((signature) => mayExecute(signature, 'keyward_auditor')).join('')}
+      ${ownedByFunctions(SEQ_AT, POLICIES)}
+      ${[SEQ_AT, POLICIES].map((signature) => mayExecute(signature, 'keyward_auditor')).join('')}
     `);
   }
 

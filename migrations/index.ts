@@ -25,6 +25,7 @@ import { EpochsOf } from './0040-epochs-of.js';
 import { RunningLeases } from './0041-running-leases.js';
 import { OpenLeases } from './0042-open-leases.js';
 import { Disclosures } from './0043-disclosures.js';
+import { KeyUses } from './0044-key-uses.js';
 import { Sinks } from './0047-sinks.js';
 import { Deliveries } from './0048-deliveries.js';
 import { MonthlyRecords } from './0051-monthly-records.js';
@@ -64,6 +65,7 @@ export const MIGRATIONS = [
   RunningLeases,
   OpenLeases,
   Disclosures,
+  KeyUses,
   Sinks,
   Deliveries,
   MonthlyRecords,

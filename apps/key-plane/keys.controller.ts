@@ -53,6 +53,12 @@ export class KeysController {
     return this.pipeline.run('DescribeKey', call, { keyId: key });
   }
 
+  @Get(':key/usage')
+  @Operation('DescribeKeyUsage')
+  usage(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath) {
+    return this.pipeline.run('DescribeKeyUsage', call, { keyId: key });
+  }
+
   @Post(':key/enable')
   @Operation('EnableKey')
   enable(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath, @Body({ schema: noBody }) _body: unknown) {

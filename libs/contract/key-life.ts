@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { TRIED_ALGORITHMS } from './asymmetric-algorithms.js';
 import { alias, keyId, keyReference, keyVersionId } from './identifiers.js';
 import { pageQuery } from './key-operations.js';
+import { DATA_OPERATIONS } from './operations.js';
 import { plainMap } from './plain-map.js';
 import { line, prose } from './text.js';
 
@@ -90,6 +91,10 @@ export const keyDescription = z
     createdAt: time,
     deletionProtection: z.boolean(),
     deletionAt: time.optional().meta({ description: 'while PendingDeletion: when it will be destroyed' }),
+    lastUse: z
+      .object({ at: time, operation: z.enum(DATA_OPERATIONS), service: z.string() })
+      .optional()
+      .meta({ description: 'the last that succeeded, where one key is described and was ever used' }),
     destroyedAt: time.optional(),
   })
   .meta({ id: 'Key' });

@@ -314,6 +314,10 @@ export const previewAnswer = z
     from: time,
     calls: z.int().meta({ description: 'recorded calls that were judged' }),
     complete: z.boolean().meta({ description: 'false: there were more calls, and the oldest are left out' }),
+    inAll: z
+      .int()
+      .optional()
+      .meta({ description: 'where they are not complete: how many there were since the beginning of that day, UTC' }),
     newlyRefused: z.int(),
     newlyAllowed: z.int(),
     unjudged: z.int().meta({ description: 'the record does not hold what a condition asks about, or a limit is new' }),

@@ -88,6 +88,7 @@ export const KEY_OPERATIONS = [
   'TestSink',
   'ErasePersonalFields',
   'RotateLogKey',
+  'DescribeKeyUsage',
 ] as const;
 export type KeyOperation = (typeof KEY_OPERATIONS)[number];
 

@@ -39,6 +39,7 @@ import type {
   KeyId,
   KeyReference,
   KeySpec,
+  KeyUsageAnswer,
   KeyVersionId,
   KeyVersionSummary,
   CoverageAnswer,
@@ -260,6 +261,7 @@ export interface OperationShapes {
   UpdateSink: Shape<OfSink<UpdateSinkRequest>, SinkAnswer>;
   DeleteSink: Shape<OfSink<unknown>, undefined>;
   TestSink: Shape<OfSink<unknown>, SinkAnswer>;
+  DescribeKeyUsage: Shape<{ readonly keyId: KeyReference }, KeyUsageAnswer>;
   ErasePersonalFields: Shape<ErasePersonalFieldsRequest, ErasureAnswer>;
   RotateLogKey: Shape<RotateLogKeyRequest, LogKeyAnswer>;
 

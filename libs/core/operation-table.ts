@@ -121,6 +121,7 @@ export const OPERATIONS = {
   UpdateSink:                      row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
   DeleteSink:                      row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
   TestSink:                        row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  DescribeKeyUsage:                row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   ErasePersonalFields:             row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
   RotateLogKey:                    row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
 

@@ -22,6 +22,7 @@ import {
   issuedCredential,
   keyDescription,
   keylessDryRunAnswer,
+  keyUsageAnswer,
   keyVersionSummary,
   coverageAnswer,
   leasesAnswer,
@@ -211,6 +212,7 @@ export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Na
   UpdateSink:              read('Changes a sink; pauses or resumes it; delivers again from a record on.', sinkAnswer),
   DeleteSink:              gone('Ends the delivery to a sink.'),
   TestSink:                read('Has the worker try a sink; `test` of the sink tells how it went.', sinkAnswer),
+  DescribeKeyUsage:        read('Tells who uses a key, how much and when last: what breaks if it is disabled.', keyUsageAnswer),
   ErasePersonalFields:     created('Erases personal fields of records for good; the records, and every proof of them, stay as they are.', erasureAnswer),
   RotateLogKey:            created("Makes the next key of the tenant's log: both sign its checkpoints, until the older one is retired and leaves the HSM.", logKeyAnswer),
 

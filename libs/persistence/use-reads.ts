@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { z } from 'zod';
-import { authMethod, DATA_OPERATIONS, justification, keyId, type StopId, type TenantId } from '#contract';
-import { KeywardError, type RecordedUse, type UseReads } from '#core';
+import { authMethod, DATA_OPERATIONS, justification, type KeyId, keyId, keyVersionId, type StopId, type TenantId } from '#contract';
+import { KeywardError, type KeyUses, type RecordedUse, type UseReads } from '#core';
 import { calling, parsed } from './function-answer.js';
 import { countPersonalFields } from './personal-fields.js';
 import { readTransaction } from './tenant-transaction.js';
@@ -31,6 +31,27 @@ const beforeAnswer = z.object({
   recordedAt: time,
   lastAllowed: z.object({ seq, recordedAt: time }).nullable(),
   leases: z.object({ count: z.int(), until: time.nullable(), last: time.nullable(), complete: z.boolean() }),
+});
+
+/** What the functions of migration 0044 answer. */
+const moment = z.string().transform((at) => new Date(at).toISOString());
+const absent = <Value>(value: Value | null): Value | undefined => value ?? undefined;
+const usageAnswer = z.object({
+  asOf: z.int(),
+  uses: z.array(
+    z.object({
+      service: z.string(),
+      operation: z.enum(DATA_OPERATIONS),
+      versionId: z.union([keyVersionId, z.literal('').transform(() => undefined)]),
+      firstUse: moment.nullable().transform(absent),
+      lastUse: moment.nullable().transform(absent),
+      uses: z.int(),
+      usesLately: z.int(),
+      refusedLately: z.int(),
+    }),
+  ),
+  leases: z.array(z.object({ service: z.string(), count: z.int(), until: z.string() })),
+  leasesComplete: z.boolean(),
 });
 
 /** How keys were used, for their tenant's admins: read on the pool for lists, in transactions that end after two seconds. */
@@ -63,6 +84,14 @@ export class DatabaseUseReads implements UseReads {
       lastAllowed: lastAllowed ?? undefined,
       leases: { count, complete, until: until ?? undefined, last: last ?? undefined },
     };
+  }
+
+  async keyUses(tenant: TenantId, id: KeyId, since: Date): Promise<KeyUses> {
+    return await this.#ask('key_usage', usageAnswer, [tenant, id, since.toISOString()]);
+  }
+
+  async callsSince(tenant: TenantId, since: Date): Promise<number> {
+    return await this.#ask('calls_since', z.int(), [tenant, since.toISOString()]);
   }
 
   async personalFields(

@@ -146,6 +146,7 @@ const ROUTES: readonly [want: string, answered: object | undefined, call: () => 
   [`PATCH /v1/tenants/acme/sinks/${SINK}`,                      sink,             () => admin.updateSink('acme', SINK, { state: 'Paused' })],
   [`DELETE /v1/tenants/acme/sinks/${SINK}`,                     undefined,        () => admin.deleteSink('acme', SINK)],
   [`POST /v1/tenants/acme/sinks/${SINK}/test`,                  sink,             () => admin.testSink('acme', SINK)],
+  [`GET /v1/tenants/acme/keys/${KEY_ID}/usage`, { keyId: KEY_ID, asOf: 9, since: TIME, services: [], leasesComplete: true, usableBy: [], sentences: [] }, () => admin.describeKeyUsage('acme', KEY_ID)],
   ['POST /v1/tenants/acme/privacy/erasures',                    { fromSeq: 0, fields: ['sourceIp'], erased: 3 }, () => admin.erasePersonalFields('acme', { principal: 'otto', fields: ['sourceIp'] })],
   ['GET /v1/tenants/acme/records?outcome=refused&limit=5', { size: 9, asOf: 9, items: [{ seq: 3 }] }, () => admin.listRecords('acme', { outcome: 'refused', limit: 5 })],
   ['GET /v1/tenants/acme/log',                                  { logId: 'l', origin: 'o', vkeys: ['v'], signedSize: 9 }, () => admin.log('acme')],

@@ -24,6 +24,7 @@ import {
   issuedCredential,
   type issueServiceCredentialRequest,
   keyDescription,
+  keyUsageAnswer,
   keyVersionSummary,
   leasesAnswer,
   lintAnswer,
@@ -210,6 +211,10 @@ export class KeywardAdmin {
   setDeletionProtection(tenant: string, keyId: string, enabled: boolean) {
     const path = at`/v1/tenants/${tenant}/keys/${keyId}/deletion-protection`;
     return this.#keys.change(keyDescription, { method: 'PUT', path, body: { enabled } });
+  }
+  /** What breaks if it is disabled. */
+  describeKeyUsage(tenant: string, keyId: string) {
+    return this.#keys.read(keyUsageAnswer, at`/v1/tenants/${tenant}/keys/${keyId}/usage`);
   }
   scheduleKeyDeletion(tenant: string, keyId: string, body: z.input<typeof scheduleDeletionRequest> = {}) {
     return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/schedule-deletion`, body });

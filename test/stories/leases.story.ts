@@ -13,12 +13,14 @@ interface Leases {
 describe('a lease that the tenant’s grant sets', () => {
   let world: Onboarded;
   let cli: CommandLine;
+  let anna: CommandLine;
   beforeAll(async () => {
     world = await onboarded();
     cli = new CommandLine(world, world.acme);
+    anna = new CommandLine(world, world.acme, 'admin');
   }, 180_000);
   afterAll(async () => {
-    cli?.remove();
+    for (const one of [cli, anna]) one?.remove();
     await world?.stop();
   }, 60_000);
 
@@ -26,7 +28,7 @@ describe('a lease that the tenant’s grant sets', () => {
     must(world.platform.urls.keyPlane, world.acme.admin, method, `/v1/tenants/acme${path}`, body, headers);
   const leases = async (...options: string[]) => (await cli.json('leases', ...options)) as unknown as Leases;
 
-  it('is obeyed by the SDK, seen by the auditor, counted by a stop’s receipt, and gone after its end', async () => {
+  it('is obeyed by the SDK, seen by the auditor, told to the admin, counted by a stop’s receipt, and gone after its end', async () => {
     const [grant] = INVOICE_POLICY.grants;
     await admin('PUT', '/policy', { ...INVOICE_POLICY, grants: [{ ...grant, lease: LEASE }] }, { 'if-match': '"1"' });
     const client = new KeywardClient({ apiKey: world.billing, url: world.platform.urls.dataPlanes[0]! });
@@ -48,6 +50,26 @@ describe('a lease that the tenant’s grant sets', () => {
     expect(await leases('--limit', '1')).toMatchObject({ items: [{ seq: items[0]!.seq }], nextCursor: String(items[1]!.seq) });
     expect(await leases('--cursor', String(items[1]!.seq))).toMatchObject({ items: [{ seq: items[1]!.seq }] });
     expect(await cli.run('leases')).toMatchObject({ exit: 0, out: expect.stringContaining('billing') as string });
+
+    // What breaks if the admin disables the key instead.
+    const usage = await anna.json('key', 'usage', world.acme.keyId);
+    expect(usage).toMatchObject({
+      services: [
+        {
+          ...{ service: 'billing', uses: 2, usesLately: 2, refusedLately: 0 },
+          operations: [{ operation: 'GenerateDataKey', uses: 2 }],
+          leases: { count: 2, until: items[1]!.until },
+        },
+      ],
+      usableBy: [{ subject: 'svc:billing', grant: 'billing-invoices' }],
+      sentences: [
+        expect.stringMatching(/^billing would fail: 2 calls in the last 30 days \(GenerateDataKey\), .* It may hold 2 data keys/),
+      ],
+    });
+    expect((await anna.run('key', 'usage', world.acme.keyId)).out).toContain('billing would fail');
+    expect(await anna.json('key', 'describe', world.acme.keyId)).toMatchObject({
+      lastUse: { operation: 'GenerateDataKey', service: 'billing' },
+    });
 
     const { body } = await admin('POST', '/stops', { target: { scope: 'service', service: 'billing' } });
     const { receipt } = body as { receipt: { leases: { count: number; until: string } } };

@@ -68,6 +68,22 @@ export function keyCommands(program: Command, open: OpenSession): void {
         session.answer(await call(session, keyId, ...words));
       });
   one('describe <key>', 'everything about one key but itself', (to, keyId) => to.admin.describeKey(to.tenant, keyId));
+  key
+    .command('usage <key>')
+    .description('what breaks if it is disabled: who uses it, how much, when last, and what they may still hold')
+    .addHelpText('after', '\nExample:\n  keyward key usage key_01…\n')
+    .action(async (keyId: string, _options: object, command: Command) => {
+      const session = open(command);
+      const usage = await session.admin.describeKeyUsage(session.tenant, keyId);
+      const rows = usage.services.flatMap(({ service, operations, leases }) =>
+        operations.map((one) => [
+          ...[service, one.operation, one.versionId, one.firstUse, one.lastUse],
+          ...[one.uses, one.usesLately, one.refusedLately, leases.count],
+        ]),
+      );
+      const columns = ['SERVICE', 'OPERATION', 'VERSION', 'FIRST', 'LAST', 'USES', '30 DAYS', 'REFUSED', 'HELD'];
+      session.answer(usage, [...usage.sentences, table(columns, rows)].join('\n'));
+    });
   one('enable <key>', 'let a disabled key be used again', (to, keyId) => to.admin.enableKey(to.tenant, keyId));
   one('disable <key>', 'from its return on no replica uses the key', (to, keyId) => to.admin.disableKey(to.tenant, keyId));
   key

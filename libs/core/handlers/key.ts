@@ -8,6 +8,7 @@ import type { RowProofs, RuleStore } from '../ports/rules.js';
 import type { StopSeals } from '../stop-seals.js';
 import { aliasHandlers } from './aliases.js';
 import { capabilityHandlers } from './capabilities.js';
+import { keyUsageHandlers } from './key-usage.js';
 import { keyVersionHandlers } from './key-versions.js';
 import { keyLifeHandlers } from './keys.js';
 import { logHandlers } from './log.js';
@@ -47,4 +48,5 @@ export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation> => ({
   ...sinkHandlers(parts.sinks),
   ...privacyHandlers(parts),
   ...logHandlers(parts),
+  ...keyUsageHandlers(parts),
 });

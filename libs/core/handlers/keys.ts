@@ -6,7 +6,7 @@ import { newKeyId, newKeyVersionId } from '../identifiers.js';
 import { mustAllow } from '../key-states.js';
 import type { Handlers, Prepared, Step } from '../pipeline.js';
 import type { Custody, RuleBindings } from '../ports/custody.js';
-import type { Reads } from '../ports/reads.js';
+import type { KeyUses, Reads, UseReads } from '../ports/reads.js';
 import type { StoredKey } from '../ports/rules.js';
 import type { KeyChange } from '../ports/writes.js';
 import { type RecordDetails, recordedVersion } from '../record.js';
@@ -34,10 +34,11 @@ type KeyLifeOperation = 'CreateKey' | 'DescribeKey' | 'ListKeys' | 'GetShredding
 export interface KeyLifeParts {
   readonly custody: Custody & Pick<RuleBindings, 'bindRule'>;
   readonly reads: Reads;
+  readonly uses: Pick<UseReads, 'keyUses'>;
 }
 
 /** A tenant's keys, from their making to the wait for their end. */
-export function keyLifeHandlers({ custody, reads }: KeyLifeParts): Handlers<KeyLifeOperation> {
+export function keyLifeHandlers({ custody, reads, uses }: KeyLifeParts): Handlers<KeyLifeOperation> {
   async function retag(step: Step<'TagKey'> | Step<'UntagKey'>, tagsOf: (key: SnapshotKey) => Readonly<Record<string, string>>) {
     const key = await changeable(step);
     const tags = tagsOf(key);
@@ -83,7 +84,9 @@ export function keyLifeHandlers({ custody, reads }: KeyLifeParts): Handlers<KeyL
 
     DescribeKey: async (step) => {
       const key = await ownKey(step, step.input.keyId);
-      return { answer: describeKey(key, key.versions.values()), details: { key: { id: key.keyId, state: key.state } } };
+      const lastUse = lastOf((await uses.keyUses(step.call.tenant, key.keyId, new Date(step.now))).uses);
+      const answer = { ...describeKey(key, key.versions.values()), ...(lastUse && { lastUse }) };
+      return { answer, details: { key: { id: key.keyId, state: key.state } } };
     },
 
     ListKeys: async ({ input, call }) => ({ answer: await reads.keys(call.tenant, input), details: {} }),
@@ -128,6 +131,12 @@ export function keyLifeHandlers({ custody, reads }: KeyLifeParts): Handlers<KeyL
       return changed(key, { state, deletion: undefined }, changedFields({ state: key.state, deletionAt }, { state }));
     },
   };
+}
+
+/** Of those that succeeded. */
+function lastOf(uses: KeyUses['uses']): KeyDescription['lastUse'] {
+  const last = uses.flatMap(({ lastUse: at, operation, service }) => (at === undefined ? [] : [{ at, operation, service }]));
+  return last.sort((a, b) => a.at.localeCompare(b.at)).at(-1);
 }
 
 /** The key that a call is about, if its state lets it be changed so. */

@@ -25,6 +25,8 @@ function aWorld({
   count = 3,
   readers = [] as string[],
   slowly = (): void => undefined,
+  /** There are more records than a preview looks at. */
+  endless = false,
   /** By a grant that may allow so many a day. */
   limits = { before: undefined as number | undefined, after: undefined as number | undefined },
 } = {}) {
@@ -52,7 +54,11 @@ function aWorld({
   const parts = {
     reads: { keyNames: async () => ({ items: [key] }) },
     uses: {
-      recordedUses: async () => ({ uses: Array.from({ length: count }, (_, at) => ({ ...use, seq: BigInt(at) })), next: undefined }),
+      recordedUses: async () => ({
+        uses: Array.from({ length: count }, (_, at) => ({ ...use, seq: BigInt(at) })),
+        next: endless ? 1n : undefined,
+      }),
+      callsSince: async () => 1_234_567,
     },
     grants,
     tools: {
@@ -84,6 +90,11 @@ describe('the preview of a draft', () => {
     ['as it was', { before: 5, after: 5 }, 0],
   ])('does not say what a limit would have refused that is %s', async (_, limits, unjudged) => {
     expect(await aWorld({ limits })()).toMatchObject({ newlyRefused: 0, unjudged, lockouts: [] });
+  });
+
+  it('says how many calls there were in all, where it did not look at all of them', async () => {
+    const { complete, inAll, sentences } = await aWorld({ endless: true })();
+    expect([complete, inAll, sentences[0]]).toEqual([false, 1_234_567, 'Only the newest 600 of 1,234,567 calls were judged.']);
   });
 
   it('lets others have their turn meanwhile', async () => {

@@ -23,7 +23,7 @@ const MOST_SENTENCES = 10;
 
 interface PreviewParts {
   readonly reads: Pick<Reads, 'keyNames'>;
-  readonly uses: Pick<UseReads, 'recordedUses'>;
+  readonly uses: Pick<UseReads, 'recordedUses' | 'callsSince'>;
   readonly grants: GrantPolicy;
   readonly tools: Pick<PolicyTools, 'whoCan'>;
 }
@@ -80,6 +80,7 @@ export async function previewOf(
     const key = keys.get(keyId);
     return key === undefined || still || hasNewReader(tools, snapshot, draft, key, readers) ? [] : [named(key)];
   });
+  const inAll = next === undefined ? undefined : await uses.callsSince(tenant, since);
   const sum = (which: Exclude<Verdict, 'same'>) => [...changes.values()].reduce((total, change) => total + change[which], 0);
   const totals = { newlyRefused: sum('newlyRefused'), newlyAllowed: sum('newlyAllowed'), unjudged: sum('unjudged') };
   const largest = [...changes.values()].sort((a, b) => weight(b) - weight(a)).slice(0, MOST_CHANGES);
@@ -87,10 +88,11 @@ export async function previewOf(
     from: since.toISOString(),
     calls,
     complete: next === undefined,
+    ...(inAll !== undefined && { inAll }),
     ...totals,
     changes: largest,
     lockouts,
-    sentences: sentences(calls, totals, largest, lockouts),
+    sentences: [...(inAll === undefined ? [] : [lookedAt(calls, inAll)]), ...sentences(calls, totals, largest, lockouts)],
   };
 }
 
@@ -158,6 +160,9 @@ function count(changes: Map<string, Change>, use: RecordedUse, key: KeyNames, ve
   changes.set(name, change);
 }
 
+const number = (count: number) => count.toLocaleString('en-US');
+const lookedAt = (calls: number, inAll: number) => `Only the newest ${number(calls)} of ${number(inAll)} calls were judged.`;
+
 const named = ({ keyId, aliases }: KeyNames): { keyId: KeyId; alias?: Alias } => ({ keyId, ...(aliases[0] && { alias: aliases[0] }) });
 const weight = ({ newlyRefused, newlyAllowed, unjudged }: Change): number => newlyRefused + newlyAllowed + unjudged / 1000;
 
@@ -174,7 +179,6 @@ function sentences(
   }[],
   lockouts: PreviewAnswer['lockouts'],
 ): string[] {
-  const number = (count: number) => count.toLocaleString('en-US');
   const called = ({ alias, keyId }: { alias?: string | undefined; keyId: string }) => alias ?? keyId;
   return [
     `${number(totals.newlyRefused)} of ${number(calls)} calls would newly be refused.`,

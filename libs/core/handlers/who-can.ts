@@ -1,4 +1,4 @@
-import type { DataOperation, WhoCanEntry } from '#contract';
+import type { DataOperation, InventoryItem, WhoCanEntry } from '#contract';
 import { KeywardError } from '../errors.js';
 import type { Step } from '../pipeline.js';
 import type { PolicyTools } from '../ports/grants.js';
@@ -34,6 +34,22 @@ export async function whoCanPage(
       }),
     );
   return { items: entries, ...(nextCursor !== undefined && { nextCursor }) };
+}
+
+/** Who may use one key, by the policy in force, its stops, the catalogue and the ISV's suspensions. */
+export function usersOf(
+  tools: Pick<PolicyTools, 'whoCan'>,
+  { rules }: Pick<Step<'WhoCan'>['snapshot'], 'rules'>,
+  { keyId, aliases, tags }: Omit<KeyNames, 'state'>,
+): InventoryItem['usableBy'] {
+  const { policy, stops, services, suspended, tenant } = rules;
+  if (suspended) return [];
+  return tools
+    .whoCan({ tenant, document: policy?.document, stops }, { keyId, aliases, tags })
+    .flatMap(({ role, operations, except, ...who }) => {
+      const remaining = mayAsk(services, who.subject, operations);
+      return remaining.length === 0 ? [] : [{ ...who, ...(role !== undefined && { role }), operations: remaining, except: [...except] }];
+    });
 }
 
 /** What the ISV lets a caller ask for, of what a tenant grants it; workloads are in no catalogue. */

@@ -13,6 +13,7 @@ import type {
   KeyDescription,
   KeyId,
   KeyState,
+  KeyUsageAnswer,
   KeyVersionSummary,
   LeasesAnswer,
   LeasesQuery,
@@ -100,6 +101,15 @@ export interface RecordedUse {
   readonly count: number;
 }
 
+/** What the usage ledger says of one key. */
+export interface KeyUses {
+  /** Records that are counted. */
+  readonly asOf: number;
+  readonly uses: readonly (KeyUsageAnswer['services'][number]['operations'][number] & { readonly service: string })[];
+  readonly leases: readonly { readonly service: string; readonly count: number; readonly until: string }[];
+  readonly leasesComplete: boolean;
+}
+
 /** Personal fields of records, to be erased. */
 export interface PersonalFields {
   readonly fromSeq: number;
@@ -139,6 +149,10 @@ export interface UseReads {
       readonly complete: boolean;
     };
   }>;
+  /** How a key was used, exact as of a size of the log; `since`: from the beginning of its day, UTC. */
+  keyUses(tenant: TenantId, keyId: KeyId, since: Date): Promise<KeyUses>;
+  /** Uses of all keys since the beginning of a day, UTC, whatever became of them. */
+  callsSince(tenant: TenantId, since: Date): Promise<number>;
   /** How many of them there are, and from where on shared ones count. */
   personalFields(
     tenant: TenantId,

@@ -105,6 +105,7 @@ const NAMES = {
   UpdateSink:                      row('Update',  '',                                ''),
   DeleteSink:                      row('Delete',  '',                                ''),
   TestSink:                        row('Other',   '',                                ''),
+  DescribeKeyUsage:                row('Read',   '',                                ''),
   ErasePersonalFields:             row('Delete', '',                                ''),
   RotateLogKey:                    row('Update', '',                                ''),
 

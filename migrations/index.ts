@@ -28,6 +28,7 @@ import { Disclosures } from './0043-disclosures.js';
 import { KeyUses } from './0044-key-uses.js';
 import { Sinks } from './0047-sinks.js';
 import { Deliveries } from './0048-deliveries.js';
+import { KeysOfBuckets } from './0049-keys-of-buckets.js';
 import { MonthlyRecords } from './0051-monthly-records.js';
 import { LogKeys } from './0052-log-keys.js';
 import { AsymmetricUses } from './0056-asymmetric-uses.js';
@@ -68,6 +69,7 @@ export const MIGRATIONS = [
   KeyUses,
   Sinks,
   Deliveries,
+  KeysOfBuckets,
   MonthlyRecords,
   LogKeys,
   AsymmetricUses,

@@ -55,7 +55,11 @@ const [web, syslog] = [new Egress({ allow: config.egressAllow }), new Egress({ a
 const deliveries = new DeliveryRounds({
   ...{ deliveries: store.deliveries, trail: store.trail, log },
   opening: await readOpening(required(config.workerPrivateKeyFile, 'KEYWARD_WORKER_PRIVATE_KEY_FILE')),
-  senders: { webhook: new Webhooks(web), syslog: new Syslog(syslog, config.platformHost), s3: new Buckets(web, store.checkpoints) },
+  senders: {
+    webhook: new Webhooks(web),
+    syslog: new Syslog(syslog, config.platformHost),
+    s3: new Buckets(web, store.checkpoints, store.deliveries),
+  },
 });
 const app = await createHealthServer({ title: 'Keyward worker', health, log, tls: serverTls(config.tls) });
 await app.listen(config.listen);

@@ -15,6 +15,7 @@ export * from './handlers/audit.js';
 export * from './handlers/data.js';
 export * from './handlers/issue-credential.js';
 export * from './handlers/key.js';
+export * from './handlers/key-links.js';
 export * from './handlers/vkey.js';
 export * from './handlers/watch.js';
 export * from './handlers/sinks.js';

@@ -1,9 +1,10 @@
 import type pg from 'pg';
 import { z } from 'zod';
 import { sinkId, sinkTarget, tenantId } from '#contract';
-import type { ClaimedSink, Deliveries, DeliveredRecord } from '#core';
+import type { ClaimedSink, Deliveries, DeliveredRecord, LaterLogKey } from '#core';
 import { reading } from './database-error.js';
 import { parsed } from './function-answer.js';
+import { laterLogKey, type LaterLogKeyRow } from './log-keys.js';
 
 /**
  * Longer than a receiver may take for one step (apps/worker/delivery), so that nobody else takes a sink meanwhile; how long a sink waits
@@ -59,6 +60,13 @@ export class DatabaseDeliveries implements Deliveries {
       ]),
     );
     return rows.map(({ seq, bytes, leaf_hash }) => ({ seq: Number(seq), bytes, leafHash: leaf_hash }));
+  }
+
+  async laterLogKeys(sink: ClaimedSink): Promise<readonly LaterLogKey[]> {
+    const { rows } = await reading(() =>
+      this.pool.query<LaterLogKeyRow>('SELECT * FROM keyward.sink_log_keys($1, $2, $3)', [...held(sink)]),
+    );
+    return rows.map(laterLogKey);
   }
 
   async advance(sink: ClaimedSink, nextSeq: number): Promise<boolean> {

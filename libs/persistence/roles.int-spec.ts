@@ -96,6 +96,7 @@ describe('what each role can and cannot do', () => {
       seq_of_stop: 'key_plane',
       shared_from: 'key_plane',
       shredding_receipt: 'auditor',
+      sink_log_keys: 'worker',
       sink_records: 'worker',
       sink_tested: 'worker',
       stamp_root: '',

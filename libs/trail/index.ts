@@ -10,7 +10,7 @@ export { appendLeaf, decodeFrontier, emptyTree, encodeFrontier, type Frontier, g
 export { followKeys, KeyLinkRefused, parseKeyLinks } from './key-links.js';
 export { parseRecord, type RecordProblem, RecordRefused } from './parse-record.js';
 export { consistencyProof, inclusionProof, treeRoot } from './proofs.js';
-export { type Bundle, BundleRefused, type BundleTile, readBundle } from './read-bundle.js';
+export { KEYS_FILE, type Bundle, BundleRefused, type BundleTile, readBundle } from './read-bundle.js';
 export {
   composeNote,
   formatNote,

@@ -70,7 +70,11 @@ export class DeliveryWorld {
     const rounds = new DeliveryRounds({
       ...{ deliveries: store.deliveries, trail: store.trail, log: quiet, random: () => 0.5 },
       opening: { open: (_, id) => Promise.resolve(Uint8Array.from(this.#plains.get(id)!)) },
-      senders: { webhook: new Webhooks(web), syslog: new Syslog(syslog, 'keyward.test'), s3: new Buckets(web, store.checkpoints) },
+      senders: {
+        webhook: new Webhooks(web),
+        syslog: new Syslog(syslog, 'keyward.test'),
+        s3: new Buckets(web, store.checkpoints, store.deliveries),
+      },
       pausesMs: [50],
       ...options,
     });

@@ -118,11 +118,11 @@ describe('a bucket', () => {
     expect([store.objects.has('checkpoint'), (await world.sink('acme', id)).delivery.nextSeq]).toEqual([false, 256]);
     store.objects.delete('tile/entries/001');
     await world.until(async () => (await world.sink('acme', id)).delivery.pending === 0, some);
-    // Delivered once more from the beginning: all is there, and nothing is written but the checkpoint.
+    // Delivered once more from the beginning: all is there, and nothing is written but the checkpoint and the keys.
     const writes = store.writes.length;
     await world.sql('UPDATE keyward.sink SET next_seq = 0, next_attempt_at = now()');
     await world.until(async () => (await world.sink('acme', id)).delivery.pending === 0, some);
-    expect(store.writes.slice(writes)).toEqual(['checkpoint']);
+    expect(store.writes.slice(writes)).toEqual(['vkey', 'checkpoint']);
   });
 
   it('is not written with a wrong secret, as a strange signer judges', async () => {

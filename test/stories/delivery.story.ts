@@ -9,7 +9,7 @@ import { ForeignVerifier } from '../foreign-verifier/foreign-verifier.js';
 import { api, must } from './api.js';
 import { CommandLine } from './command-line.js';
 import { type Onboarded, onboarded } from './onboarded.js';
-import { signedSize } from './signed.js';
+import { asSuperuser, signedSize } from './signed.js';
 
 const CALLS = 300;
 const SECRET = 'secret/of+this=story';
@@ -50,6 +50,12 @@ describe("a tenant's records, delivered", () => {
     readdirSync(world.platform.dataDir.root, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() && readFileSync(join(entry.parentPath, entry.name)).includes(text))
       .map(({ name }) => name);
+  const copyTo = (folder: string) => {
+    for (const [path, bytes] of bucket.objects) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), bytes);
+    }
+  };
   const described = async (type: string) =>
     (await admin.json('sink', 'show', ids[type]!)) as { state: string; delivery: { nextSeq: number; pending: number } };
 
@@ -113,10 +119,7 @@ describe("a tenant's records, delivered", () => {
 
   it('makes a bucket that anybody can verify, and nobody can forge', async () => {
     const folder = auditor.file('bucket');
-    for (const [path, bytes] of bucket.objects) {
-      mkdirSync(dirname(join(folder, path)), { recursive: true });
-      writeFileSync(join(folder, path), bytes);
-    }
+    copyTo(folder);
     expect(await auditor.json('verify', folder)).toMatchObject({ status: 'verified', pinned: true, size: expect.any(Number) as number });
     const foreign = await ForeignVerifier.compiled();
     try {
@@ -128,6 +131,31 @@ describe("a tenant's records, delivered", () => {
     writeFileSync(tile, readFileSync(tile).toString('latin1').replace('billing', 'filling'), 'latin1');
     expect(await auditor.run('verify', folder)).toMatchObject({ exit: 6, out: expect.stringContaining('first bad record') as string });
   }, 300_000);
+
+  it('makes a bucket that verifies by the first key, also when another one signs', async () => {
+    expect((await admin.run('log', 'rotate-key')).exit).toBe(0);
+    const database = (text: string) =>
+      asSuperuser(world.platform.superuserUrl, async (client) => (await client.query(text)).rows as { done: boolean }[]);
+    const until = async (text: string) => {
+      for (let tried = 0; tried < 300 && (await database(text))[0]?.done !== true; tried++) await sleep(100);
+    };
+    const covered = `SELECT size > (SELECT max(seq) FROM keyward.trail_record WHERE tenant_id = 'acme') AS done FROM keyward.trail_checkpoint WHERE tenant_id = 'acme'`;
+    await until(covered);
+    await database(`UPDATE keyward.log_key SET retires_at = now() - interval '1 second'`);
+    await until('SELECT bool_and(destroyed_at IS NOT NULL) AS done FROM keyward.log_key');
+    await must(world.platform.urls.auditor, world.acme.auditor, 'GET', '/v1/tenants/acme/records?limit=1');
+    await until(covered);
+    await until(
+      `SELECT s.next_seq = c.size AS done FROM keyward.sink s JOIN keyward.trail_checkpoint c USING (tenant_id) WHERE s.sink_id = '${ids['s3']}'`,
+    );
+    const folder = auditor.file('rotated');
+    copyTo(folder);
+    expect(await auditor.json('verify', folder)).toMatchObject({
+      status: 'verified',
+      pinned: true,
+      followedTo: expect.any(String) as string,
+    });
+  }, 120_000);
 
   it('pauses, goes back and ends as the admin says, and the log tells', async () => {
     expect((await admin.run('sink', 'pause', ids['webhook']!)).exit).toBe(0);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { nodeSpeed } from '#sdk';
-import { type Quorum, tiledLog, type VerificationReport, verifyBundle, verifyLog } from '#trail';
+import { KEYS_FILE, parseKeyLinks, type Quorum, tiledLog, type VerificationReport, verifyBundle, verifyLog } from '#trail';
 import { EXIT, UsageError } from '../exit-codes.js';
 import type { OpenSession, Session } from '../session.js';
 import { bytesFrom } from '../terminal.js';
@@ -74,8 +74,12 @@ async function verifyFolder(folder: string, options: Options): Promise<Verificat
   const checkpoint = bytesAt('checkpoint');
   if (checkpoint === undefined) throw new UsageError(`${folder} holds no log: it has no file named checkpoint.`);
   const vkeys = (bytesAt('vkey')?.toString('utf8') ?? '').split('\n').filter((key) => key !== '');
-  const head = { checkpoint: checkpoint.toString('utf8'), vkeys, checkpoints: [] };
-  return await verifyLog(async () => tiledLog(head, async (path) => bytesAt(path)), options);
+  const keys = bytesAt(KEYS_FILE)?.toString('utf8');
+  const open = async () => {
+    const rotations = keys === undefined ? [] : parseKeyLinks(keys);
+    return tiledLog({ checkpoint: checkpoint.toString('utf8'), vkeys, rotations, checkpoints: [] }, async (path) => bytesAt(path));
+  };
+  return await verifyLog(open, options);
 }
 
 /** @throws UsageError for anything but a log's address */

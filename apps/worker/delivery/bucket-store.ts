@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Egress, EgressAnswer } from '#http';
 import { DeliveryFailed, type Destination } from './sender.js';
 
-const TIME_LIMIT_MS = 10_000;
+const TIME_LIMIT_MS = 7000;
 
 /** An S3-compatible bucket, addressed by path, its requests signed by Signature Version 4. */
 export class BucketStore {

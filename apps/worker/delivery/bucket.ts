@@ -1,6 +1,6 @@
-import type { Checkpoints } from '#core';
+import { type Checkpoints, type Deliveries, keyLinks } from '#core';
 import type { Egress } from '#http';
-import { encodeEntries, HASH_BYTES, TILE_WIDTH, tilePath } from '#trail';
+import { encodeEntries, HASH_BYTES, KEYS_FILE, recordProofOf, TILE_WIDTH, tilePath } from '#trail';
 import { BucketStore } from './bucket-store.js';
 import { type Batch, DeliveryFailed, type Destination, type Sender } from './sender.js';
 
@@ -17,6 +17,7 @@ export class Buckets implements Sender<'s3'> {
   constructor(
     private readonly egress: Pick<Egress, 'exchange'>,
     private readonly hashes: Pick<Checkpoints, 'tileHashes'>,
+    private readonly keys: Pick<Deliveries, 'laterLogKeys'>,
   ) {}
 
   async deliver(to: Destination<'s3'>, { from, read }: Batch): Promise<number> {
@@ -29,12 +30,14 @@ export class Buckets implements Sender<'s3'> {
     if (records.length < width) throw new DeliveryFailed(`record ${index * TILE_WIDTH + records.length} is missing from the log`);
     const next = index * TILE_WIDTH + width;
     await Promise.all([
-      ...(from === 0 ? [bucket.putOnce('vkey', Buffer.from(`${sink.log.vkey}\n`))] : []),
       bucket.putOnce(tilePath('entries', index, width), encodeEntries(records.map(({ bytes }) => bytes))),
       bucket.putOnce(tilePath('0', index, width), Buffer.concat(records.map(({ leafHash }) => leafHash))),
       ...tilesAbove(next, next === sink.signed.size).map((tile) => this.#putHashes(bucket, to, tile)),
     ]);
-    if (next === sink.signed.size) await bucket.put('checkpoint', Buffer.from(sink.signed.note));
+    if (next === sink.signed.size) {
+      await this.#putKeys(bucket, to);
+      await bucket.put('checkpoint', Buffer.from(sink.signed.note));
+    }
     return next;
   }
 
@@ -46,6 +49,14 @@ export class Buckets implements Sender<'s3'> {
     if (!(await bucket.refusesToReplace(TEST_KEY, body))) throw new DeliveryFailed('the store does not heed If-None-Match: *');
   }
 
+  /** The log's keys, and what leads from the first to the one that signs now. */
+  async #putKeys(bucket: BucketStore, { sink }: Destination<'s3'>): Promise<void> {
+    const readTile = (level: number, index: number, width: number) => this.hashes.tileHashes(sink.tenant, level, index, width);
+    const { vkeys, rotations } = await keyLinks(await this.keys.laterLogKeys(sink), { recordProof: recordProofOf }, readTile);
+    await bucket.put('vkey', lines([...vkeys, sink.log.vkey]));
+    if (rotations.length > 0) await bucket.put(KEYS_FILE, lines(rotations.map((link) => JSON.stringify(link))));
+  }
+
   async #putHashes(bucket: BucketStore, { sink }: Destination<'s3'>, { level, index, width }: Tile): Promise<void> {
     const hashes = await this.hashes.tileHashes(sink.tenant, level, index, width);
     if (hashes.length !== width || hashes.some((hash) => hash.length !== HASH_BYTES))
@@ -53,6 +64,8 @@ export class Buckets implements Sender<'s3'> {
     await bucket.putOnce(tilePath(`${level}`, index, width), Buffer.concat(hashes));
   }
 }
+
+const lines = (texts: readonly string[]): Buffer => Buffer.from(texts.map((text) => `${text}\n`).join(''));
 
 interface Tile {
   readonly level: number;

@@ -9,7 +9,7 @@ import { inventoryPage } from './inventory.js';
 import { keyLinks } from './key-links.js';
 import { newestCheckpoint } from './newest-checkpoint.js';
 import { destroyed } from './destroyed.js';
-import { consistencyProof, recordProof } from './proofs.js';
+import { consistencyProof, recordProof, tilesOf } from './proofs.js';
 import { recordsPage } from './records.js';
 import { tileOf } from './tiles.js';
 
@@ -33,7 +33,7 @@ export function auditHandlers({ reads, formats, tools, cursors }: AuditParts): H
     GetLog: async ({ principal, snapshot }) => {
       const { logId, origin, vkey } = snapshot.rules.log;
       const signedSize = Number((await reads.checkpoint(principal))?.size ?? 0);
-      const { vkeys, rotations } = await keyLinks(reads, formats, principal);
+      const { vkeys, rotations } = await keyLinks(await reads.logKeys(principal), formats, tilesOf(reads, principal));
       return { answer: { logId, origin, vkeys: [...vkeys, vkey], rotations: [...rotations], signedSize }, details: {} };
     },
     GetRecordProof: async ({ input, principal }) => ({ answer: await recordProof(reads, formats, principal, input.seq), details: {} }),
@@ -53,7 +53,7 @@ export function auditHandlers({ reads, formats, tools, cursors }: AuditParts): H
     GetBundle: async ({ principal, snapshot }) => {
       const { note, size } = await newestCheckpoint(reads, principal);
       const { items } = await reads.checkpoints(principal, { beforeSize: Number(size), limit: CHECKPOINTS_IN_BUNDLE, spread: true });
-      const { vkeys, rotations } = await keyLinks(reads, formats, principal);
+      const { vkeys, rotations } = await keyLinks(await reads.logKeys(principal), formats, tilesOf(reads, principal));
       const bundle = {
         checkpoint: note,
         vkeys: [...vkeys, snapshot.rules.log.vkey],

@@ -1,5 +1,5 @@
 import type { PageQuery, SinkAnswer, SinkId, SinkTarget, TenantId } from '#contract';
-import type { Page } from './reads.js';
+import type { LaterLogKey, Page } from './reads.js';
 import type { Epochs } from './rules.js';
 
 /** Seals what the platform proves itself by at a sink: only the worker opens it, and only as this sink's. */
@@ -65,6 +65,8 @@ export interface Deliveries {
   claim(most: number): Promise<ClaimedSink[]>;
   /** Signed records from `from` on, in order, at most so many; none when the lease is void. */
   records(sink: ClaimedSink, from: number, most: number): Promise<DeliveredRecord[]>;
+  /** Keys of the log after its first; none when the lease is void. */
+  laterLogKeys(sink: ClaimedSink): Promise<readonly LaterLogKey[]>;
   /** Everything before `nextSeq` was taken. False: the lease is void. */
   advance(sink: ClaimedSink, nextSeq: number): Promise<boolean>;
   /** Gives it back: the next attempt is so many milliseconds away; undefined: when it was to be anyway. */

@@ -7,19 +7,10 @@ import pg from 'pg';
 import { builtTest, hsmEnvironment } from '../stories/built.js';
 import { must } from '../stories/api.js';
 import { INVOICE_POLICY, type Onboarded, onboarded } from '../stories/onboarded.js';
+import { forms } from './forms.js';
 import { Needles } from './needles.js';
 
 const DATA_KEYS = 240;
-
-/** Every way in which bytes are commonly written down. Base64 of a run inside other bytes has three alignments. */
-function forms(secret: Buffer): Buffer[] {
-  const inner = (offset: number) => Buffer.concat([Buffer.alloc(offset), secret]).toString('base64');
-  const certain = Math.floor((8 * secret.length - 4) / 6);
-  const base64 = [inner(0).slice(0, certain), inner(1).slice(2, 2 + certain), inner(2).slice(3, 3 + certain)];
-  const hex = secret.toString('hex');
-  const texts = [hex, hex.toUpperCase(), ...base64, ...base64.map((text) => text.replaceAll('+', '-').replaceAll('/', '_'))];
-  return [secret, ...texts.map((text) => Buffer.from(text))];
-}
 
 function filesBelow(directory: string): string[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })

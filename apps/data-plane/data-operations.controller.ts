@@ -24,6 +24,8 @@ import {
   generateRandomRequest,
   type GetPublicKeyRequest,
   getPublicKeyRequest,
+  type ReEncryptBatchRequest,
+  reEncryptBatchRequest,
   type ReEncryptRequest,
   reEncryptRequest,
   type SignRequest,
@@ -33,7 +35,7 @@ import {
   type VerifyRequest,
   verifyRequest,
 } from '#contract';
-import { type Call, Pipeline, reEncrypt } from '#core';
+import { type Call, Pipeline, reEncrypt, reEncryptBatch } from '#core';
 import { Calling, itemsOf, Operation } from '#http';
 
 const BATCH = { batch: true, bodyLimit: MAX_BATCH_BYTES } as const;
@@ -89,6 +91,12 @@ export class DataOperationsController {
   @Operation('ReEncryptTo')
   reEncrypt(@Calling() call: Call, @Body({ schema: reEncryptRequest }) body: ReEncryptRequest) {
     return reEncrypt(this.pipeline, call, body);
+  }
+
+  @Post('re-encrypt/batch')
+  @Operation('ReEncryptTo', BATCH)
+  reEncryptBatch(@Calling() call: Call, @Body({ schema: reEncryptBatchRequest }) body: ReEncryptBatchRequest) {
+    return reEncryptBatch(this.pipeline, call, itemsOf(body));
   }
 
   @Post('mac')

@@ -102,6 +102,8 @@ export const decryptBatchRequest = batchOf('Decrypt', decryptRequest);
 export type DecryptBatchRequest = z.infer<typeof decryptBatchRequest>;
 export const generateDataKeyBatchRequest = batchOf('GenerateDataKey', generateDataKeyRequest);
 export type GenerateDataKeyBatchRequest = z.infer<typeof generateDataKeyBatchRequest>;
+export const reEncryptBatchRequest = batchOf('ReEncrypt', reEncryptRequest);
+export type ReEncryptBatchRequest = z.infer<typeof reEncryptBatchRequest>;
 export const MAX_MAC_MESSAGE_BYTES = 4096;
 const macMessage = base64Bytes(1, MAX_MAC_MESSAGE_BYTES).meta({ description: 'base64 of 1 to 4096 bytes' });
 
@@ -147,5 +149,6 @@ const batchAnswerOf = (id: string, answer: z.ZodObject) =>
 export const encryptBatchAnswer = batchAnswerOf('EncryptBatchAnswer', ciphertextAnswer);
 export const decryptBatchAnswer = batchAnswerOf('DecryptBatchAnswer', plaintextAnswer);
 export const generateDataKeyBatchAnswer = batchAnswerOf('GenerateDataKeyBatchAnswer', dataKeyAnswer);
+export const reEncryptBatchAnswer = batchAnswerOf('ReEncryptBatchAnswer', ciphertextAnswer);
 export const macAnswer = z.object({ ...usedKey, mac: base64Text }).meta({ id: 'MacAnswer' });
 export const validityAnswer = z.object({ ...usedKey, valid: z.boolean() }).meta({ id: 'ValidityAnswer' });

@@ -110,3 +110,36 @@ it('uses no key for an answer that its turn would come too late for', async () =
   expect(plane.pipeline.ran).toHaveLength(8);
   await plane.stop();
 });
+
+it('lets a tenant whose calls flood the plane wait behind itself, and not before others', async () => {
+  const plane = await FakePlane.start({ limits: new RateLimits(RATE_LIMITS, 4) });
+  const open: (() => void)[] = [];
+  plane.pipeline.answer = () =>
+    new Promise((resolve) =>
+      open.push(() => resolve({ answer: { ...used, plaintext: Buffer.from('x') } as never, seq: 1n, secret: undefined })),
+    );
+  const ask = (tenant: string) => plane.ask('POST', `/v1/tenants/${tenant}/decrypt`, JSON.stringify(item(1)), { as: 'service' });
+  const noisy = Array.from({ length: 50 }, () => ask('acme'));
+  const quiet = ask('globex');
+  for (let turn = 0; turn < 200; turn++) await new Promise(setImmediate);
+  expect(plane.pipeline.ran.map(({ call }) => call.tenant)).toEqual(['acme', 'acme', 'acme', 'acme', 'globex']);
+  for (let turn = 0; turn < 2000 && plane.pipeline.ran.length < 51; turn++) {
+    open.splice(0).forEach((end) => end());
+    await new Promise(setImmediate);
+  }
+  open.splice(0).forEach((end) => end());
+  expect((await Promise.all([...noisy, quiet])).every(({ statusCode }) => statusCode === 200)).toBe(true);
+  await plane.stop();
+});
+
+it('says how much of a class is left (draft-ietf-httpapi-ratelimit-headers-10), and when to come back', async () => {
+  const plane = await FakePlane.start({ limits: new RateLimits({ ...RATE_LIMITS, use: { points: 2, duration: 60 } }) });
+  plane.pipeline.answer = async () => ({ answer: { ...used, plaintext: Buffer.from('x') } as never, seq: 1n, secret: undefined });
+  const ask = () => plane.ask('POST', '/v1/tenants/acme/decrypt', JSON.stringify(item(1)), { as: 'service' });
+  const answers = [await ask(), await ask(), await ask()];
+  expect(answers.map(({ statusCode }) => statusCode)).toEqual([200, 200, 429]);
+  expect(answers.map(({ headers }) => headers['ratelimit-policy'])).toEqual(Array(3).fill('"use";q=2;w=60'));
+  expect(answers.map(({ headers }) => /^"use";r=(\d);t=\d+$/.exec(String(headers['ratelimit']))?.[1])).toEqual(['1', '0', '0']);
+  expect(Number(answers[2]!.headers['retry-after'])).toBeGreaterThan(0);
+  await plane.stop();
+});

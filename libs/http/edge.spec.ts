@@ -221,7 +221,7 @@ describe('rate limits', () => {
 
   it('that fail by a defect end the call, not the process', async () => {
     await plane.stop();
-    const broken = Object.assign(new RateLimits(), { wait: () => Promise.reject(new Error('a defect')) });
+    const broken = Object.assign(new RateLimits(), { spend: () => Promise.reject(new Error('a defect')) });
     plane = await FakePlane.start({ limits: broken });
     const answer = await Promise.race([plane.ask('GET', keys, undefined, { as: 'admin' }), sleep(2000)]);
     expect(answer?.statusCode).toBe(500);

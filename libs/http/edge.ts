@@ -74,7 +74,11 @@ export class Edge {
     // An unknown route, told to callers we know only: its handler answers 404.
     if (operation === null) return undefined;
     const rateClass = rateClassOf(operation, call);
-    if (rateClass !== 'stop') return await this.limits.wait(rateClass, principal.credentialId);
+    if (rateClass !== 'stop') {
+      const { wait, headers } = await this.limits.spend(rateClass, principal.credentialId);
+      reply.headers(headers);
+      return wait;
+    }
     const end = await this.limits.stops.take(principal.credentialId);
     whenAnswered(reply.raw, request.raw.socket, end);
     // It waited for its turn through no fault of its own: its time to answer begins now.

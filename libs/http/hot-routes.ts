@@ -15,17 +15,19 @@ import {
   generateRandomRequest,
   getPublicKeyRequest,
   type OperationName,
+  reEncryptBatchRequest,
   signRequest,
   verifyMacRequest,
   verifyRequest,
 } from '#contract';
-import { type Answered, type AnsweredBatch, type BatchItem, type Call, type InputOf, KeywardError, type Pipeline } from '#core';
+import { type Answered, type AnsweredBatch, type Call, type InputOf, KeywardError, type Pipeline, reEncryptBatch } from '#core';
 import type { z } from 'zod';
 import type { AnswerWriter } from './answer-writer.js';
 import { itemsOf } from './batch-items.js';
 import type { EdgeLog } from './edge-log.js';
 import type { FramedOperation } from './frame-body.js';
 import type { RateLimits } from './rate-limits.js';
+import type { Turns } from './turns.js';
 import { parsed } from './validation.js';
 import './request.js';
 
@@ -73,6 +75,7 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
   instance.addHook('onRoute', (route) => {
     const { operation, batch = false } = route.config ?? {};
     if (isHot(operation)) route.handler = batch ? batchHandlerOf(operation) : handlerOf(operation);
+    else if (operation === 'ReEncryptTo' && batch) route.handler = reEncryptBatchHandler();
   });
 
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- it ties the body's schema to the operation
@@ -82,7 +85,8 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
     return answering(async (call, body) => {
       const bytes = bytesOf(body);
       try {
-        return await pipeline.run(operation, call, parsed(bytes === undefined ? json : (frame ?? json), body, 'body'));
+        const input = parsed(bytes === undefined ? json : (frame ?? json), body, 'body');
+        return await inTurn(limits.calls, operation, call, () => pipeline.run(operation, call, input));
       } finally {
         bytes?.fill(0);
       }
@@ -94,20 +98,37 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
     const [, schema] = BODIES[operation];
     if (schema === undefined) throw new Error(`${operation} takes no batches.`);
     return answering(async (call, body, requestId) => {
-      const answered = await inTurn(operation, call, itemsOf(parsed(schema, body, 'body')));
-      for (const item of answered.items) if ('error' in item) log.failed(item.error, requestId);
-      return answered;
+      const items = itemsOf(parsed(schema, body, 'body'));
+      return logged(await batchInTurn(operation, call, items.length, () => pipeline.runBatch(operation, call, items)), requestId);
     });
   }
 
-  /** Every item counts as a call; and the batches of one tenant wait for each other, so that all tenants' calls go on. */
-  async function inTurn<Operation extends HotOperation>(operation: Operation, call: Call, items: BatchItem<Operation>[]) {
-    const retryAfterSeconds = await limits.wait('use', call.principal.credentialId, items.length - 1);
+  function reEncryptBatchHandler(): RouteHandlerMethod {
+    return answering(async (call, body, requestId) => {
+      const items = itemsOf(parsed(reEncryptBatchRequest, body, 'body'));
+      // Two operations each.
+      return logged(await batchInTurn('ReEncryptTo', call, 2 * items.length, () => reEncryptBatch(pipeline, call, items)), requestId);
+    });
+  }
+
+  function logged<Operation extends DataOperation>(answered: AnsweredBatch<Operation>, requestId: string): AnsweredBatch<Operation> {
+    for (const item of answered.items) if ('error' in item) log.failed(item.error, requestId);
+    return answered;
+  }
+
+  /** Every item counts as a call. */
+  async function batchInTurn<Answer>(operation: DataOperation, call: Call, calls: number, work: () => Promise<Answer>): Promise<Answer> {
+    const { wait: retryAfterSeconds } = await limits.spend('use', call.principal.credentialId, calls - 1);
     if (retryAfterSeconds !== undefined) throw new KeywardError('too-many-requests', '', { retryAfterSeconds });
-    const end = await limits.batches.take(call.tenant);
+    return await inTurn(limits.batches, operation, call, work);
+  }
+
+  /** What one tenant asks for waits for each other, so that all tenants' calls go on. */
+  async function inTurn<Answer>(line: Turns, operation: DataOperation, call: Call, work: () => Promise<Answer>): Promise<Answer> {
+    const end = await line.take(call.tenant);
     try {
       writer.mustBeInTime(operation, call);
-      return await pipeline.runBatch(operation, call, items);
+      return await work();
     } finally {
       end();
     }

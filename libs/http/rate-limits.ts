@@ -16,20 +16,31 @@ export const RATE_LIMITS = {
 /** Failed authentications of one address with one credential: a proxy's address is that of all its clients, and one must not lock out the others. */
 export const FAILURE_LIMIT = { points: 100, duration: 10 } as const;
 
-/** Of one tenant. */
+/** Of one tenant: more wait behind each other, so that a tenant's flood fills neither the custodian's queue nor the trail's. */
 const BATCHES_AT_ONCE = 8;
+const CALLS_AT_ONCE = 512;
+const CALLS_WAITING = 4096;
 
 type CountedClass = Exclude<RateClass, 'stop'>;
 type Limits = { readonly [Name in CountedClass]: { readonly points: number; readonly duration: number } };
+
+/** What a caller has left of its class, and the seconds to wait if that is less than nothing. */
+export interface Spent {
+  readonly wait: number | undefined;
+  /** Fields of draft-ietf-httpapi-ratelimit-headers-10, as they go on the wire. */
+  readonly headers: { readonly ratelimit: string; readonly 'ratelimit-policy': string };
+}
 
 /** Tells whether a caller must wait: seconds, or undefined when it may go on. */
 export class RateLimits {
   readonly stops = new Turns();
   readonly batches = new Turns(BATCHES_AT_ONCE);
+  readonly calls: Turns;
   readonly #classes: Readonly<Record<CountedClass, RateLimiterMemory>>;
   readonly #failures = new RateLimiterMemory(FAILURE_LIMIT);
 
-  constructor({ use, manage, read }: Limits = RATE_LIMITS) {
+  constructor({ use, manage, read }: Limits = RATE_LIMITS, callsAtOnce = CALLS_AT_ONCE) {
+    this.calls = new Turns(callsAtOnce, CALLS_WAITING);
     this.#classes = {
       use: new RateLimiterMemory(use),
       manage: new RateLimiterMemory(manage),
@@ -38,8 +49,17 @@ export class RateLimits {
   }
 
   /** Counts one call, or as many as a request carries. */
-  async wait(rateClass: CountedClass, credentialId: CredentialId, calls = 1): Promise<number | undefined> {
-    return await consume(this.#classes[rateClass], credentialId, calls);
+  async spend(rateClass: CountedClass, credentialId: CredentialId, calls = 1): Promise<Spent> {
+    const limiter = this.#classes[rateClass];
+    const { spent, isOver } = await consume(limiter, credentialId, calls);
+    const reset = seconds(spent);
+    return {
+      wait: isOver ? reset : undefined,
+      headers: {
+        ratelimit: `"${rateClass}";r=${Math.max(0, spent.remainingPoints)};t=${reset}`,
+        'ratelimit-policy': `"${rateClass}";q=${limiter.points};w=${limiter.duration}`,
+      },
+    };
   }
 
   /** Counts one failed authentication of this address as that credential, or person. */
@@ -54,13 +74,12 @@ export class RateLimits {
   }
 }
 
-async function consume(limiter: RateLimiterMemory, key: string, points = 1): Promise<number | undefined> {
+async function consume(limiter: RateLimiterMemory, key: string, points = 1): Promise<{ spent: RateLimiterRes; isOver: boolean }> {
   try {
-    await limiter.consume(key, points);
-    return undefined;
+    return { spent: await limiter.consume(key, points), isOver: false };
   } catch (refusal) {
     if (!(refusal instanceof RateLimiterRes)) throw refusal;
-    return seconds(refusal);
+    return { spent: refusal, isOver: true };
   }
 }
 

@@ -237,11 +237,7 @@ export class KeywardClient {
 
   /** Up to 500 values of one tenant, 1 MiB in all; each with a result of its own, in order. */
   async encryptBatch(tenant: string, items: readonly ItemOf<EncryptCall>[]): Promise<ItemResult<Ciphertext>[]> {
-    const answer = await this.#batch(tenant, 'encrypt', items);
-    return itemResults(answer, items.length, ciphertextAnswer, ({ ciphertext, ...used }, provenance) => ({
-      ...{ ...used, ciphertext: fromBase64(ciphertext) },
-      ...provenance,
-    }));
+    return ciphertextsFrom(await this.#batch(tenant, 'encrypt', items), items.length);
   }
 
   /** As `encryptBatch`. Wipe every `plaintext`. */
@@ -264,6 +260,11 @@ export class KeywardClient {
   /** The same plaintext under another key or context; what was a data key's ciphertext is one again. */
   async reEncrypt(call: ReEncryptCall): Promise<Ciphertext> {
     return ciphertextFrom(await this.#call(call.tenant, PATHS.reEncrypt, BODIES.reEncrypt(call)));
+  }
+
+  /** As `encryptBatch`. */
+  async reEncryptBatch(tenant: string, items: readonly ItemOf<ReEncryptCall>[]): Promise<ItemResult<Ciphertext>[]> {
+    return ciphertextsFrom(await this.#batch(tenant, 'reEncrypt', items), items.length);
   }
 
   /** HMAC with the hash of the key: `HMAC_256`, `HMAC_384`, `HMAC_512` or `HMAC_SM3`. `message` is 1 to 4096 bytes. */
@@ -399,6 +400,17 @@ function wipedUnless<Answer>(plaintext: Uint8Array, done: () => Answer): Answer 
     throw error;
   }
 }
+
+const ciphertextsFrom = (answer: WireAnswer, count: number) =>
+  itemResults(
+    answer,
+    count,
+    ciphertextAnswer,
+    ({ ciphertext, ...used }, provenance): Ciphertext => ({
+      ...{ ...used, ciphertext: fromBase64(ciphertext) },
+      ...provenance,
+    }),
+  );
 
 function ciphertextFrom(answer: WireAnswer): Ciphertext {
   const { ciphertext, ...used } = parsed(ciphertextAnswer, answer);

@@ -72,7 +72,7 @@ const CRLF = Buffer.from('\r\n\r\n');
     const body = bytes.subarray(at + CRLF.length, length);
     const key = head.includes(FRAME_TYPE)
       ? Buffer.from(splitFrame(body)!.bytes)
-      : Buffer.from(String((JSON.parse(body.toString()) as { plaintext: string }).plaintext), 'base64');
+      : Buffer.from((JSON.parse(body.toString()) as { plaintext: string }).plaintext, 'base64');
     return { key, length };
   }
 

@@ -83,4 +83,33 @@ describe('a service that was granted every operation', () => {
     expect(records.map(({ op }) => op).sort()).toEqual(['ReEncryptFrom', 'ReEncryptTo']);
     expect(records.find(({ op }) => op === 'ReEncryptTo')?.seq).toBe(moved.record);
   });
+
+  it('moves many at once, each as if it were alone', async () => {
+    const context = { purpose: 'invoice' };
+    const plaintexts = Array.from({ length: 100 }, (_, i) => Buffer.from(`item ${i}`));
+    const sealed = await client.encryptBatch(
+      tenant,
+      plaintexts.map((plaintext) => ({ keyId: 'alias/invoices', context, plaintext })),
+    );
+    const items = sealed.map((one, i) => {
+      if ('error' in one) throw one.error;
+      const { ciphertext } = one;
+      // One whose context is wrong, and one that may not go where it should.
+      return { ciphertext, sourceContext: i === 3 ? {} : context, destinationKeyId: i === 5 ? 'alias/nowhere' : 'alias/archive' };
+    });
+    const moved = await client.reEncryptBatch(tenant, [...items, { ...items[0]!, ciphertext: new Uint8Array(3) }]);
+    expect(moved.flatMap((one, i) => ('error' in one ? [[i, one.error.name]] : []))).toEqual([
+      [3, 'DecryptFailed'],
+      [5, 'Refused'],
+      [100, 'InvalidCall'],
+    ]);
+    for (const [i, one] of moved.entries()) {
+      if ('error' in one || i % 10 !== 0) continue;
+      expect(Buffer.from((await client.decrypt({ tenant, ciphertext: one.ciphertext })).plaintext)).toEqual(plaintexts[i]);
+    }
+    const [first] = moved;
+    const records = (await recordsOf('error' in first! ? '' : first!.requestId)) as { op: string; outcome: string; count?: number }[];
+    const told = records.map(({ op, outcome, count = 1 }) => `${op} ${outcome} ${count}`).sort();
+    expect(told).toEqual(expect.arrayContaining(['ReEncryptFrom succeeded 99', 'ReEncryptTo refused 1', 'ReEncryptTo succeeded 98']));
+  });
 });

@@ -43,7 +43,7 @@ export async function reEncryptBatch(
     const outcomes = from.items.map((outcome, index): ItemOutcome<'ReEncryptTo'> => ('error' in outcome ? outcome : moved.get(index)!));
     return { items: outcomes, secret: to.secret };
   } finally {
-    from.secret?.fill(0);
+    from.secret.fill(0);
   }
 }
 

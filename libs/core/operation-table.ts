@@ -49,7 +49,7 @@ export const OPERATIONS = {
   Verify:                          row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
   GetPublicKey:                    row('data',  'use',    ['service'],           ['Enabled'],            'use',    []),
   AsymmetricEncrypt:               row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
-  AsymmetricDecrypt:               row('data',  'use',    ['service'],           ['Enabled'],            'use',    ['size']),
+  AsymmetricDecrypt:               row('data',  'use',    ['service'],           ['Enabled'],            'use',    []),
   GenerateRandom:                  row('data',  'use',    ['service'],           NONE,                   'use',    ['size']),
   WatchRules:                      row('data',  'read',   ['service'],           NONE,                   'read',   []),
 

@@ -610,7 +610,8 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
     });
 
     it('tells its protection level in the row and in its capabilities', async () => {
-      const { protectionLevel, specs, unavailable } = await under.key.capabilities();
+      const { protectionLevel, specs, unavailable, token } = await under.key.capabilities();
+      expect([token.serial.length > 0, token.serial.length <= 32, /^\d+\.\d+$/.test(token.firmware)]).toEqual([true, true, true]);
       expect(version.protectionLevel).toBe(protectionLevel);
       expect([specs, unavailable]).toEqual([KEY_SPECS.filter((spec) => !isMissing(spec)), lacking.specs]);
     });

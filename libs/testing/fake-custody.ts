@@ -278,6 +278,7 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Log
   async capabilities(): Promise<CustodyCapabilities> {
     return {
       module: 'fake',
+      token: { serial: 'fake', firmware: '0.0' },
       protectionLevel: 'SOFTWARE',
       specs: KEY_SPECS.filter((spec) => this.unavailable[spec] === undefined),
       unavailable: this.unavailable,

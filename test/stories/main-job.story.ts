@@ -33,6 +33,27 @@ describe('a customer holds its own key', () => {
     expect(first).toMatchObject({ seq: 0, op: 'Enrol', outcome: 'succeeded', change: { role: 'admin', vkey: world.acme.vkey } });
   });
 
+  it('tells which build kept a record, of which spec a key is and in which token it was made, and the caller’s trace', async () => {
+    const platform = expect.stringMatching(/^keyward\.local\/\d+\.\d+\.\d+\+[0-9a-f]{12}$/) as string;
+    const [made] = await records('op=CreateKey&limit=1');
+    expect(made).toMatchObject({
+      platform,
+      key: { spec: 'AES_256', origin: 'KEYWARD' },
+      hsm: { serial: expect.stringMatching(/\S/) as string, firmware: expect.stringMatching(/^\d+\.\d+$/) as string },
+    });
+    const traceId = '0af7651916cd43dd8448eb211c80319c';
+    const asked = { keyId: 'alias/invoices', encryptionContext: CONTEXT };
+    const used = await api(world.platform.urls.dataPlanes[0]!, world.billing, 'POST', '/v1/tenants/acme/data-keys', asked, {
+      traceparent: `00-${traceId}-b7ad6b7169203331-01`,
+    });
+    expect(await recordOf(used.requestId)).toMatchObject({
+      platform,
+      key: { spec: 'AES_256', origin: 'KEYWARD', state: 'Enabled' },
+      crypto: { mode: 'data-key', plaintextSize: '≤32' },
+      request: { traceId },
+    });
+  });
+
   it('takes an enrolment code once', async () => {
     const { body } = await must(world.platform.urls.keyPlane, world.operator, 'POST', '/v1/tenants', {
       tenant: 'initech',

@@ -1,7 +1,7 @@
 import { type CapabilitiesAnswer, KEY_SPECS, type KeySpec, SOFTWARE_SPECS, TRIED_ALGORITHMS, USAGES_OF } from '#contract';
 import { InvalidRequest } from '../errors.js';
 import type { Handlers } from '../pipeline.js';
-import type { Custody } from '../ports/custody.js';
+import type { Custody, CustodyCapabilities } from '../ports/custody.js';
 
 export interface CapabilityParts {
   readonly custody: Pick<Custody, 'capabilities'>;
@@ -28,9 +28,9 @@ export const capabilityHandlers = ({ custody }: CapabilityParts): Handlers<'Desc
   },
 });
 
-/** @throws InvalidRequest with the HSM's reason, for what it cannot make */
-export async function mustBeAble({ custody }: CapabilityParts, spec: KeySpec): Promise<void> {
-  const { specs, unavailable } = await custody.capabilities();
-  if (specs.includes(spec)) return;
+/** Answers in which token it would be made. @throws InvalidRequest with the HSM's reason, for what it cannot make */
+export async function mustBeAble({ custody }: CapabilityParts, spec: KeySpec): Promise<CustodyCapabilities['token']> {
+  const { specs, unavailable, token } = await custody.capabilities();
+  if (specs.includes(spec)) return token;
   throw new InvalidRequest([{ field: 'keySpec', message: `the HSM cannot do it: ${unavailable[spec] ?? 'not tried'}` }]);
 }

@@ -34,6 +34,7 @@ export function keyVersionHandlers({
       const { keySpec: spec, keyUsage: usage } = describeKey(key, key.versions.values());
       const versionId = newKeyVersionId(now);
       const draft = { tenant: call.tenant, keyId: key.keyId, versionId, spec, usage, logId: snapshot.rules.log.logId };
+      const { token: hsm } = await custody.capabilities();
       const version = await custody.createKeyVersion(
         permit({ versionId }),
         { ...draft, origin: 'KEYWARD' },
@@ -46,6 +47,7 @@ export function keyVersionHandlers({
         details: {
           key: { id: key.keyId, ...recordedVersion(version), state: key.state },
           change: { primaryVersion: { before: key.primaryVersion, after: versionId }, protectionLevel: version.protectionLevel },
+          hsm,
           ...saying(input.reason),
         },
         apply: async (writes) => {

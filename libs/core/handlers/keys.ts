@@ -49,7 +49,7 @@ export function keyLifeHandlers({ custody, reads, uses }: KeyLifeParts): Handler
     CreateKey: async ({ input, call, snapshot, now, permit }) => {
       const keyId = newKeyId(now);
       const { keySpec: spec, alias, tags = {}, description, deletionProtection = false } = input;
-      await mustBeAble({ custody }, spec);
+      const hsm = await mustBeAble({ custody }, spec);
       const made = { tenant: call.tenant, keyId, versionId: newKeyVersionId(now), origin: 'KEYWARD' as const };
       const version = await custody.createKeyVersion(
         permit({ versionId: made.versionId }),
@@ -69,6 +69,7 @@ export function keyLifeHandlers({ custody, reads, uses }: KeyLifeParts): Handler
       return {
         answer: describeKey(key, [version]),
         details: {
+          hsm,
           key: { id: keyId, ...recordedVersion(version), state: 'Enabled' },
           change: {
             spec,

@@ -59,6 +59,7 @@ export function operatorHandlers(parts: OperatorParts): Handlers<OperatorOperati
       if (await reads.tenantExists(tenant)) throw new KeywardError('already-exists', 'There is such a tenant.');
       const logId = newLogId(now);
       const origin = `${platformHost}/audit/${logId}`;
+      const { token: hsm } = await custody.capabilities();
       await custody.createTenantRoot(permit({ tenant }), 0);
       const { publicKey } = await custody.createLogKey(permit({ tenant }), 1);
       const vkey = vkeyOf(origin, publicKey);
@@ -66,7 +67,7 @@ export function operatorHandlers(parts: OperatorParts): Handlers<OperatorOperati
       const { answer, row } = await issueCredential(parts, permit({ tenant }), order, now);
       return {
         answer: { tenant, enrolmentCode: answer.apiKey ?? '', expiresAt: answer.expiresAt, vkey },
-        details: { change: { tenant, log: logId, credentialId: row.credentialId } },
+        details: { change: { tenant, log: logId, credentialId: row.credentialId }, hsm: (await custody.capabilities()).token },
         apply: (writes) =>
           writes.insertTenant({
             ...input,

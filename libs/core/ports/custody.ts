@@ -59,6 +59,8 @@ export interface LogKey {
 
 export interface CustodyCapabilities {
   readonly module: string;
+  /** Of the device, as it tells them: to find its own log of an operation. */
+  readonly token: { readonly serial: string; readonly firmware: string };
   readonly protectionLevel: ProtectionLevel;
   /** By the self-test at its start. */
   readonly specs: readonly KeySpec[];

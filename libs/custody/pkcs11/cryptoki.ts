@@ -91,6 +91,13 @@ export class Cryptoki {
     return hasFlag(checked('C_GetSlotInfo', () => this.#module.C_GetSlotInfo(slot)).flags, CKF_HW_SLOT);
   }
 
+  /** Serial number and firmware of the device, as it tells them: a record quotes them, so nothing in them may forge a line. */
+  identity(slot: Slot): { readonly serial: string; readonly firmware: string } {
+    const { serialNumber, firmwareVersion } = checked('C_GetTokenInfo', () => this.#module.C_GetTokenInfo(slot));
+    const serial = serialNumber.replaceAll(/[^\x21-\x7e]+/g, ' ').trim();
+    return { serial, firmware: `${firmwareVersion.major}.${firmwareVersion.minor}` };
+  }
+
   tokenState(slot: Slot): TokenState {
     const { label, flags } = checked('C_GetTokenInfo', () => this.#module.C_GetTokenInfo(slot));
     return {

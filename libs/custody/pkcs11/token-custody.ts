@@ -244,7 +244,13 @@ export class TokenCustody {
 
   capabilities(): CustodyCapabilities {
     const unsafe = this.#broken.length === 0 ? '' : ` (for tests only: it ${this.#broken.join(', and ')})`;
-    return { module: `${this.token.cryptoki.describe()}${unsafe}`, protectionLevel: this.protectionLevel, ...this.#tried };
+    const { cryptoki, slot } = this.token;
+    return {
+      module: `${cryptoki.describe()}${unsafe}`,
+      token: cryptoki.identity(slot),
+      protectionLevel: this.protectionLevel,
+      ...this.#tried,
+    };
   }
 
   /** @throws CryptokiError or CustodyUnavailable when the HSM does not do its work. */

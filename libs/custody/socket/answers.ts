@@ -7,6 +7,7 @@ import { decodeRow } from './key-version-row.js';
 
 const capabilities = z.object({
   module: z.string(),
+  token: z.object({ serial: z.string(), firmware: z.string() }),
   protectionLevel: z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']),
   specs: z.array(z.enum(KEY_SPECS)),
   unavailable: z.partialRecord(z.enum(KEY_SPECS), z.string()),

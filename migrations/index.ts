@@ -31,6 +31,7 @@ import { Deliveries } from './0048-deliveries.js';
 import { KeysOfBuckets } from './0049-keys-of-buckets.js';
 import { MonthlyRecords } from './0051-monthly-records.js';
 import { LogKeys } from './0052-log-keys.js';
+import { Retention } from './0053-retention.js';
 import { AsymmetricUses } from './0056-asymmetric-uses.js';
 import { RandomBytes } from './0057-random-bytes.js';
 import { KeyDestruction } from './0060-key-destruction.js';
@@ -72,6 +73,7 @@ export const MIGRATIONS = [
   KeysOfBuckets,
   MonthlyRecords,
   LogKeys,
+  Retention,
   AsymmetricUses,
   RandomBytes,
   KeyDestruction,

@@ -1,5 +1,13 @@
-import { Body, Controller, Post } from '@nestjs/common';
-import { type KeyOperation, type RotateLogKeyRequest, rotateLogKeyRequest } from '#contract';
+import { Body, Controller, Post, Put } from '@nestjs/common';
+import {
+  type KeyOperation,
+  type PruneRequest,
+  pruneRequest,
+  type RetentionRequest,
+  retentionRequest,
+  type RotateLogKeyRequest,
+  rotateLogKeyRequest,
+} from '#contract';
 import { type Call, Pipeline } from '#core';
 import { Calling, Operation } from '#http';
 
@@ -12,5 +20,17 @@ export class LogController {
   @Operation('RotateLogKey')
   rotate(@Calling() call: Call, @Body({ schema: rotateLogKeyRequest }) body: RotateLogKeyRequest) {
     return this.pipeline.run('RotateLogKey', call, body);
+  }
+
+  @Put('retention')
+  @Operation('SetRetention')
+  retain(@Calling() call: Call, @Body({ schema: retentionRequest }) body: RetentionRequest) {
+    return this.pipeline.run('SetRetention', call, body);
+  }
+
+  @Post('prune')
+  @Operation('PruneRecords')
+  prune(@Calling() call: Call, @Body({ schema: pruneRequest }) body: PruneRequest) {
+    return this.pipeline.run('PruneRecords', call, body);
   }
 }

@@ -15,6 +15,7 @@ import { LogKeyEndings } from './log-key-endings.js';
 import { repeat } from './loop.js';
 import { RootRotations } from './root-rotations.js';
 import { Months } from './months.js';
+import { Pruning } from './pruning.js';
 
 /** Of syslog over TLS (RFC 5425). */
 const SYSLOG_PORT = 6514;
@@ -39,6 +40,7 @@ const platform = platformName(config.platformHost);
 const heartbeats = new Heartbeats({ logs: store.idle, trail: store.trail, lead: store.checkpoints, platform });
 const logKeys = new LogKeyEndings({ keys: store.logKeys, custody, lead: store.checkpoints, platform });
 const months = new Months(store.checkpoints);
+const pruning = new Pruning(store.pruning, store.checkpoints);
 const destructions = new Destructions({
   ...{ endings: store.endings, custody, lead: store.checkpoints, platform },
   onFailure: (err, about) => log.error({ err, ...about }, 'a key could not be ended'),
@@ -69,6 +71,7 @@ const round = async () => {
   await heartbeats.round();
   await logKeys.round();
   await months.round();
+  await pruning.round();
   await destructions.round();
   await rotations.round();
 };

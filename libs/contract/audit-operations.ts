@@ -102,6 +102,8 @@ export const logAnswer = z
     rotations: z
       .array(keyLink)
       .meta({ description: 'how each key followed from the one before it, the oldest first; those that a checkpoint covers' }),
+    minIndex: z.int().meta({ description: 'records below it were pruned under the retention; their hashes are kept' }),
+    retentionDays: z.int().meta({ description: 'so long records are kept at least' }),
     signedSize: z.int().meta({ description: 'records under the newest checkpoint' }),
   })
   .meta({ id: 'Log' });

@@ -34,3 +34,30 @@ export const keyLink = z
   })
   .meta({ id: 'KeyLink' });
 export type KeyLink = z.infer<typeof keyLink>;
+
+export const DEFAULT_RETENTION_DAYS = 2557;
+/** What MLPS 2.0 and the CIS benchmarks ask for. */
+const MIN_RETENTION_DAYS = 180;
+
+export const retentionRequest = z
+  .strictObject({ days: z.int().min(MIN_RETENTION_DAYS).max(36_525).default(DEFAULT_RETENTION_DAYS) })
+  .meta({ id: 'RetentionRequest' });
+export type RetentionRequest = z.infer<typeof retentionRequest>;
+export const retentionAnswer = z.object({ days: z.int() }).meta({ id: 'Retention' });
+export type RetentionAnswer = z.infer<typeof retentionAnswer>;
+
+export const pruneRequest = z
+  .strictObject({
+    minIndex: z
+      .int()
+      .min(256)
+      .multipleOf(256)
+      .meta({ description: 'records below it go: a multiple of 256, whole tiles (C2SP tlog-tiles)' }),
+    exported: z
+      .strictObject({ size: z.int().min(1), root: z.string().regex(/^[A-Za-z0-9+/]{43}=$/) })
+      .meta({ description: 'size and root of the copy that you keep, as verified: a signed checkpoint of this log over all that goes' }),
+  })
+  .meta({ id: 'PruneRequest' });
+export type PruneRequest = z.infer<typeof pruneRequest>;
+export const pruneAnswer = z.object({ minIndex: z.int() }).meta({ id: 'Pruned' });
+export type PruneAnswer = z.infer<typeof pruneAnswer>;

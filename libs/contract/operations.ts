@@ -78,6 +78,8 @@ export const KEY_OPERATIONS = [
   'WhoCan',
   'Stop',
   'Lift',
+  'SetRetention',
+  'PruneRecords',
   'ListStops',
   'GetStop',
   'CreateSink',

@@ -76,6 +76,10 @@ import type {
   RootAnswer,
   ScheduleDeletionRequest,
   ServiceName,
+  PruneAnswer,
+  PruneRequest,
+  RetentionAnswer,
+  RetentionRequest,
   RotateLogKeyRequest,
   ServiceSummary,
   ShreddingReceiptAnswer,
@@ -253,6 +257,8 @@ export interface OperationShapes {
   WhoCan: Shape<WhoCanQuery, Page<WhoCanEntry>>;
   Stop: Shape<StopRequest, StopAnswer>;
   Lift: Shape<{ readonly stopId: StopId }, undefined>;
+  SetRetention: Shape<RetentionRequest, RetentionAnswer>;
+  PruneRecords: Shape<PruneRequest, PruneAnswer>;
   ListStops: Shape<PageQuery, Page<StopAnswer>>;
   GetStop: Shape<{ readonly stopId: StopId }, StopAnswer>;
   CreateSink: Shape<CreateSinkRequest, SinkAnswer>;

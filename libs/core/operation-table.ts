@@ -113,6 +113,8 @@ export const OPERATIONS = {
   WhoCan:                          row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   Stop:                            row('key',   'change', ['admin'],             NONE,                   'stop',   ['change']),
   Lift:                            row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  SetRetention:                    row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  PruneRecords:                    row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
   ListStops:                       row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   GetStop:                         row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   CreateSink:                      row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import {
   type CheckpointsAnswer,
   coveredUse,
+  DEFAULT_RETENTION_DAYS,
   inventoryItem,
   type LeasesAnswer,
   type LeasesQuery,
@@ -156,6 +157,12 @@ export class DatabaseAuditReads implements AuditReads {
     return (await this.#reading(reader, (query) => query<{ note: string }>(text, size)))[0]?.note;
   }
 
+  async retention(reader: Reader): ReturnType<AuditReads['retention']> {
+    const text = `SELECT min_index, days FROM keyward.log_retention WHERE ${OWN}`;
+    const [row] = await this.#reading(reader, (query) => query<{ min_index: string; days: number }>(text));
+    return { minIndex: Number(row?.min_index ?? 0), days: row?.days ?? DEFAULT_RETENTION_DAYS };
+  }
+
   async logKeys(reader: Reader): Promise<readonly LaterLogKey[]> {
     const rows = await this.#reading(reader, (query) => query<LaterLogKeyRow>(laterLogKeys(OWN)));
     return rows.map(laterLogKey);
@@ -208,8 +215,8 @@ export class DatabaseAuditReads implements AuditReads {
   }
 
   /** One short transaction a page: a long one would keep every dead version of the tenant's head. Ends early where a record is missing. */
-  async *entries(reader: Reader, size: bigint): AsyncIterable<StoredEntry> {
-    for (let from = 0n; from < size; ) {
+  async *entries(reader: Reader, first: bigint, size: bigint): AsyncIterable<StoredEntry> {
+    for (let from = first; from < size; ) {
       const rows = await this.#range(reader, from, size, DISCLOSED);
       yield* rows.map(entryOf);
       const last = rows.at(-1);
@@ -225,7 +232,11 @@ export class DatabaseAuditReads implements AuditReads {
 
   async tileHashes(reader: Reader, level: number, index: number, width: number): Promise<readonly Uint8Array[]> {
     const [from, to] = [index * TILE_WIDTH, index * TILE_WIDTH + width];
-    const leaves = `SELECT leaf_hash AS hash FROM keyward.trail_record WHERE ${OWN} AND seq >= $3 AND seq < $4 ORDER BY seq`;
+    const leaves = `SELECT hash FROM (
+        SELECT seq, leaf_hash AS hash FROM keyward.trail_record WHERE ${OWN} AND seq >= $3 AND seq < $4
+        UNION ALL
+        SELECT 256 * index + n, substring(hashes FROM 32 * n + 1 FOR 32) FROM keyward.pruned_tile, generate_series(0, 255) n
+          WHERE ${OWN} AND index = $3 / 256 AND 256 * index + n < $4) l ORDER BY seq`;
     const nodes = `SELECT hash FROM keyward.trail_node WHERE ${OWN} AND index >= $3 AND index < $4 AND level = $5 ORDER BY index`;
     const rows = await this.#reading(reader, (query) =>
       level === 0 ? query<{ hash: Buffer }>(leaves, from, to) : query<{ hash: Buffer }>(nodes, from, to, level),

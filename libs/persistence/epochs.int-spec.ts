@@ -128,7 +128,9 @@ describe('epochs', () => {
     const { rows } = await run(
       `SELECT relname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid WHERE tgname = 'never_emptied' AND NOT c.relispartition`,
     );
-    expect(rows.map(({ relname }) => relname).sort()).toEqual([...tables, 'signed_checkpoint', 'trail_node', 'trail_record'].sort());
+    expect(rows.map(({ relname }) => relname).sort()).toEqual(
+      [...tables, 'pruned_tile', 'signed_checkpoint', 'trail_node', 'trail_record'].sort(),
+    );
   });
 
   it('lock the head only when the transaction ends', async () => {

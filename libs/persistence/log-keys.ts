@@ -60,13 +60,13 @@ export const insertLogKey = (manager: EntityManager, tenant: TenantId, { number,
  * reader begins with. That checkpoint was signed by the key before it too: the worker reads which keys sign, and how far, at one instant.
  */
 export const laterLogKeys = (own: string): string => `
-  SELECT k.vkey, r.seq, r.bytes AS record, c.size, c.note FROM keyward.log_key k
+  SELECT k.vkey, coalesce(k.record_seq, r.seq) AS seq, coalesce(k.record, r.bytes) AS record, c.size, c.note FROM keyward.log_key k
     LEFT JOIN LATERAL (
       SELECT seq, bytes FROM keyward.trail_record
         WHERE tenant_id = $1 AND op = 'RotateLogKey' AND outcome = 'succeeded' AND (convert_from(bytes, 'UTF8')::jsonb #>> '{change,number}')::integer = k.number
         ORDER BY seq DESC LIMIT 1) r ON true
     LEFT JOIN LATERAL (
-      SELECT size, note FROM keyward.signed_checkpoint WHERE tenant_id = $1 AND size > r.seq ORDER BY size LIMIT 1) c ON true
+      SELECT size, note FROM keyward.signed_checkpoint WHERE tenant_id = $1 AND size > coalesce(k.record_seq, r.seq) ORDER BY size LIMIT 1) c ON true
     WHERE ${own} ORDER BY k.number`;
 
 export interface LaterLogKeyRow {

@@ -84,7 +84,7 @@ describe("an auditor's own reads", () => {
     const owner = tenants.get('umbrella')!;
     const { auditReads, readCounter } = auditor;
     const entry = await readOf('umbrella');
-    const [stream, reads] = [auditReads.entries(owner, 1n), () => auditReads.records(owner, { fromSeq: 0, limit: 1 })];
+    const [stream, reads] = [auditReads.entries(owner, 0n, 1n), () => auditReads.records(owner, { fromSeq: 0, limit: 1 })];
     await expect(reads()).resolves.toMatchObject({ size: 0 });
     await sql(`UPDATE keyward.credential SET revoked_at = now() WHERE tenant_id = 'umbrella'`);
     expect(await readCounter.count(entry)).toEqual({ verdict: 'stale' });

@@ -56,6 +56,7 @@ describe('what each role can and cannot do', () => {
       credential_must_hold: 'auditor',
       credential_of: 'auditor data_plane key_plane',
       credential_of_subject: 'auditor key_plane',
+      drop_empty_months: 'worker',
       ensure_months: 'worker',
       destroy_key: 'worker',
       due_deletions: 'worker',
@@ -72,6 +73,7 @@ describe('what each role can and cannot do', () => {
       log_key_destroyed: 'worker',
       log_keys_due: 'worker',
       logs_to_sign: 'worker',
+      month_is_empty: '',
       move_epoch: '',
       newest_log_key: 'worker',
       onboard_tenant: 'key_plane',
@@ -79,9 +81,12 @@ describe('what each role can and cannot do', () => {
       open_leases: 'auditor',
       policy_history: 'auditor',
       receipts_owed: 'worker',
+      prune_below: 'key_plane',
+      prune_step: 'worker',
       record_reads: 'auditor',
       recorded_uses: 'key_plane',
       refuse_change: '',
+      refuse_unless_pruned: '',
       release_sink: 'worker',
       retire_log_key: 'worker',
       retire_root: 'worker',
@@ -116,7 +121,12 @@ describe('what each role can and cannot do', () => {
     );
     expect(rows.filter(({ proconfig }) => !proconfig.includes('search_path=pg_catalog, pg_temp'))).toEqual([]);
     // Only the owner of a table attaches partitions to it; row-level security shows it no row.
-    expect(rows.filter(({ owner }) => owner !== 'keyward_functions').map(({ proname }) => proname)).toEqual(['ensure_months']);
+    expect(
+      rows
+        .filter(({ owner }) => owner !== 'keyward_functions')
+        .map(({ proname }) => proname)
+        .sort(),
+    ).toEqual(['drop_empty_months', 'ensure_months']);
   });
 
   it('gives tables to the key plane and the auditor only, and the right to change records to nobody', async () => {
@@ -127,10 +137,10 @@ describe('what each role can and cannot do', () => {
     );
     expect(Object.fromEntries(rows.map(({ role, rights }) => [role, rights]))).toEqual({
       auditor:
-        'log select, log_key select, schema_migration select, signed_checkpoint select, trail_checkpoint select, trail_disclosure select, trail_node select, trail_record select, trail_stat select, trail_stat_head select',
+        'log select, log_key select, log_retention select, pruned_tile select, schema_migration select, signed_checkpoint select, trail_checkpoint select, trail_disclosure select, trail_node select, trail_record select, trail_stat select, trail_stat_head select',
       data_plane: 'schema_migration select',
       key_plane:
-        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_version insert, key_version select, log select, log_key insert, log_key select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, schema_migration select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_root insert, tenant_root select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
+        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_version insert, key_version select, log select, log_key insert, log_key select, log_retention select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, schema_migration select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_root insert, tenant_root select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
       worker: 'schema_migration select',
     });
   });
@@ -153,6 +163,7 @@ describe('what each role can and cannot do', () => {
           ...['algorithms', 'audience', 'changed_at', 'changed_by', 'issuer', 'jwks_uri', 'mac', 'version'].map(
             (name) => `identity_provider.${name}`,
           ),
+          'log_retention.days',
           ...['author', 'digest', 'document', 'saved_at'].map((name) => `policy_draft.${name}`),
           ...['service.operations', 'service.suspended'],
           ...['description', 'failing_since', 'failures', 'last_error', 'lease', 'next_attempt_at', 'next_seq'].map(
@@ -221,6 +232,8 @@ describe('what each role can and cannot do', () => {
           'DELETE FROM keyward.trail_node',
           'UPDATE keyward.log_key SET retired_at = now()',
           'DELETE FROM keyward.log_key',
+          'UPDATE keyward.log_retention SET min_index = 256',
+          'DELETE FROM keyward.pruned_tile',
           'UPDATE keyward.read_count SET count = 0',
           'DELETE FROM keyward.read_count',
           `UPDATE keyward.sink SET tested_at = now()`,

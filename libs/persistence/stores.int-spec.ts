@@ -328,7 +328,7 @@ describe('the stores', () => {
       { op: 'Stop', writer: 'keyward_key_plane' },
     ]);
     let count = 0;
-    for await (const { leafHash } of auditor.auditReads.entries(customer, BigInt(all.size))) count += leafHash.length / 32;
+    for await (const { leafHash } of auditor.auditReads.entries(customer, 0n, BigInt(all.size))) count += leafHash.length / 32;
     expect(count).toBe(all.size);
   });
 

@@ -8,6 +8,7 @@ import type {
   EndingLogKeys,
   EpochReads,
   IdleLogs,
+  LogPruning,
   Reads,
   RootRotationStore,
   RuleStore,
@@ -32,6 +33,7 @@ import { DatabaseEndings, DatabaseTombstones } from './ending-store.js';
 import { DatabaseReads } from './lists.js';
 import { DatabaseReadCounter } from './read-counter.js';
 import { DatabaseRoots } from './root-store.js';
+import { DatabasePruning } from './retention.js';
 import { DatabaseRules } from './rule-store.js';
 import { DatabaseSeals } from './seals.js';
 import { DatabaseSinkReads } from './sink-reads.js';
@@ -82,6 +84,7 @@ export interface WorkerStore extends Store, TombstoneStore {
   readonly deliveries: Deliveries;
   /** For heartbeats, and what the worker does of itself. */
   readonly logKeys: EndingLogKeys;
+  readonly pruning: LogPruning;
   /** For heartbeats. */
   readonly trail: Trail;
 }
@@ -149,6 +152,7 @@ export async function openWorkerStore(settings: DatabaseSettings): Promise<Worke
     roots: new DatabaseRoots(pool),
     tombstones: new DatabaseTombstones(pool),
     logKeys: new DatabaseLogKeys(pool),
+    pruning: new DatabasePruning(pool),
     trail,
     ping: () => bothAnswer(pool, trail),
     close: () => closed(trail.close(), pool.end(), deliveries.end()),

@@ -31,6 +31,7 @@ import { writing } from './database-error.js';
 import { ofService } from './lists.js';
 import { erasePersonalFields } from './personal-fields.js';
 import { insertLogKey } from './log-keys.js';
+import { pruneBelow, setRetention } from './retention.js';
 import {
   AliasEntity,
   CmkEntity,
@@ -181,6 +182,14 @@ export class TenantWrites implements Writes {
   async deleteIdentityProvider(): Promise<void> {
     const { affected } = await writing('identity provider', () => this.manager.delete(IdentityProviderEntity, { tenantId: this.tenantId }));
     if (affected === 0) throw absent('identity provider');
+  }
+
+  async setRetention(days: number): Promise<void> {
+    await writing('retention', () => setRetention(this.manager, this.tenantId, days));
+  }
+
+  async pruneBelow(minIndex: number, exported: Parameters<Writes['pruneBelow']>[1]): Promise<void> {
+    await writing('pruning', () => pruneBelow(this.manager, this.tenantId, minIndex, exported));
   }
 
   async insertLogKey(key: NewLogKey): Promise<void> {

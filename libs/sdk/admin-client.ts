@@ -31,6 +31,10 @@ import {
   type listKeysQuery,
   logAnswer,
   logKeyAnswer,
+  pruneAnswer,
+  type pruneRequest,
+  retentionAnswer,
+  type retentionRequest,
   type listRecordsQuery,
   onboardTenantAnswer,
   type onboardTenantRequest,
@@ -314,6 +318,14 @@ export class KeywardAdmin {
   lift(tenant: string, stopId: string) {
     return this.#keys.changeOnly({ method: 'DELETE', path: at`/v1/tenants/${tenant}/stops/${stopId}` });
   }
+  /** How long records are kept at least. */
+  setRetention(tenant: string, body: z.input<typeof retentionRequest>) {
+    return this.#keys.change(retentionAnswer, { method: 'PUT', path: at`/v1/tenants/${tenant}/log/retention`, body });
+  }
+  /** Records below `minIndex` go, when the retention is over and `exported` is a checkpoint over them. */
+  pruneRecords(tenant: string, body: z.input<typeof pruneRequest>) {
+    return this.#keys.change(pruneAnswer, { path: at`/v1/tenants/${tenant}/log/prune`, body });
+  }
   /** The next key of the tenant's log, recorded in it; the older one goes on signing beside it for a while. */
   rotateLogKey(tenant: string, body: z.input<typeof rotateLogKeyRequest> = {}) {
     return this.#keys.change(logKeyAnswer, { path: at`/v1/tenants/${tenant}/log/keys`, body });
@@ -402,13 +414,13 @@ export class KeywardAdmin {
   /** The newest checkpoint, smaller ones spread over the log, and its keys as the ISV tells them. */
   async logHead(tenant: string): Promise<Omit<Bundle, 'tiles'>> {
     const checkpoint = await this.checkpoint(tenant);
-    const { vkeys, rotations } = await this.log(tenant);
+    const { vkeys, rotations, minIndex } = await this.log(tenant);
     const { items } = await this.listCheckpoints(tenant, {
       beforeSize: Number(parseCheckpoint(checkpoint).size),
       limit: 1000,
       spread: true,
     });
-    return { checkpoint, vkeys, rotations, checkpoints: items.map(({ note }) => note).reverse() };
+    return { checkpoint, vkeys, rotations, minIndex, checkpoints: items.map(({ note }) => note).reverse() };
   }
   /** By its path (C2SP tlog-tiles); undefined where there is none. */
   async tile(tenant: string, path: string): Promise<Uint8Array | undefined> {

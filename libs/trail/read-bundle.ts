@@ -5,7 +5,7 @@ import { fromUtf8, utf8 } from './octets.js';
 import { readTar, type TarFile } from './tar.js';
 import { decodeEntries, decodeHashes, TILE_WIDTH, tilePath } from './tiles.js';
 
-/** Up to 256 records with their stored leaf hashes, as many of the one as of the other. */
+/** Up to 256 records with their stored leaf hashes, as many of the one as of the other; of a tile that was pruned only the 256 hashes. */
 export interface BundleTile {
   readonly entries: readonly Uint8Array[];
   readonly hashes: readonly Uint8Array[];
@@ -20,6 +20,8 @@ export interface Bundle {
   readonly vkeys: readonly string[];
   /** How its keys followed from one another, the oldest first; none where it has had only one. */
   readonly rotations?: readonly KeyLink[] | undefined;
+  /** Records below it were pruned: a multiple of 256; 0 or absent where none were. */
+  readonly minIndex?: number | undefined;
   /** Smaller checkpoints of the log, in their order; there may be none. */
   readonly checkpoints: readonly string[];
   /** From record 0 on; to be read once. @throws BundleRefused */
@@ -85,7 +87,14 @@ function linesIn(file: TarFile | undefined, path: string): string[] {
 async function* readTiles(files: AsyncGenerator<TarFile>, first: TarFile | undefined): AsyncGenerator<BundleTile> {
   let width = TILE_WIDTH;
   let file = first;
-  for (let index = 0; file !== undefined; index++) {
+  let index = 0;
+  // Of pruned records the hashes are all there is.
+  for (; file?.path === tilePath('0', index, TILE_WIDTH); index++, file = await nextFile(files)) {
+    const hashes = decode(decodeHashes, file);
+    requirePath(file, '0', index, hashes.length);
+    yield { entries: [], hashes };
+  }
+  for (; file !== undefined; index++) {
     if (width < TILE_WIDTH) throw new BundleRefused('wrong-tile-width', 'A tile follows one that is not full.');
     const entries = decode(decodeEntries, file);
     const hashFile = await nextFile(files);

@@ -7,10 +7,10 @@ export type FetchTile = (path: string) => Promise<Uint8Array | undefined>;
 
 /** A log that is read tile by tile from wherever it is served, up to its checkpoint; works in a browser too. @throws NoteRefused, CheckpointRefused */
 export function tiledLog(head: Omit<Bundle, 'tiles'>, fetchTile: FetchTile): Bundle {
-  return { ...head, tiles: tilesOf(Number(parseCheckpoint(head.checkpoint).size), fetchTile) };
+  return { ...head, tiles: tilesOf(Number(parseCheckpoint(head.checkpoint).size), head.minIndex ?? 0, fetchTile) };
 }
 
-async function* tilesOf(size: number, fetchTile: FetchTile): AsyncGenerator<BundleTile> {
+async function* tilesOf(size: number, minIndex: number, fetchTile: FetchTile): AsyncGenerator<BundleTile> {
   for (let index = 0; index * TILE_WIDTH < size; index++) {
     const width = Math.min(TILE_WIDTH, size - index * TILE_WIDTH);
     const tile = async (kind: TileKind, decode: (bytes: Uint8Array) => Uint8Array[]) => {
@@ -21,7 +21,8 @@ async function* tilesOf(size: number, fetchTile: FetchTile): AsyncGenerator<Bund
       if (parts.length !== width) throw new BundleRefused('wrong-tile-width', `${path} does not have as many as its name says.`);
       return parts;
     };
-    const [entries, hashes] = await Promise.all([tile('entries', decodeEntries), tile('0', decodeHashes)]);
+    const isPruned = (index + 1) * TILE_WIDTH <= minIndex;
+    const [entries, hashes] = await Promise.all([isPruned ? [] : tile('entries', decodeEntries), tile('0', decodeHashes)]);
     yield { entries, hashes };
   }
 }

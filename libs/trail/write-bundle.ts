@@ -21,7 +21,9 @@ export interface BundleSource {
   readonly rotations?: readonly KeyLink[] | undefined;
   /** Smaller checkpoints of the same log, in their order: they narrow down where a log was tampered with. */
   readonly checkpoints?: readonly string[] | undefined;
-  /** From record 0 on, in order. */
+  /** Leaf hashes of the records that were pruned, 256 at a time. */
+  readonly pruned?: AsyncIterable<Uint8Array> | undefined;
+  /** From the first that was not pruned on, in order. */
   readonly entries: AsyncIterable<BundleEntry>;
 }
 
@@ -35,6 +37,7 @@ export async function* writeBundle({
   vkeys,
   rotations = [],
   checkpoints = [],
+  pruned,
   entries,
 }: BundleSource): AsyncGenerator<Uint8Array> {
   yield tarFile({ path: 'checkpoint', bytes: utf8(checkpoint) });
@@ -42,6 +45,7 @@ export async function* writeBundle({
   if (rotations.length > 0) yield tarFile({ path: KEYS_FILE, bytes: linesOf(rotations) });
   if (checkpoints.length > 0) yield tarFile({ path: CHECKPOINTS_FILE, bytes: linesOf(checkpoints) });
   let index = 0;
+  for await (const bytes of pruned ?? []) yield tarFile({ path: tilePath('0', index++, TILE_WIDTH), bytes });
   let tile: BundleEntry[] = [];
   for await (const entry of entries) {
     tile.push(entry);

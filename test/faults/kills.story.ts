@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { must } from '../stories/api.js';
 import { type Onboarded, onboarded } from '../stories/onboarded.js';
+import { signedSize } from '../stories/signed.js';
 import { childrenOf } from './children-of.js';
 import { type Load, type Outcome, startLoad } from './load.js';
 import { seeded } from './random.js';
@@ -69,6 +70,28 @@ describe(`no record, no answer (seed ${SEED})`, () => {
     },
     600_000,
   );
+
+  it('is complete, and signed to its end, after SIGSTOP and kill -9 of every process in turn', async () => {
+    const { processes, postgres } = world.platform;
+    expect([...processes.keys()].sort()).toEqual(['auditor', 'custodian', 'data-plane-1', 'data-plane-2', 'key-plane', 'worker']);
+    const load = startLoad(world.platform.urls.dataPlanes, world.billing, CLIENTS);
+    await untilAnswered(load, 0);
+    for (const victim of [...processes.values(), postgres]) {
+      const stopped = [victim.pid!, ...childrenOf(victim.pid)];
+      for (const pid of stopped) process.kill(pid, 'SIGSTOP');
+      await sleep(200 + random() * 1500);
+      for (const pid of stopped) resume(pid);
+      await untilAnswered(load, performance.now());
+      const killed = victim.pid;
+      victim.kill('SIGKILL');
+      await recovered(() => victim.pid !== undefined && victim.pid !== killed);
+      await untilAnswered(load, performance.now());
+    }
+    await load.stop();
+    await expectOneRecordEach(load.outcomes);
+    const records = await trailOf(world.platform.superuserUrl, 'acme');
+    await signedSize(world, 'acme', records.length);
+  }, 300_000);
 
   it('survives PostgreSQL killed and restarted', async () => {
     const load = startLoad(world.platform.urls.dataPlanes, world.billing, CLIENTS);

@@ -114,6 +114,7 @@ export const MUTATIONS: readonly (readonly [what: string, make: () => Exhibit])[
   ['a tile cut off within an entry', files((of) => of.set('tile/entries/001', of.get('tile/entries/001')!.slice(0, -1)))],
   ['a tile with more behind it', files((of) => of.set('tile/entries/001', Buffer.concat([of.get('tile/entries/001')!, Buffer.alloc(2)])))],
   ['a tile missing', files((of) => of.delete('tile/entries/001'))],
+  ['the first records gone, their hashes kept, and no record of it', files((of) => of.delete('tile/entries/000'))],
   [
     'two tiles swapped',
     files((of) =>

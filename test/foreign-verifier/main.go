@@ -10,6 +10,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -257,7 +258,16 @@ func storedHashes(folder string, size int64) ([]tlog.Hash, error) {
 		}
 		return found, nil
 	})
-	for at := int64(0); at < size; {
+	at, err := prunedHashes(folder, size, func(at int64, hash tlog.Hash) error {
+		hashes, err := tlog.StoredHashesForRecordHash(at, hash, reader)
+		stored = append(stored, hashes...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	pruned, mayPrune := at, int64(0)
+	for at < size {
 		width := min(tileWidth, size-at)
 		entries, err := entriesIn(filepath.Join(folder, tilePath(at/tileWidth, width)), width)
 		if err != nil {
@@ -270,9 +280,54 @@ func storedHashes(folder string, size int64) ([]tlog.Hash, error) {
 			}
 			stored = append(stored, hashes...)
 			at++
+			if below := minIndexIn(entry); below > mayPrune {
+				mayPrune = below
+			}
 		}
 	}
+	if pruned > mayPrune {
+		return nil, fmt.Errorf("%d records are gone, and the log says of %d that they were pruned", pruned, mayPrune)
+	}
 	return stored, nil
+}
+
+// The hashes of the records that were pruned: whole tiles at the log's beginning, of which only tile/0/… is there. Nothing else of a tile
+// of hashes is ever read: all that stands in the log is hashed here.
+func prunedHashes(folder string, size int64, each func(int64, tlog.Hash) error) (int64, error) {
+	at := int64(0)
+	for ; at+tileWidth <= size; at += tileWidth {
+		path := tilePath(at/tileWidth, tileWidth)
+		if _, err := os.Stat(filepath.Join(folder, path)); !errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		tile, err := os.ReadFile(filepath.Join(folder, strings.Replace(path, "tile/entries/", "tile/0/", 1)))
+		if err != nil || len(tile) != tileWidth*tlog.HashSize {
+			return 0, fmt.Errorf("%s is missing, and so are its hashes", path)
+		}
+		for i := int64(0); i < tileWidth; i++ {
+			var hash tlog.Hash
+			copy(hash[:], tile[i*tlog.HashSize:])
+			if err := each(at+i, hash); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return at, nil
+}
+
+// Up to where a record says that records were pruned.
+func minIndexIn(entry []byte) int64 {
+	var record struct {
+		Op, Outcome string
+		Change      struct{ MinIndex int64 }
+	}
+	if !bytes.Contains(entry, []byte("PruneRecords")) || json.Unmarshal(entry, &record) != nil {
+		return 0
+	}
+	if record.Op != "PruneRecords" || record.Outcome != "succeeded" {
+		return 0
+	}
+	return record.Change.MinIndex
 }
 
 // Each entry stands behind its length in two bytes.

@@ -103,12 +103,13 @@ export function readable(report: VerificationReport): string {
     const between = report.between === undefined ? '' : `\nfirst bad record between: ${report.between.from} and ${report.between.to}`;
     return `FAILED (${report.code})${place || between}\n${report.message}`;
   }
-  const { origin, size, root, firstAt, lastAt, pinned, followedTo, witnessed } = report;
+  const { origin, size, root, firstAt, lastAt, pinned, followedTo, prunedBefore, witnessed } = report;
   const times = firstAt === undefined ? '' : `\nfrom ${firstAt} to ${lastAt}`;
   const key = signedBy(pinned, followedTo);
   const seenBy = witnessed?.by.map(({ witness, time }) => `${witness} at ${new Date(1000 * time).toISOString()}`);
   const seen = witnessed === undefined ? '' : `\nThe first ${witnessed.size} records were seen by ${seenBy?.join(', ')}.`;
-  return `OK: ${size} records, none missing, none changed\nlog  ${origin}${times}\nroot ${root}\n${key}${seen}`;
+  const from = prunedBefore === undefined ? '' : `\nRecords below ${prunedBefore} were pruned, as the log records; their hashes fit.`;
+  return `OK: ${size} records, none missing, none changed${from}\nlog  ${origin}${times}\nroot ${root}\n${key}${seen}`;
 }
 
 function signedBy(pinned: boolean, followedTo: string | undefined): string {

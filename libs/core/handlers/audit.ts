@@ -1,7 +1,7 @@
 import type { AuditOperation } from '#contract';
 import type { Handlers } from '../pipeline.js';
 import type { PolicyTools } from '../ports/grants.js';
-import type { AuditReads } from '../ports/reads.js';
+import type { AuditReads, Reader } from '../ports/reads.js';
 import type { TrailFormats } from '../ports/trail-formats.js';
 import type { RecordCursors } from '../record-cursors.js';
 import { coverage } from './coverage.js';
@@ -34,7 +34,9 @@ export function auditHandlers({ reads, formats, tools, cursors }: AuditParts): H
       const { logId, origin, vkey } = snapshot.rules.log;
       const signedSize = Number((await reads.checkpoint(principal))?.size ?? 0);
       const { vkeys, rotations } = await keyLinks(await reads.logKeys(principal), formats, tilesOf(reads, principal));
-      return { answer: { logId, origin, vkeys: [...vkeys, vkey], rotations: [...rotations], signedSize }, details: {} };
+      const { minIndex, days: retentionDays } = await reads.retention(principal);
+      const keys = { vkeys: [...vkeys, vkey], rotations: [...rotations] };
+      return { answer: { logId, origin, ...keys, minIndex, retentionDays, signedSize }, details: {} };
     },
     GetRecordProof: async ({ input, principal }) => ({ answer: await recordProof(reads, formats, principal, input.seq), details: {} }),
     GetConsistencyProof: async ({ input, principal }) => ({
@@ -54,14 +56,23 @@ export function auditHandlers({ reads, formats, tools, cursors }: AuditParts): H
       const { note, size } = await newestCheckpoint(reads, principal);
       const { items } = await reads.checkpoints(principal, { beforeSize: Number(size), limit: CHECKPOINTS_IN_BUNDLE, spread: true });
       const { vkeys, rotations } = await keyLinks(await reads.logKeys(principal), formats, tilesOf(reads, principal));
+      const { minIndex } = await reads.retention(principal);
       const bundle = {
         checkpoint: note,
         vkeys: [...vkeys, snapshot.rules.log.vkey],
         rotations,
         checkpoints: items.map((earlier) => earlier.note).reverse(),
-        entries: reads.entries(principal, size),
+        pruned: prunedTiles(reads, principal, minIndex),
+        entries: reads.entries(principal, BigInt(minIndex), size),
       };
       return { answer: formats.writeBundle(bundle), details: { change: { size: Number(size) } } };
     },
   };
+}
+
+const TILE_WIDTH = 256;
+
+/** Hashes of what was pruned, a tile at a time. */
+async function* prunedTiles(reads: Pick<AuditReads, 'tileHashes'>, reader: Reader, minIndex: number): AsyncGenerator<Uint8Array> {
+  for (let index = 0; index < minIndex / TILE_WIDTH; index++) yield Buffer.concat(await tilesOf(reads, reader)(0, index, TILE_WIDTH));
 }

@@ -6,7 +6,7 @@ import { vkeyOf } from './vkey.js';
 
 const DAY_MS = 86_400_000;
 
-export type LogOperation = 'RotateLogKey';
+export type LogOperation = 'RotateLogKey' | 'SetRetention' | 'PruneRecords';
 
 export interface LogParts {
   readonly custody: Pick<Custody, 'createLogKey'>;
@@ -30,5 +30,18 @@ export function logHandlers({ custody, reads }: LogParts): Handlers<LogOperation
         apply: (writes) => writes.insertLogKey({ number, vkey, madeAt: new Date(now), retiresAt }),
       };
     },
+
+    SetRetention: async ({ input: { days } }) => ({
+      answer: { days },
+      details: { change: { days } },
+      apply: (writes) => writes.setRetention(days),
+    }),
+
+    /** Its record is what a verifier goes by: without one it takes no log that begins with hashes. */
+    PruneRecords: async ({ input: { minIndex, exported } }) => ({
+      answer: { minIndex },
+      details: { change: { minIndex, exportedSize: exported.size, exportedRoot: exported.root } },
+      apply: (writes) => writes.pruneBelow(minIndex, { size: exported.size, root: Buffer.from(exported.root, 'base64') }),
+    }),
   };
 }

@@ -7,7 +7,7 @@ import type { RecordCursors } from '../record-cursors.js';
 
 /** One page of a list of records: all pages show the log as the first one saw it. */
 export async function recordsPage(
-  reads: Pick<AuditReads, 'records'>,
+  reads: Pick<AuditReads, 'records' | 'retention'>,
   cursors: RecordCursors,
   { input, principal, snapshot }: Pick<Step<'ListRecords'>, 'input' | 'principal' | 'snapshot'>,
 ): Promise<RecordsAnswer> {
@@ -16,12 +16,15 @@ export async function recordsPage(
   if (place !== undefined && wanted !== undefined && wanted !== place.asOf)
     throw new InvalidRequest([{ field: 'asOf', message: 'is not the one of this list' }]);
   const asOf = place?.asOf ?? wanted;
+  const { minIndex } = await reads.retention(principal);
+  if (asOf !== undefined && minIndex > 0 && asOf <= minIndex)
+    throw new InvalidRequest([{ field: 'asOf', message: `must be above ${minIndex}: records below it were pruned` }]);
   const found = await reads.records(principal, {
     ...listed,
     // A person stands in the log by a name of its own.
     principal: listed.principal === undefined ? undefined : [listed.principal, personIn(snapshot, listed.principal)],
     limit,
-    fromSeq: place?.nextSeq ?? listed.fromSeq,
+    fromSeq: Math.max(place?.nextSeq ?? listed.fromSeq, minIndex),
     ...(asOf !== undefined && { asOf }),
   });
   const { size, items, disclosures, nextSeq } = found;

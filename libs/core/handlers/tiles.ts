@@ -17,6 +17,9 @@ export async function tileOf(
   const span = level === 'entries' ? 1 : TILE_WIDTH ** level;
   if ((index * TILE_WIDTH + width) * span > Number(size))
     throw new KeywardError('not-found', 'The newest checkpoint does not cover this tile.', { reason: 'tile-not-covered' });
+  const { minIndex } = level === 'entries' ? await reads.retention(reader) : { minIndex: 0 };
+  if (index * TILE_WIDTH < minIndex)
+    throw new KeywardError('not-found', `Records below ${minIndex} were pruned; their hashes are there.`, { reason: 'tile-pruned' });
   const hashes = level === 'entries' ? undefined : await reads.tileHashes(reader, level, index, width);
   const entries = level === 'entries' ? await reads.tileEntries(reader, index, width) : [];
   if ((hashes ?? entries).length !== width)

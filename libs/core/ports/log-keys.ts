@@ -12,6 +12,13 @@ export interface EndingLogKey {
   readonly epochs: Epochs;
 }
 
+/** Records below a log's minimum index go, step by step; so do months in which none is left. @throws KeywardError unavailable */
+export interface LogPruning {
+  /** Whether there was anything to do. */
+  pruneStep(): Promise<boolean>;
+  dropEmptyMonths(): Promise<void>;
+}
+
 /** Rows that the worker works off: a log's older key is retired, then removed from the HSM. */
 export interface EndingLogKeys {
   due(): Promise<readonly EndingLogKey[]>;

@@ -190,6 +190,8 @@ export interface AuditReads {
   checkpoints(reader: Reader, query: ListCheckpointsQuery): Promise<CheckpointsAnswer>;
   /** The note that was signed at this size, if one was. */
   checkpointOfSize(reader: Reader, size: number): Promise<string | undefined>;
+  /** Records below `minIndex` were pruned; they are kept so many days at least. */
+  retention(reader: Reader): Promise<{ readonly minIndex: number; readonly days: number }>;
   /** Its keys after the first, the oldest first: each with its record and the smallest signed checkpoint over that, where there is one. */
   logKeys(reader: Reader): Promise<readonly LaterLogKey[]>;
   stats(reader: Reader, query: StatsQuery): Promise<StatsAnswer>;
@@ -203,8 +205,8 @@ export interface AuditReads {
   leases(reader: Reader, query: LeasesQuery): Promise<LeasesAnswer>;
   /** Uses by the one of these digests that their context has. */
   coverage(reader: Reader, digests: readonly string[]): Promise<LabelCoverage>;
-  /** Stored bytes and stored leaf hashes of records [0, size), in pages. */
-  entries(reader: Reader, size: bigint): AsyncIterable<StoredEntry>;
+  /** Stored bytes and stored leaf hashes of records [from, size), in pages. */
+  entries(reader: Reader, from: bigint, size: bigint): AsyncIterable<StoredEntry>;
   /** Those of one tile: at most 256 records; fewer where one is missing. */
   tileEntries(reader: Reader, index: number, width: number): Promise<readonly StoredEntry[]>;
   /** The hashes of one tile, 32 bytes each; fewer where one is missing. */

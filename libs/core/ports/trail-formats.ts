@@ -9,6 +9,7 @@ export interface TrailFormats {
     readonly vkeys: readonly string[];
     readonly rotations: readonly KeyLink[];
     readonly checkpoints: readonly string[];
+    readonly pruned: AsyncIterable<Uint8Array>;
     readonly entries: AsyncIterable<StoredEntry>;
   }): AsyncIterable<Uint8Array>;
   encodeEntries(entries: readonly Uint8Array[]): Uint8Array;

@@ -76,6 +76,9 @@ export interface Writes {
   putPolicyDraft(draft: PolicyDraftAnswer): Promise<void>;
   /** Whether there is one or not. */
   deletePolicyDraft(): Promise<void>;
+  setRetention(days: number): Promise<void>;
+  /** @throws KeywardError precondition-failed, telling which of its conditions is not met */
+  pruneBelow(minIndex: number, exported: { readonly size: number; readonly root: Uint8Array }): Promise<void>;
   /** @throws KeywardError already-exists, while the key before it has not been retired */
   insertLogKey(key: NewLogKey): Promise<void>;
   putIdentityProvider(provider: StoredIdentityProvider): Promise<void>;

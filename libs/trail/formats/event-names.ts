@@ -97,6 +97,8 @@ const NAMES = {
   WhoCan:                          row('Read',   '',                                ''),
   Stop:                            row('Update', '',                                ''),
   Lift:                            row('Update', '',                                ''),
+  SetRetention:                    row('Update', '',                                ''),
+  PruneRecords:                    row('Delete', '',                                ''),
   ListStops:                       row('Read',   '',                                ''),
   GetStop:                         row('Read',   '',                                ''),
   CreateSink:                      row('Create',  '',                                ''),

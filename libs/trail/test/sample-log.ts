@@ -59,6 +59,7 @@ export interface SampleLog {
   checkpoints?: string[];
   vkeys: string[];
   rotations?: KeyLink[];
+  pruned?: Uint8Array[];
   entries: BundleEntry[];
 }
 
@@ -68,11 +69,14 @@ export function sampleLog(count: number): SampleLog {
 }
 
 /** The whole bundle in one piece. */
-export async function bundleOf({ entries: log, ...rest }: SampleLog): Promise<Uint8Array> {
+export async function bundleOf({ entries: log, pruned = [], ...rest }: SampleLog): Promise<Uint8Array> {
+  async function* tiles() {
+    yield* pruned;
+  }
   async function* stored() {
     yield* log;
   }
   const pieces: Uint8Array[] = [];
-  for await (const piece of writeBundle({ ...rest, entries: stored() })) pieces.push(piece);
+  for await (const piece of writeBundle({ ...rest, pruned: tiles(), entries: stored() })) pieces.push(piece);
   return concat(...pieces);
 }

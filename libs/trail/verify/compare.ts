@@ -17,6 +17,12 @@ export async function compare(
   const { size, root } = checkpoint;
   const { count, firstDifference, firstFault, foreign } = found;
   if (BigInt(count) !== size) throw wrongCount(size, found);
+  if (found.pruned > found.mayPrune)
+    throw new VerificationFailed(
+      'missing-records',
+      `Of the first ${found.pruned} records only the hashes are there, and the log says of ${found.mayPrune} that they were pruned.`,
+      { index: found.mayPrune },
+    );
   const between = await firstMisfit([...earlier, checkpoint], [...found.fits, equalBytes(found.root, root)], known);
   if (!equalBytes(found.root, root)) throw wrongRoot(root, found, between);
   if (between !== undefined)

@@ -1,6 +1,7 @@
 import type { TreeHead } from '../checkpoint.js';
 import { emptyTree, type Frontier, growTree, rootOf } from '../frontier.js';
-import { equalBytes } from '../octets.js';
+import { equalBytes, utf8 } from '../octets.js';
+import { parseRecord } from '../parse-record.js';
 import type { Bundle } from '../read-bundle.js';
 import { PlaceReader } from '../read-place.js';
 import { type PlatformSpeed, sha256 as ours } from '../sha256.js';
@@ -11,6 +12,10 @@ import type { RecordFault } from './report.js';
 
 export interface Recomputed {
   readonly count: number;
+  /** Records at the log's beginning of which only the hashes are there. */
+  readonly pruned: number;
+  /** Records below it may have been pruned, as the log itself says. */
+  readonly mayPrune: number;
   /** Over the records' bytes. */
   readonly root: Uint8Array;
   /** Over the stored leaf hashes, which nothing vouches for yet. */
@@ -53,6 +58,7 @@ export async function recomputeRoot(
   const fits: boolean[] = [];
   let disclosed = 0;
   let foreign: Recomputed['foreign'];
+  let [pruned, mayPrune] = [0, 0];
   const compareHeads = () => {
     for (let head = heads[fits.length]; head?.size === tree.size; head = heads[fits.length]) fits.push(equalBytes(rootOf(tree), head.root));
   };
@@ -61,6 +67,13 @@ export async function recomputeRoot(
     const { entries, hashes, disclosures = [] } = tile;
     if (foreignDisclosure(tile, sha256) !== undefined) foreign ??= { index: tree.size };
     disclosed += disclosures.length;
+    if (entries.length === 0)
+      for (const hash of hashes) {
+        tree = append(tree, hash);
+        stored = tree;
+        pruned = tree.size;
+        compareHeads();
+      }
     for (const [i, bytes] of entries.entries()) {
       const index = tree.size;
       const storedHash = hashes[i]!;
@@ -72,11 +85,14 @@ export async function recomputeRoot(
       compareHeads();
       const checked = checkRecord(bytes, { reader, index, logId, after: lastAt ?? '' });
       if ('code' in checked) firstFault ??= checked;
-      else [firstAt, lastAt] = [firstAt ?? checked.recordedAt, checked.recordedAt];
+      else if (pruned > 0) mayPrune = Math.max(mayPrune, minIndexIn(bytes));
+      if (!('code' in checked)) [firstAt, lastAt] = [firstAt ?? checked.recordedAt, checked.recordedAt];
     }
   }
   return {
     count: tree.size,
+    pruned,
+    mayPrune,
     root: rootOf(tree),
     storedRoot: rootOf(stored),
     firstDifference,
@@ -88,3 +104,16 @@ export async function recomputeRoot(
     fits,
   };
 }
+
+const PRUNING = utf8('"op":"PruneRecords"');
+
+/** Up to where a record says that records were pruned; 0 for any other. Looked at only in a log that begins with hashes. */
+function minIndexIn(bytes: Uint8Array): number {
+  if (!includes(bytes, PRUNING)) return 0;
+  const { op, outcome, change } = parseRecord(bytes);
+  const minIndex = change?.['minIndex'];
+  return op === 'PruneRecords' && outcome === 'succeeded' && typeof minIndex === 'number' ? minIndex : 0;
+}
+
+const includes = (bytes: Uint8Array, part: Uint8Array): boolean =>
+  bytes.some((byte, at) => byte === part[0] && part.every((other, i) => bytes[at + i] === other));

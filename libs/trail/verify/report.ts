@@ -48,6 +48,8 @@ export interface VerifiedReport {
   readonly lastAt?: string;
   /** Personal fields that were shown, each vouched for by a record; absent where none was. */
   readonly disclosed?: number;
+  /** Records below it were pruned, as a record of the log says; their hashes were verified, they themselves are gone. */
+  readonly prunedBefore?: number;
   /** false: the key came from the bundle itself, so the ISV could have signed anything with it. */
   readonly pinned: boolean;
   /** The key that signed it, where the pinned one no longer does but vouches for it: to be pinned from now on. */

@@ -6,15 +6,21 @@ import { DecryptFailed, Permit } from '#core';
 import { derOf, type SocketCustody } from '#custody/socket';
 import { unpackedPackages } from '../../libs/runtime/embedded/debian-packages.js';
 import { aDraft, permitFor } from '../../libs/testing/custody-contract.js';
-import { Counts, installedNistVectors, NIST_PACKAGE, parseRsp } from '../../libs/testing/vector-files.js';
+import { Counts, equalHmacKey, installedNistVectors, NIST_PACKAGE, parseRsp } from '../../libs/testing/vector-files.js';
 import { TestCustodian, TestToken } from './test-bed.js';
 import { imported } from './test-imported.js';
 
 const ACME = 'acme' as TenantId;
 const hex = (text = '') => Buffer.from(text, 'hex');
+/** Vectors are many, and machines are busy: what is asked is whether answers are right. */
+const PATIENCE_MS = 20_000;
 const OTHER_CURVE = 'skipped: no spec has this curve and this digest';
 const isHere = installedNistVectors !== undefined || existsSync('/usr/bin/dpkg-deb');
 const describeWithVectors = isHere ? describe : describe.skip;
+
+const MODULI: Readonly<Record<string, KeySpec>> = { 2048: 'RSA_2048', 3072: 'RSA_3072', 4096: 'RSA_4096' };
+const DIGESTS: Readonly<Record<string, string>> = { SHA256: 'SHA_256', SHA384: 'SHA_384', SHA512: 'SHA_512' };
+const OTHER_RSA = 'skipped: no spec has this modulus or exponent, or no algorithm this digest';
 
 /** NIST's CAVP files and those of the RFCs, as Debian packages them for pyca/cryptography. */
 describeWithVectors(
@@ -33,7 +39,7 @@ describeWithVectors(
       custodian = await TestCustodian.started(token);
       const key = await custodian.connect('key');
       await key.createTenantRoot(new Permit({ operation: 'OnboardTenant', tenant: ACME }), 0);
-      data = await custodian.connect('data');
+      data = await custodian.connect('data', PATIENCE_MS);
     }, 240_000);
     afterAll(async () => {
       await custodian?.stop();
@@ -88,7 +94,7 @@ describeWithVectors(
       const counts = new Counts();
       for (const { test } of casesIn(`HMAC/rfc-4231-${hash}.txt`)) {
         const [message, mac] = [hex(test['Msg']), hex(test['MD'])];
-        const key = equalKey(hex(test['Key']), hash, keyBytes, blockBytes);
+        const key = equalHmacKey(hex(test['Key']), hash, keyBytes, blockBytes);
         if (key === undefined) {
           counts.add('skipped: no key of that length is equal to one of the spec');
           continue;
@@ -130,14 +136,42 @@ describeWithVectors(
       }
       expect(counts.all).toEqual(counted);
     });
+
+    // No key here has the exponent of its SigGen files; salts of its PSS files have 0 or 10 bytes, and none is as long as the digest.
+    it('RSA SigVer15: Verify knows valid signatures and no others', async () => {
+      const counts = new Counts();
+      let pair: { n?: string; e?: string } = {};
+      const run = casesIn('asymmetric/RSA/FIPS_186-2/SigVer15_186-3.rsp').flatMap(({ test }) => {
+        // A modulus stands alone and holds for what follows; so may an exponent.
+        pair = { ...pair, ...(test['n'] && { n: test['n'] }), ...(test['e'] && { e: test['e'] }) };
+        const { SHAAlg: sha = '', Msg: message, S: signature, Result: told = 'P' } = test;
+        if (message === undefined) return [];
+        const spec = MODULI[4 * pair.n!.length];
+        if (spec !== undefined && DIGESTS[sha] !== undefined && BigInt(`0x${pair.e}`) === 65537n)
+          return [{ spec, sha, publicKey: rsaSpkiOf(pair.n!), message, signature: hex(signature), isValid: told.startsWith('P') }];
+        counts.add(OTHER_RSA);
+        return [];
+      });
+      const rows = imported(
+        token,
+        run.map(({ spec, publicKey }) => ({ ...draft(spec, 'SIGN_VERIFY'), publicKey })),
+      );
+      for (const [index, { sha, message, signature, isValid }] of run.entries()) {
+        const row = rows[index]!;
+        const algorithm = `RSASSA_PKCS1_V1_5_${DIGESTS[sha]}` as SigningAlgorithm;
+        const digest = createHash(sha.toLowerCase()).update(hex(message)).digest();
+        expect(await data.verify(permitFor('Verify', row), row, algorithm, digest, signature)).toBe(isValid);
+        counts.add(isValid ? 'valid' : 'invalid');
+      }
+      expect(counts.all).toEqual({ valid: 9, invalid: 42, [OTHER_RSA]: 399 });
+    });
   },
 );
 
-/** HMAC pads a shorter key by zeros, and hashes one that is longer than a block (RFC 2104, 2): so each equals one of the spec's length. */
-function equalKey(key: Buffer, hash: string, bytes: number, blockBytes: number): Buffer | undefined {
-  if (key.length > blockBytes) return createHash(hash).update(key).digest();
-  return key.length > bytes ? undefined : Buffer.concat([key, Buffer.alloc(bytes - key.length)]);
-}
+const rsaSpkiOf = (n: string): string =>
+  createPublicKey({ key: { kty: 'RSA', n: hex(n).toString('base64url'), e: 'AQAB' }, format: 'jwk' })
+    .export({ format: 'der', type: 'spki' })
+    .toString('hex');
 
 interface Offered {
   readonly spec: KeySpec;

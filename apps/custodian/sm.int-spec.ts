@@ -16,6 +16,9 @@ const hasOpenSsl = spawnSync('openssl', ['version']).status === 0;
 const itWithOpenSsl = hasOpenSsl ? it : it.skip;
 const beside = `beside the openssl command line${hasOpenSsl ? '' : ' (skipped: there is none)'}`;
 
+/** Vectors are many, and machines are busy: what is asked is whether answers are right. */
+const PATIENCE_MS = 20_000;
+
 describe('SM keys through a custodian', () => {
   let token: TestToken;
   let custodian: TestCustodian;
@@ -25,7 +28,7 @@ describe('SM keys through a custodian', () => {
   beforeAll(async () => {
     token = new TestToken();
     custodian = await TestCustodian.started(token);
-    [key, data] = [await custodian.connect('key'), await custodian.connect('data')];
+    [key, data] = [await custodian.connect('key'), await custodian.connect('data', PATIENCE_MS)];
     await aVersion(key);
   });
   afterAll(async () => {

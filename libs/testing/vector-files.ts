@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
@@ -68,6 +69,15 @@ export function parseRsp(text: string): VectorCase<Fields, Fields>[] {
     if (Object.keys(test).length > 0) cases.push({ group, test });
   }
   return cases;
+}
+
+/**
+ * A key that makes the same HMACs: shorter ones are padded by zeros, and those longer than a block are hashed (RFC 2104, 2). Undefined
+ * where none of this length does.
+ */
+export function equalHmacKey(key: Buffer, hash: string, bytes: number, blockBytes: number): Buffer | undefined {
+  if (key.length > blockBytes) return createHash(hash).update(key).digest();
+  return key.length > bytes ? undefined : Buffer.concat([key, Buffer.alloc(bytes - key.length)]);
 }
 
 /** How many ran, and how many did not, by reason. */

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ForeignVerifier } from '../foreign-verifier/foreign-verifier.js';
 import { must } from './api.js';
 import { CommandLine } from './command-line.js';
@@ -114,6 +115,28 @@ describe('what a log knows of persons', () => {
     expect(await anna.json('privacy', 'erase', ...range, '--fields', 'userAgent,userName')).toMatchObject({ erased: 2 });
     expect((await list()).map((field) => field.split('=')[0])).toEqual(['sourceIp']);
     expect(await anna.json('privacy', 'erase', ...range, '--fields', 'userAgent,userName')).toMatchObject({ erased: 0 });
+  });
+
+  it('of a service that goes on calling are erased up to that record, and no later one carries what was', async () => {
+    let running = true;
+    const calling = async () => {
+      while (running) await generate().catch(() => undefined);
+    };
+    const traffic = [1, 2, 3, 4].map(calling);
+    await sleep(300);
+    const { erased } = await anna.json('privacy', 'erase', '--principal', 'billing', '--fields', 'sourceIp');
+    expect(Number(erased)).toBeGreaterThan(0);
+    await sleep(300);
+    running = false;
+    await Promise.all(traffic);
+    const { items, disclosures } = await records('--limit', '1000');
+    const alive = new Set(disclosures.map(({ digest }) => digest));
+    const erasedAt = items.findLast(({ op }) => op === 'ErasePersonalFields')!.seq;
+    const uses = items.filter(({ op }) => op === 'GenerateDataKey');
+    const [before, after] = [uses.filter(({ seq }) => seq < erasedAt), uses.filter(({ seq }) => seq > erasedAt)];
+    expect([before.length, after.length].every((count) => count > 0)).toBe(true);
+    const shown = (all: typeof uses) => all.flatMap(({ _sd = [] }) => _sd.map((digest) => alive.has(digest)));
+    expect([new Set(shown(before)), new Set(shown(after))]).toEqual([new Set([false]), new Set([true])]);
   });
 
   it('are not erased all at once by an oversight, nor by an auditor', async () => {

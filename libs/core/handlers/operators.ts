@@ -67,7 +67,7 @@ export function operatorHandlers(parts: OperatorParts): Handlers<OperatorOperati
       const { answer, row } = await issueCredential(parts, permit({ tenant }), order, now);
       return {
         answer: { tenant, enrolmentCode: answer.apiKey ?? '', expiresAt: answer.expiresAt, vkey },
-        details: { change: { tenant, log: logId, credentialId: row.credentialId }, hsm: (await custody.capabilities()).token },
+        details: { hsm, change: { tenant, log: logId, credentialId: row.credentialId } },
         apply: (writes) =>
           writes.insertTenant({
             ...input,

@@ -6,7 +6,8 @@ import { mayAppend, mayNotAppend } from './plane-operations.js';
 const USES = ['Sign', 'Verify', 'GetPublicKey'];
 const READS = ['DescribePublicKey'];
 
-const PUBLIC_KEY = `
+/** Read of a version since this migration. */
+export const PUBLIC_KEY = `
             'publicKey', encode(v.public_key, 'hex'),`;
 
 /** Key pairs: a version has a public half, under the same MAC. */

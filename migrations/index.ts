@@ -34,6 +34,7 @@ import { LogKeys } from './0052-log-keys.js';
 import { Retention } from './0053-retention.js';
 import { AsymmetricUses } from './0056-asymmetric-uses.js';
 import { RandomBytes } from './0057-random-bytes.js';
+import { KeyImport } from './0058-key-import.js';
 import { KeyDestruction } from './0060-key-destruction.js';
 import { RootRotation } from './0061-root-rotation.js';
 import { LabelCoverage } from './0071-label-coverage.js';
@@ -76,6 +77,7 @@ export const MIGRATIONS = [
   Retention,
   AsymmetricUses,
   RandomBytes,
+  KeyImport,
   KeyDestruction,
   RootRotation,
   LabelCoverage,

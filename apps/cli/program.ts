@@ -11,6 +11,7 @@ import { cryptoCommands } from './commands/crypto.js';
 import { doctorCommand } from './commands/doctor.js';
 import { enrolCommand } from './commands/enrol.js';
 import { identityProviderCommands } from './commands/identity-provider.js';
+import { importCommand } from './commands/import.js';
 import { keyCommands } from './commands/key.js';
 import { logCommands } from './commands/log.js';
 import { macCommands } from './commands/mac.js';
@@ -36,6 +37,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   credentialCommands,
   identityProviderCommands,
   keyCommands,
+  importCommand,
   aliasCommands,
   rootCommands,
   policyCommands,

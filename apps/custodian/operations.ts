@@ -2,6 +2,7 @@ import {
   ENCRYPTION_ALGORITHMS,
   type EncryptionAlgorithm,
   HASHED_BY,
+  MAX_IMPORTED_BYTES,
   MAX_OAEP_CIPHERTEXT_BYTES,
   MAX_OAEP_PLAINTEXT_BYTES,
   MAX_RANDOM_BYTES,
@@ -17,8 +18,11 @@ import {
   CODE,
   CustodyBusy,
   decodeDraft,
+  decodeImport,
   decodeTombstone,
+  encodeImport,
   encodeRow,
+  ImportRefused,
   NotCapable,
   OPERATION,
   PLANES,
@@ -79,6 +83,34 @@ const OPERATIONS: Operations = {
     const root = integerAt(args, 1, 0, MAX_ROOT);
     return [encodeRow(await hsm.useLater((custody) => custody.createKeyVersion(draft, root)))];
   },
+
+  createImport: async (hsm, tenant, args) => {
+    const parameters = decodeImport(bytesAt(args, 0, 1, MAX_ROW_BYTES));
+    if (parameters.tenant !== tenant) throw new RangeError("The import is another tenant's.");
+    const { bound, statement } = await hsm.createImport(
+      parameters,
+      { origin: textAt(args, 1, ORIGIN), keys: args.slice(3, 5).map((_, at) => integerAt(args, 3 + at, 1, MAX_ROOT)) },
+      integerAt(args, 2, 0, MAX_ROOT),
+    );
+    return [encodeImport(bound), statement];
+  },
+
+  importKeyMaterial: (hsm, tenant, args) => {
+    const bound = decodeImport(bytesAt(args, 0, 1, MAX_ROW_BYTES));
+    if (bound.tenant !== tenant) throw new RangeError("The import is another tenant's.");
+    const material = {
+      encrypted: bytesAt(args, 1, 1, MAX_IMPORTED_BYTES),
+      publicKey: unlessEmpty(bytesAt(args, 2, 0, 1024)),
+      validTo: integerAt(args, 3, 0, Number.MAX_SAFE_INTEGER),
+      before: unlessEmpty(bytesAt(args, 4, 0, 64)),
+      root: integerAt(args, 5, 0, MAX_ROOT),
+    };
+    return [encodeRow(hsm.use((custody) => custody.importKeyMaterial(bound, material)))];
+  },
+
+  emptyKeyVersion: (hsm, tenant, args) => [
+    encodeRow(hsm.use((custody) => custody.emptyKeyVersion(new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES))))),
+  ],
 
   bindRule: (hsm, tenant, args) => {
     const row = ruleAt(tenantId.parse(tenant), args, 0);
@@ -206,6 +238,7 @@ export function codeOf(error: unknown): number {
   if (error instanceof KeyDestroyed) return CODE.keyDestroyed;
   if (error instanceof CheckpointRefused) return CODE.checkpointRefused;
   if (error instanceof NotCapable) return CODE.notCapable;
+  if (error instanceof ImportRefused) return CODE[error.refusal];
   if (error instanceof CustodyBusy) return CODE.busy;
   return CODE.malformed;
 }
@@ -238,6 +271,8 @@ function keyAndDigest(tenant: string, args: readonly unknown[]): readonly [RowOn
   const { bytes } = HASHED_BY[algorithm];
   return [new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES)), algorithm, bytesAt(args, 2, bytes, bytes)];
 }
+
+const unlessEmpty = (bytes: Buffer): Buffer | undefined => (bytes.length === 0 ? undefined : bytes);
 
 function keyAndOaep(tenant: string, args: readonly unknown[]): readonly [RowOnWire, EncryptionAlgorithm] {
   return [new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES)), textAt(args, 1, OAEP) as EncryptionAlgorithm];

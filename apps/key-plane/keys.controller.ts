@@ -9,6 +9,10 @@ import {
   deletionProtectionRequest,
   type KeyDescriptionRequest,
   keyDescriptionRequest,
+  type ImportKeyMaterialRequest,
+  importKeyMaterialRequest,
+  type ImportParametersRequest,
+  importParametersRequest,
   keyPath,
   type KeyOperation,
   type ListKeysQuery,
@@ -79,6 +83,32 @@ export class KeysController {
     @Body({ schema: createKeyVersionRequest }) body: CreateKeyVersionRequest,
   ) {
     return this.pipeline.run('CreateKeyVersion', call, { keyId: key, ...body });
+  }
+
+  @Post(':key/import-parameters')
+  @Operation('GetImportParameters')
+  importParameters(
+    @Calling() call: Call,
+    @Param({ schema: keyPath }) { key }: KeyPath,
+    @Body({ schema: importParametersRequest }) body: ImportParametersRequest,
+  ) {
+    return this.pipeline.run('GetImportParameters', call, { keyId: key, ...body });
+  }
+
+  @Post(':key/import')
+  @Operation('ImportKeyMaterial')
+  importMaterial(
+    @Calling() call: Call,
+    @Param({ schema: keyPath }) { key }: KeyPath,
+    @Body({ schema: importKeyMaterialRequest }) body: ImportKeyMaterialRequest,
+  ) {
+    return this.pipeline.run('ImportKeyMaterial', call, { keyId: key, ...body });
+  }
+
+  @Post(':key/delete-material')
+  @Operation('DeleteImportedKeyMaterial')
+  deleteMaterial(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath, @Body({ schema: noBody }) _body: unknown) {
+    return this.pipeline.run('DeleteImportedKeyMaterial', call, { keyId: key });
   }
 
   @Get(':key/versions')

@@ -28,6 +28,9 @@ export type CredentialId = z.infer<typeof credentialId>;
 export const stopId = prefixedId('stop').brand<'StopId'>();
 export type StopId = z.infer<typeof stopId>;
 
+export const importToken = prefixedId('imp').brand<'ImportToken'>();
+export type ImportToken = z.infer<typeof importToken>;
+
 /** `alias/` and 1–255 of letters, digits, `_`, `-`, `/`; the clouds' own prefixes are reserved. */
 export const alias = z
   .string()

@@ -22,5 +22,6 @@ export * from './key-usage.js';
 export * from './audit-reports.js';
 export * from './asymmetric-algorithms.js';
 export * from './asymmetric.js';
+export * from './key-import.js';
 export * from './signing.js';
 export * from './sinks.js';

@@ -16,6 +16,8 @@ const time = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
 export const keyState = z.enum(['PendingImport', 'Enabled', 'Disabled', 'PendingDeletion', 'Destroyed']);
 export type KeyState = z.infer<typeof keyState>;
 
+export const KEY_ORIGINS = ['KEYWARD', 'EXTERNAL'] as const;
+export type KeyOrigin = (typeof KEY_ORIGINS)[number];
 export const KEY_USAGES = ['ENCRYPT_DECRYPT', 'GENERATE_VERIFY_MAC', 'SIGN_VERIFY'] as const;
 export type KeyUsage = (typeof KEY_USAGES)[number];
 /** Used in the custodian's memory, because no HSM here knows these algorithms: protection level SOFTWARE. */
@@ -61,6 +63,7 @@ export const createKeyRequest = z
   .strictObject({
     keySpec: keySpec.default('AES_256'),
     keyUsage: keyUsage.optional().meta({ description: 'fixed at creation; needed where a spec is good for more than one' }),
+    origin: z.enum(KEY_ORIGINS).default('KEYWARD').meta({ description: 'EXTERNAL: the material will be imported' }),
     description: description.default(''),
     alias: alias.optional().meta({ description: 'a first alias, made in the same step' }),
     tags: tags.optional(),
@@ -90,6 +93,9 @@ export const keyDescription = z
     primaryVersion: keyVersionId,
     createdAt: time,
     deletionProtection: z.boolean(),
+    checkValue: z.string().optional().meta({ description: 'of imported material: hexadecimal, 5 bytes of a MAC by the key itself' }),
+    validTo: time.optional().meta({ description: 'of imported material: from then on it is not used' }),
+    inMemory: z.literal(true).optional().meta({ description: 'the ephemeral key of its import passed the memory of the custodian' }),
     deletionAt: time.optional().meta({ description: 'while PendingDeletion: when it will be destroyed' }),
     lastUse: z
       .object({ at: time, operation: z.enum(DATA_OPERATIONS), service: z.string() })

@@ -18,6 +18,7 @@ import {
 import type { Call } from './call.js';
 import { DecryptFailed, InvalidRequest, KeywardError, Refused } from './errors.js';
 import { refusalByState } from './key-states.js';
+import { endOf, stateOf } from './imported.js';
 import type { OperationRow } from './operation-table.js';
 import type { CompiledPolicy, GrantDecision, GrantRequest, LimitedGrant } from './ports/grants.js';
 import type { KeyLookup, TenantRules } from './ports/rules.js';
@@ -166,7 +167,8 @@ export async function decideUse(
     justification: wish.justification ?? null,
   };
   const decision = policy.decide(request);
-  const no = refusalByRules(operation, decision, rules, key);
+  const state = stateOf(key, version, now);
+  const no = refusalByRules(operation, decision, rules, { state });
   const told = no?.reason === 'no-grant' ? explained(policy, request) : undefined;
   const details: RecordDetails = {
     key: keyDetails(key, wish, version),
@@ -182,9 +184,12 @@ export async function decideUse(
     allowed: true,
     ...{ key, version, charges: decision.limited, lease: decision.lease ?? LONGEST_LEASE },
     details: { crypto, ...details },
-    validUntil: decision.validUntil,
+    validUntil: earlier(decision.validUntil, endOf(version)),
   };
 }
+
+const earlier = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 
 /** What a key has to be for: its usage, and whether it is a pair; undefined: either. */
 interface Fitness {

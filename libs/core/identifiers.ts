@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { type CredentialId, decode26, encode26, type KeyId, type KeyVersionId, type SinkId, type StopId } from '#contract';
+import {
+  type CredentialId,
+  type ImportToken,
+  decode26,
+  encode26,
+  type KeyId,
+  type KeyVersionId,
+  type SinkId,
+  type StopId,
+} from '#contract';
 
 /** Drawn in bulk: a call of its own for each identifier cost more than everything else that a decision does. */
 const POOL_BYTES = 8192;
@@ -26,6 +35,7 @@ export const newKeyVersionId = fresh('kver') as (milliseconds: number) => KeyVer
 export const newCredentialId = fresh('crd') as (milliseconds: number) => CredentialId;
 export const newStopId = fresh('stop') as (milliseconds: number) => StopId;
 export const newSinkId = fresh('sink') as (milliseconds: number) => SinkId;
+export const newImportToken = fresh('imp') as (milliseconds: number) => ImportToken;
 export const newLogId = fresh('log');
 export const newRequestId = fresh('req');
 export const newRecordId = fresh('rec');

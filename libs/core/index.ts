@@ -13,6 +13,7 @@ export * from './encryption-context.js';
 export * from './errors.js';
 export * from './handlers/audit.js';
 export * from './handlers/data.js';
+export { describeMaterial } from './handlers/describe-key.js';
 export * from './handlers/issue-credential.js';
 export * from './handlers/key.js';
 export * from './handlers/key-links.js';

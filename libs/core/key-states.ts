@@ -11,7 +11,7 @@ const STATE_CODES: Record<Exclude<KeyState, 'Enabled'>, ProblemCode> = {
 
 /** What is told when the state itself cannot be changed so, rather than which state it is. */
 const CHANGES_OF_STATE: ReadonlySet<OperationName> = new Set<OperationName>([
-  ...(['EnableKey', 'DisableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'CreateAlias'] as const),
+  ...(['EnableKey', 'DisableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'CreateAlias', 'ImportKeyMaterial'] as const),
 ]);
 
 /** The state × operation table: what refuses this operation on a key in this state; undefined where it may run. */

@@ -27,6 +27,9 @@ import type {
   GenerateMacRequest,
   GenerateRandomRequest,
   IdentityProviderAnswer,
+  ImportKeyMaterialRequest,
+  ImportParametersAnswer,
+  ImportParametersRequest,
   IdentityProviderRequest,
   InventoryItem,
   InventoryQuery,
@@ -219,6 +222,9 @@ export interface OperationShapes {
   DisableKey: Shape<{ readonly keyId: KeyId }, KeyDescription>;
   DescribeCapabilities: Shape<undefined, CapabilitiesAnswer>;
   CreateKeyVersion: Shape<OfKey<CreateKeyVersionRequest>, KeyDescription>;
+  GetImportParameters: Shape<OfKey<ImportParametersRequest>, ImportParametersAnswer>;
+  ImportKeyMaterial: Shape<OfKey<ImportKeyMaterialRequest>, KeyDescription>;
+  DeleteImportedKeyMaterial: Shape<{ readonly keyId: KeyId }, KeyDescription>;
   ListKeyVersions: Shape<OfKey<PageQuery>, Page<KeyVersionSummary>>;
   DescribePublicKey: Shape<OfKey<PublicKeyQuery>, PublicKeyAnswer>;
   UpdateKeyDescription: Shape<OfKey<KeyDescriptionRequest>, KeyDescription>;

@@ -31,6 +31,7 @@ const row = (
 ): OperationRow => ({ plane, effect, callers, keyStates, rateClass, records });
 
 const NONE: readonly KeyState[] = [];
+const NOT_DESTROYED: readonly KeyState[] = ['Enabled', 'Disabled', 'PendingDeletion', 'PendingImport'];
 /** Everything but what is on its way out. */
 const NOT_ENDING: readonly KeyState[] = ['Enabled', 'Disabled', 'PendingImport'];
 
@@ -77,6 +78,9 @@ export const OPERATIONS = {
   DisableKey:                      row('key',   'change', ['admin'],             ['Enabled', 'Disabled'], 'stop',   ['change']),
   DescribeCapabilities:            row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   CreateKeyVersion:                row('key',   'change', ['admin'],             ['Enabled'],            'manage', ['change']),
+  GetImportParameters:             row('key',   'change', ['admin'],             NOT_DESTROYED,          'manage', ['change']),
+  ImportKeyMaterial:               row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
+  DeleteImportedKeyMaterial:       row('key',   'change', ['admin'],             NOT_DESTROYED,          'stop',   ['change']),
   ListKeyVersions:                 row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   DescribePublicKey:               row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   UpdateKeyDescription:            row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),

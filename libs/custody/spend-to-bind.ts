@@ -11,6 +11,7 @@ const BINDING = {
   PutIdentityProvider: true,
   CreateKey: true,
   CreateKeyVersion: true,
+  ImportKeyMaterial: true,
   TagKey: true,
   UntagKey: true,
   CreateAlias: true,

@@ -4,7 +4,10 @@ import type {
   CredentialId,
   DataOperation,
   IdentityProviderAnswer,
+  ImportAlgorithm,
+  ImportToken,
   KeyId,
+  KeyOrigin,
   KeySpec,
   KeyState,
   KeyUsage,
@@ -13,7 +16,7 @@ import type {
   ServicePublicKey,
   TenantId,
 } from '#contract';
-import type { KeyOrigin, ProtectionLevel } from '#core';
+import type { ProtectionLevel } from '#core';
 import { bytes, id, json, list, tenantId, text, time } from './columns.js';
 import { PolicyDraftEntity, PolicyEntity, StopEntity } from './rule-entities.js';
 import { SinkEntity } from './sink-entity.js';
@@ -179,6 +182,9 @@ export interface KeyVersionRow {
   blob: Buffer;
   publicKey: Buffer | null;
   mac: Buffer;
+  importCheck: Buffer | null;
+  validTo: string | null;
+  inMemory: boolean | null;
 }
 export const KeyVersionEntity = new EntitySchema<KeyVersionRow>({
   name: 'KeyVersion',
@@ -195,6 +201,9 @@ export const KeyVersionEntity = new EntitySchema<KeyVersionRow>({
     blob: { ...bytes, select: false },
     publicKey: { ...bytes, name: 'public_key', nullable: true, select: false },
     mac: { ...bytes, select: false },
+    importCheck: { ...bytes, name: 'import_check', nullable: true },
+    validTo: { type: 'bigint', name: 'valid_to', nullable: true },
+    inMemory: { type: 'boolean', name: 'in_memory', nullable: true },
   },
 });
 
@@ -209,7 +218,40 @@ export const AliasEntity = new EntitySchema<AliasRow>({
   columns: { tenantId, alias: id, keyId: { ...text, name: 'key_id' } },
 });
 
+export interface KeyImportRow {
+  tenantId: TenantId;
+  importToken: ImportToken;
+  keyId: KeyId;
+  versionId: KeyVersionId;
+  spec: KeySpec;
+  usage: KeyUsage;
+  logId: string;
+  algorithm: ImportAlgorithm;
+  expiresAt: Date;
+  blob: Buffer;
+  mac: Buffer;
+  usedAt: Date | null;
+}
+export const KeyImportEntity = new EntitySchema<KeyImportRow>({
+  name: 'KeyImport',
+  tableName: 'key_import',
+  columns: {
+    tenantId,
+    importToken: { ...id, name: 'import_token' },
+    keyId: { ...text, name: 'key_id' },
+    versionId: { ...text, name: 'version_id' },
+    spec: text,
+    usage: text,
+    logId: { ...text, name: 'log_id' },
+    algorithm: text,
+    expiresAt: { ...time, name: 'expires_at' },
+    blob: bytes,
+    mac: bytes,
+    usedAt: { ...time, name: 'used_at', nullable: true },
+  },
+});
+
 export const ENTITIES = [
   ...[TenantEntity, CredentialEntity, IdentityProviderEntity, ServiceEntity, SuspensionEntity],
-  ...[CmkEntity, KeyVersionEntity, AliasEntity, PolicyEntity, PolicyDraftEntity, StopEntity, SinkEntity],
+  ...[CmkEntity, KeyVersionEntity, KeyImportEntity, AliasEntity, PolicyEntity, PolicyDraftEntity, StopEntity, SinkEntity],
 ];

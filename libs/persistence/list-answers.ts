@@ -13,7 +13,7 @@ import {
   type StopAnswer,
   type SuspensionAnswer,
 } from '#contract';
-import { drawnAt } from '#core';
+import { describeMaterial, drawnAt } from '#core';
 import type { CmkRow, CredentialRow, KeyVersionRow, ServiceRow, SuspensionRow } from './entities.js';
 import type { PolicyRow, StopRow } from './rule-entities.js';
 
@@ -73,11 +73,12 @@ export const receiptRow = z.object({ keyId, destroyedAt: z.coerce.date(), receip
 export function keyDescription(key: CmkRow, primary: KeyVersionRow | undefined, aliases: Alias[]): KeyDescription {
   if (primary === undefined) throw new Error(`${key.keyId} has no primary version.`);
   const { keyId: id, state, description, tags, primaryVersion, createdAt, deletionProtection, deletionAt, destroyedAt } = key;
-  const { spec: keySpec, usage: keyUsage, origin, protectionLevel } = primary;
+  const { spec: keySpec, usage: keyUsage, origin, protectionLevel, importCheck: check, validTo, inMemory } = primary;
   return {
     ...{ keyId: id, state, keySpec, keyUsage, origin, protectionLevel, description, aliases, tags, primaryVersion },
     ...{ createdAt: iso(createdAt), deletionProtection, ...(deletionAt !== null && { deletionAt: iso(deletionAt) }) },
     ...(destroyedAt !== null && { destroyedAt: iso(destroyedAt) }),
+    ...(check !== null && describeMaterial({ check, validTo: Number(validTo), inMemory: inMemory === true })),
   };
 }
 

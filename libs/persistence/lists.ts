@@ -5,6 +5,7 @@ import {
   alias,
   type AliasAnswer,
   type CredentialSummary,
+  type ImportToken,
   type KeyDescription,
   type KeyId,
   type KeyVersionSummary,
@@ -24,13 +25,14 @@ import {
   type TenantId,
   type TenantSummary,
 } from '#contract';
-import { InvalidRequest, type KeyNames, type Page, type Reads, type StoredPolicy, type StoredRoot } from '#core';
+import { InvalidRequest, type KeyNames, type Page, type Reads, type StoredImport, type StoredPolicy, type StoredRoot } from '#core';
 import {
   AliasEntity,
   CmkEntity,
   type CmkRow,
   CredentialEntity,
   type CredentialRow,
+  KeyImportEntity,
   KeyVersionEntity,
   type KeyVersionRow,
   ServiceEntity,
@@ -85,6 +87,15 @@ export class DatabaseReads implements Reads {
       }),
     );
     return page(rows, (row) => row.service, serviceSummary);
+  }
+
+  async keyImport(tenant: TenantId, importToken: ImportToken): Promise<StoredImport | undefined> {
+    const row = await readTransaction(this.source, tenant, (manager) =>
+      manager.findOneBy(KeyImportEntity, { tenantId: tenant, importToken }),
+    );
+    if (row === null) return undefined;
+    const { tenantId: _tenant, expiresAt, usedAt, ...bound } = row;
+    return { tenant, ...bound, expiresAt: expiresAt.getTime(), usedAt: usedAt ?? undefined };
   }
 
   async service(service: ServiceName): Promise<ServiceSummary | undefined> {

@@ -3,6 +3,7 @@ import {
   type Alias,
   type CredentialId,
   type DataOperation,
+  type ImportToken,
   type KeyId,
   PLATFORM,
   type PolicyDraftAnswer,
@@ -14,6 +15,7 @@ import {
   type TenantId,
 } from '#contract';
 import {
+  type BoundImport,
   type KeyChange,
   KeywardError,
   type NewCredential,
@@ -37,6 +39,7 @@ import {
   CmkEntity,
   CredentialEntity,
   IdentityProviderEntity,
+  KeyImportEntity,
   KeyVersionEntity,
   ServiceEntity,
   SuspensionEntity,
@@ -136,6 +139,26 @@ export class TenantWrites implements Writes {
 
   async insertKeyVersion(version: WrappedKeyVersion): Promise<void> {
     await writing('key version', () => this.manager.insert(KeyVersionEntity, versionRow(version)));
+  }
+
+  async putMaterial(version: WrappedKeyVersion): Promise<void> {
+    const which = { tenantId: this.tenantId, versionId: version.versionId };
+    const { protectionLevel } = version;
+    const { affected } = await writing('key version', () =>
+      this.manager.update(KeyVersionEntity, which, { protectionLevel, ...materialColumns(version) }),
+    );
+    if (affected === 0) throw absent('key version');
+  }
+
+  async insertImport({ tenant, expiresAt, blob, mac, ...bound }: BoundImport): Promise<void> {
+    const row = { tenantId: tenant, ...bound, expiresAt: new Date(expiresAt), blob: Buffer.from(blob), mac: Buffer.from(mac) };
+    await writing('import', () => this.manager.insert(KeyImportEntity, row));
+  }
+
+  async spendImport(importToken: ImportToken, at: Date): Promise<void> {
+    const unused = { tenantId: this.tenantId, importToken, usedAt: IsNull() };
+    const { affected } = await writing('import', () => this.manager.update(KeyImportEntity, unused, { usedAt: at }));
+    if (affected === 0) throw new KeywardError('precondition-failed', 'The import token was used.');
   }
 
   async insertAlias(alias: Alias, keyId: KeyId): Promise<void> {
@@ -283,10 +306,15 @@ function cmkColumns<Change extends KeyChange>(change: Change) {
   };
 }
 
-const versionRow = ({ tenant, blob, publicKey, mac, ...version }: WrappedKeyVersion) => ({
-  tenantId: tenant,
+const versionRow = ({ tenant, blob, publicKey, mac, imported, ...version }: WrappedKeyVersion) => ({
+  ...{ tenantId: tenant, ...version, ...materialColumns({ blob, publicKey, mac, imported }) },
+});
+
+const materialColumns = ({ blob, publicKey, mac, imported }: Pick<WrappedKeyVersion, 'blob' | 'publicKey' | 'mac' | 'imported'>) => ({
   blob: Buffer.from(blob),
   publicKey: publicKey === undefined ? null : Buffer.from(publicKey),
   mac: Buffer.from(mac),
-  ...version,
+  importCheck: imported === undefined ? null : Buffer.from(imported.check),
+  validTo: imported === undefined ? null : String(imported.validTo),
+  inMemory: imported === undefined ? null : imported.inMemory,
 });

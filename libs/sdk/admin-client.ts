@@ -55,6 +55,9 @@ import {
   type scheduleDeletionRequest,
   rootAnswer,
   serviceSummary,
+  importParametersAnswer,
+  type importKeyMaterialRequest,
+  type importParametersRequest,
   shreddingReceiptAnswer,
   simulateAnswer,
   type simulateRequest,
@@ -231,6 +234,17 @@ export class KeywardAdmin {
   }
   rotateRoot(tenant: string) {
     return this.#keys.change(rootAnswer, { path: at`/v1/tenants/${tenant}/root/rotate` });
+  }
+  /** `statement` is signed by the tenant's log key: `verifyImportStatement` of the trail library checks it. */
+  importParameters(tenant: string, keyId: string, body: z.input<typeof importParametersRequest>) {
+    return this.#keys.change(importParametersAnswer, { path: at`/v1/tenants/${tenant}/keys/${keyId}/import-parameters`, body });
+  }
+  /** Bytes are base64. */
+  importKeyMaterial(tenant: string, keyId: string, body: z.input<typeof importKeyMaterialRequest>) {
+    return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/import`, body });
+  }
+  deleteImportedKeyMaterial(tenant: string, keyId: string) {
+    return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/delete-material` });
   }
   shreddingReceipt(tenant: string, keyId: string) {
     return this.#keys.read(shreddingReceiptAnswer, at`/v1/tenants/${tenant}/keys/${keyId}/shredding-receipt`);

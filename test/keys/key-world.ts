@@ -145,7 +145,7 @@ export class KeyWorld {
   }
 
   async create(input: Partial<InputOf<'CreateKey'>> = {}, tenant: TenantId = ACME): Promise<KeyDescription> {
-    const asked = { keySpec: 'AES_256', description: '', ...input } as const;
+    const asked = { keySpec: 'AES_256', origin: 'KEYWARD', description: '', ...input } as const;
     return await this.admin('CreateKey', asked, tenant);
   }
 

@@ -117,6 +117,8 @@ describe('every route of every plane', () => {
     CreateKey: {},
     UpdateKeyDescription: { description: '' },
     CreateKeyVersion: {},
+    GetImportParameters: { algorithm: 'RSAES_OAEP_SHA_1' },
+    ImportKeyMaterial: { importToken: 'imp_01jdsz0000e008000000000001', encryptedKeyMaterial: 'AA==' },
     ScheduleKeyDeletion: {},
     TagKey: { tags: { a: 'b' } },
     UntagKey: { names: ['a'] },

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { KEY_SPECS, type KeySpec, type KeyState, type KeyUsage } from '#contract';
+import { KEY_ORIGINS, KEY_SPECS, type KeyOrigin, type KeySpec, type KeyState, type KeyUsage } from '#contract';
 import { UsageError } from '../exit-codes.js';
 import type { OpenSession, Session } from '../session.js';
 import { printable, table } from '../terminal.js';
@@ -13,6 +13,7 @@ interface KeyFilter extends PageOptions {
 interface NewKey {
   readonly spec?: KeySpec;
   readonly usage?: KeyUsage;
+  readonly origin?: KeyOrigin;
   readonly alias?: string;
   readonly description: string;
 }
@@ -40,6 +41,7 @@ export function keyCommands(program: Command, open: OpenSession): void {
     .option('--alias <alias>', 'a first name for it, as alias/invoices')
     .option('--spec <spec>', `one of ${KEY_SPECS.join(', ')}`)
     .addOption(new Option('--usage <usage>', 'for RSA keys: what for').choices(['SIGN_VERIFY', 'ENCRYPT_DECRYPT']))
+    .addOption(new Option('--origin <origin>', 'EXTERNAL: its material will be imported').choices(KEY_ORIGINS))
     .option('--description <text>', 'what it is for', '')
     .addHelpText('after', '\nExample:\n  keyward key create --alias alias/invoices\n')
     .action(async ({ spec: keySpec, usage: keyUsage, ...body }: NewKey, command: Command) => {
@@ -138,5 +140,8 @@ export function keyCommands(program: Command, open: OpenSession): void {
       if (session.json) session.answer(answer);
       else session.terminal.out.write(answer.receipt ?? '');
     });
+  one('delete-material <key>', 'imported material goes; the key waits until the same is imported again', (to, keyId) =>
+    to.admin.deleteImportedKeyMaterial(to.tenant, keyId),
+  );
   one('cancel-deletion <key>', 'the key is again as it was before', (to, keyId) => to.admin.cancelKeyDeletion(to.tenant, keyId));
 }

@@ -91,7 +91,7 @@ export function aliasHandlers({ custody, reads }: AliasParts): Handlers<AliasOpe
   };
 }
 
-async function ownerOf(step: Pick<Step<AliasChange>, 'operation' | 'snapshot'>, alias: Alias): Promise<SnapshotKey> {
+async function ownerOf(step: Pick<Step<AliasChange>, 'operation' | 'snapshot' | 'now'>, alias: Alias): Promise<SnapshotKey> {
   if ((await step.snapshot.key({ reference: alias })) === undefined) throw new KeywardError('not-found', 'There is no such alias.');
   return await ownKey(step, alias);
 }

@@ -30,6 +30,8 @@ export function keyVersionHandlers({
       const { call, input, now, snapshot, permit } = step;
       const key = await ownKey(step, input.keyId);
       mustAllow(step.operation, key);
+      if (key.versions.get(key.primaryVersion)?.origin === 'EXTERNAL')
+        throw new InvalidRequest([{ field: 'keyId', message: 'has imported material: import its next version' }]);
       if (isPair(key)) mustBeDue(key, now, input.reason);
       const { keySpec: spec, keyUsage: usage } = describeKey(key, key.versions.values());
       const versionId = newKeyVersionId(now);

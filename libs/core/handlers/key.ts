@@ -1,13 +1,14 @@
 import type { KeyObject } from 'node:crypto';
 import type { KeyOperation } from '#contract';
 import type { Handlers } from '../pipeline.js';
-import type { Custody, RuleBindings } from '../ports/custody.js';
+import type { Custody, KeyImports, RuleBindings } from '../ports/custody.js';
 import type { GrantPolicy, PolicyTools } from '../ports/grants.js';
 import type { Reads, UseReads } from '../ports/reads.js';
 import type { RowProofs, RuleStore } from '../ports/rules.js';
 import type { StopSeals } from '../stop-seals.js';
 import { aliasHandlers } from './aliases.js';
 import { capabilityHandlers } from './capabilities.js';
+import { importHandlers } from './imports.js';
 import { keyUsageHandlers } from './key-usage.js';
 import { keyVersionHandlers } from './key-versions.js';
 import { keyLifeHandlers } from './keys.js';
@@ -21,7 +22,7 @@ import { privacyHandlers } from './privacy.js';
 import { stopHandlers } from './stops.js';
 
 export interface KeyPlaneParts {
-  readonly custody: Custody & RuleBindings;
+  readonly custody: Custody & RuleBindings & KeyImports;
   readonly rules: Pick<RuleStore, 'identityProvider'> & RowProofs;
   readonly reads: Reads;
   readonly uses: UseReads;
@@ -41,6 +42,7 @@ export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation> => ({
   ...keyLifeHandlers(parts),
   ...keyVersionHandlers(parts),
   ...rootHandlers(parts),
+  ...importHandlers(parts),
   ...capabilityHandlers(parts),
   ...aliasHandlers(parts),
   ...policyHandlers(parts),

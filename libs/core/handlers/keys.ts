@@ -48,9 +48,9 @@ export function keyLifeHandlers({ custody, reads, uses }: KeyLifeParts): Handler
   return {
     CreateKey: async ({ input, call, snapshot, now, permit }) => {
       const keyId = newKeyId(now);
-      const { keySpec: spec, alias, tags = {}, description, deletionProtection = false } = input;
+      const { keySpec: spec, origin, alias, tags = {}, description, deletionProtection = false } = input;
       const hsm = await mustBeAble({ custody }, spec);
-      const made = { tenant: call.tenant, keyId, versionId: newKeyVersionId(now), origin: 'KEYWARD' as const };
+      const made = { tenant: call.tenant, keyId, versionId: newKeyVersionId(now), origin };
       const version = await custody.createKeyVersion(
         permit({ versionId: made.versionId }),
         {
@@ -59,10 +59,11 @@ export function keyLifeHandlers({ custody, reads, uses }: KeyLifeParts): Handler
         },
         (await reads.root(call.tenant)).number,
       );
+      const state = origin === 'EXTERNAL' ? 'PendingImport' : 'Enabled';
       const names = { keyId, aliases: alias === undefined ? [] : [alias], tags, primaryVersion: version.versionId };
       const key: StoredKey = {
         ...names,
-        ...{ state: 'Enabled', description, createdAt: new Date(now), deletionProtection, deletion: undefined },
+        ...{ state, description, createdAt: new Date(now), deletionProtection, deletion: undefined },
         versions: [version],
         namesMac: await custody.bindRule(permit(), keyNamesRow(call.tenant, names)),
       };
@@ -70,7 +71,7 @@ export function keyLifeHandlers({ custody, reads, uses }: KeyLifeParts): Handler
         answer: describeKey(key, [version]),
         details: {
           hsm,
-          key: { id: keyId, ...recordedVersion(version), state: 'Enabled' },
+          key: { id: keyId, ...recordedVersion(version), state },
           change: {
             spec,
             protectionLevel: version.protectionLevel,

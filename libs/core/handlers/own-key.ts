@@ -1,15 +1,16 @@
 import { KeywardError } from '../errors.js';
 import type { OperationName } from '#contract';
+import { stateOf } from '../imported.js';
 import { type Snapshot, type SnapshotKey, UNCHECKED } from '../snapshot.js';
 
 /** A key of the caller's tenant. @throws KeywardError not-found; unavailable, when nobody can tell whether its names are genuine */
 export async function ownKey(
-  { operation, snapshot }: { readonly operation: OperationName; readonly snapshot: Snapshot },
+  { operation, snapshot, now }: { readonly operation: OperationName; readonly snapshot: Snapshot; readonly now: number },
   reference: string,
 ): Promise<SnapshotKey> {
   const key = await snapshot.key({ reference });
   if (key === undefined) throw new KeywardError('not-found', 'There is no such key.', { reason: 'unknown-key' });
   // Its names could be forged, and a change would bind them anew; disabling takes away whatever it is called.
   if (key.unproven === true && operation !== 'DisableKey') throw new KeywardError('unavailable', '', { reason: UNCHECKED });
-  return key;
+  return { ...key, state: stateOf(key, key.versions.get(key.primaryVersion), now) };
 }

@@ -1,6 +1,9 @@
 import type {
   EncryptionAlgorithm,
+  ImportAlgorithm,
+  ImportToken,
   KeyId,
+  KeyOrigin,
   KeySpec,
   KeyUsage,
   KeyVersionId,
@@ -11,7 +14,6 @@ import type {
 } from '#contract';
 import type { Permit } from '../permit.js';
 
-export type KeyOrigin = 'KEYWARD';
 /** Told truthfully: HSM only for declared hardware, SOFTWARE_TOKEN for SoftHSM, SOFTWARE where the custodian computes. */
 export type ProtectionLevel = 'HSM' | 'SOFTWARE_TOKEN' | 'SOFTWARE';
 
@@ -30,12 +32,69 @@ export interface WrappedKeyVersion {
   readonly blob: Uint8Array;
   /** Of a key pair: SubjectPublicKeyInfo (RFC 5280), DER. */
   readonly publicKey?: Uint8Array | undefined;
+  readonly imported?: ImportedMaterial | undefined;
   /** HMAC-SHA-256 under the HSM's binding key over everything above, length-prefixed. */
   readonly mac: Uint8Array;
 }
 
-/** A version before it has bytes: what createKeyVersion is told to make. */
-export type KeyVersionDraft = Omit<WrappedKeyVersion, 'protectionLevel' | 'blob' | 'publicKey' | 'mac'>;
+/** Of material that came from outside; it stays when the material is deleted, because only the same may come back. */
+export interface ImportedMaterial {
+  /** By the key itself: AES-CMAC or HMAC over a fixed label; of a pair the SHA-256 of its public key. Its first 5 bytes are the check value. */
+  readonly check: Uint8Array;
+  /** Milliseconds; it is not used from then on. 0: for good. */
+  readonly validTo: number;
+  /** The ephemeral key of its import passed the memory of the custodian. */
+  readonly inMemory: boolean;
+}
+
+/** What an import token stands for: made by custody, bound by its MAC, spent once. */
+export interface ImportParameters {
+  readonly tenant: TenantId;
+  readonly importToken: ImportToken;
+  readonly keyId: KeyId;
+  readonly versionId: KeyVersionId;
+  readonly spec: KeySpec;
+  readonly usage: KeyUsage;
+  readonly logId: string;
+  readonly algorithm: ImportAlgorithm;
+  /** Milliseconds. */
+  readonly expiresAt: number;
+}
+export interface BoundImport extends ImportParameters {
+  /** The private half of the wrapping key, PKCS#8 under the tenant's root. */
+  readonly blob: Uint8Array;
+  readonly mac: Uint8Array;
+}
+
+/** Keys from outside: the key plane's socket only. */
+export interface KeyImports {
+  /** An RSA-4096 pair for one import; `statement` is a note, signed by the tenant's log key, that names all of it. Takes seconds. */
+  createImport(
+    permit: Permit<'GetImportParameters'>,
+    parameters: ImportParameters,
+    log: Pick<SignedLog, 'origin' | 'keys'>,
+    root: number,
+  ): Promise<{ readonly bound: BoundImport; readonly statement: string }>;
+  /** @throws InvalidRequest for a token that has expired, what is no such key, and other material than `before` */
+  importKeyMaterial(
+    permit: Permit<'ImportKeyMaterial'>,
+    bound: BoundImport,
+    material: {
+      readonly encrypted: Uint8Array;
+      readonly publicKey: Uint8Array | undefined;
+      readonly validTo: number;
+      /** The check of what the version held before. */
+      readonly before: Uint8Array | undefined;
+      /** Number of the tenant's root that wraps it from now on. */
+      readonly root: number;
+    },
+  ): Promise<WrappedKeyVersion>;
+  /** The row without its material. */
+  emptyKeyVersion(permit: Permit<'DeleteImportedKeyMaterial'>, version: WrappedKeyVersion): Promise<WrappedKeyVersion>;
+}
+
+/** A version before it has bytes: what createKeyVersion is told to make; of origin EXTERNAL it has none then. */
+export type KeyVersionDraft = Omit<WrappedKeyVersion, 'protectionLevel' | 'blob' | 'publicKey' | 'imported' | 'mac'>;
 
 /** AES-256-GCM: 12-byte IV chosen in the HSM's custodian, 16-byte tag. */
 export interface Sealed {
@@ -110,6 +169,7 @@ export type RuleOperation = Extract<
   | 'PutIdentityProvider'
   | 'CreateKey'
   | 'CreateKeyVersion'
+  | 'ImportKeyMaterial'
   | 'TagKey'
   | 'UntagKey'
   | 'CreateAlias'

@@ -1,3 +1,4 @@
+import type { BoundImport } from './custody.js';
 import type {
   CoverageAnswer,
   Alias,
@@ -11,6 +12,7 @@ import type {
   InventoryItem,
   Justification,
   KeyDescription,
+  ImportToken,
   KeyId,
   KeyState,
   KeyUsageAnswer,
@@ -59,6 +61,8 @@ export interface Reads {
   keyVersions(tenant: TenantId, keyId: KeyId, query: PageQuery): Promise<Page<KeyVersionSummary>>;
   /** Read it after the rules: a rotation that began since makes the change stale. */
   root(tenant: TenantId): Promise<StoredRoot>;
+  /** By its token; spent or not. */
+  keyImport(tenant: TenantId, token: ImportToken): Promise<StoredImport | undefined>;
   /** Undefined for a key that is not destroyed. */
   shreddingReceipt(tenant: TenantId, id: KeyId): Promise<ShreddingReceiptAnswer | undefined>;
   aliases(tenant: TenantId, query: ListAliasesQuery): Promise<Page<AliasAnswer>>;
@@ -77,6 +81,10 @@ export interface Reads {
   namesOfKey(tenant: TenantId, id: KeyId): Promise<KeyNames | undefined>;
   /** The newest key of the tenant's log, and whether the one before it still signs as well. */
   logKey(tenant: TenantId): Promise<{ readonly number: number; readonly vkey: string; readonly overlaps: boolean }>;
+}
+
+export interface StoredImport extends BoundImport {
+  readonly usedAt: Date | undefined;
 }
 
 export interface KeyNames {

@@ -1,6 +1,7 @@
 import type {
   Alias,
   CredentialId,
+  ImportToken,
   DataOperation,
   KeyId,
   OnboardTenantRequest,
@@ -14,7 +15,7 @@ import type {
   TenantId,
 } from '#contract';
 import type { SinkChange } from './sinks.js';
-import type { WrappedKeyVersion } from './custody.js';
+import type { BoundImport, WrappedKeyVersion } from './custody.js';
 import type { PersonalFields } from './reads.js';
 import type { StoredCredential, StoredIdentityProvider, StoredKey, StoredPolicy } from './rules.js';
 
@@ -65,6 +66,11 @@ export interface Writes {
   /** Begins a rotation. @throws KeywardError state-unchangeable, while one is under way */
   beginRootRotation(root: number, at: Date): Promise<void>;
   insertKeyVersion(version: WrappedKeyVersion): Promise<void>;
+  /** Material that came, or went. @throws KeywardError not-found */
+  putMaterial(version: WrappedKeyVersion): Promise<void>;
+  insertImport(bound: BoundImport): Promise<void>;
+  /** Once. @throws KeywardError precondition-failed, when somebody spent it before */
+  spendImport(token: ImportToken, at: Date): Promise<void>;
   /** @throws KeywardError already-exists */
   insertAlias(alias: Alias, keyId: KeyId): Promise<void>;
   /** To another key. @throws KeywardError not-found */

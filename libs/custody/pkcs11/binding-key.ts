@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { KeyBindingBroken } from '#core';
-import type { BoundRow, RuleRow, Tombstone, WrappedKeyVersion } from '#core';
-import { bindingMessage, ruleMessage, tombstoneMessage } from '../binding-message.js';
+import type { BoundImport, BoundRow, RuleRow, Tombstone, WrappedKeyVersion } from '#core';
+import { bindingMessage, importMessage, ruleMessage, tombstoneMessage } from '../binding-message.js';
 import type { KeyHandle } from './cryptoki.js';
 import { findOrCreate } from './find-or-create.js';
 import { BINDING_KEY, BINDING_KEY_LABEL, named } from './key-templates.js';
@@ -24,6 +24,16 @@ export class BindingKey {
   /** 32 bytes. For versions that were made in this call, never as a call of its own: that would bind whatever anybody writes. */
   mac(version: Omit<WrappedKeyVersion, 'mac'>): Buffer {
     return this.#macOver(bindingMessage(version));
+  }
+
+  /** 32 bytes. For an import whose wrapping key was made in this call. */
+  importMac(bound: Omit<BoundImport, 'mac'>): Buffer {
+    return this.#macOver(importMessage(bound));
+  }
+
+  /** @throws KeyBindingBroken when somebody edited the row. */
+  verifyImport(bound: BoundImport): void {
+    if (!same(bound.mac, this.importMac(bound))) throw new KeyBindingBroken(`of an import for ${bound.keyId}`);
   }
 
   /** 32 bytes. Whoever may ask for it makes authority: the key plane's socket only. */

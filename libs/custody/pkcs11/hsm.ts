@@ -1,5 +1,5 @@
 import { CustodyUnavailable } from '#core';
-import type { ClaimedTree, CustodyCapabilities, ReceiptOrder, SignedLog, Tombstone } from '#core';
+import type { BoundImport, ClaimedTree, CustodyCapabilities, ImportParameters, ReceiptOrder, SignedLog, Tombstone } from '#core';
 import { checkpointBody, signedNote } from '../checkpoint-note.js';
 import { Cryptoki } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
@@ -180,6 +180,22 @@ export class Hsm {
       const [publicKey] = custody.logKeys(tenant, [logKey]);
       const [signature] = custody.signLog(tenant, [logKey], body);
       return signedNote(origin, body, [{ publicKey: publicKey!, signature: signature! }]);
+    });
+  }
+
+  /** Composes the statement of an import itself, so that nobody can have other text signed. */
+  async createImport(
+    parameters: ImportParameters,
+    { origin, keys }: Pick<SignedLog, 'origin' | 'keys'>,
+    root: number,
+  ): Promise<{ readonly bound: BoundImport; readonly statement: string }> {
+    return this.useLater(async (custody) => {
+      const { bound, body } = await custody.createImport(parameters, root);
+      const { tenant } = parameters;
+      const publicKeys = custody.logKeys(tenant, keys);
+      const signatures = custody.signLog(tenant, keys, body);
+      const signed = publicKeys.map((publicKey, at) => ({ publicKey, signature: signatures[at]! }));
+      return { bound, statement: signedNote(origin, body, signed) };
     });
   }
 

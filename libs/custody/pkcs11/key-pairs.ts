@@ -28,13 +28,19 @@ export interface BornPair {
  */
 export async function bearPair(token: OpenToken, root: KeyHandle, spec: PairSpec, usage: KeyUsage): Promise<BornPair> {
   const born = isCurve(spec) ? bearOnCurve(token, root, spec, usage) : await bearRsa(token, root, spec, usage);
-  const failure = failureOf(token, root, spec, usage, born);
+  const failure = failureOfPair(token, root, spec, usage, born);
   if (failure !== undefined) throw new CustodyUnavailable(failure);
   return born;
 }
 
-/** What is wrong with a pair that was just made; nothing of it stays. */
-function failureOf(token: OpenToken, root: KeyHandle, spec: PairSpec, usage: KeyUsage, { blob, publicKey }: BornPair): string | undefined {
+/** What is wrong with a pair that was just made, or came; nothing of it stays. */
+export function failureOfPair(
+  token: OpenToken,
+  root: KeyHandle,
+  spec: PairSpec,
+  usage: KeyUsage,
+  { blob, publicKey }: BornPair,
+): string | undefined {
   const made: KeyHandle[] = [];
   try {
     const key = token.cryptoki.unwrap(token.holder, root, blob, versionInUse(spec, usage), 'kwp');

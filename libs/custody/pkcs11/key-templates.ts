@@ -104,6 +104,18 @@ export const isPair = (spec: KeySpec): spec is PairSpec => isCurve(spec) || isRs
 
 const privateUse = (usage: KeyUsage) => ({ sign: usage === 'SIGN_VERIFY', decrypt: usage === 'ENCRYPT_DECRYPT' });
 
+/** The private half of a wrapping key: it unwraps what comes from outside, and nothing else. */
+export const wrappingKeyInUse: Template = { ...PRIVATE_RSA, ...NEVER_LEAVES, token: false, unwrap: true, sign: false, decrypt: false };
+/** An AES key that came with its material, to unwrap that. */
+export const ephemeralKey: Template = { ...AES_SECRET, ...NEVER_LEAVES, ...NO_USE, token: false, unwrap: true };
+/** An AES key on a handle of its own, for its check value: the one in use signs nothing. */
+export const checkedKey: Template = { ...AES_SECRET, ...NEVER_LEAVES, ...NO_USE, token: false, sign: true };
+
+/** As newbornVersion, of a key that is unwrapped: SoftHSM refuses a length there. */
+export function incomingVersion(spec: Exclude<KeySpec, SoftwareSpec>, usage: KeyUsage): Template {
+  return { ...versionInUse(spec, usage), extractable: true };
+}
+
 /** A private key at birth, as newbornVersion. */
 export const newbornPrivateKey = (spec: PairSpec, usage: KeyUsage): Template => ({ ...versionInUse(spec, usage), extractable: true });
 

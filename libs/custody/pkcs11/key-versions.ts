@@ -19,9 +19,12 @@ import {
 } from './key-templates.js';
 import { isSoftware, SEALING_KEY_BYTES, type SoftwareKey, type SoftwareKeys } from './software-keys.js';
 import type { OpenToken } from './open-token.js';
-import { RsaBirths } from './rsa-births.js';
+import type { RsaBirths } from './rsa-births.js';
 import type { TenantRoots } from './tenant-roots.js';
 import type { Tombstones } from './tombstones.js';
+
+/** Until it is imported. */
+const NO_MATERIAL = new Uint8Array(0);
 
 /** In the HSM, or in this process. */
 type KeyInUse = KeyHandle | SoftwareKey;
@@ -30,13 +33,13 @@ const isHandle = (key: KeyInUse | undefined): key is KeyHandle => Buffer.isBuffe
 /** CMK versions: born in the HSM, at rest only wrapped, in use as handles. */
 export class KeyVersions {
   readonly #handles: HandleCache<KeyInUse>;
-  readonly #births = new RsaBirths();
 
   constructor(
     private readonly token: OpenToken,
     private readonly roots: TenantRoots,
     private readonly binding: BindingKey,
     private readonly software: SoftwareKeys,
+    private readonly births: RsaBirths,
     private readonly protectionLevel: ProtectionLevel,
     private readonly tombstones: Pick<Tombstones, 'of'>,
     limits: { readonly cachedKeys: number; readonly cachedForMs: number },
@@ -47,7 +50,8 @@ export class KeyVersions {
   /** `root`: number of the one that wraps. @throws CustodyBusy when too many RSA keys are being made already */
   async create(draft: KeyVersionDraft, root: number): Promise<WrappedKeyVersion> {
     const protectionLevel = isSoftware(draft.spec) ? 'SOFTWARE' : this.protectionLevel;
-    const version = { ...draft, protectionLevel, ...(await this.#bear(this.roots.of(draft.tenant, root), draft)) };
+    const born = draft.origin === 'EXTERNAL' ? { blob: NO_MATERIAL } : await this.#bear(this.roots.of(draft.tenant, root), draft);
+    const version = { ...draft, protectionLevel, ...born };
     return { ...version, mac: this.binding.mac(version) };
   }
 
@@ -133,7 +137,7 @@ export class KeyVersions {
 
   async #bear(root: KeyHandle, { tenant, spec, usage }: KeyVersionDraft): Promise<Pick<WrappedKeyVersion, 'blob' | 'publicKey'>> {
     if (isSoftware(spec)) return this.software.bear(root, spec);
-    if (isRsa(spec)) return await this.#births.take(tenant, () => bearPair(this.token, root, spec, usage));
+    if (isRsa(spec)) return await this.births.take(tenant, () => bearPair(this.token, root, spec, usage));
     return isPair(spec) ? await bearPair(this.token, root, spec, usage) : { blob: this.#bearWrapped(root, spec) };
   }
 

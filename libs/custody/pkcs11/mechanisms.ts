@@ -32,6 +32,9 @@ export const ECDSA = mechanism(pkcs11js.CKM_ECDSA);
 export const EDDSA = mechanism(CKM_EDDSA);
 /** PKCS #1 v1.5 over a DigestInfo (RFC 8017 §9.2): for signatures only, never for encryption. */
 export const RSA_PKCS1 = mechanism(pkcs11js.CKM_RSA_PKCS);
+/** NIST SP 800-38B. */
+export const AES_CMAC = mechanism(pkcs11js.CKM_AES_CMAC);
+export const CMAC_BYTES = 16;
 export const hmac = (hash: HmacHash): Mechanism => mechanism(HMACS[hash]);
 
 /** Over a digest; the salt is as long as the hash (RFC 8017 §9.1). */

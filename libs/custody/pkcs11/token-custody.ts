@@ -2,10 +2,12 @@ import { timingSafeEqual } from 'node:crypto';
 import { type EncryptionAlgorithm, ENCRYPTS_WITH, SIGNS_WITH, type SigningAlgorithm } from '#contract';
 import { CustodyUnavailable, DecryptFailed } from '#core';
 import type {
+  BoundImport,
   BoundRow,
   CustodyCapabilities,
   EndedVersion,
   GeneratedDataKey,
+  ImportParameters,
   KeyVersionDraft,
   LogAlgorithm,
   LogKey,
@@ -21,8 +23,11 @@ import { Canary } from './canary.js';
 import type { KeyHandle } from './cryptoki.js';
 import { CIPHERTEXT_CODES, CKR_GENERAL_ERROR, CryptokiError } from './cryptoki-error.js';
 import { derOf, rawOf } from '../ecdsa-der.js';
+import { ImportRefused } from '../import-refused.js';
+import { importStatement } from '../import-statement.js';
 import { NotCapable } from '../not-capable.js';
 import { HASH_OF, isCurve, isPair, isRsa, type PairSpec, type RsaSpec } from './key-templates.js';
+import { type IncomingMaterial, KeyImportsInHsm } from './key-imports.js';
 import { KeyVersions } from './key-versions.js';
 import { LogKeys } from './log-keys.js';
 import { IV_BYTES } from './mechanisms.js';
@@ -30,6 +35,7 @@ import type { OpenToken } from './open-token.js';
 import { verifySm2 } from './openssl-sm2.js';
 import { decryptOaep, encryptOaep, isSignature, signatureBytes, signatureOf } from './pair-uses.js';
 import { RandomPool } from './random-pool.js';
+import { RsaBirths } from './rsa-births.js';
 import { selfTest } from './self-test.js';
 import { type SoftwareKey, SoftwareKeys } from './software-keys.js';
 import { TenantRoots } from './tenant-roots.js';
@@ -57,6 +63,7 @@ export class TokenCustody {
   readonly #binding: BindingKey;
   readonly #logKeys: LogKeys;
   readonly #versions: KeyVersions;
+  readonly #imports: KeyImportsInHsm;
   readonly #random: RandomPool;
   readonly #software: SoftwareKeys;
   readonly #canary: Canary;
@@ -74,7 +81,9 @@ export class TokenCustody {
     this.#binding = new BindingKey(token);
     this.#random = new RandomPool(token);
     this.#software = new SoftwareKeys(token, this.#random, mayBeInSoftware(limits.softwareKeys, protectionLevel));
-    this.#versions = new KeyVersions(token, this.#roots, this.#binding, this.#software, protectionLevel, tombstones, limits);
+    const births = new RsaBirths();
+    this.#versions = new KeyVersions(token, this.#roots, this.#binding, this.#software, births, protectionLevel, tombstones, limits);
+    this.#imports = new KeyImportsInHsm(token, this.#roots, this.#binding, births, protectionLevel);
     this.#canary = new Canary(token);
   }
 
@@ -113,6 +122,30 @@ export class TokenCustody {
     const refusal = this.#tried.unavailable[draft.spec];
     if (refusal !== undefined) throw new RangeError(`The HSM cannot do it: ${refusal}`);
     return this.#versions.create(draft, root);
+  }
+
+  /** A wrapping key takes seconds. `body` is what the tenant's log key signs. @throws CustodyBusy */
+  async createImport(parameters: ImportParameters, root: number): Promise<{ readonly bound: BoundImport; readonly body: string }> {
+    const { bound, publicKey } = await this.#imports.create(parameters, root);
+    return { bound, body: importStatement(parameters, publicKey) };
+  }
+
+  /** @throws ImportRefused, KeyBindingBroken */
+  importKeyMaterial(bound: BoundImport, material: IncomingMaterial): WrappedKeyVersion {
+    try {
+      return this.#imports.take(bound, material, Date.now());
+    } catch (error) {
+      // What the HSM could not unwrap is no key, unless the HSM is not well.
+      if (error instanceof ImportRefused) this.#mustBeWell();
+      throw error;
+    }
+  }
+
+  /** The row without its material; handles of the key are gone. @throws KeyBindingBroken */
+  emptyKeyVersion(presented: PresentedVersion): WrappedKeyVersion {
+    const emptied = this.#imports.empty(presented.row());
+    this.#versions.evict(emptied.keyId);
+    return emptied;
   }
 
   /** The MACs of what stays of a version and of its key. */
@@ -268,6 +301,14 @@ export class TokenCustody {
     return numbers.map((number) => this.#logKeys.sign(tenant, number, body));
   }
 
+  #mustBeWell(): void {
+    try {
+      this.#canary.decrypt();
+    } catch (cause) {
+      throw new CustodyUnavailable('the HSM fails', cause);
+    }
+  }
+
   #mustDecrypt(version: PresentedVersion, algorithm: EncryptionAlgorithm): RsaSpec {
     const { spec, usage } = version.row();
     if (!isRsa(spec) || usage !== 'ENCRYPT_DECRYPT' || ENCRYPTS_WITH[spec]?.includes(algorithm) !== true)
@@ -288,11 +329,7 @@ export class TokenCustody {
 
   #judged(error: CryptokiError, open: () => Buffer): Buffer {
     if (!CIPHERTEXT_CODES.has(error.code)) throw error;
-    try {
-      this.#canary.decrypt();
-    } catch (cause) {
-      throw new CustodyUnavailable('the HSM fails', cause);
-    }
+    this.#mustBeWell();
     if (error.code !== CKR_GENERAL_ERROR) throw new DecryptFailed('wrong-tag-or-context');
     try {
       return open();

@@ -1,5 +1,14 @@
-import { randomBytes } from 'node:crypto';
-import { ENCRYPTION_ALGORITHMS, KEY_SPECS, type KeySpec, type SoftwareSpec, type TriedAlgorithm } from '#contract';
+import { constants, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto';
+import {
+  ENCRYPTION_ALGORITHMS,
+  type EncryptionAlgorithm,
+  IMPORT_HASH,
+  KEY_SPECS,
+  type KeySpec,
+  type SoftwareSpec,
+  TRIED_ALGORITHMS,
+  type TriedAlgorithm,
+} from '#contract';
 import { KeywardError } from '#core';
 import type { KeyHandle } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
@@ -7,6 +16,7 @@ import { only } from './find-or-create.js';
 import { bearPair, publicHandle } from './key-pairs.js';
 import {
   CANARY_ROOT_LABEL,
+  ephemeralKey,
   type CurveSpec,
   HASH_OF,
   isCipher,
@@ -19,6 +29,7 @@ import {
   RSA_BITS,
   type RsaSpec,
   versionInUse,
+  wrappingKeyInUse,
 } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
 import { verifySm2 } from './openssl-sm2.js';
@@ -138,12 +149,39 @@ async function tryRsa(token: OpenToken, root: KeyHandle): Promise<{ failure: str
   const failure = await saying(async () => {
     const signs = await bearPair(token, root, TRIED_RSA, 'SIGN_VERIFY');
     algorithms = Object.fromEntries(
-      await present(ENCRYPTION_ALGORITHMS, (algorithm) => saying(() => failureOfOaep(token, root, signs, algorithm))),
+      await present(TRIED_ALGORITHMS, (algorithm) =>
+        saying(() =>
+          isOaep(algorithm) ? failureOfOaep(token, root, signs, algorithm) : failureOfUnwrapping(token, root, signs, algorithm),
+        ),
+      ),
     );
     return staysInside(token, root, signs.blob, versionInUse(TRIED_RSA, 'SIGN_VERIFY'));
   });
-  if (failure !== undefined) algorithms = Object.fromEntries(ENCRYPTION_ALGORITHMS.map((algorithm) => [algorithm, failure]));
+  if (failure !== undefined) algorithms = Object.fromEntries(TRIED_ALGORITHMS.map((algorithm) => [algorithm, failure]));
   return { failure, algorithms };
+}
+
+const isOaep = (algorithm: TriedAlgorithm): algorithm is EncryptionAlgorithm =>
+  (ENCRYPTION_ALGORITHMS as readonly TriedAlgorithm[]).includes(algorithm);
+
+/** RSA_AES_KEY_WRAP: what comes under a public key becomes a key that unwraps. */
+function failureOfUnwrapping(
+  token: OpenToken,
+  root: KeyHandle,
+  { blob, publicKey }: Awaited<ReturnType<typeof bearPair>>,
+  algorithm: Exclude<TriedAlgorithm, EncryptionAlgorithm>,
+): string | undefined {
+  const { cryptoki, holder } = token;
+  const oaepHash = IMPORT_HASH[algorithm];
+  const open = createPublicKey({ key: publicKey, format: 'der', type: 'spki' });
+  const encrypted = publicEncrypt({ key: open, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, randomBytes(32));
+  const made = [cryptoki.unwrap(holder, root, blob, wrappingKeyInUse, 'kwp')];
+  try {
+    made.push(cryptoki.unwrap(holder, made[0]!, encrypted, ephemeralKey, oaepHash === 'sha1' ? 'RSAES_OAEP_SHA_1' : 'RSAES_OAEP_SHA_256'));
+    return undefined;
+  } finally {
+    for (const handle of made) token.destroy(handle);
+  }
 }
 
 function failureOfOaep(

@@ -1,6 +1,16 @@
 import { KEY_SPECS, TRIED_ALGORITHMS } from '#contract';
-import type { CustodyCapabilities, GeneratedDataKey, KeyVersionDraft, LogKey, Sealed, WrappedKeyVersion } from '#core';
+import type {
+  BoundImport,
+  CustodyCapabilities,
+  GeneratedDataKey,
+  ImportParameters,
+  KeyVersionDraft,
+  LogKey,
+  Sealed,
+  WrappedKeyVersion,
+} from '#core';
 import { z } from 'zod';
+import { decodeImport } from './import-row.js';
 import { decodeRow } from './key-version-row.js';
 
 /** Answers of the custodian, copied out of their frame, which is wiped right after. Checked by hand where thousands come a second. */
@@ -56,12 +66,22 @@ export function readGeneratedDataKey(result: unknown): GeneratedDataKey {
 
 /** A new version must be the one that was asked for. */
 export const readVersionOf =
-  (draft: KeyVersionDraft) =>
+  (draft: Pick<KeyVersionDraft, 'tenant' | 'versionId'>) =>
   (result: unknown): WrappedKeyVersion => {
     const version = decodeRow(bytesOf(first(result)[0]));
     if (version.tenant !== draft.tenant || version.versionId !== draft.versionId)
       throw new TypeError('Another key version than asked for.');
     return version;
+  };
+
+/** The import that was asked for, and the note that tells of it. */
+export const readImportOf =
+  (asked: ImportParameters) =>
+  (result: unknown): { readonly bound: BoundImport; readonly statement: string } => {
+    const [row, statement] = first(result);
+    const bound = decodeImport(bytesOf(row));
+    if (bound.tenant !== asked.tenant || bound.importToken !== asked.importToken) throw new TypeError('Another import than asked for.');
+    return { bound, statement: readNote(statement) };
   };
 
 function first(result: unknown): readonly unknown[] {

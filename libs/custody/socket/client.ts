@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EncryptionAlgorithm, OperationName, SigningAlgorithm, TenantId } from '#contract';
 import { CustodyUnavailable, PermitMisused } from '#core';
 import type {
+  BoundImport,
   BoundRow,
   CheckpointSigner,
   ClaimedTree,
@@ -9,6 +10,8 @@ import type {
   CustodyCapabilities,
   EndedVersion,
   GeneratedDataKey,
+  ImportParameters,
+  KeyImports,
   KeyEnding,
   KeyVersionDraft,
   LogKey,
@@ -30,6 +33,7 @@ import {
   readBytes,
   readCapabilities,
   readGeneratedDataKey,
+  readImportOf,
   readLogKey,
   readMac,
   readNote,
@@ -42,6 +46,7 @@ import {
 } from './answers.js';
 import { Connection } from './connection.js';
 import type { Call } from './connection.js';
+import { encodeImport } from './import-row.js';
 import { encodeDraft, encodeRow } from './key-version-row.js';
 import { encodeTombstone, readEndedVersion } from './tombstone-on-wire.js';
 import { OPERATION } from './wire.js';
@@ -52,6 +57,7 @@ export interface SocketCustodyOptions {
   readonly timeoutMs?: number;
 }
 
+const NOTHING = Buffer.alloc(0);
 const TIMEOUT_MS = 2000;
 /** A few of them may have to be made before. */
 const RSA_PATIENCE_MS = 60_000;
@@ -63,7 +69,9 @@ const BACK_OFF_MS = { first: 10, longest: 1000 } as const;
  * Custody through the custodian's socket. Every call spends its permit for exactly what it sends. Reconnects by itself;
  * meanwhile calls fail with CustodyUnavailable, at the latest after 250 ms.
  */
-export class SocketCustody implements Custody, RuleBindings, CheckpointSigner, LogKeyRemoval, KeyEnding, TombstoneKeeper, RootKeeping {
+export class SocketCustody
+  implements Custody, KeyImports, RuleBindings, CheckpointSigner, LogKeyRemoval, KeyEnding, TombstoneKeeper, RootKeeping
+{
   readonly #timeoutMs: number;
   #connection: Connection | undefined;
   #connecting: Promise<void> | undefined;
@@ -111,6 +119,33 @@ export class SocketCustody implements Custody, RuleBindings, CheckpointSigner, L
       draft.versionId,
       patienceMs,
     );
+  }
+
+  async createImport(
+    permit: Permit<'GetImportParameters'>,
+    parameters: ImportParameters,
+    log: Pick<SignedLog, 'origin' | 'keys'>,
+    root: number,
+  ) {
+    const { tenant, versionId } = parameters;
+    permit.spend({ operation: 'GetImportParameters', tenant, versionId });
+    const args = [encodeImport(parameters), log.origin, root, ...log.keys];
+    return this.#call(OPERATION.createImport, tenant, args, readImportOf(parameters), versionId, RSA_PATIENCE_MS);
+  }
+
+  async importKeyMaterial(
+    permit: Permit<'ImportKeyMaterial'>,
+    bound: BoundImport,
+    { encrypted, publicKey, validTo, before, root }: Parameters<KeyImports['importKeyMaterial']>[2],
+  ): Promise<WrappedKeyVersion> {
+    permit.spend({ operation: 'ImportKeyMaterial', tenant: bound.tenant, versionId: bound.versionId });
+    const args = [encodeImport(bound), encrypted, publicKey ?? NOTHING, validTo, before ?? NOTHING, root];
+    return this.#call(OPERATION.importKeyMaterial, bound.tenant, args, readVersionOf(bound), bound.versionId);
+  }
+
+  async emptyKeyVersion(permit: Permit<'DeleteImportedKeyMaterial'>, version: WrappedKeyVersion): Promise<WrappedKeyVersion> {
+    spendWithoutAad(permit, version);
+    return this.#call(OPERATION.emptyKeyVersion, version.tenant, [encodeRow(version)], readVersionOf(version), version.versionId);
   }
 
   async bindRule(permit: Permit<RuleOperation>, row: Omit<RuleRow, 'tenant'>): Promise<Uint8Array> {

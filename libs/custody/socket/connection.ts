@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { CustodyUnavailable, DecryptFailed, KeyBindingBroken, KeyDestroyed, KeywardError, PermitMisused } from '#core';
 import { CheckpointRefused } from '../checkpoint-refused.js';
 import { CustodyBusy } from '../custody-busy.js';
+import { ImportRefused } from '../import-refused.js';
 import { NotCapable } from '../not-capable.js';
 import { FrameReader } from './frames.js';
 import { Outbox } from './outbox.js';
@@ -159,6 +160,12 @@ function errorOf(code: unknown, subject: string): KeywardError {
       return new CheckpointRefused(subject);
     case CODE.notCapable:
       return new NotCapable();
+    case CODE.notMaterial:
+      return new ImportRefused('notMaterial');
+    case CODE.otherMaterial:
+      return new ImportRefused('otherMaterial');
+    case CODE.importExpired:
+      return new ImportRefused('importExpired');
     case CODE.busy:
       return new CustodyBusy();
     default:

@@ -1,5 +1,6 @@
 export { CheckpointRefused } from '../checkpoint-refused.js';
 export { CustodyBusy } from '../custody-busy.js';
+export { ImportRefused } from '../import-refused.js';
 export { NotCapable } from '../not-capable.js';
 export { bindingMessage, ruleMessage, tombstoneMessage } from '../binding-message.js';
 export { checkpointBody, noteKeyId, signedNote } from '../checkpoint-note.js';
@@ -9,6 +10,7 @@ export { spendToBind } from '../spend-to-bind.js';
 export { SocketCustody } from './client.js';
 export type { SocketCustodyOptions } from './client.js';
 export { decodeTombstone } from './tombstone-on-wire.js';
+export { decodeImport, encodeImport } from './import-row.js';
 export { decodeDraft, encodeRow, RowOnWire } from './key-version-row.js';
 export { PlaneSocket } from './server.js';
 export type { Handler, PlaneSocketOptions } from './server.js';

@@ -1,4 +1,4 @@
-import { KEY_SPECS, KEY_USAGES, keyId, keyVersionId, tenantId } from '#contract';
+import { KEY_ORIGINS, KEY_SPECS, KEY_USAGES, keyId, keyVersionId, tenantId } from '#contract';
 import { KeyBindingBroken } from '#core';
 import type { KeyVersionDraft, WrappedKeyVersion } from '#core';
 import { z } from 'zod';
@@ -7,12 +7,16 @@ import { messages } from './wire.js';
 
 const bytes = (min: number, max: number) => z.instanceof(Uint8Array).refine((value) => value.length >= min && value.length <= max);
 const name = z.string().min(1).max(200);
-const DRAFT = [tenantId, keyId, keyVersionId, z.enum(KEY_SPECS), z.enum(KEY_USAGES), z.literal('KEYWARD'), name] as const;
+const DRAFT = [tenantId, keyId, keyVersionId, z.enum(KEY_SPECS), z.enum(KEY_USAGES), z.enum(KEY_ORIGINS), name] as const;
 const draftTuple = z.tuple([...DRAFT]);
-/** Of a destroyed version none is left. */
+/** Of a destroyed version none is left, and of one that waits for its material. */
 const blob = z.instanceof(Uint8Array).refine(({ length }) => length === 0 || (length >= 16 && length <= 4096));
-/** The public half comes last, of a key pair only. */
-const rowTuple = z.tuple([...DRAFT, z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']), blob, bytes(32, 32)], bytes(1, 1024));
+/** Behind it: the public half, of a key pair; what is known of its import, of imported material. */
+const imported = z.tuple([bytes(16, 64), z.int().min(0), z.boolean()]);
+const rowTuple = z.tuple(
+  [...DRAFT, z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']), blob, bytes(32, 32)],
+  z.union([bytes(1, 1024), imported]),
+);
 
 const draftFields = ({ tenant, keyId, versionId, spec, usage, origin, logId }: KeyVersionDraft) => [
   tenant,
@@ -37,9 +41,10 @@ const encoded = new WeakMap<WrappedKeyVersion, Buffer>();
 export function encodeRow(version: WrappedKeyVersion): Buffer {
   const known = encoded.get(version);
   if (known !== undefined) return known;
-  const { protectionLevel, blob, mac, publicKey } = version;
+  const { protectionLevel, blob, mac, publicKey, imported: material } = version;
+  const told = material && [material.check, material.validTo, material.inMemory];
   const row = Buffer.from(
-    messages.pack([...draftFields(version), protectionLevel, blob, mac, ...(publicKey === undefined ? [] : [publicKey])]),
+    messages.pack([...draftFields(version), protectionLevel, blob, mac, ...[publicKey, told].filter((part) => part !== undefined)]),
   );
   encoded.set(version, row);
   return row;
@@ -50,8 +55,9 @@ export function decodeRow(row: Uint8Array): WrappedKeyVersion {
   const parsed = rowTuple.safeParse(messages.unpack(row));
   if (!parsed.success) throw new KeyBindingBroken('of an unreadable row');
   const [tenant, keyId, versionId, spec, usage, origin, logId, protectionLevel, blob, mac, ...more] = parsed.data;
-  if (more.length > 1) throw new KeyBindingBroken('of an unreadable row');
-  const [publicKey] = more;
+  const publicKey = more.find((part) => part instanceof Uint8Array);
+  const material = more.find((part) => Array.isArray(part));
+  if (more.length !== Number(publicKey !== undefined) + Number(material !== undefined)) throw new KeyBindingBroken('of an unreadable row');
   const draft = draftOf([tenant, keyId, versionId, spec, usage, origin, logId]);
   return {
     ...draft,
@@ -59,6 +65,7 @@ export function decodeRow(row: Uint8Array): WrappedKeyVersion {
     blob: Uint8Array.from(blob),
     mac: Uint8Array.from(mac),
     ...(publicKey && { publicKey: Uint8Array.from(publicKey) }),
+    ...(material && { imported: { check: Uint8Array.from(material[0]), validTo: material[1], inMemory: material[2] } }),
   };
 }
 

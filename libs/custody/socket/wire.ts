@@ -31,6 +31,9 @@ export const OPERATION = {
   generateRandom: 24,
   asymmetricEncrypt: 25,
   asymmetricDecrypt: 26,
+  createImport: 27,
+  importKeyMaterial: 28,
+  emptyKeyVersion: 29,
   makeTombstone: 30,
   keepTombstone: 31,
   rewrap: 33,
@@ -45,6 +48,9 @@ export const PLANES = {
     'createTenantRoot',
     'createLogKey',
     'createKeyVersion',
+    'createImport',
+    'importKeyMaterial',
+    'emptyKeyVersion',
     'bindRule',
     'checkBindings',
     'publicKey',
@@ -95,6 +101,9 @@ export const CODE = {
   keyDestroyed: 7,
   notCapable: 24,
   busy: 25,
+  notMaterial: 26,
+  otherMaterial: 27,
+  importExpired: 28,
 } as const;
 
 /** A frame's content: plain arrays, no records, no extensions written. Decoded bytes are views of the frame. */

@@ -1,0 +1,152 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { type KeySpec, SOFTWARE_SPECS, type SoftwareSpec } from '#contract';
+import type { BoundImport, ImportedMaterial, ImportParameters, ProtectionLevel, WrappedKeyVersion } from '#core';
+import { ImportRefused } from '../import-refused.js';
+import type { BindingKey } from './binding-key.js';
+import type { KeyHandle } from './cryptoki.js';
+import { CryptokiError } from './cryptoki-error.js';
+import { bearPair, failureOfPair } from './key-pairs.js';
+import {
+  checkedKey,
+  ephemeralKey,
+  HASH_OF,
+  incomingVersion,
+  isCipher,
+  isPair,
+  KEY_BYTES,
+  KW_BYTES,
+  wrappingKeyInUse,
+} from './key-templates.js';
+import { AES_CMAC, CMAC_BYTES, type Wrapping } from './mechanisms.js';
+import type { OpenToken } from './open-token.js';
+import type { RsaBirths } from './rsa-births.js';
+import type { TenantRoots } from './tenant-roots.js';
+
+/** 4096 bits: what OAEP leaves in front of a wrapped key. */
+const WRAPPING_KEY = 'RSA_4096';
+const MODULUS_BYTES = 512;
+const CHECK_LABEL = Buffer.from('keyward.import-check/1');
+const OAEP: Readonly<Record<BoundImport['algorithm'], Wrapping>> = {
+  RSAES_OAEP_SHA_1: 'RSAES_OAEP_SHA_1',
+  RSAES_OAEP_SHA_256: 'RSAES_OAEP_SHA_256',
+  RSA_AES_KEY_WRAP_SHA_1: 'RSAES_OAEP_SHA_1',
+  RSA_AES_KEY_WRAP_SHA_256: 'RSAES_OAEP_SHA_256',
+};
+
+export interface IncomingMaterial {
+  readonly encrypted: Buffer;
+  readonly publicKey: Buffer | undefined;
+  readonly validTo: number;
+  readonly before: Buffer | undefined;
+  /** Number of the root that wraps it from now on. */
+  readonly root: number;
+}
+
+/** Keys from outside: unwrapped in the HSM, wrapped under the tenant's root there, and never readable in between. */
+export class KeyImportsInHsm {
+  constructor(
+    private readonly token: OpenToken,
+    private readonly roots: TenantRoots,
+    private readonly binding: BindingKey,
+    private readonly births: RsaBirths,
+    private readonly protectionLevel: ProtectionLevel,
+  ) {}
+
+  /** A wrapping key for one import. @throws CustodyBusy */
+  async create(parameters: ImportParameters, root: number): Promise<{ readonly bound: BoundImport; readonly publicKey: Buffer }> {
+    const under = this.roots.of(parameters.tenant, root);
+    // It signs once, to prove itself; from then on it is only ever unwrapped to unwrap.
+    const { blob, publicKey } = await this.births.take(parameters.tenant, () => bearPair(this.token, under, WRAPPING_KEY, 'SIGN_VERIFY'));
+    const bound = { ...parameters, blob };
+    return { bound: { ...bound, mac: this.binding.importMac(bound) }, publicKey };
+  }
+
+  /** @throws ImportRefused, KeyBindingBroken */
+  take(bound: BoundImport, material: IncomingMaterial, now: number): WrappedKeyVersion {
+    this.binding.verifyImport(bound);
+    if (bound.expiresAt <= now) throw new ImportRefused('importExpired');
+    const { tenant, keyId, versionId, spec, usage, logId } = bound;
+    if (isSoftware(spec)) throw new RangeError('Keys in software are not imported.');
+    const under = this.roots.of(tenant, material.root);
+    const wrapping = this.roots.unwrapping(tenant, (root) =>
+      this.token.cryptoki.unwrap(this.token.holder, root, Buffer.from(bound.blob), wrappingKeyInUse, 'kwp'),
+    );
+    const kept = this.#kept(under, wrapping, bound, spec, material);
+    if (material.before !== undefined && !sameCheck(material.before, kept.imported.check)) throw new ImportRefused('otherMaterial');
+    const version = { tenant, keyId, versionId, spec, usage, origin: 'EXTERNAL' as const, logId };
+    const row = { ...version, protectionLevel: this.protectionLevel, ...kept };
+    return { ...row, mac: this.binding.mac(row) };
+  }
+
+  /** @throws KeyBindingBroken */
+  empty(version: WrappedKeyVersion): WrappedKeyVersion {
+    this.binding.verify(version);
+    const row = { ...version, blob: new Uint8Array(0) };
+    return { ...row, mac: this.binding.mac(row) };
+  }
+
+  /** `wrapping` ends here. */
+  #kept(root: KeyHandle, wrapping: KeyHandle, bound: BoundImport, spec: Exclude<KeySpec, SoftwareSpec>, material: IncomingMaterial) {
+    const { cryptoki, holder } = this.token;
+    const made: KeyHandle[] = [wrapping];
+    const keep = (handle: KeyHandle): KeyHandle => {
+      made.push(handle);
+      return handle;
+    };
+    try {
+      const key = keep(this.#incoming(wrapping, bound, spec, material.encrypted, keep));
+      const blob = cryptoki.wrap(holder, root, key, isPair(spec) ? 'kwp' : 'kw');
+      const publicKey = isPair(spec) ? this.#proven(root, bound, blob, material.publicKey) : undefined;
+      // SoftHSM unwraps 17 and 24 bytes as an "AES key": their blobs are of another length.
+      if (!isPair(spec) && blob.length !== KEY_BYTES[spec] + KW_BYTES) throw new ImportRefused('notMaterial');
+      const check = this.#checkOf(root, bound, blob, publicKey, key);
+      const imported: ImportedMaterial = { check, validTo: material.validTo, inMemory: false };
+      return { blob, ...(publicKey && { publicKey }), imported };
+    } catch (error) {
+      if (!(error instanceof CryptokiError) && !(error instanceof RangeError)) throw error;
+      throw new ImportRefused('notMaterial');
+    } finally {
+      for (const handle of made) this.token.destroy(handle);
+    }
+  }
+
+  #incoming(
+    wrapping: KeyHandle,
+    { algorithm, usage }: BoundImport,
+    spec: Exclude<KeySpec, SoftwareSpec>,
+    encrypted: Buffer,
+    keep: (handle: KeyHandle) => KeyHandle,
+  ): KeyHandle {
+    const { cryptoki, holder } = this.token;
+    const template = incomingVersion(spec, usage);
+    if (algorithm.startsWith('RSAES')) return cryptoki.unwrap(holder, wrapping, encrypted, template, OAEP[algorithm]);
+    if (encrypted.length <= MODULUS_BYTES) throw new ImportRefused('notMaterial');
+    const ephemeral = keep(cryptoki.unwrap(holder, wrapping, encrypted.subarray(0, MODULUS_BYTES), ephemeralKey, OAEP[algorithm]));
+    return cryptoki.unwrap(holder, ephemeral, encrypted.subarray(MODULUS_BYTES), template, 'kwp');
+  }
+
+  /** A pair's public half is believed once both halves undid each other. */
+  #proven(root: KeyHandle, { spec, usage }: BoundImport, blob: Buffer, publicKey: Buffer | undefined): Buffer {
+    if (!isPair(spec) || publicKey === undefined) throw new ImportRefused('notMaterial');
+    if (failureOfPair(this.token, root, spec, usage, { blob, publicKey }) !== undefined) throw new ImportRefused('notMaterial');
+    return Buffer.from(publicKey);
+  }
+
+  /** Over a fixed label, never AES of zeros: that is GCM's hash key (NIST SP 800-38D). */
+  #checkOf(root: KeyHandle, { spec }: BoundImport, blob: Buffer, publicKey: Buffer | undefined, key: KeyHandle): Buffer {
+    if (publicKey !== undefined) return createHash('sha256').update(publicKey).digest();
+    const { cryptoki, holder } = this.token;
+    const hash = HASH_OF[spec];
+    if (hash !== undefined) return this.token.operate((session) => cryptoki.mac(session, key, CHECK_LABEL, hash));
+    if (!isCipher(spec)) throw new RangeError('No check value for this spec.');
+    const signs = cryptoki.unwrap(holder, root, blob, checkedKey);
+    try {
+      return this.token.operate((session) => cryptoki.sign(session, AES_CMAC, signs, CHECK_LABEL, CMAC_BYTES));
+    } finally {
+      this.token.destroy(signs);
+    }
+  }
+}
+
+const isSoftware = (spec: KeySpec): spec is SoftwareSpec => (SOFTWARE_SPECS as readonly KeySpec[]).includes(spec);
+const sameCheck = (one: Buffer, other: Uint8Array): boolean => one.length === other.length && timingSafeEqual(one, other);

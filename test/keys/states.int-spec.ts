@@ -1,4 +1,5 @@
 import type { KeyId, KeyState } from '#contract';
+import { OPERATIONS } from '#core';
 import { freshAlias, KeyWorld, refusal } from './key-world.js';
 
 const STATES = ['Enabled', 'Disabled', 'PendingDeletion', 'PendingImport', 'Destroyed'] as const satisfies readonly KeyState[];
@@ -124,6 +125,11 @@ describe('an operation on a key in a state', () => {
   const cells = Object.entries(TABLE).flatMap(([operation, codes]) =>
     codes.map((code, index) => [operation as Operation, STATES[index]!, code] as const),
   );
+
+  it('has a row in the table, whatever a state may refuse', () => {
+    const limited = Object.entries(OPERATIONS).flatMap(([name, { keyStates }]) => (keyStates.length > 0 ? [name] : []));
+    expect(limited.filter((name) => !Object.hasOwn(TABLE, name))).toEqual([]);
+  });
 
   it.each(cells)('%s, %s: %s', async (operation, state, code) => {
     const { keyId, calls } = await aKey(operation);

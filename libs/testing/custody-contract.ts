@@ -546,7 +546,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
         // What only SQL can write: no value of these types.
         spec: () => ({ spec: 'SM4' }),
         usage: () => ({ usage: 'SIGN_VERIFY' }),
-        origin: () => ({ origin: 'EXTERNAL' as never }),
+        origin: () => ({ origin: 'EXTERNAL' }),
         protectionLevel: (row) => ({ protectionLevel: row.protectionLevel === 'HSM' ? 'SOFTWARE_TOKEN' : 'HSM' }),
         logId: () => ({ logId: newLogId(1) }),
         blob: (row) => ({ blob: row.blob.map((byte, at) => (at === 0 ? byte ^ 1 : byte)) }),

@@ -56,7 +56,7 @@ describe("another tenant's key", () => {
   });
 
   it.each(Object.entries(ADMINS))('is not there for %s', async (operation, inputOf) => {
-    const attempt = world.admin(operation as keyof typeof ADMINS, inputOf(keyId, own) as never);
+    const attempt = world.admin(operation as keyof typeof ADMINS, inputOf(keyId, own));
     expect(await refusal(attempt)).toMatchObject({ code: 'not-found', record: expect.any(BigInt) });
     expect(world.records).toMatchObject([{ op: operation, outcome: 'refused', error: { code: 'not-found', reason: 'unknown-key' } }]);
   });
@@ -68,7 +68,7 @@ describe("another tenant's key", () => {
 
   it.each(Object.entries(USES))('is one that nobody granted, by id or alias, for %s', async (operation, input) => {
     for (const reference of [keyId, alias]) {
-      const attempt = world.service(operation as keyof typeof USES, { ...input, keyId: reference } as never);
+      const attempt = world.service(operation as keyof typeof USES, { ...input, keyId: reference });
       expect(await refusal(attempt)).toMatchObject({ code: 'not-granted', record: expect.any(BigInt) });
     }
     expect(world.records).toMatchObject([

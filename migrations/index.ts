@@ -37,6 +37,7 @@ import { RandomBytes } from './0057-random-bytes.js';
 import { KeyImport } from './0058-key-import.js';
 import { KeyDestruction } from './0060-key-destruction.js';
 import { RootRotation } from './0061-root-rotation.js';
+import { RestoreCheck } from './0062-restore-check.js';
 import { LabelCoverage } from './0071-label-coverage.js';
 
 /** In order. A published one is never edited; the next one is added below. */
@@ -80,5 +81,6 @@ export const MIGRATIONS = [
   KeyImport,
   KeyDestruction,
   RootRotation,
+  RestoreCheck,
   LabelCoverage,
 ];

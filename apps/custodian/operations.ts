@@ -47,6 +47,7 @@ const ALGORITHM = new RegExp(`^(${SIGNING_ALGORITHMS.join('|')})$`);
 const OAEP = new RegExp(`^(${ENCRYPTION_ALGORITHMS.join('|')})$`);
 /** Nine digits of a label. */
 const MAX_ROOT = 999_999_999;
+const AFTER_KEY = /^[\x21-\x7e]{0,128}$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const MAX_ROWS_CHECKED = 64;
 const DIGEST_BYTES = 32;
@@ -209,6 +210,12 @@ const OPERATIONS: Operations = {
       logKey: args[3] === undefined ? 1 : integerAt(args, 3, 1, MAX_LOG_KEY),
       rootEndedAt: args[4] === null ? undefined : textAt(args, 4, TIME),
     }),
+
+  kept: (hsm, tenant, args) => {
+    const asked = { logId: textAt(args, 0, LOG_ID), root: integerAt(args, 1, 0, MAX_ROOT), afterKey: textAt(args, 2, AFTER_KEY) };
+    const { signedSize, hasRoot, destroyed } = hsm.remembered(tenantId.parse(tenant), asked);
+    return [signedSize.toString(), hasRoot, destroyed];
+  },
 
   rewrap: (hsm, tenant, args) => {
     const root = integerAt(args, 1, 0, MAX_ROOT);

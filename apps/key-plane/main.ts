@@ -7,6 +7,7 @@ import {
   Credentials,
   keyHandlers,
   Pipeline,
+  RestoreCheck,
   type RuleStore,
   Snapshots,
   StopSeals,
@@ -61,6 +62,13 @@ const app = await createPlane({
   ...{ title, controllers, pipeline, credentials, tokens, trustedProxies, health, log },
   tls: serverTls(config.tls),
 });
+const restores = new RestoreCheck({
+  ...{ store: store.restores, custody, clock: systemClock },
+  onRestored: (found) => log.error(found, 'the database or the token went back (docs/keys.md)'),
+  onFailure: (err) => log.error({ err }, 'whether something went back could not be looked at; it goes on'),
+});
+await untilThere(log, 'restore check', () => restores.round());
+restores.start();
 const tombstones = new TombstoneWatch({
   ...{ reads: store.tombstones, custody },
   onFailure: (err) => log.error({ err }, 'tombstones could not be handed over; it goes on'),
@@ -70,6 +78,7 @@ drainOnSignal({
   exitWithParent: config.exitWithParent,
   steps: [
     { name: 'readiness', run: () => health.startDraining() },
+    { name: 'restore check', run: () => restores.close() },
     { name: 'tombstones', run: () => tombstones.close() },
     { name: 'http', run: () => app.close() },
     { name: 'seals', run: () => seals.close() },

@@ -119,8 +119,11 @@ export type AuditOperation = (typeof AUDIT_OPERATIONS)[number];
 export const SERVICE_OPERATIONS = ['WatchRules'] as const;
 export type ServiceOperation = (typeof SERVICE_OPERATIONS)[number];
 
-/** What the platform does of itself and records: no route, no caller. */
-export const SYSTEM_OPERATIONS = ['Heartbeat', 'RetireLogKey', 'DestroyKey', 'RetireRoot', 'SinkDisabled'] as const;
+/** What the key plane does of itself when the custodian remembers more than the database: no route, no caller. */
+export const RESTORE_OPERATIONS = ['DestroyAgain', 'StopRestored'] as const;
+
+/** What the platform does of itself and records: no route, no caller. All but those above are the worker's. */
+export const SYSTEM_OPERATIONS = ['Heartbeat', 'RetireLogKey', 'DestroyKey', 'RetireRoot', 'SinkDisabled', ...RESTORE_OPERATIONS] as const;
 
 /** All that somebody may ask for, in one list. */
 export const OPERATION_NAMES = [...DATA_OPERATIONS, ...SERVICE_OPERATIONS, ...KEY_OPERATIONS, ...AUDIT_OPERATIONS] as const;

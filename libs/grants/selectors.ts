@@ -22,8 +22,15 @@ export function operationIn(operation: string, pattern: string): boolean {
 /** `*`, the id, `alias/name`, `alias/prefix*` (which includes `alias/prefix`) or `tag:name=value`. Compared as text: no regex, no glob. */
 export function objectIn(key: KeyNames, pattern: string): boolean {
   if (pattern === '*' || pattern === key.keyId) return true;
-  if (pattern.startsWith('tag:')) return Object.entries(key.tags).some(([name, value]) => pattern === `tag:${name}=${value}`);
+  if (pattern.startsWith('tag:')) return hasTag(key, pattern.slice('tag:'.length));
   if (!pattern.startsWith('alias/')) return false;
   const prefix = pattern.endsWith('*') ? pattern.slice(0, -1) : undefined;
   return key.aliases.some((alias) => (prefix === undefined ? alias === pattern : alias.startsWith(prefix)));
+}
+
+/** The name ends at the first `=`, so that a text means one tag: one whose own name holds `=` is meant by no policy. */
+function hasTag({ tags }: KeyNames, text: string): boolean {
+  const end = text.indexOf('=');
+  const name = text.slice(0, end);
+  return Object.hasOwn(tags, name) && tags[name] === text.slice(end + 1);
 }

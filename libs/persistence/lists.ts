@@ -282,7 +282,7 @@ function versionAfter(id: string): number {
   throw new InvalidRequest([{ field: 'cursor', message: 'is not a cursor of this list' }]);
 }
 
-/** Rules mean a tag as the text `name=value`, and so does the filter. */
+/** Rules mean a tag as the text `name=value`, whose name ends at the first `=`, and so does the filter. */
 function keysAfter(
   manager: EntityManager,
   tenant: TenantId,
@@ -293,7 +293,8 @@ function keysAfter(
   const query = manager.createQueryBuilder(CmkEntity, 'k').where('k.tenantId = :tenant', { tenant });
   if (after !== undefined) query.andWhere('k.keyId > :after', { after });
   if (state !== undefined) query.andWhere('k.state = :state', { state });
-  if (tag !== undefined) query.andWhere(`EXISTS (SELECT FROM json_each_text(k.tags) t WHERE t.key || '=' || t.value = :tag)`, { tag });
+  if (tag !== undefined)
+    query.andWhere(`EXISTS (SELECT FROM json_each_text(k.tags) t WHERE t.key NOT LIKE '%=%' AND t.key || '=' || t.value = :tag)`, { tag });
   const ofPrimary = `EXISTS (SELECT FROM keyward.key_version v WHERE v.tenant_id = k.tenant_id AND v.version_id = k.primary_version`;
   if (keySpec !== undefined) query.andWhere(`${ofPrimary} AND v.spec = :keySpec)`, { keySpec });
   if (keyUsage !== undefined) query.andWhere(`${ofPrimary} AND v.usage = :keyUsage)`, { keyUsage });

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { AUDIT_OPERATIONS, DATA_OPERATIONS, KEY_OPERATIONS, SERVICE_OPERATIONS, SYSTEM_OPERATIONS } from '#contract';
+import { AUDIT_OPERATIONS, DATA_OPERATIONS, KEY_OPERATIONS, RESTORE_OPERATIONS, SERVICE_OPERATIONS, SYSTEM_OPERATIONS } from '#contract';
 import { aRecord, epochsOf, MAC, type Role, TestDatabase, type TestTenant } from './test-database.js';
 
 const APPEND = 'SELECT keyward.trail_append($1, $2, $3, $4, $5, $6) AS answers';
@@ -59,6 +59,7 @@ describe('what each role can and cannot do', () => {
       drop_empty_months: 'worker',
       ensure_months: 'worker',
       destroy_key: 'worker',
+      destroy_again: 'key_plane',
       due_deletions: 'worker',
       end_rewrapping: 'worker',
       epochs_of: 'data_plane',
@@ -72,6 +73,7 @@ describe('what each role can and cannot do', () => {
       leaf_hashes_of: 'worker',
       log_key_destroyed: 'worker',
       log_keys_due: 'worker',
+      log_heads: 'key_plane',
       logs_to_sign: 'worker',
       month_is_empty: '',
       move_epoch: '',
@@ -105,6 +107,7 @@ describe('what each role can and cannot do', () => {
       sink_records: 'worker',
       sink_tested: 'worker',
       stamp_root: '',
+      stop_restored: 'key_plane',
       tile_hashes_of: 'worker',
       tombstones_since: 'data_plane key_plane worker',
       trail_append: 'auditor data_plane key_plane worker',
@@ -293,9 +296,11 @@ describe('what each role can and cannot do', () => {
     );
     const ofRole = (role: Role) => new Set(rows.find((row) => row.role === role)?.ops);
     expect(ofRole('keyward_data_plane')).toEqual(new Set([...DATA_OPERATIONS, ...SERVICE_OPERATIONS]));
-    expect(ofRole('keyward_key_plane')).toEqual(new Set(KEY_OPERATIONS));
+    expect(ofRole('keyward_key_plane')).toEqual(new Set([...KEY_OPERATIONS, ...RESTORE_OPERATIONS]));
     expect(ofRole('keyward_auditor')).toEqual(new Set(AUDIT_OPERATIONS));
-    expect(ofRole('keyward_worker')).toEqual(new Set(SYSTEM_OPERATIONS));
+    expect(ofRole('keyward_worker')).toEqual(
+      new Set(SYSTEM_OPERATIONS.filter((op) => !(RESTORE_OPERATIONS as readonly string[]).includes(op))),
+    );
   });
 
   const poisons: readonly (readonly [string, (good: string) => string | Buffer])[] = [

@@ -10,6 +10,7 @@ import type {
   IdleLogs,
   LogPruning,
   Reads,
+  RestoreStore,
   RootRotationStore,
   RuleStore,
   Seals,
@@ -32,6 +33,7 @@ import { reading } from './database-error.js';
 import { DatabaseEndings, DatabaseTombstones } from './ending-store.js';
 import { DatabaseReads } from './lists.js';
 import { DatabaseReadCounter } from './read-counter.js';
+import { DatabaseRestores } from './restore-store.js';
 import { DatabaseRoots } from './root-store.js';
 import { DatabasePruning } from './retention.js';
 import { DatabaseRules } from './rule-store.js';
@@ -69,6 +71,7 @@ export interface KeyPlaneStore extends DeciderStore, TombstoneStore {
   readonly reads: Reads;
   readonly uses: UseReads;
   readonly sinks: SinkReads;
+  readonly restores: RestoreStore;
   readonly bootstrap: PlatformBootstrap;
 }
 export type DataPlaneStore = DeciderStore & TombstoneStore & { readonly rules: EpochReads };
@@ -102,6 +105,7 @@ export async function openKeyPlaneStore(settings: AppenderOptions): Promise<KeyP
     ...{ startup, trail, rules: new DatabaseRules(pool), changes: new TransactionalChanges(changes) },
     stops: { rules: new DatabaseRules(stopRules), changes: new TransactionalChanges(stops) },
     tombstones: new DatabaseTombstones(pool),
+    restores: new DatabaseRestores(pool),
     ...{ seals: new DatabaseSeals(changes), bootstrap: new PlatformBootstrap(changes) },
     ...{ reads: new DatabaseReads(lists), uses: new DatabaseUseReads(lists), sinks: new DatabaseSinkReads(lists) },
     ping: () => bothAnswer(pool, trail),

@@ -32,9 +32,11 @@ import type {
   ClaimedTree,
   Custody,
   CustodyCapabilities,
+  CustodyMemory,
   EndedVersion,
   GeneratedDataKey,
   KeyEnding,
+  KeptByCustody,
   KeyVersionDraft,
   LogKey,
   LogKeyRemoval,
@@ -76,7 +78,9 @@ const KW_IV = Buffer.alloc(8, 0xa6);
 const TAG_BYTES = 16;
 
 /** Custody in memory, true to the port (custody-contract.ts runs against both). For tests that need no HSM. */
-export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, LogKeyRemoval, KeyEnding, TombstoneKeeper, RootKeeping {
+export class FakeCustody
+  implements Custody, RuleBindings, CheckpointSigner, LogKeyRemoval, KeyEnding, TombstoneKeeper, RootKeeping, CustodyMemory
+{
   /** While true every call fails, as when the HSM is lost. */
   down = false;
   /** What it cannot make, and why. */
@@ -325,6 +329,14 @@ export class FakeCustody implements Custody, RuleBindings, CheckpointSigner, Log
     if (!timingSafeEqual(tombstone.mac, this.#tombstoneMac(tombstone))) throw new KeyBindingBroken('of a tombstone');
     if (!this.tombstones.has(tombstone.keyId))
       this.tombstones.set(tombstone.keyId, { ...tombstone, root: Math.max(...this.rootsOf(tombstone.tenant)) });
+  }
+
+  async kept(tenant: TenantId, { logId, root, afterKey }: Parameters<CustodyMemory['kept']>[1]): Promise<KeptByCustody> {
+    const destroyed = [...this.tombstones.values()].flatMap((kept) =>
+      kept.tenant === tenant && kept.keyId > afterKey ? [kept.keyId] : [],
+    );
+    const signedSize = await this.signedSize(tenant, logId);
+    return { signedSize, hasRoot: this.rootsOf(tenant).includes(root), destroyed: destroyed.sort().slice(0, 100) };
   }
 
   async rewrap(version: WrappedKeyVersion, root: number): Promise<WrappedKeyVersion> {

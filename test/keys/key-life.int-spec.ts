@@ -12,6 +12,24 @@ describe('the life of a key', () => {
   const page = { limit: 10, cursor: undefined };
   const describeKey = (keyId: KeyId) => world.admin('DescribeKey', { keyId });
 
+  it('has a thousand versions at most', async () => {
+    const { keyId } = await world.create();
+    const copies = (most: number) =>
+      world.database.as('superuser', (client) =>
+        client.query(
+          `INSERT INTO keyward.key_version (tenant_id, version_id, key_id, spec, usage, origin, protection_level, log_id, blob, mac)
+            SELECT v.tenant_id, 'kver_0' || lpad(to_hex(n), 25, '0'), v.key_id, v.spec, v.usage, v.origin, v.protection_level, v.log_id, v.blob, v.mac
+              FROM keyward.key_version v, generate_series(1, $2) n WHERE v.key_id = $1 AND v.version_id NOT LIKE 'kver_00%'`,
+          [keyId, most],
+        ),
+      );
+    await copies(998);
+    await expect(world.admin('CreateKeyVersion', { keyId })).resolves.toBeDefined();
+    expect((await refusal(world.admin('CreateKeyVersion', { keyId }))).fields).toEqual([
+      { field: 'keyId', message: 'has 1000 versions, as many as a key of its kind may have' },
+    ]);
+  });
+
   it('waits for its end, which can be called off: then it is as before', async () => {
     const { keyId } = await world.create();
     await world.admin('DisableKey', { keyId });

@@ -53,7 +53,9 @@ describe('a key pair', () => {
     const next = (reason?: string) => world.admin('CreateKeyVersion', { keyId, ...(reason && { reason }) });
     expect((await refusal(next())).fields).toEqual([{ field: 'reason', message: 'is needed: the newest version is not 7 days old' }]);
     for (let versions = 1; versions < 50; versions++) await next('again');
-    expect((await refusal(next('again'))).fields).toEqual([{ field: 'keyId', message: 'has 50 versions, as many as a key pair may have' }]);
+    expect((await refusal(next('again'))).fields).toEqual([
+      { field: 'keyId', message: 'has 50 versions, as many as a key of its kind may have' },
+    ]);
     await expect(world.service('Sign', { keyId, message, algorithm: 'ECDSA_SHA_256' })).resolves.toHaveProperty('signature');
   });
 

@@ -18,6 +18,8 @@ export interface KeyVersionParts {
 
 /** Whoever verifies has to learn of every new public key: there are few, and not one soon after the other. */
 const PAIRS = { mostVersions: 50, apartDays: 7 } as const;
+/** Of every other key: each decision that is not cached reads all of them. A new one a week for 19 years. */
+const MOST_VERSIONS = 1000;
 const DAY_MS = 86_400_000;
 
 /** A key's versions: the newest is primary, the others go on opening what they sealed. */
@@ -32,6 +34,7 @@ export function keyVersionHandlers({
       mustAllow(step.operation, key);
       if (key.versions.get(key.primaryVersion)?.origin === 'EXTERNAL')
         throw new InvalidRequest([{ field: 'keyId', message: 'has imported material: import its next version' }]);
+      mustBeFew(key, isPair(key) ? PAIRS.mostVersions : MOST_VERSIONS);
       if (isPair(key)) mustBeDue(key, now, input.reason);
       const { keySpec: spec, keyUsage: usage } = describeKey(key, key.versions.values());
       const versionId = newKeyVersionId(now);
@@ -89,10 +92,14 @@ export function keyVersionHandlers({
 
 const isPair = ({ versions, primaryVersion }: SnapshotKey): boolean => versions.get(primaryVersion)?.publicKey !== undefined;
 
-/** @throws InvalidRequest; a reason makes up for the time, not for the number */
-function mustBeDue({ versions, primaryVersion }: SnapshotKey, now: number, reason: string | undefined): void {
-  if (versions.size >= PAIRS.mostVersions)
-    throw new InvalidRequest([{ field: 'keyId', message: `has ${PAIRS.mostVersions} versions, as many as a key pair may have` }]);
+/** @throws InvalidRequest */
+function mustBeFew({ versions }: SnapshotKey, most: number): void {
+  if (versions.size >= most)
+    throw new InvalidRequest([{ field: 'keyId', message: `has ${most} versions, as many as a key of its kind may have` }]);
+}
+
+/** @throws InvalidRequest unless a reason is told */
+function mustBeDue({ primaryVersion }: SnapshotKey, now: number, reason: string | undefined): void {
   if (reason === undefined && now - drawnAt(primaryVersion).getTime() < PAIRS.apartDays * DAY_MS)
     throw new InvalidRequest([{ field: 'reason', message: `is needed: the newest version is not ${PAIRS.apartDays} days old` }]);
 }

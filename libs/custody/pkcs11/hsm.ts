@@ -46,6 +46,8 @@ export interface HsmEvents {
 }
 
 const HEARTBEAT_MS = 1000;
+/** As core/ports/restores.ts says. */
+const DESTROYED_AT_ONCE = 100;
 const MAX_BACK_OFF_MS = 30_000;
 /** The longest that a key may be in the making: some devices take half a minute. */
 const STUCK_MS = 60_000;
@@ -164,6 +166,15 @@ export class Hsm {
   async keepTombstone(tombstone: Tombstone): Promise<void> {
     const root = this.use((custody) => custody.bury(tombstone));
     await this.kept.tombstones.keep(tombstone, root);
+  }
+
+  /** What a restored database may not know; without the HSM nobody can say that a root is missing. */
+  remembered(tenant: string, { logId, root, afterKey }: { readonly logId: string; readonly root: number; readonly afterKey: string }) {
+    return {
+      signedSize: this.signedSize(tenant, logId),
+      hasRoot: this.#open === undefined || this.use((custody) => custody.hasRoot(tenant, root)),
+      destroyed: this.kept.tombstones.destroyedAfter(tenant, afterKey, DESTROYED_AT_ONCE),
+    };
   }
 
   /** Of a key whose tombstone is kept here. @throws RangeError for any other, CustodyUnavailable */

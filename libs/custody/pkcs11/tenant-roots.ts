@@ -39,6 +39,16 @@ export class TenantRoots {
     return found.handle;
   }
 
+  has(tenant: string, number: number): boolean {
+    try {
+      this.of(tenant, number);
+      return true;
+    } catch (error) {
+      if (error instanceof CustodyUnavailable) return false;
+      throw error;
+    }
+  }
+
   /** Number of the newest one. @throws CustodyUnavailable when the tenant has none here. */
   newest(tenant: string): number {
     return this.#lookedUp(tenant)[0]!.number;

@@ -101,6 +101,10 @@ export class TokenCustody {
     this.#roots.destroyOlder(tenant, root);
   }
 
+  hasRoot(tenant: string, root: number): boolean {
+    return this.#roots.has(tenant, root);
+  }
+
   oldestRoot(tenant: string): number {
     return this.#roots.oldest(tenant);
   }

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { keyId, keyVersionId, tenantId } from '#contract';
+import { keyId, type KeyId, keyVersionId, tenantId } from '#contract';
 import type { Tombstone } from '#core';
 import { syncFolder } from './sync-folder.js';
 
@@ -49,6 +49,12 @@ export class Tombstones {
   /** Undefined for a key that nobody destroyed. */
   of(tenant: string, key: string): KeptTombstone | undefined {
     return this.#keys.get(nameOf(tenant, key));
+  }
+
+  /** A tenant's destroyed keys after this one, by id. */
+  destroyedAfter(tenant: string, key: string, most: number): KeyId[] {
+    const ids = this.#keys.values().flatMap((kept) => (kept.tenant === tenant && kept.keyId > key ? [kept.keyId] : []));
+    return [...ids].sort().slice(0, most);
   }
 
   /** In memory at once, so that nothing slips in between; resolves when it is on disk. The first of a key stays. */

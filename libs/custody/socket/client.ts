@@ -8,11 +8,13 @@ import type {
   ClaimedTree,
   Custody,
   CustodyCapabilities,
+  CustodyMemory,
   EndedVersion,
   GeneratedDataKey,
   ImportParameters,
   KeyImports,
   KeyEnding,
+  KeptByCustody,
   KeyVersionDraft,
   LogKey,
   LogKeyRemoval,
@@ -48,7 +50,7 @@ import { Connection } from './connection.js';
 import type { Call } from './connection.js';
 import { encodeImport } from './import-row.js';
 import { encodeDraft, encodeRow } from './key-version-row.js';
-import { encodeTombstone, readEndedVersion } from './tombstone-on-wire.js';
+import { encodeTombstone, readEndedVersion, readKept } from './tombstone-on-wire.js';
 import { OPERATION } from './wire.js';
 
 export interface SocketCustodyOptions {
@@ -277,6 +279,10 @@ export class SocketCustody
 
   async shreddingReceipt(tenant: TenantId, { origin, keyId, seq, logKey, rootEndedAt }: ReceiptOrder): Promise<string> {
     return this.#call(OPERATION.shreddingReceipt, tenant, [origin, keyId, seq.toString(), logKey, rootEndedAt ?? null], readNote, keyId);
+  }
+
+  async kept(tenant: TenantId, { logId, root, afterKey }: Parameters<CustodyMemory['kept']>[1]): Promise<KeptByCustody> {
+    return this.#call(OPERATION.kept, tenant, [logId, root, afterKey], readKept);
   }
 
   async rewrap(version: WrappedKeyVersion, root: number): Promise<WrappedKeyVersion> {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { keyId, keyVersionId, tenantId } from '#contract';
-import type { EndedVersion, Tombstone } from '#core';
+import type { EndedVersion, KeptByCustody, Tombstone } from '#core';
 
 const mac = z.instanceof(Uint8Array).refine(({ length }) => length === 32);
 /** As many as a key can have (core/handlers/key-versions.ts); all of them fit into one frame. */
@@ -24,3 +24,8 @@ export function readEndedVersion(result: unknown): EndedVersion & { readonly tom
   const [versionId, own, tombstoneMac] = ended.parse(result);
   return { versionId, mac: Uint8Array.from(own), tombstoneMac: Uint8Array.from(tombstoneMac) };
 }
+
+const kept = z
+  .tuple([z.string().regex(/^\d{1,19}$/), z.boolean(), z.array(keyId)])
+  .transform(([size, hasRoot, destroyed]): KeptByCustody => ({ signedSize: BigInt(size), hasRoot, destroyed }));
+export const readKept = (result: unknown): KeptByCustody => kept.parse(result);

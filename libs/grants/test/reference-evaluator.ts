@@ -90,7 +90,12 @@ function and(conditions: Conditions, request: GrantRequest): Verdict {
 
 /** The grants and guardrails that name this subject, operation and key, whatever their conditions. */
 export function concerning({ document }: TenantPolicy, { subject, operation, keyId, aliases, tags }: GrantRequest) {
-  const names = ['*', ...(keyId === undefined ? [] : [keyId]), ...aliases, ...Object.keys(tags).map((name) => `tag:${name}=${tags[name]}`)];
+  const names = [
+    '*',
+    ...(keyId === undefined ? [] : [keyId]),
+    ...aliases,
+    ...Object.keys(tags).flatMap((name) => (name.includes('=') ? [] : [`tag:${name}=${tags[name]}`])),
+  ];
   const prefixed = (object: string) => /^alias\/.*\*$/.test(object) && aliases.some((alias) => alias.indexOf(object.slice(0, -1)) === 0);
   const verbs = ['@all', operation, ...(READ.includes(operation) ? ['@read'] : []), ...(WRITE.includes(operation) ? ['@write'] : [])];
   const me = [

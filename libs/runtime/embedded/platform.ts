@@ -72,8 +72,10 @@ async function startParts(options: PlatformOptions, dataDir: DataDir, undo: Undo
   await startProcess(custodianPlan(around), processes, undo);
   const credentialsFile = dataDir.file('credentials.json');
   await bootstrap(around, credentialsFile);
-  // The planes do not depend on one another.
-  await Promise.all(planePlans(around).map((plan) => startProcess(plan, processes, undo)));
+  // The key plane first: what a restored database forgot is stopped before anything is served. The others do not depend on one another.
+  const [keyPlane, ...others] = planePlans(around);
+  await startProcess(keyPlane!, processes, undo);
+  await Promise.all(others.map((plan) => startProcess(plan, processes, undo)));
   return { urls: urlsOf(ports), credentialsFile, superuserUrl: postgres.superuserUrl(DATABASE), postgres, processes };
 }
 

@@ -131,6 +131,8 @@ const NAMES = {
 
   SinkDisabled:                    row('Update',  '',                                ''),
   Heartbeat:                       row('Other',  '',                                ''),
+  DestroyAgain:                    row('Update', 'ScheduleKeyDeletion',             'ScheduleKeyDeletion'),
+  StopRestored:                    row('Update', '',                                ''),
   RetireRoot:                      row('Delete', '',                                ''),
   DestroyKey:                      row('Delete', 'DeleteKey',                       'DeleteKey'),
   RetireLogKey:                    row('Delete', '',                                ''),

@@ -1,0 +1,48 @@
+import type pg from 'pg';
+import { z } from 'zod';
+import { type KeyId, type RecordBody, type StopId, tenantId, type TenantId } from '#contract';
+import { type LogHead, type RestoreStore, type StoredKey, TrailUnavailable } from '#core';
+import { sqlState } from './connection.js';
+import { reading } from './database-error.js';
+import { calling, parsed } from './function-answer.js';
+import { recordBytes } from './record-bytes.js';
+import { DatabaseRules } from './rule-store.js';
+
+const headRow = z
+  .object({ tenant_id: tenantId, log_id: z.string(), size: z.coerce.bigint(), root: z.int() })
+  .transform(({ tenant_id, log_id, ...row }): LogHead => ({ ...row, tenant: tenant_id, logId: log_id }));
+
+/** The key plane's, across tenants: what it may do here only takes away. */
+export class DatabaseRestores implements RestoreStore {
+  readonly #rules: DatabaseRules;
+
+  constructor(private readonly pool: pg.Pool) {
+    this.#rules = new DatabaseRules(pool);
+  }
+
+  async logHeads(after: string, most: number): Promise<readonly LogHead[]> {
+    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.log_heads($1, $2)', [after, most]));
+    return parsed('log_heads', z.array(headRow), rows);
+  }
+
+  async key(tenant: TenantId, id: KeyId): Promise<StoredKey | undefined> {
+    return (await this.#rules.key(tenant, { reference: id })).key;
+  }
+
+  async destroyAgain(tenant: TenantId, id: KeyId, body: RecordBody): Promise<bigint | undefined> {
+    return await this.#recorded('destroy_again', [recordBytes(body), tenant, id]);
+  }
+
+  async stopRestored(tenant: TenantId, stopId: StopId, reason: string, body: RecordBody): Promise<bigint | undefined> {
+    return await this.#recorded('stop_restored', [recordBytes(body), tenant, stopId, reason]);
+  }
+
+  async #recorded(name: string, values: readonly unknown[]): Promise<bigint | undefined> {
+    try {
+      const { rows } = await this.pool.query<{ answer: string | null }>(calling(name, values), [...values]);
+      return rows[0]?.answer == null ? undefined : BigInt(rows[0].answer);
+    } catch (error) {
+      throw new TrailUnavailable(`${name} failed: ${sqlState(error) ?? 'outcome unknown'}`);
+    }
+  }
+}

@@ -81,7 +81,7 @@ describe('key material of a tenant', () => {
   ] as const)('of %s signs, and the public key from before verifies', async (spec, algorithm, make) => {
     const keyId = await aKey(spec, ...(spec === 'RSA_2048' ? ['--usage', 'SIGN_VERIFY'] : []));
     const { publicKey, privateKey } = make();
-    await take(keyId, privateKey.export({ format: 'pem', type: 'pkcs8' }).toString());
+    await take(keyId, Buffer.from(privateKey.export({ format: 'pem', type: 'pkcs8' })));
     const message = Buffer.from('pay 100');
     const { signature } = await client.sign({ tenant, keyId, algorithm, message });
     expect(verify('sha256', message, publicKey, signature)).toBe(true);

@@ -79,7 +79,14 @@ describe('the client of a custodian', () => {
     odd.answer = (id) => [
       3 - (id - 2),
       CODE.ok,
-      { module: `for ${3 - (id - 2)}`, protectionLevel: 'SOFTWARE', specs: [], unavailable: {}, algorithms: {} },
+      {
+        module: `for ${3 - (id - 2)}`,
+        protectionLevel: 'SOFTWARE',
+        token: { serial: '1', firmware: '2.6' },
+        specs: [],
+        unavailable: {},
+        algorithms: {},
+      },
     ];
     const third = client.capabilities();
     await expect(calls[1]).resolves.toMatchObject({ module: 'for 2' });

@@ -38,6 +38,7 @@ import { KeyImport } from './0058-key-import.js';
 import { KeyDestruction } from './0060-key-destruction.js';
 import { RootRotation } from './0061-root-rotation.js';
 import { RestoreCheck } from './0062-restore-check.js';
+import { RewrappedImports } from './0063-rewrapped-imports.js';
 import { LabelCoverage } from './0071-label-coverage.js';
 
 /** In order. A published one is never edited; the next one is added below. */
@@ -82,5 +83,6 @@ export const MIGRATIONS = [
   KeyDestruction,
   RootRotation,
   RestoreCheck,
+  RewrappedImports,
   LabelCoverage,
 ];

@@ -22,6 +22,7 @@ import {
   decodeTombstone,
   encodeImport,
   encodeRow,
+  IMPORT,
   ImportRefused,
   NotCapable,
   OPERATION,
@@ -218,10 +219,12 @@ const OPERATIONS: Operations = {
   },
 
   rewrap: (hsm, tenant, args) => {
-    const root = integerAt(args, 1, 0, MAX_ROOT);
-    return [encodeRow(hsm.use((custody) => custody.rewrap(new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES)), root)))];
+    const [row, root] = [bytesAt(args, 0, 1, MAX_ROW_BYTES), integerAt(args, 1, 0, MAX_ROOT)];
+    if (args[2] !== IMPORT) return [encodeRow(hsm.use((custody) => custody.rewrap(new RowOnWire(tenant, row), root)))];
+    const bound = decodeImport(row);
+    if (bound.tenant !== tenant) throw new RangeError("The import is another tenant's.");
+    return [encodeImport(hsm.use((custody) => custody.rewrapImport(bound, root)))];
   },
-
   destroyOlderRoots: (hsm, tenant, args) => {
     const root = integerAt(args, 0, 1, MAX_ROOT);
     return hsm.use((custody) => custody.destroyOlderRoots(tenantId.parse(tenant), root));

@@ -1,4 +1,6 @@
+import type { TenantId } from '#contract';
 import {
+  type BoundImport,
   type Checkpoints,
   type Clock,
   type RootKeeping,
@@ -46,25 +48,38 @@ export class RootRotations {
   async #rewrap({ tenant, root }: RotatingRoot): Promise<void> {
     const { roots } = this.parts;
     for (let page = 0; page < PAGES_A_ROUND; page++) {
-      const blobs = await roots.blobsToRewrap(tenant, PAGE);
-      if (blobs.length === 0) return void (await roots.endRewrapping(tenant));
-      const ids = new Set(blobs.map(({ versionId }) => versionId));
-      for (const keyId of new Set(blobs.map((blob) => blob.keyId))) {
-        const key = await roots.key(tenant, keyId);
-        const old = (key?.versions ?? []).filter(({ versionId }) => ids.has(versionId));
-        for (const version of old) if (!(await this.#one(version, root))) return;
-      }
+      const [imports, versions] = [await roots.importsToRewrap(tenant, PAGE), await this.#versionsToRewrap(tenant)];
+      if (imports.length + versions.length === 0) return void (await roots.endRewrapping(tenant));
+      for (const one of imports) if (!(await this.#takeOver(one, async () => this.#import(one, root)))) return;
+      for (const one of versions) if (!(await this.#takeOver(one, async () => this.#version(one, root)))) return;
     }
   }
 
+  async #versionsToRewrap(tenant: TenantId): Promise<WrappedKeyVersion[]> {
+    const { roots } = this.parts;
+    const blobs = await roots.blobsToRewrap(tenant, PAGE);
+    const ids = new Set(blobs.map(({ versionId }) => versionId));
+    const found: WrappedKeyVersion[] = [];
+    for (const keyId of new Set(blobs.map((blob) => blob.keyId)))
+      found.push(...((await roots.key(tenant, keyId))?.versions ?? []).filter(({ versionId }) => ids.has(versionId)));
+    return found;
+  }
+
+  async #version(version: WrappedKeyVersion, root: number): Promise<void> {
+    await this.parts.roots.saveRewrapped(version, await this.parts.custody.rewrap(version, root));
+  }
+
+  async #import(bound: BoundImport, root: number): Promise<void> {
+    await this.parts.roots.saveRewrappedImport(bound, await this.parts.custody.rewrapImport(bound, root));
+  }
+
   /** One that cannot be wrapped anew holds up the rotation, and is told: the old root stays as long as anything is under it. */
-  async #one(version: WrappedKeyVersion, root: number): Promise<boolean> {
-    const { roots, custody, onFailure } = this.parts;
+  async #takeOver({ tenant, keyId }: { readonly tenant: string; readonly keyId: string }, work: () => Promise<void>): Promise<boolean> {
     try {
-      await roots.saveRewrapped(version, await custody.rewrap(version, root));
+      await work();
       return true;
     } catch (error) {
-      onFailure(error, { tenant: version.tenant, keyId: version.keyId });
+      this.parts.onFailure(error, { tenant, keyId });
       return false;
     }
   }

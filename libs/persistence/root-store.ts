@@ -1,7 +1,25 @@
 import type pg from 'pg';
 import { z } from 'zod';
-import { keyId, type KeyId, keyVersionId, type RecordBody, tenantId, type TenantId } from '#contract';
-import { type RootRotationStore, type RotatingRoot, type StoredKey, TrailUnavailable, type WrappedKeyVersion } from '#core';
+import {
+  IMPORT_ALGORITHMS,
+  importToken,
+  KEY_SPECS,
+  KEY_USAGES,
+  keyId,
+  type KeyId,
+  keyVersionId,
+  type RecordBody,
+  tenantId,
+  type TenantId,
+} from '#contract';
+import {
+  type BoundImport,
+  type RootRotationStore,
+  type RotatingRoot,
+  type StoredKey,
+  TrailUnavailable,
+  type WrappedKeyVersion,
+} from '#core';
 import { sqlState } from './connection.js';
 import { reading } from './database-error.js';
 import { calling, parsed } from './function-answer.js';
@@ -11,6 +29,11 @@ import { DatabaseRules } from './rule-store.js';
 const rotatingRow = z
   .object({ tenant_id: tenantId, root: z.int(), rewrapped: z.boolean(), log_id: z.string() })
   .transform(({ tenant_id, log_id, ...row }): RotatingRoot => ({ ...row, tenant: tenant_id, logId: log_id }));
+const hex = z.hex().transform((text) => Buffer.from(text, 'hex'));
+const importRow = z.object({
+  ...{ importToken, keyId, versionId: keyVersionId, spec: z.enum(KEY_SPECS), usage: z.enum(KEY_USAGES), logId: z.string() },
+  ...{ algorithm: z.enum(IMPORT_ALGORITHMS), expiresAt: z.string().transform((at) => Date.parse(at)), blob: hex, mac: hex },
+});
 const blobs = z.array(z.object({ keyId, versionId: keyVersionId }));
 /** A rule came in between: the next round looks again. */
 const IN_BETWEEN = new Set(['KW001', '40P01', '55P03']);
@@ -39,6 +62,20 @@ export class DatabaseRoots implements RootRotationStore {
   async saveRewrapped(read: WrappedKeyVersion, { blob, mac }: WrappedKeyVersion): Promise<boolean> {
     const macs = [read.mac, blob, mac].map((bytes) => Buffer.from(bytes));
     return parsed('save_rewrapped', z.boolean(), await this.#answer('save_rewrapped', read.tenant, read.versionId, ...macs));
+  }
+
+  async importsToRewrap(tenant: TenantId, most: number): Promise<readonly BoundImport[]> {
+    const rows = parsed('imports_to_rewrap', z.array(importRow), await this.#answer('imports_to_rewrap', tenant, most));
+    return rows.map((row) => ({ ...row, tenant }));
+  }
+
+  async saveRewrappedImport(read: BoundImport, { blob, mac }: BoundImport): Promise<boolean> {
+    const macs = [read.mac, blob, mac].map((bytes) => Buffer.from(bytes));
+    return parsed(
+      'save_rewrapped_import',
+      z.boolean(),
+      await this.#answer('save_rewrapped_import', read.tenant, read.importToken, ...macs),
+    );
   }
 
   async endRewrapping(tenant: TenantId): Promise<boolean> {

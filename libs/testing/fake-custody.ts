@@ -350,6 +350,11 @@ export class FakeCustody
     return { ...rewrapped, mac: this.#mac(rewrapped) };
   }
 
+  /** It makes none: see apps/custodian/root-rotation.int-spec.ts. */
+  rewrapImport(): Promise<never> {
+    return Promise.reject(new CustodyUnavailable("no import is this one's"));
+  }
+
   async destroyOlderRoots(tenant: TenantId, root: number): Promise<void> {
     this.#reach('destroyOlderRoots');
     this.#rootOf(tenant, root);

@@ -1,5 +1,5 @@
 import type { KeyId, KeyVersionId, RecordBody, TenantId } from '#contract';
-import type { WrappedKeyVersion } from './custody.js';
+import type { BoundImport, WrappedKeyVersion } from './custody.js';
 import type { StoredKey } from './rules.js';
 
 /** A tenant's root as its admins see it. */
@@ -31,6 +31,9 @@ export interface RootRotationStore {
   key(tenant: TenantId, keyId: KeyId): Promise<StoredKey | undefined>;
   /** False when the row is another one by now. */
   saveRewrapped(read: WrappedKeyVersion, rewrapped: WrappedKeyVersion): Promise<boolean>;
+  /** Imports whose tokens are still good, and whose wrapping keys are under an older root. */
+  importsToRewrap(tenant: TenantId, most: number): Promise<readonly BoundImport[]>;
+  saveRewrappedImport(read: BoundImport, rewrapped: BoundImport): Promise<boolean>;
   /** Moves the epoch, once nothing is left under an older root. False: something is. */
   endRewrapping(tenant: TenantId): Promise<boolean>;
   /** Records that the older root is destroyed; undefined when that is recorded. @throws TrailUnavailable */
@@ -41,6 +44,8 @@ export interface RootRotationStore {
 export interface RootKeeping {
   /** The same version under the root with this number, and its new MAC. @throws CustodyUnavailable, KeyBindingBroken, KeyDestroyed */
   rewrap(version: WrappedKeyVersion, root: number): Promise<WrappedKeyVersion>;
+  /** The same for the wrapping key of an import. */
+  rewrapImport(bound: BoundImport, root: number): Promise<BoundImport>;
   /** Destroys every root of the tenant that is older than this one, which stays. May be repeated. @throws CustodyUnavailable when this one is not there */
   destroyOlderRoots(tenant: TenantId, root: number): Promise<void>;
 }

@@ -15,6 +15,7 @@ import {
   isPair,
   KEY_BYTES,
   KW_BYTES,
+  wrappingKeyInTransit,
   wrappingKeyInUse,
 } from './key-templates.js';
 import { AES_CMAC, CMAC_BYTES, type Wrapping } from './mechanisms.js';
@@ -59,6 +60,21 @@ export class KeyImportsInHsm {
     const { blob, publicKey } = await this.births.take(parameters.tenant, () => bearPair(this.token, under, WRAPPING_KEY, 'SIGN_VERIFY'));
     const bound = { ...parameters, blob };
     return { bound: { ...bound, mac: this.binding.importMac(bound) }, publicKey };
+  }
+
+  /** The same wrapping key under another root. @throws KeyBindingBroken */
+  rewrapped(bound: BoundImport, root: number): BoundImport {
+    this.binding.verifyImport(bound);
+    const { cryptoki, holder } = this.token;
+    const target = this.roots.of(bound.tenant, root);
+    const old = Buffer.from(bound.blob);
+    const handle = this.roots.unwrapping(bound.tenant, (from) => cryptoki.unwrap(holder, from, old, wrappingKeyInTransit, 'kwp'));
+    try {
+      const anew = { ...bound, blob: cryptoki.wrap(holder, target, handle, 'kwp') };
+      return { ...anew, mac: this.binding.importMac(anew) };
+    } finally {
+      this.token.destroy(handle);
+    }
   }
 
   /** @throws ImportRefused, KeyBindingBroken */

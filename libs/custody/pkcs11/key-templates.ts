@@ -106,6 +106,8 @@ const privateUse = (usage: KeyUsage) => ({ sign: usage === 'SIGN_VERIFY', decryp
 
 /** The private half of a wrapping key: it unwraps what comes from outside, and nothing else. */
 export const wrappingKeyInUse: Template = { ...PRIVATE_RSA, ...NEVER_LEAVES, token: false, unwrap: true, sign: false, decrypt: false };
+/** As versionInTransit. */
+export const wrappingKeyInTransit: Template = { ...wrappingKeyInUse, extractable: true };
 /** An AES key that came with its material, to unwrap that. */
 export const ephemeralKey: Template = { ...AES_SECRET, ...NEVER_LEAVES, ...NO_USE, token: false, unwrap: true };
 /** An AES key on a handle of its own, for its check value: the one in use signs nothing. */

@@ -101,6 +101,10 @@ export class TokenCustody {
     this.#roots.destroyOlder(tenant, root);
   }
 
+  rewrapImport(bound: BoundImport, root: number): BoundImport {
+    return this.#imports.rewrapped(bound, root);
+  }
+
   hasRoot(tenant: string, root: number): boolean {
     return this.#roots.has(tenant, root);
   }

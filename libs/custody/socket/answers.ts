@@ -78,10 +78,15 @@ export const readVersionOf =
 export const readImportOf =
   (asked: ImportParameters) =>
   (result: unknown): { readonly bound: BoundImport; readonly statement: string } => {
-    const [row, statement] = first(result);
-    const bound = decodeImport(bytesOf(row));
+    return { bound: readBoundImport(asked)(result), statement: readNote(first(result)[1]) };
+  };
+
+export const readBoundImport =
+  (asked: ImportParameters) =>
+  (result: unknown): BoundImport => {
+    const bound = decodeImport(bytesOf(first(result)[0]));
     if (bound.tenant !== asked.tenant || bound.importToken !== asked.importToken) throw new TypeError('Another import than asked for.');
-    return { bound, statement: readNote(statement) };
+    return bound;
   };
 
 function first(result: unknown): readonly unknown[] {

@@ -32,6 +32,7 @@ import type {
 } from '#core';
 import { spendToBind } from '../spend-to-bind.js';
 import {
+  readBoundImport,
   readBytes,
   readCapabilities,
   readGeneratedDataKey,
@@ -48,7 +49,7 @@ import {
 } from './answers.js';
 import { Connection } from './connection.js';
 import type { Call } from './connection.js';
-import { encodeImport } from './import-row.js';
+import { encodeImport, IMPORT } from './import-row.js';
 import { encodeDraft, encodeRow } from './key-version-row.js';
 import { encodeTombstone, readEndedVersion, readKept } from './tombstone-on-wire.js';
 import { OPERATION } from './wire.js';
@@ -287,6 +288,10 @@ export class SocketCustody
 
   async rewrap(version: WrappedKeyVersion, root: number): Promise<WrappedKeyVersion> {
     return this.#call(OPERATION.rewrap, version.tenant, [encodeRow(version), root], readVersionOf(version), version.versionId);
+  }
+
+  async rewrapImport(bound: BoundImport, root: number): Promise<BoundImport> {
+    return this.#call(OPERATION.rewrap, bound.tenant, [encodeImport(bound), root, IMPORT], readBoundImport(bound), bound.importToken);
   }
 
   async destroyOlderRoots(tenant: TenantId, root: number): Promise<void> {

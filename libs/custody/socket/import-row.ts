@@ -28,3 +28,6 @@ export function decodeImport(encoded: Uint8Array): BoundImport {
   const { blob, mac, ...parameters } = row.parse(messages.unpack(encoded));
   return { ...parameters, blob: Uint8Array.from(blob), mac: Uint8Array.from(mac) };
 }
+
+/** What `rewrap` is told that the row is, where it is no key version's. */
+export const IMPORT = 'import';

@@ -10,7 +10,7 @@ export { spendToBind } from '../spend-to-bind.js';
 export { SocketCustody } from './client.js';
 export type { SocketCustodyOptions } from './client.js';
 export { decodeTombstone } from './tombstone-on-wire.js';
-export { decodeImport, encodeImport } from './import-row.js';
+export { decodeImport, encodeImport, IMPORT } from './import-row.js';
 export { decodeDraft, encodeRow, RowOnWire } from './key-version-row.js';
 export { PlaneSocket } from './server.js';
 export type { Handler, PlaneSocketOptions } from './server.js';

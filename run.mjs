@@ -35,7 +35,7 @@ const PROGRAMS = {
   example: 'dist/examples/invoicing/play/main.js',
   bench: 'dist/test/bench/main.js',
 };
-const TOOLS = { build: async () => 0, test: runTests, check: runChecks, format: runFormat };
+const TOOLS = { build: async () => 0, test: runTests, check: runChecks, format: runFormat, 'pack-sdk': packSdk };
 
 /** A problem that the reader can solve: shown as one message, without a stack. */
 class Stop extends Error {}
@@ -226,6 +226,11 @@ async function runChecks() {
   await Promise.all(Array.from({ length: Math.min(4, os.cpus().length) }, worker));
   if (failed.length > 0) say(`failed: ${failed.join(', ')}`);
   return failed.length === 0 ? 0 : 1;
+}
+
+/** `@keyward/sdk` as an ISV installs it; prints its folder. */
+function packSdk() {
+  return runNode([inRoot('pack-sdk.mjs')], { cwd: root });
 }
 
 function runFormat() {

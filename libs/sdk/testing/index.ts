@@ -1,0 +1,2 @@
+/** For the unit tests of whoever uses the SDK: no server, no network. */
+export { MemoryKeyward } from './memory-keyward.js';

@@ -34,9 +34,16 @@ describe('the end of a log key', () => {
     },
   };
   const round = (keys: EndingLogKeys, removal = custody) => new LogKeyEndings({ keys, custody: removal, lead }).round();
-  /** Its older key is due to end, unless `later`. */
-  async function rotated(name: string, retiresAt = `now() - interval '1 second'`): Promise<void> {
+  const signed = (name: string) =>
+    run(`INSERT INTO keyward.signed_checkpoint (tenant_id, size, root, note) VALUES ('${name}', 1, sha256(''), 'signed by both')`);
+  /** Its older key is due to end, unless `later`: the record that names the next one is there, and signed unless `unsigned`. */
+  async function rotated(name: string, retiresAt = `now() - interval '1 second'`, unsigned = false): Promise<void> {
     await database.addTenants(name);
+    await run(`
+      INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, calls)
+        VALUES ('${name}', 0, convert_to('{"change":{"number":2}}', 'UTF8'), sha256(''), now(), 'RotateLogKey', 'succeeded', 1);
+      UPDATE keyward.tenant_head SET size = 1 WHERE tenant_id = '${name}'`);
+    if (!unsigned) await signed(name);
     await run(
       `INSERT INTO keyward.log_key (tenant_id, number, vkey, made_at, retires_at) VALUES ('${name}', 2, 'two', now(), ${retiresAt})`,
     );
@@ -46,14 +53,11 @@ describe('the end of a log key', () => {
     const [row] = await run(
       `SELECT retired_at IS NOT NULL AS retired, destroyed_at IS NOT NULL AS destroyed FROM keyward.log_key WHERE tenant_id = '${name}'`,
     );
-    const records = await run(`SELECT bytes FROM keyward.trail_record WHERE tenant_id = '${name}'`);
+    const records = await run(`SELECT bytes FROM keyward.trail_record WHERE tenant_id = '${name}' AND seq > 0`);
     const told = records.map(({ bytes }) => trailRecord.parse(JSON.parse(String(bytes)))).map(({ op, change }) => [op, change]);
     return { ...row, told, keys: [1, 2].filter((number) => inHsm.has(`${name}/${number}`)) };
   };
-  const signing = async (name: string) => {
-    await run(`UPDATE keyward.tenant_head SET size = greatest(size, 1) WHERE tenant_id = '${name}'`);
-    return (await worker.checkpoints.logsToSign()).find(({ tenant }) => tenant === name)?.keys;
-  };
+  const signing = async (name: string) => (await worker.checkpoints.logsToSign()).find(({ tenant }) => tenant === name)?.keys;
   const ENDED = { retired: true, destroyed: true, told: [['RetireLogKey', { number: 1, vkey: 'vkey' }]], keys: [2] };
 
   it('is recorded, leaves the HSM and is done; until then both keys sign, after it the new one', async () => {
@@ -62,7 +66,7 @@ describe('the end of a log key', () => {
     await round(worker.logKeys);
     expect(await state('acme')).toEqual({ retired: false, destroyed: false, told: [], keys: [1, 2] });
     expect(await signing('acme')).toEqual([1, 2]);
-    await run(`UPDATE keyward.tenant_head SET size = 0 WHERE tenant_id = 'acme'; UPDATE keyward.log_key SET retires_at = now()`);
+    await run(`UPDATE keyward.log_key SET retires_at = now()`);
     await round(worker.logKeys);
     await round(worker.logKeys);
     expect(await state('acme')).toEqual(ENDED);
@@ -100,6 +104,16 @@ describe('the end of a log key', () => {
     await expect(round(keys, removal)).rejects.toThrow(Killed);
     await round(worker.logKeys);
     expect(await state(name)).toEqual(ENDED);
+  });
+
+  it('waits for a checkpoint that it signs itself over the record of the next key: nothing else leads there', async () => {
+    await rotated('unsigned', undefined, true);
+    await round(worker.logKeys);
+    expect(await state('unsigned')).toEqual({ retired: false, destroyed: false, told: [], keys: [1, 2] });
+    expect(await signing('unsigned')).toEqual([1, 2]);
+    await signed('unsigned');
+    await round(worker.logKeys);
+    expect(await state('unsigned')).toEqual(ENDED);
   });
 
   it('waits for a record that cannot be appended, and leaves the key in the HSM until then', async () => {

@@ -18,7 +18,10 @@ import { bundleOf, checkpointOver, entryAt, keyFrom, LOG_VKEY, ORIGIN, rootOver 
 const KEYS = [1, 2, 3].map(keyFrom);
 const VKEYS = KEYS.map(({ publicKey }) => vkey(ORIGIN, publicKey));
 const rotation = (seq: number, to: string, change = {}): BundleEntry =>
-  entryAt(seq, { body: { op: 'RotateLogKey', category: 'management', rw: 'write', change: { number: 2, vkey: to }, ...change } });
+  entryAt(seq, {
+    body: { op: 'RotateLogKey', category: 'management', rw: 'write', change: { number: 2, vkey: to, ...replaces(to) }, ...change },
+  });
+const replaces = (to: string) => (VKEYS.indexOf(to) < 1 ? {} : { replaces: VKEYS[VKEYS.indexOf(to) - 1]! });
 
 /** Forty records; the tenth and the thirtieth name the next keys. */
 const LOG = Array.from({ length: 40 }, (_, seq) =>
@@ -48,10 +51,12 @@ const verified = async (change: {
   readonly rotations?: readonly KeyLink[];
   readonly checkpoint?: string;
   readonly entries?: BundleEntry[];
+  readonly checkpoints?: string[];
+  readonly since?: string;
 }) => {
-  const { vkey: pinned = LOG_VKEY, rotations = [FIRST, SECOND], checkpoint = NEWEST, entries = LOG } = change;
-  const bundle = await bundleOf({ checkpoint, vkeys: [...VKEYS].reverse(), entries, rotations: [...rotations] });
-  return await verifyBundle(bundle, { vkey: pinned });
+  const { vkey: pinned = LOG_VKEY, rotations = [FIRST, SECOND], checkpoint = NEWEST, entries = LOG, checkpoints = [], since } = change;
+  const bundle = await bundleOf({ checkpoint, vkeys: [...VKEYS].reverse(), entries, checkpoints, rotations: [...rotations] });
+  return await verifyBundle(bundle, { vkey: pinned, since });
 };
 
 describe('a log whose key was rotated twice', () => {
@@ -105,6 +110,39 @@ describe('a log whose key was rotated twice', () => {
       status: 'failed',
       code: 'inconsistent-checkpoint',
       between: { to: 12 },
+    });
+  });
+
+  describe('and whose newest key was pinned', () => {
+    const vkey = VKEYS[2]!;
+    const early = [signedBy(LOG.slice(0, 5), KEYS[0]!), signedBy(LOG.slice(0, 9), KEYS[0]!)];
+    const bad = entryAt(7, { body: { outcome: 'failed' } });
+    const changed = (leafHash: Uint8Array) => LOG.map((entry, seq) => (seq === 7 ? { bytes: bad.bytes, leafHash } : entry));
+
+    it('continues a checkpoint that was kept while only its first key signed, and no other', async () => {
+      expect(await verified({ vkey, since: early[0]! })).toMatchObject({ status: 'verified' });
+      expect(await verified({ vkey, since: signedBy(changed(bad.leafHash).slice(0, 9), KEYS[0]!) })).toMatchObject({
+        code: 'inconsistent-checkpoint',
+        between: { from: 0, to: 9 },
+      });
+      expect(await verified({ vkey, since: signedBy(LOG.slice(0, 5), EVIL) })).toMatchObject({ code: 'unknown-signer' });
+    });
+
+    it('names what was changed while the first key signed', async () => {
+      for (const rotations of [[FIRST, SECOND], []])
+        expect(await verified({ vkey, rotations, checkpoints: early, entries: changed(LOG[7]!.leafHash) })).toMatchObject({
+          code: 'record-changed',
+          index: 7,
+        });
+      expect(await verified({ vkey, checkpoints: early, entries: changed(bad.leafHash) })).toMatchObject({
+        code: 'root-mismatch',
+        between: { from: 5, to: 9 },
+      });
+    });
+
+    it('is not taken with the signature of a key that was replaced', async () => {
+      expect(await verified({ vkey, checkpoint: signedBy(LOG, KEYS[1]!) })).toMatchObject({ code: 'unknown-signer' });
+      expect(await verified({ vkey, checkpoint: signedBy(LOG, KEYS[0]!, KEYS[1]!) })).toMatchObject({ code: 'unknown-signer' });
     });
   });
 

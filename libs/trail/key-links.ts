@@ -9,6 +9,8 @@ import { parseVkey, type VerifierKey, VerifierKeyRefused } from './verifier-key.
 /** Keys of a log that follow from one that is known, and what vouches for them. */
 export interface FollowedKeys {
   readonly keys: readonly VerifierKey[];
+  /** Keys that these replaced, as the records say that name the next ones: what is older is signed by them, and nothing that is newest. */
+  readonly former: readonly VerifierKey[];
   /** Over the records that name them: the log must be a continuation of each. */
   readonly checkpoints: readonly Checkpoint[];
 }
@@ -35,7 +37,17 @@ export async function followKeys(known: readonly VerifierKey[], links: readonly 
     if (!keys.some(({ text }) => text === next.key.text)) keys.push(next.key);
     checkpoints.push(next.checkpoint);
   }
-  return { keys, checkpoints };
+  return { keys, former: await formerKeys(keys, links), checkpoints };
+}
+
+/** From whoever pinned a later key back to the first. */
+async function formerKeys(keys: readonly VerifierKey[], links: readonly KeyLink[]): Promise<VerifierKey[]> {
+  const former: VerifierKey[] = [];
+  for (const link of links.toReversed()) {
+    const replaced = (await followed([...keys, ...former], link))?.replaces;
+    if (replaced !== undefined && [...keys, ...former].every(({ text }) => text !== replaced.text)) former.push(replaced);
+  }
+  return former;
 }
 
 /** One link a line, as JSON. @throws KeyLinkRefused */
@@ -58,8 +70,10 @@ async function followed(keys: readonly VerifierKey[], { vkey, record, proof }: K
     const { op, outcome, change, seq } = parseRecord(bytes);
     const named = op === 'RotateLogKey' && outcome === 'succeeded' && change?.['vkey'] === vkey;
     if (!named || seq !== parseRecordProof(proof).index) throw new KeyLinkRefused('the record does not name it.');
-    if (keys.every(({ name }) => name !== key.name)) throw new KeyLinkRefused('it is of another log.');
-    return { key, checkpoint: parseCheckpoint(parseRecordProof(proof).checkpoint) };
+    const replaces = typeof change['replaces'] === 'string' ? parseVkey(change['replaces']) : undefined;
+    if ([key, replaces ?? key].some((one) => keys.every(({ name }) => name !== one.name)))
+      throw new KeyLinkRefused('it is of another log.');
+    return { key, replaces, checkpoint: parseCheckpoint(parseRecordProof(proof).checkpoint) };
   } catch (error) {
     if (error instanceof NoteRefused && error.code === 'unknown-signer') return undefined;
     if ([RecordRefused, RecordProofRefused, VerifierKeyRefused].some((kind) => error instanceof kind))

@@ -12,7 +12,7 @@ export interface SignedHead {
   readonly pinned: boolean;
   /** The key that signed it, where the trusted one no longer does: its successor. */
   readonly followed: string | undefined;
-  /** Those that may sign this log. */
+  /** Those that may have signed this log, today or before. */
   readonly known: readonly VerifierKey[];
   /** Smaller ones, in their order. Their signatures are looked at when one of them does not fit. */
   readonly earlier: readonly Checkpoint[];
@@ -39,8 +39,9 @@ export async function checkSignature(bundle: Bundle, { pinned, since, witnesses 
   const trusted = (pinned ? [pinned] : offered).filter((key) => key.name === checkpoint.origin);
   if (trusted.length === 0)
     throw new VerificationFailed('foreign-origin', `The checkpoint is of ${checkpoint.origin}, the key is of another log.`);
-  const { keys: known, checkpoints: overlaps } = await followKeys(trusted, bundle.rotations ?? []);
-  const signers = await verifyNote(checkpoint.note, known);
+  const { keys, former, checkpoints: overlaps } = await followKeys(trusted, bundle.rotations ?? []);
+  const signers = await verifyNote(checkpoint.note, keys);
+  const known = [...keys, ...former];
   const kept = since === undefined ? undefined : parseCheckpoint(since);
   if (kept !== undefined) await verifyNote(kept.note, known);
   const witnessed = witnesses && (await witnessedBy(witnesses, kept === undefined ? [checkpoint] : [checkpoint, kept]));

@@ -23,8 +23,11 @@ export async function compare(
       `Of the first ${found.pruned} records only the hashes are there, and the log says of ${found.mayPrune} that they were pruned.`,
       { index: found.mayPrune },
     );
-  const between = await firstMisfit([...earlier, checkpoint], [...found.fits, equalBytes(found.root, root)], known);
-  if (!equalBytes(found.root, root)) throw wrongRoot(root, found, between);
+  const isSigned = equalBytes(found.root, root);
+  // Whose checkpoints the earlier ones are does not matter to a record that can be named.
+  if (!isSigned && equalBytes(found.storedRoot, root)) throw changedRecord(found);
+  const between = await firstMisfit([...earlier, checkpoint], [...found.fits, isSigned], known);
+  if (!isSigned) throw wrongRoot(found, between);
   if (between !== undefined)
     throw new VerificationFailed(
       'inconsistent-checkpoint',
@@ -71,15 +74,12 @@ async function firstMisfit(
   return { from: Number(fitting?.size ?? 0), to: Number(misfit.size) };
 }
 
-function wrongRoot(
-  root: Uint8Array,
-  { storedRoot, firstDifference, firstFault }: Recomputed,
-  between: Between | undefined,
-): VerificationFailed {
-  if (equalBytes(storedRoot, root) && firstDifference !== undefined)
-    return new VerificationFailed('record-changed', `Record ${firstDifference} was changed: its bytes are not those that were signed.`, {
-      index: firstDifference,
-    });
+const changedRecord = ({ firstDifference }: Recomputed) =>
+  new VerificationFailed('record-changed', `Record ${firstDifference} was changed: its bytes are not those that were signed.`, {
+    ...(firstDifference !== undefined && { index: firstDifference }),
+  });
+
+function wrongRoot({ firstFault }: Recomputed, between: Between | undefined): VerificationFailed {
   if (firstFault !== undefined)
     return new VerificationFailed(
       'root-mismatch',

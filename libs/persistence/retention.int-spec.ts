@@ -6,6 +6,9 @@ import { type AuditorStore, type KeyPlaneStore, openAuditorStore, openKeyPlaneSt
 import { anEntry, epochsOf, TestDatabase, type TestTenant } from './test-database.js';
 
 const SIZE = 900;
+/** Names the log's second key. */
+const ROTATION = 5;
+const NAMES = `CASE n WHEN ${ROTATION} THEN ',"change":{"number":2}' ELSE '' END`;
 const OLD = `now() - interval '3000 days'`;
 
 describe('records whose time is over', () => {
@@ -27,10 +30,11 @@ describe('records whose time is over', () => {
     // Eight years ago a record a second; the last 100 are of yesterday.
     await run(`
       INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, calls)
-        SELECT t, n, convert_to('{"seq":' || n || '}', 'UTF8'), sha256(convert_to(t || n, 'UTF8')),
-            CASE WHEN n < 800 THEN ${OLD} + n * interval '1 second' ELSE now() - interval '1 day' + n * interval '1 second' END, 'ListKeys', 'succeeded', 1
+        SELECT t, n, convert_to('{"seq":' || n || ${NAMES} || '}', 'UTF8'), sha256(convert_to(t || n, 'UTF8')),
+            CASE WHEN n < 800 THEN ${OLD} + n * interval '1 second' ELSE now() - interval '1 day' + n * interval '1 second' END, CASE n WHEN ${ROTATION} THEN 'RotateLogKey' ELSE 'ListKeys' END, 'succeeded', 1
           FROM unnest(ARRAY['acme', 'globex']) t, generate_series(0, ${SIZE - 1}) n;
       INSERT INTO keyward.trail_disclosure SELECT 'acme', sha256(n::text::bytea), n, 'name', 'anna', n % 2 = 0, 'x' FROM generate_series(0, ${SIZE - 1}) n;
+      INSERT INTO keyward.log_key (tenant_id, number, vkey, made_at, retires_at) VALUES ('acme', 2, 'two', now(), now() + interval '1 day');
       UPDATE keyward.tenant_head SET size = ${SIZE}, last_at = now() WHERE tenant_id IN ('acme', 'globex')`);
     leaves = Array.from({ length: SIZE }, (_, n) => createHash('sha256').update(`acme${n}`).digest());
     const nodes: TileNode[] = [];
@@ -115,6 +119,19 @@ describe('records whose time is over', () => {
       `SELECT min(seq) FILTER (WHERE NOT shared)::int AS own, min(seq) FILTER (WHERE shared)::int AS shared FROM keyward.trail_disclosure`,
     );
     expect(kept).toEqual({ own: 769, shared: 108 });
+  });
+
+  it('leave what vouches for a later key of the log, for auditors and in buckets', async () => {
+    const [sink] = await run(`
+      INSERT INTO keyward.sink (tenant_id, sink_id, description, target, state, created_by, created_at, next_seq, next_attempt_at, lease, leased_until)
+        VALUES ('acme', 'snk_1', '', '{}', 'Active', 'anna', now(), ${SIZE}, now(), gen_random_uuid(), now() + interval '1 minute')
+        RETURNING lease`);
+    const [held] = await run(`SELECT seq::int, record, size::int FROM keyward.sink_log_keys('acme', 'snk_1', '${sink.lease}')`);
+    const record = Buffer.from(`{"seq":${ROTATION},"change":{"number":2}}`);
+    expect(held).toEqual({ seq: ROTATION, record, size: SIZE });
+    expect(await auditor.auditReads.logKeys(acme)).toEqual([
+      { vkey: 'two', evidence: { seq: ROTATION, record, checkpoint: 'note', size: SIZE } },
+    ]);
   });
 
   it('leave no gap where the log goes on', async () => {

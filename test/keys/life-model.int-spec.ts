@@ -1,5 +1,9 @@
 import fc from 'fast-check';
 import type { KeyId, KeyState, ProblemCode } from '#contract';
+import { Destructions } from '../../apps/worker/destructions.js';
+import { RootRotations } from '../../apps/worker/root-rotations.js';
+import type { FakeCustody } from '../../libs/testing/fake-custody.js';
+import { dyingAfter } from './dying.js';
 import { KeyWorld, refusal } from './key-world.js';
 
 /** What a key is, as far as its life goes. The model knows kms-semantics and nothing of the code. */
@@ -13,7 +17,8 @@ interface Model {
   aliases: Set<string>;
 }
 
-type Command = readonly [name: keyof typeof COMMANDS, word: string];
+/** `steps`: after how many of its calls the worker is killed; `away`: the custodian is gone while the command runs. */
+type Command = readonly [name: keyof typeof COMMANDS, word: string, steps: number, away: boolean];
 /** What a command does to the model, or the refusal that it meets. */
 type Rule = (model: Model, word: string) => ProblemCode | undefined;
 
@@ -28,7 +33,7 @@ const moveTo =
   (model) =>
     active(model) ? void (model.state = state) : 'state-unchangeable';
 
-const COMMANDS = {
+const LIVING = {
   enable: moveTo('Enabled'),
   disable: moveTo('Disabled'),
   schedule: (model) => {
@@ -57,7 +62,26 @@ const COMMANDS = {
   use: (model) => (model.state === 'Enabled' ? undefined : waiting(model) ? 'key-pending-deletion' : 'key-disabled'),
 } as const satisfies Record<string, Rule>;
 
-const RUNS = 15;
+/** What a key whose end has come still does, and what comes to it by itself. */
+const ALWAYS = {
+  unalias: LIVING.unalias,
+  /** The day has come, and the worker looks. */
+  end: (model) => (waiting(model) ? void (model.state = 'Destroyed') : undefined),
+  /** The tenant's root is rotated: nobody sees anything of it. */
+  root: () => undefined,
+} as const satisfies Record<string, Rule>;
+
+const unlessDestroyed =
+  (rule: Rule): Rule =>
+  (model, word) =>
+    model.state === 'Destroyed' ? 'key-destroyed' : rule(model, word);
+const COMMANDS: Readonly<Record<keyof typeof LIVING | keyof typeof ALWAYS, Rule>> = {
+  ...(Object.fromEntries(Object.entries(LIVING).map(([name, rule]) => [name, unlessDestroyed(rule)])) as Record<keyof typeof LIVING, Rule>),
+  ...ALWAYS,
+};
+
+const END_WAIT = `UPDATE keyward.cmk SET deletion_at = now() - interval '1 second' WHERE key_id = $1 AND state = 'PendingDeletion'`;
+const RUNS = 20;
 
 describe('the life of a key', () => {
   let world: KeyWorld;
@@ -80,7 +104,26 @@ describe('the life of a key', () => {
     unalias: (word) => world.admin('DeleteAlias', { alias: aliasOf(word) }),
     rotate: () => world.admin('CreateKeyVersion', { keyId }),
     use: () => world.service('GenerateDataKeyWithoutPlaintext', { keyId }),
+    end: () => Promise.resolve(),
+    root: () => Promise.resolve(),
   });
+
+  /** Workers, each killed after so many steps, and then one that lives. */
+  async function work(keyId: KeyId, what: 'end' | 'root', steps: number): Promise<void> {
+    const { endings, roots, checkpoints: lead } = world.worker;
+    const onFailure = () => undefined;
+    const custody: FakeCustody = world.custody;
+    const round = async (parts: { endings: typeof endings; roots: typeof roots; custody: FakeCustody }) => {
+      const seenDueForMs = 0;
+      if (what === 'end') await new Destructions({ ...parts, lead, onFailure, seenDueForMs }).round();
+      else await new RootRotations({ ...parts, lead, onFailure }).round();
+    };
+    if (what === 'end') await world.database.as('superuser', (client) => client.query(END_WAIT, [keyId]));
+    else await world.admin('RotateRoot', undefined);
+    for (let left = steps; left >= 0; left -= 3) await round(dyingAfter(left, { endings, roots, custody })).catch(() => undefined);
+    do await round({ endings, roots, custody });
+    while ((await world.admin('DescribeRoot', undefined)).rotating);
+  }
 
   async function seen(keyId: KeyId, aliasOf: (word: string) => string) {
     const { state, deletionProtection, description, tags, aliases } = await world.admin('DescribeKey', { keyId });
@@ -91,29 +134,49 @@ describe('the life of a key', () => {
 
   it('never parts from its model, whatever is asked in whatever order', async () => {
     const word = fc.constantFrom('a', 'b', 'c');
-    const command: fc.Arbitrary<Command> = fc.tuple(fc.constantFrom(...(Object.keys(COMMANDS) as (keyof typeof COMMANDS)[])), word);
-    let [told, lives] = [0, 0];
+    const command: fc.Arbitrary<Command> = fc.tuple(
+      fc.constantFrom(...(Object.keys(COMMANDS) as (keyof typeof COMMANDS)[]), 'schedule' as const, 'end' as const),
+      word,
+      fc.nat({ max: 12 }),
+      fc.boolean(),
+    );
+    const seenTo = { work: 0, refuse: 0, end: 0, stay: 0 };
+    let lives = 0;
     const life = async (commands: readonly Command[]) => {
       const name = `alias/life-${++lives}-`;
       const aliasOf = (alias: string) => `${name}${alias}` as never;
       const { keyId } = await world.create();
-      const model: Model = {
+      let model: Model = {
         ...{ state: 'Enabled', before: 'Enabled', protected: false, description: '', versions: 1 },
         ...{ tags: {}, aliases: new Set() },
       };
-      for (const [index, [what, about]] of commands.entries()) {
-        const rule: Rule = COMMANDS[what];
-        const expected = rule(model, about);
-        const call = calls(keyId, aliasOf)[what](about);
-        if (expected === undefined) await call;
-        else expect([index, what, (await refusal(call)).code]).toEqual([index, what, expected]);
-        told += expected === undefined ? 0 : 1;
+      for (const [index, [what, about, steps, away]] of commands.entries()) {
+        const next: Model = structuredClone(model);
+        const expected = COMMANDS[what](next, about);
+        const isWork = what === 'end' || what === 'root';
+        world.custody.down = away && !isWork;
+        const told = await codeOf(isWork ? work(keyId, what, steps) : calls(keyId, aliasOf)[what](about));
+        world.custody.down = false;
+        // Without custody it is done, or refused, as always, or not at all.
+        if (away && told === 'unavailable') seenTo.stay += 1;
+        else {
+          expect([index, what, told]).toEqual([index, what, expected]);
+          seenTo[expected === undefined ? 'work' : 'refuse'] += 1;
+          if (model.state !== 'Destroyed' && next.state === 'Destroyed') seenTo.end += 1;
+          model = next;
+        }
         const { before: _, aliases, ...rest } = model;
         expect(await seen(keyId, aliasOf)).toEqual({ ...rest, aliases: [...aliases].sort() });
       }
     };
     await fc.assert(fc.asyncProperty(fc.array(command, { minLength: 5, maxLength: 25 }), life), { numRuns: RUNS });
-    // Both what is done and what is refused were seen, or the property proves little.
-    expect(told).toBeGreaterThan(RUNS);
-  });
+    // All of this was seen, or the property proves little.
+    for (const times of Object.values(seenTo)) expect(times).toBeGreaterThan(0);
+  }, 240_000);
 });
+
+/** How it was refused; undefined when it was not. */
+async function codeOf(work: Promise<unknown>): Promise<ProblemCode | undefined> {
+  const outcome = await Promise.allSettled([work]);
+  return outcome[0].status === 'fulfilled' ? undefined : (await refusal(work)).code;
+}

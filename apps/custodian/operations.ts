@@ -132,7 +132,7 @@ const OPERATIONS: Operations = {
   encrypt: (hsm, tenant, args) => {
     const [row, aad] = keyAndAad(tenant, args);
     const plaintext = bytesAt(args, 2, 1, MAX_PLAINTEXT_BYTES);
-    const { iv, ciphertext } = hsm.use((custody) => custody.encrypt(row, aad, plaintext));
+    const { iv, ciphertext } = hsm.use(({ uses }) => uses.encrypt(row, aad, plaintext));
     return [iv, ciphertext];
   },
 
@@ -142,47 +142,47 @@ const OPERATIONS: Operations = {
       iv: bytesAt(args, 2, IV_BYTES, IV_BYTES),
       ciphertext: bytesAt(args, 3, TAG_BYTES + 1, MAX_PLAINTEXT_BYTES + TAG_BYTES),
     };
-    return [hsm.use((custody) => custody.decrypt(row, aad, sealed))];
+    return [hsm.use(({ uses }) => uses.decrypt(row, aad, sealed))];
   },
 
   generateDataKey: (hsm, tenant, args) => {
     const [row, aad] = keyAndAad(tenant, args);
     const length = integerAt(args, 2, 1, MAX_DATA_KEY_BYTES);
-    const { iv, ciphertext, plaintext } = hsm.use((custody) => custody.generateDataKey(row, aad, length));
+    const { iv, ciphertext, plaintext } = hsm.use(({ uses }) => uses.generateDataKey(row, aad, length));
     return [iv, ciphertext, plaintext];
   },
 
   generateDataKeyWithoutPlaintext: (hsm, tenant, args) => {
     const [row, aad] = keyAndAad(tenant, args);
     const length = integerAt(args, 2, 1, MAX_DATA_KEY_BYTES);
-    const { iv, ciphertext } = hsm.use((custody) => custody.generateDataKeyWithoutPlaintext(row, aad, length));
+    const { iv, ciphertext } = hsm.use(({ uses }) => uses.generateDataKeyWithoutPlaintext(row, aad, length));
     return [iv, ciphertext];
   },
 
-  generateMac: (hsm, tenant, args) => [hsm.use((custody) => custody.generateMac(...keyAndMessage(tenant, args)))],
+  generateMac: (hsm, tenant, args) => [hsm.use(({ uses }) => uses.generateMac(...keyAndMessage(tenant, args)))],
 
   verifyMac: (hsm, tenant, args) => {
     const mac = bytesAt(args, 2, 1, MAX_MAC_BYTES);
-    return hsm.use((custody) => custody.verifyMac(...keyAndMessage(tenant, args), mac));
+    return hsm.use(({ uses }) => uses.verifyMac(...keyAndMessage(tenant, args), mac));
   },
 
-  sign: (hsm, tenant, args) => [hsm.use((custody) => custody.sign(...keyAndDigest(tenant, args)))],
+  sign: (hsm, tenant, args) => [hsm.use(({ uses }) => uses.sign(...keyAndDigest(tenant, args)))],
 
   verify: (hsm, tenant, args) => {
     const signature = bytesAt(args, 3, 1, MAX_SIGNATURE_BYTES);
-    return hsm.use((custody) => custody.verify(...keyAndDigest(tenant, args), signature));
+    return hsm.use(({ uses }) => uses.verify(...keyAndDigest(tenant, args), signature));
   },
 
-  generateRandom: (hsm, _tenant, args) => [hsm.use((custody) => custody.generateRandom(integerAt(args, 0, 1, MAX_RANDOM_BYTES)))],
+  generateRandom: (hsm, _tenant, args) => [hsm.use(({ uses }) => uses.generateRandom(integerAt(args, 0, 1, MAX_RANDOM_BYTES)))],
 
   asymmetricEncrypt: (hsm, tenant, args) => {
     const plaintext = bytesAt(args, 2, 1, MAX_OAEP_PLAINTEXT_BYTES);
-    return [hsm.use((custody) => custody.asymmetricEncrypt(...keyAndOaep(tenant, args), plaintext))];
+    return [hsm.use(({ uses }) => uses.asymmetricEncrypt(...keyAndOaep(tenant, args), plaintext))];
   },
 
   asymmetricDecrypt: (hsm, tenant, args) => {
     const ciphertext = bytesAt(args, 2, 1, MAX_OAEP_CIPHERTEXT_BYTES);
-    return [hsm.use((custody) => custody.asymmetricDecrypt(...keyAndOaep(tenant, args), ciphertext))];
+    return [hsm.use(({ uses }) => uses.asymmetricDecrypt(...keyAndOaep(tenant, args), ciphertext))];
   },
 
   publicKey: (hsm, tenant, args) => [hsm.use((custody) => custody.publicKey(new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES))))],

@@ -43,10 +43,14 @@ export class Canary {
     }
   }
 
-  /** The part that a failed decryption is judged by; makes no object, because callers can provoke it at will. */
-  decrypt(): void {
-    this.token.cryptoki.tokenState(this.token.slot);
-    this.#decryptWith(this.#cached);
+  /** What a failed decryption is judged by; makes no object, because callers can provoke it at will. @throws CustodyUnavailable */
+  mustBeWell(): void {
+    try {
+      this.token.cryptoki.tokenState(this.token.slot);
+      this.#decryptWith(this.#cached);
+    } catch (cause) {
+      throw new CustodyUnavailable('the HSM fails', cause);
+    }
   }
 
   #unwrap(): KeyHandle {

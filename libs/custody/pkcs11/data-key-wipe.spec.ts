@@ -51,7 +51,7 @@ describe('when the generator fails', () => {
   afterEach(() => jest.restoreAllMocks());
 
   it('a data key that has no IV yet is wiped', () => {
-    const custody = new TokenCustody(
+    const { uses } = new TokenCustody(
       token,
       'SOFTWARE_TOKEN',
       { of: () => undefined },
@@ -60,10 +60,10 @@ describe('when the generator fails', () => {
     const version = { identity: 'v', row: () => ROW };
     const taken = jest.spyOn(RandomPool.prototype, 'take');
     // Eight data keys with their IVs are 8192 bytes, but for the last IV.
-    for (let i = 0; i < 7; i++) custody.generateDataKey(version, Buffer.from('aad'), 1014);
+    for (let i = 0; i < 7; i++) uses.generateDataKey(version, Buffer.from('aad'), 1014);
     taken.mockClear();
     shallow.dry = true;
-    expect(() => custody.generateDataKey(version, Buffer.from('aad'), 1010)).toThrow(CustodyUnavailable);
+    expect(() => uses.generateDataKey(version, Buffer.from('aad'), 1010)).toThrow(CustodyUnavailable);
     expect(taken.mock.results.map(({ type }) => type)).toEqual(['return', 'throw']);
     expect(taken.mock.results[0]?.value).toEqual(Buffer.alloc(1010));
   });

@@ -4,7 +4,7 @@ import { mayExecute, ownedByFunctions } from './row-security.js';
 
 const HEADS = 'log_heads(text, integer)';
 const AGAIN = 'destroy_again(bytea, text, text)';
-const STOP = 'stop_restored(bytea, text, text, text)';
+const STOP = 'stop_restored(bytea, text, text, text, bigint)';
 const FUNCTIONS = [HEADS, AGAIN, STOP];
 const OPERATIONS = ['DestroyAgain', 'StopRestored'];
 
@@ -50,12 +50,16 @@ export class RestoreCheck implements MigrationInterface {
         ${APPEND}
       END $$;
 
-      -- Stops everything. NULL: it was stopped for that before, whether or not that is lifted.
-      CREATE FUNCTION keyward.stop_restored(body bytea, of_tenant text, stop text, why text) RETURNS bigint
+      -- Stops everything. NULL: it was stopped for that before, whether or not that is lifted; or the log has what was signed, and it
+      -- was read before it had.
+      CREATE FUNCTION keyward.stop_restored(body bytea, of_tenant text, stop text, why text, signed bigint) RETURNS bigint
       LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
       DECLARE
         answer bigint;
       BEGIN
+        IF (SELECT h.size >= signed FROM keyward.tenant_head h WHERE h.tenant_id = of_tenant) THEN
+          RETURN NULL;
+        END IF;
         PERFORM FROM keyward.stop s WHERE s.tenant_id = of_tenant AND s.stopped_by = 'restore' AND s.reason = why;
         IF FOUND THEN
           RETURN NULL;

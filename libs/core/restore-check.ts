@@ -88,8 +88,7 @@ export class RestoreCheck {
     const change = { stopId, scope: 'everything', signed: Number(signedSize), size: Number(size) };
     const seq = await store.stopRestored(
       tenant,
-      stopId,
-      reason,
+      { stopId, reason, signedSize },
       workerRecord(logId, now, { op: 'StopRestored', category: 'management', change }),
     );
     if (seq !== undefined) onRestored(found);

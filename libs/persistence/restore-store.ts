@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { z } from 'zod';
-import { type KeyId, type RecordBody, type StopId, tenantId, type TenantId } from '#contract';
-import { type LogHead, type RestoreStore, type StoredKey, TrailUnavailable } from '#core';
+import { type KeyId, type RecordBody, tenantId, type TenantId } from '#contract';
+import { type LogHead, type RestoreStop, type RestoreStore, type StoredKey, TrailUnavailable } from '#core';
 import { sqlState } from './connection.js';
 import { reading } from './database-error.js';
 import { calling, parsed } from './function-answer.js';
@@ -33,8 +33,8 @@ export class DatabaseRestores implements RestoreStore {
     return await this.#recorded('destroy_again', [recordBytes(body), tenant, id]);
   }
 
-  async stopRestored(tenant: TenantId, stopId: StopId, reason: string, body: RecordBody): Promise<bigint | undefined> {
-    return await this.#recorded('stop_restored', [recordBytes(body), tenant, stopId, reason]);
+  async stopRestored(tenant: TenantId, { stopId, reason, signedSize }: RestoreStop, body: RecordBody): Promise<bigint | undefined> {
+    return await this.#recorded('stop_restored', [recordBytes(body), tenant, stopId, reason, signedSize]);
   }
 
   async #recorded(name: string, values: readonly unknown[]): Promise<bigint | undefined> {

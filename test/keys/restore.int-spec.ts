@@ -1,5 +1,5 @@
 import { type KeyId, PLATFORM } from '#contract';
-import { RestoreCheck, type Restored, systemClock } from '#core';
+import { RestoreCheck, type RestoreCheckParts, type Restored, systemClock } from '#core';
 import { aTree } from '../../libs/testing/claimed-tree.js';
 import { ACME, KeyWorld, refusal } from './key-world.js';
 
@@ -11,9 +11,9 @@ describe('after the restore of an older database', () => {
   afterAll(() => world?.stop());
 
   const found: Restored[] = [];
-  const check = () =>
+  const check = (custody: RestoreCheckParts['custody'] = world.custody) =>
     new RestoreCheck({
-      ...{ store: world.store.restores, custody: world.custody, clock: systemClock },
+      ...{ store: world.store.restores, custody, clock: systemClock },
       onRestored: (one) => found.push(one),
       onFailure: (error) => {
         throw error;
@@ -82,6 +82,21 @@ describe('after the restore of an older database', () => {
     await rounds.round();
     expect(found).toEqual([{ what: 'token', tenant: ACME, missingRoot: 7 }]);
     await sql('DELETE FROM keyward.tenant_root');
+    await expect(world.service('GenerateDataKeyWithoutPlaintext', { keyId })).resolves.toBeDefined();
+  });
+
+  it('takes no log for one that went back that is only ahead of what was read of it', async () => {
+    const { keyId } = await world.create();
+    const [head] = (await world.store.restores.logHeads('', 100)).filter(({ tenant }) => tenant === ACME);
+    const custody = {
+      // What is recorded in between is signed at once.
+      kept: async (...asked: Parameters<typeof world.custody.kept>) => {
+        await world.service('GenerateDataKeyWithoutPlaintext', { keyId });
+        return { ...(await world.custody.kept(...asked)), signedSize: asked[0] === ACME ? head!.size + 1n : 0n };
+      },
+    };
+    await check(custody).round();
+    expect(found).toEqual([]);
     await expect(world.service('GenerateDataKeyWithoutPlaintext', { keyId })).resolves.toBeDefined();
   });
 

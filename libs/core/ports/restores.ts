@@ -9,6 +9,13 @@ export interface LogHead {
   readonly root: number;
 }
 
+/** Because the log has fewer records than were signed. */
+export interface RestoreStop {
+  readonly stopId: StopId;
+  readonly reason: string;
+  readonly signedSize: bigint;
+}
+
 /** What the key plane may see and do when the database went back. @throws KeywardError unavailable */
 export interface RestoreStore {
   /** Of tenants after this one, at most so many. */
@@ -16,8 +23,11 @@ export interface RestoreStore {
   key(tenant: TenantId, keyId: KeyId): Promise<StoredKey | undefined>;
   /** Its wait is over: the worker destroys it. Undefined when it is on its way already. @throws TrailUnavailable */
   destroyAgain(tenant: TenantId, keyId: KeyId, body: RecordBody): Promise<bigint | undefined>;
-  /** Undefined when the tenant was stopped for this reason before, also where that is lifted. @throws TrailUnavailable */
-  stopRestored(tenant: TenantId, stopId: StopId, reason: string, body: RecordBody): Promise<bigint | undefined>;
+  /**
+   * Undefined when the tenant was stopped for this reason before, also where that is lifted, and when its log has that many records by
+   * now. @throws TrailUnavailable
+   */
+  stopRestored(tenant: TenantId, stop: RestoreStop, body: RecordBody): Promise<bigint | undefined>;
 }
 
 /** What custody remembers, outside the database. */

@@ -1,6 +1,6 @@
 import { createPublicKey, randomBytes } from 'node:crypto';
 import type { ImportToken, TenantId } from '#contract';
-import { type BoundImport, type ImportParameters, KeyBindingBroken, newKeyVersionId, Permit, PermitMisused } from '#core';
+import { type BoundImport, type ImportParameters, KeyBindingBroken, newKeyVersionId, Permit, PermitMisused, type WrappedKeyVersion } from '#core';
 import { encodeRow, type SocketCustody } from '#custody/socket';
 import { parseVkey, StatementRefused, verifyImportStatement, vkey } from '#trail';
 import { wrapped } from '../cli/commands/wrapped-material.js';
@@ -26,7 +26,7 @@ describe('an import, as the custodian takes it', () => {
   };
   const permit = (versionId = parameters.versionId) =>
     new Permit<'GetImportParameters'>({ operation: 'GetImportParameters', tenant: ACME, versionId });
-  const take = async (row: BoundImport, more: { before?: Uint8Array; bytes?: Uint8Array } = {}) => {
+  const take = async (row: BoundImport, more: { before?: WrappedKeyVersion; bytes?: Uint8Array } = {}) => {
     const { wrappingKey, algorithm } = await verifyImportStatement(statement, [parseVkey(signer)]);
     const encrypted = wrapped(Buffer.from(more.bytes ?? randomBytes(32)), { wrappingKey, algorithm });
     const importing = new Permit<'ImportKeyMaterial'>({ operation: 'ImportKeyMaterial', tenant: row.tenant, versionId: row.versionId });
@@ -67,8 +67,8 @@ describe('an import, as the custodian takes it', () => {
     expect(Buffer.from(await data.decrypt(permitFor('Decrypt', version), version, sealed)).toString()).toBe('x');
     expect(Buffer.from(encodeRow(version)).includes(bytes)).toBe(false);
     const { check } = version.imported!;
-    await expect(take(bound, { bytes, before: check })).resolves.toMatchObject({ imported: { check } });
-    await expect(take(bound, { before: check })).rejects.toMatchObject({
+    await expect(take(bound, { bytes, before: version })).resolves.toMatchObject({ imported: { check } });
+    await expect(take(bound, { before: version })).rejects.toMatchObject({
       fields: [{ message: expect.stringContaining('other material') }],
     });
   });
@@ -101,6 +101,13 @@ describe('an import, as the custodian takes it', () => {
       const edited = { ...version, imported: { ...imported, ...edit } };
       await expect(data.encrypt(permitFor('Encrypt', edited), edited, Buffer.from('x'))).rejects.toThrow(KeyBindingBroken);
     }
+  });
+
+  it('takes no other material for a version whose row was edited to have had none, or another', async () => {
+    const { imported, ...rest } = await take(bound);
+    await expect(take(bound, { before: rest })).rejects.toThrow(KeyBindingBroken);
+    const edited = { ...rest, imported: { ...imported!, check: Buffer.alloc(16) } };
+    await expect(take(bound, { before: edited })).rejects.toThrow(KeyBindingBroken);
   });
 
   it('needs a permit for this version', async () => {

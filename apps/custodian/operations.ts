@@ -100,11 +100,12 @@ const OPERATIONS: Operations = {
   importKeyMaterial: (hsm, tenant, args) => {
     const bound = decodeImport(bytesAt(args, 0, 1, MAX_ROW_BYTES));
     if (bound.tenant !== tenant) throw new RangeError("The import is another tenant's.");
+    const before = unlessEmpty(bytesAt(args, 4, 0, MAX_ROW_BYTES));
     const material = {
       encrypted: bytesAt(args, 1, 1, MAX_IMPORTED_BYTES),
       publicKey: unlessEmpty(bytesAt(args, 2, 0, 1024)),
       validTo: integerAt(args, 3, 0, Number.MAX_SAFE_INTEGER),
-      before: unlessEmpty(bytesAt(args, 4, 0, 64)),
+      before: before && new RowOnWire(tenant, before),
       root: integerAt(args, 5, 0, MAX_ROOT),
     };
     return [encodeRow(hsm.use((custody) => custody.importKeyMaterial(bound, material)))];

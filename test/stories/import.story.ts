@@ -99,6 +99,28 @@ describe('key material of a tenant', () => {
     expect(Buffer.from((await client.decrypt({ tenant, ciphertext })).plaintext).toString()).toBe('x');
   });
 
+  it('may go while its key waits for its end, and come back when that is cancelled', async () => {
+    const [keyId, material] = [await aKey('AES_256'), randomBytes(32)];
+    await take(keyId, Buffer.from(material));
+    const { ciphertext } = await seal(keyId);
+    await ask('POST', `${keyId}/schedule-deletion`, { pendingDays: 7 });
+    expect(await admin.json('key', 'delete-material', keyId)).toMatchObject({ state: 'PendingDeletion' });
+    await ask('POST', `${keyId}/cancel-deletion`);
+    await expect(seal(keyId)).rejects.toMatchObject({ code: 'key-pending-import' });
+    await take(keyId, Buffer.from(material));
+    await expect(client.decrypt({ tenant, ciphertext })).resolves.toHaveProperty('plaintext');
+  });
+
+  it('of a disabled key that ended leaves it disabled when it comes back', async () => {
+    const [keyId, material] = [await aKey('AES_256'), randomBytes(32)];
+    const validTo = new Date(Date.now() + 4000).toISOString();
+    await take(keyId, Buffer.from(material), '--valid-to', validTo);
+    await ask('POST', `${keyId}/disable`);
+    while (Date.now() < Date.parse(validTo)) await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(await take(keyId, Buffer.from(material))).toMatchObject({ state: 'Disabled' });
+    await expect(seal(keyId)).rejects.toMatchObject({ code: 'key-disabled' });
+  });
+
   it('of a new version is primary once it is there; the older one goes on opening', async () => {
     const keyId = await aKey('AES_256');
     const first = await take(keyId, randomBytes(32));

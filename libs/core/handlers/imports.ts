@@ -69,10 +69,12 @@ export function importHandlers({ custody, reads }: ImportParts): Handlers<Import
         encrypted: input.encryptedKeyMaterial,
         publicKey: input.publicKey,
         validTo: validTo(input.validTo, now),
-        before: filled?.imported?.check,
+        before: filled,
         root: (await reads.root(call.tenant)).number,
       });
-      const moved: SnapshotKey = { ...key, primaryVersion: versionId, state: key.state === 'PendingImport' ? 'Enabled' : key.state };
+      // One that was disabled before its material ended is disabled still.
+      const { state: stored } = (await snapshot.key({ reference: key.keyId })) ?? key;
+      const moved: SnapshotKey = { ...key, primaryVersion: versionId, state: stored === 'PendingImport' ? 'Enabled' : stored };
       const namesMac = await custody.bindRule(permit(), keyNamesRow(call.tenant, moved));
       const check = version.imported?.check ?? new Uint8Array(0);
       return {
@@ -102,6 +104,8 @@ export function importHandlers({ custody, reads }: ImportParts): Handlers<Import
       const primary = externalVersion(key);
       const emptied = await custody.emptyKeyVersion(permit({ versionId: primary.versionId }), primary);
       const state = key.state === 'PendingDeletion' ? key.state : 'PendingImport';
+      // Who cancels the deletion has a key that waits for its material.
+      const deletion = key.deletion && { ...key.deletion, stateBefore: 'PendingImport' as const };
       return {
         answer: describeKey({ ...key, state }, [emptied]),
         details: {
@@ -110,7 +114,7 @@ export function importHandlers({ custody, reads }: ImportParts): Handlers<Import
         },
         apply: async (writes) => {
           await writes.putMaterial(emptied);
-          await writes.updateKey(key.keyId, state === key.state ? {} : { state });
+          await writes.updateKey(key.keyId, { state, deletion });
         },
       };
     },

@@ -75,7 +75,7 @@ export interface KeyImports {
     log: Pick<SignedLog, 'origin' | 'keys'>,
     root: number,
   ): Promise<{ readonly bound: BoundImport; readonly statement: string }>;
-  /** @throws InvalidRequest for a token that has expired, what is no such key, and other material than `before` */
+  /** @throws InvalidRequest for a token that has expired, what is no such key, and other material than `before` had */
   importKeyMaterial(
     permit: Permit<'ImportKeyMaterial'>,
     bound: BoundImport,
@@ -83,8 +83,8 @@ export interface KeyImports {
       readonly encrypted: Uint8Array;
       readonly publicKey: Uint8Array | undefined;
       readonly validTo: number;
-      /** The check of what the version held before. */
-      readonly before: Uint8Array | undefined;
+      /** The version's row so far, where there is one: its MAC is checked, and only material of its check comes back. */
+      readonly before: WrappedKeyVersion | undefined;
       /** Number of the tenant's root that wraps it from now on. */
       readonly root: number;
     },

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { type KeySpec, SOFTWARE_SPECS, type SoftwareSpec } from '#contract';
 import type { BoundImport, ImportedMaterial, ImportParameters, ProtectionLevel, WrappedKeyVersion } from '#core';
 import { ImportRefused } from '../import-refused.js';
+import type { PresentedVersion } from '../presented-version.js';
 import type { BindingKey } from './binding-key.js';
 import type { KeyHandle } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
@@ -38,7 +39,8 @@ export interface IncomingMaterial {
   readonly encrypted: Buffer;
   readonly publicKey: Buffer | undefined;
   readonly validTo: number;
-  readonly before: Buffer | undefined;
+  /** The version's row so far. */
+  readonly before: PresentedVersion | undefined;
   /** Number of the root that wraps it from now on. */
   readonly root: number;
 }
@@ -83,12 +85,13 @@ export class KeyImportsInHsm {
     if (bound.expiresAt <= now) throw new ImportRefused('importExpired');
     const { tenant, keyId, versionId, spec, usage, logId } = bound;
     if (isSoftware(spec)) throw new RangeError('Keys in software are not imported.');
+    const before = material.before && this.#ofSameVersion(material.before, bound);
     const under = this.roots.of(tenant, material.root);
     const wrapping = this.roots.unwrapping(tenant, (root) =>
       this.token.cryptoki.unwrap(this.token.holder, root, Buffer.from(bound.blob), wrappingKeyInUse, 'kwp'),
     );
     const kept = this.#kept(under, wrapping, bound, spec, material);
-    if (material.before !== undefined && !sameCheck(material.before, kept.imported.check)) throw new ImportRefused('otherMaterial');
+    if (before?.imported !== undefined && !sameCheck(before.imported.check, kept.imported.check)) throw new ImportRefused('otherMaterial');
     const version = { tenant, keyId, versionId, spec, usage, origin: 'EXTERNAL' as const, logId };
     const row = { ...version, protectionLevel: this.protectionLevel, ...kept };
     return { ...row, mac: this.binding.mac(row) };
@@ -99,6 +102,14 @@ export class KeyImportsInHsm {
     this.binding.verify(version);
     const row = { ...version, blob: new Uint8Array(0) };
     return { ...row, mac: this.binding.mac(row) };
+  }
+
+  /** What it held is not believed of an edited row, or other material would come under its name. @throws KeyBindingBroken */
+  #ofSameVersion(presented: PresentedVersion, { keyId, versionId }: BoundImport): WrappedKeyVersion {
+    const row = presented.row();
+    this.binding.verify(row);
+    if (row.keyId !== keyId || row.versionId !== versionId) throw new RangeError('The row is of another version.');
+    return row;
   }
 
   /** `wrapping` ends here. */
@@ -165,4 +176,4 @@ export class KeyImportsInHsm {
 }
 
 const isSoftware = (spec: KeySpec): spec is SoftwareSpec => (SOFTWARE_SPECS as readonly KeySpec[]).includes(spec);
-const sameCheck = (one: Buffer, other: Uint8Array): boolean => one.length === other.length && timingSafeEqual(one, other);
+const sameCheck = (one: Uint8Array, other: Uint8Array): boolean => one.length === other.length && timingSafeEqual(one, other);

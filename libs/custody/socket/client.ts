@@ -142,7 +142,7 @@ export class SocketCustody
     { encrypted, publicKey, validTo, before, root }: Parameters<KeyImports['importKeyMaterial']>[2],
   ): Promise<WrappedKeyVersion> {
     permit.spend({ operation: 'ImportKeyMaterial', tenant: bound.tenant, versionId: bound.versionId });
-    const args = [encodeImport(bound), encrypted, publicKey ?? NOTHING, validTo, before ?? NOTHING, root];
+    const args = [encodeImport(bound), encrypted, publicKey ?? NOTHING, validTo, before === undefined ? NOTHING : encodeRow(before), root];
     return this.#call(OPERATION.importKeyMaterial, bound.tenant, args, readVersionOf(bound), bound.versionId);
   }
 

@@ -40,7 +40,7 @@ export class KeyImport implements MigrationInterface {
         FOREIGN KEY (tenant_id, key_id) REFERENCES keyward.cmk
       );
       ${tenantRows('key_import')}
-      GRANT SELECT, INSERT, UPDATE (used_at) ON keyward.key_import TO keyward_key_plane;
+      GRANT SELECT, INSERT, UPDATE (used_at, blob) ON keyward.key_import TO keyward_key_plane;
       ${mayAppend('keyward_key_plane', OPERATIONS)}
       ${keyOf({ key: KEY_LIFE, version: PUBLIC_KEY + IMPORTED })}
     `);

@@ -49,7 +49,7 @@ export class RewrappedImports implements MigrationInterface {
       LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
       BEGIN
         UPDATE keyward.key_import SET blob = new_blob, mac = new_mac
-          WHERE tenant_id = of_tenant AND import_token = of_token AND mac = read_mac;
+          WHERE tenant_id = of_tenant AND import_token = of_token AND mac = read_mac AND used_at IS NULL;
         RETURN FOUND;
       END $$;
       DROP FUNCTION keyward.${END};

@@ -1,6 +1,14 @@
 import { createPublicKey, randomBytes } from 'node:crypto';
 import type { ImportToken, TenantId } from '#contract';
-import { type BoundImport, type ImportParameters, KeyBindingBroken, newKeyVersionId, Permit, PermitMisused, type WrappedKeyVersion } from '#core';
+import {
+  type BoundImport,
+  type ImportParameters,
+  KeyBindingBroken,
+  newKeyVersionId,
+  Permit,
+  PermitMisused,
+  type WrappedKeyVersion,
+} from '#core';
 import { encodeRow, type SocketCustody } from '#custody/socket';
 import { parseVkey, StatementRefused, verifyImportStatement, vkey } from '#trail';
 import { wrapped } from '../cli/commands/wrapped-material.js';

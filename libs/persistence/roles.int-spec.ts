@@ -168,7 +168,7 @@ describe('what each role can and cannot do', () => {
           ...['algorithms', 'audience', 'changed_at', 'changed_by', 'issuer', 'jwks_uri', 'mac', 'version'].map(
             (name) => `identity_provider.${name}`,
           ),
-          'key_import.used_at',
+          ...['key_import.blob', 'key_import.used_at'],
           ...['blob', 'import_check', 'in_memory', 'mac', 'protection_level', 'public_key', 'valid_to'].map(
             (name) => `key_version.${name}`,
           ),

@@ -1,6 +1,7 @@
 import {
   type Alias,
   type CredentialId,
+  type ImportToken,
   type KeyId,
   PLATFORM,
   type RecordBody,
@@ -259,6 +260,23 @@ describe('the stores', () => {
     expect(await data.trail.append({ tenant: acme, epochs: before, validUntil: undefined, body: aRecord(customer, 'Encrypt') })).toEqual({
       verdict: 'stale',
     });
+  });
+
+  it('spend an import once, and keep nothing of its wrapping key', async () => {
+    const importToken = 'imp_01jdsz0000e008000000000001' as ImportToken;
+    const [{ keyId, primaryVersion: versionId }, { logId }] = [cmk, customer];
+    const made = { tenant: acme, importToken, keyId, versionId, logId, spec: 'AES_256', usage: 'ENCRYPT_DECRYPT' } as const;
+    const bound = { ...made, algorithm: 'RSA_AES_KEY_WRAP_SHA_1', expiresAt: tomorrow.getTime(), blob: bytes(7), mac: bytes(8) } as const;
+    await change(customer, 'GetImportParameters', (writes) => writes.insertImport(bound));
+    expect((await key.reads.keyImport(acme, importToken))?.blob).toHaveLength(bound.blob.length);
+    const spend = () => change(customer, 'ImportKeyMaterial', (writes) => writes.spendImport(importToken, now));
+    await spend();
+    await expect(spend()).rejects.toMatchObject({ code: 'precondition-failed' });
+    // A rotation of the root that had read it before does not put it back.
+    await database.as('keyward_worker', (client) =>
+      client.query('SELECT keyward.save_rewrapped_import($1, $2, $3, $4, $3)', [acme, importToken, bound.mac, bound.blob]),
+    );
+    expect(await key.reads.keyImport(acme, importToken)).toMatchObject({ usedAt: now, blob: Buffer.alloc(0) });
   });
 
   it('record a change exactly when it is made', async () => {

@@ -157,7 +157,9 @@ export class TenantWrites implements Writes {
 
   async spendImport(importToken: ImportToken, at: Date): Promise<void> {
     const unused = { tenantId: this.tenantId, importToken, usedAt: IsNull() };
-    const { affected } = await writing('import', () => this.manager.update(KeyImportEntity, unused, { usedAt: at }));
+    // Its wrapping key would open what came under it for as long as the root lives, also after the key's end.
+    const spent = { usedAt: at, blob: Buffer.alloc(0) };
+    const { affected } = await writing('import', () => this.manager.update(KeyImportEntity, unused, spent));
     if (affected === 0) throw new KeywardError('precondition-failed', 'The import token was used.');
   }
 

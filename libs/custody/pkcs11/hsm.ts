@@ -123,7 +123,8 @@ export class Hsm {
 
   /** Waited for before the module is finalised. */
   async #until<T>(work: Promise<T>): Promise<T> {
-    const tooLong = setTimeout(() => this.events.stuck(), STUCK_MS);
+    // Keys are made one after the other: it is no hang when those before it take their time.
+    const tooLong = setTimeout(() => this.events.stuck(), STUCK_MS * (this.#underWay.size + 1));
     this.#underWay.add(work);
     try {
       return await work;

@@ -2,12 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
+import { PassThrough, Readable, Writable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { FakeDataPlane } from '../../libs/sdk/test/fake-data-plane.js';
 import { loadConfig } from '#runtime';
 import { runCli } from './program.js';
 import { progressLine } from './progress.js';
+import type { Terminal } from './terminal.js';
 
 const API_KEY = `kw_platform_01m852602rfg9ttm5sf4d3fhxa_${'S'.repeat(43)}`;
 const SIZE = 3_000_000;
@@ -107,6 +108,50 @@ describe('encrypt and decrypt, of any size', () => {
     [['encrypt', 'plain', 'never', '--dry-run']],
   ])('end with 2 for %j', async ([name, ...names]) => {
     expect(await keyward([name!, ...names.map((one) => (one.startsWith('-') ? one : file(one))), ...KEY])).toMatchObject({ exit: 2 });
+  });
+
+  /** Of a run that waits for more of its stdin. */
+  async function underWay(line: string[], meanwhile: () => void, out: Writable = new PassThrough().resume()) {
+    const stdin = new PassThrough();
+    const terminal = { in: stdin, out, talk: new PassThrough() };
+    const running = runCli(line, terminal, () => ({ ...loadConfig('cli'), credentialsFile: file('billing.json') }));
+    stdin.write(Buffer.alloc(100_000));
+    await new Promise((passed) => setTimeout(passed, 100));
+    meanwhile();
+    stdin.end();
+    return await running;
+  }
+  const begunWith = (name: string) => readdirSync(folder).filter((one) => one.startsWith(name));
+
+  it('take nothing from whoever has written the file meanwhile', async () => {
+    expect(await underWay(['encrypt', '-', file('late'), ...KEY], () => writeFileSync(file('late'), 'theirs'))).toBe(2);
+    expect(begunWith('late')).toEqual(['late']);
+    expect(readFileSync(file('late'), 'utf8')).toBe('theirs');
+  });
+
+  it('remove no file that they have not made', async () => {
+    const half = `aside.half-${process.pid}`;
+    writeFileSync(file(half), 'theirs');
+    expect(await keyward(['encrypt', file('plain'), file('aside'), ...KEY])).toMatchObject({ exit: 1 });
+    expect(begunWith('aside')).toEqual([half]);
+    expect(readFileSync(file(half), 'utf8')).toBe('theirs');
+  });
+
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('leave nothing after %s', async (signal) => {
+    expect(await underWay(['encrypt', '-', file('stopped'), ...KEY], () => void process.emit(signal))).toBe(1);
+    expect(begunWith('stopped')).toEqual([]);
+  });
+
+  it('fail when their reader leaves: it has not got all', async () => {
+    let written = 0;
+    const out = new Writable({
+      write: (chunk: Buffer, _encoding, done) =>
+        done((written += chunk.length) > 1_500_000 ? Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }) : null),
+    }).on('error', () => undefined);
+    const terminal: Terminal = { in: Readable.from([]), out, talk: new PassThrough() };
+    const line = ['decrypt', file('sealed'), '-', '--tenant', 'acme', ...CONTEXT];
+    const exit = await runCli(line, terminal, () => ({ ...loadConfig('cli'), credentialsFile: file('billing.json') }));
+    expect([exit, terminal.cutIsFailure]).toEqual([1, true]);
   });
 
   it('show a bar on a terminal, and take it away', async () => {

@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream, renameSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, createWriteStream, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import type { Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Envelope } from '#sdk';
@@ -14,6 +14,9 @@ export interface Way {
   readonly to: string;
 }
 
+/** Ctrl-C, `kill`, and a terminal that was closed. */
+const ENDINGS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /**
  * Bytes of any size through an envelope's streams, in constant memory. A file is written aside, and gets its name when all of it is there
  * and on the disk: plaintext whose end has not been verified must not lie where somebody takes it for whole.
@@ -27,12 +30,15 @@ export async function convert(session: Session, { from, to }: Way, through: (env
   const read = new Progress(session.terminal.talk, source.size);
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort();
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  if (to === '-') session.terminal.cutIsFailure = true;
+  // Opened outside of what removes it: a file of this name that is there already is somebody's.
+  const target = to === '-' ? session.terminal.out : createWriteStream(half, { fd: openSync(half, 'wx', 0o600), flush: true });
+  for (const signal of ENDINGS) process.once(signal, interrupt);
   try {
-    const target = to === '-' ? session.terminal.out : createWriteStream(half, { mode: 0o600, flags: 'wx', flush: true });
     await pipeline([source.stream, read, ...through(envelope), target], { signal: interrupted.signal, end: to !== '-' });
     if (to === '-') return;
     const bytesOut = statSync(half).size;
+    refuseExisting(to); // what came meanwhile
     renameSync(half, to);
     session.answer({ from, to, bytesIn: read.bytes, bytesOut });
   } catch (error) {
@@ -40,8 +46,8 @@ export async function convert(session: Session, { from, to }: Way, through: (env
     session.say('keyward: interrupted.');
     throw new CommandEnded(EXIT.defect);
   } finally {
-    process.removeListener('SIGINT', interrupt).removeListener('SIGTERM', interrupt);
-    rmSync(half, { force: true });
+    for (const signal of ENDINGS) process.removeListener(signal, interrupt);
+    if (to !== '-') rmSync(half, { force: true });
     envelope.close();
     client.close();
   }

@@ -8,6 +8,8 @@ export interface Terminal {
   readonly in: Readable;
   readonly out: Writable;
   readonly talk: Writable;
+  /** Whoever stops reading `out` has not got what the command was for: it fails. */
+  cutIsFailure?: boolean;
 }
 
 /** The bytes of a file, or of stdin for `-`. @throws UsageError */

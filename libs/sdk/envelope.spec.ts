@@ -258,7 +258,7 @@ describe('the cache of data keys', () => {
 
   it.each([
     ['uses', { maxAgeSeconds: 60, maxUses: 2 }, 2, 2],
-    ['bytes', { maxAgeSeconds: 60, maxBytes: 7 }, 4, 1],
+    ['bytes', { maxAgeSeconds: 60, maxBytes: 11 }, 2, 2],
     ['age', { maxAgeSeconds: 60 }, 1, 1],
   ])('obeys the %s of the lease', async (_, lease, sealing, opening) => {
     fake.lease = lease;

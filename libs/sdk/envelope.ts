@@ -4,6 +4,7 @@ import { boundContext, type EncryptionContext, type Justification } from '#contr
 import { requireLease } from './cache-limits.js';
 import { type EnvelopeKey, type EnvelopeSource, newEnvelopeKey, openedEnvelopeKey, type OpeningScope } from './envelope-key.js';
 import { InvalidCall } from './errors.js';
+import { plaintextBytes } from './frame-writer.js';
 import { HeldKeys, type KeyWanted } from './held-keys.js';
 import { MAX_FRAME_BYTES, MESSAGE_ID_BYTES, type MessageHeader, notAMessage } from './message-header.js';
 import { MessageKey } from './message-key.js';
@@ -53,10 +54,10 @@ export interface OpenScope {
  * Envelope encryption: data of any size under data keys that a tenant's key protects, as messages of the AWS Encryption SDK (format 2,
  * committing, unsigned: who may seal may also open here).
  *
- * Data keys are cached for `encrypt`, `decrypt` and `decryptStream`, separately for each tenant, key and context, no longer than the lease
- * of the tenant's grant says. **After a stop, this
- * process can go on with the data keys it holds for up to `maxAgeMs`** (`wipe()` ends that at once), and uses of a cached key have no
- * record of their own in the trail. `encryptStream` always takes a fresh one.
+ * Data keys are cached for `encrypt` and `decrypt`, separately for each tenant, key and context, no longer than the lease of the tenant's
+ * grant says. **After a stop, this process can go on with the data keys it holds for up to `maxAgeMs`** (`wipe()` ends that at once), and
+ * uses of a cached key have no record of their own in the trail. Streams always ask: nobody knows yet how much of a lease they would use.
+ * One that has begun keeps its message's key until it ends.
  *
  * Errors are `KeywardError`s; a message that is cut, changed, or of another tenant, key or context is a `DecryptFailed` (or a `Refused`
  * when Keyward says so).
@@ -85,7 +86,7 @@ export class Envelope {
 
   /** All of the plaintext, or nothing. */
   decrypt(message: Uint8Array, scope: OpenScope): Promise<Uint8Array> {
-    return whole(() => this.decryptStream(scope), message);
+    return whole(() => this.#openingStream(scope, message.length), message);
   }
 
   /** Plaintext in, message out, in constant memory. @throws InvalidCall, at once, for a context that cannot be bound */
@@ -97,10 +98,8 @@ export class Envelope {
    * Message in, plaintext out, in constant memory. Plaintext comes frame by frame, each verified; **it is complete only when the stream
    * ends without an error**, so do not act on it before (a cut message shows at its end). Use `stream.pipeline`.
    */
-  decryptStream({ expectedContext, ...scope }: OpenScope): Duplex {
-    this.#requireOpen();
-    const context = validContext(expectedContext);
-    return new OpeningStream((header) => this.#openingKey({ ...scope, context }, header));
+  decryptStream(scope: OpenScope): Duplex {
+    return this.#openingStream(scope, undefined);
   }
 
   /** Wipes the data keys that are held, of one tenant or of all; the next call asks Keyward again. */
@@ -112,6 +111,13 @@ export class Envelope {
   close(): void {
     this.#closed = true;
     this.#keys?.close();
+  }
+
+  /** `length` of a message that is whole, and may share a data key. */
+  #openingStream({ expectedContext, ...scope }: OpenScope, length: number | undefined): Duplex {
+    this.#requireOpen();
+    const context = validContext(expectedContext);
+    return new OpeningStream((header) => this.#openingKey({ ...scope, context }, header, length));
   }
 
   /** `length` of what is small enough to share a data key. */
@@ -134,7 +140,7 @@ export class Envelope {
    * Compared before a data key is asked for or taken from the cache, so a message that was moved from one row to another opens nowhere. (The
    * header's context is a claim at this point; the data key and the header's tag prove it before any plaintext.)
    */
-  async #openingKey(scope: OpeningScope, header: MessageHeader): Promise<MessageKey> {
+  async #openingKey(scope: OpeningScope, header: MessageHeader, length: number | undefined): Promise<MessageKey> {
     const { tenant, context, justification } = scope;
     if (!sameContext(header.context, context)) throw notAMessage();
     const keys = header.encryptedDataKeys.map(({ providerId, providerInfo, ciphertext }) => [
@@ -143,9 +149,10 @@ export class Envelope {
     ]);
     const name = JSON.stringify(['open', boundName(tenant, context), keys, justification]);
     const load = () => openedEnvelopeKey(this.#source, scope, header.encryptedDataKeys);
+    const bytes = length === undefined ? 0 : plaintextBytes(length, header);
     return await this.#withKey(
-      this.#keys,
-      { name, tenant, bytes: 0, load },
+      length === undefined ? undefined : this.#keys,
+      { name, tenant, bytes, load },
       ({ plaintext }) => new MessageKey(plaintext, Uint8Array.from(header.messageId)),
     );
   }

@@ -38,6 +38,24 @@ describe('a blind index', () => {
     expect(one).toMatch(/^0001[0-9a-f]{32}$/);
   });
 
+  it('does not find a value by the one that it has replaced', async () => {
+    const { id } = await save('acme', 'DE02');
+    world.plane.script = (_asked, response) => world.plane.problem(response, 'unavailable', 503);
+    world.sealing.wipe();
+    const before = await world.loaded(id);
+    world.plane.script = () => undefined;
+    await world.source.manager.save(Object.assign(await world.loaded(id), { iban: Sealed.of('DE99') }));
+
+    // Closed, and put back over the newer one.
+    world.plane.script = (_asked, response) => world.plane.problem(response, 'unavailable', 503);
+    world.sealing.wipe();
+    await world.source.manager.save(before);
+    world.plane.script = () => undefined;
+    expect(await found('acme', 'DE99')).toEqual([]);
+    expect(await index().renew('acme')).toEqual({ indexed: 1, closed: 0 });
+    expect(await found('acme', 'DE02')).toEqual([id]);
+  });
+
   it('has its key at rest under the tenant’s key only', async () => {
     await save('acme', 'DE02');
     const [{ sealed } = {}] = await world.source.manager.find(BlindIndexKey);

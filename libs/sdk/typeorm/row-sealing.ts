@@ -68,7 +68,9 @@ export class RowSealing {
     const here = this.#at(placeOf(encrypted, row), value);
     if (here !== value) column.setEntityValue(entity, here);
     if (here.stored === undefined) await here.seal((plain) => this.#encrypt(encrypted, row, plain));
-    if (index === undefined || !here.isOpen) return;
+    if (index === undefined) return;
+    // One that cannot be read cannot be indexed; that of another value would find it. `renew` does it later.
+    if (!here.isOpen) return index.column.setEntityValue(entity, null);
     const bytes = await this.indexKeys.use(manager, row.tenant, field, (newest) => blindIndex(index.marker, newest, here.value));
     index.column.setEntityValue(entity, bytes);
   }

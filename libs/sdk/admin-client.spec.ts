@@ -149,7 +149,7 @@ const ROUTES: readonly [want: string, answered: object | undefined, call: () => 
   [`GET /v1/tenants/acme/keys/${KEY_ID}/usage`, { keyId: KEY_ID, asOf: 9, since: TIME, services: [], leasesComplete: true, usableBy: [], sentences: [] }, () => admin.describeKeyUsage('acme', KEY_ID)],
   ['POST /v1/tenants/acme/privacy/erasures',                    { fromSeq: 0, fields: ['sourceIp'], erased: 3 }, () => admin.erasePersonalFields('acme', { principal: 'otto', fields: ['sourceIp'] })],
   ['GET /v1/tenants/acme/records?outcome=refused&limit=5', { size: 9, asOf: 9, items: [{ seq: 3 }] }, () => admin.listRecords('acme', { outcome: 'refused', limit: 5 })],
-  ['GET /v1/tenants/acme/log',                                  { logId: 'l', origin: 'o', vkeys: ['v'], rotations: [], signedSize: 9 }, () => admin.log('acme')],
+  ['GET /v1/tenants/acme/log',                                  { logId: 'l', origin: 'o', vkeys: ['v'], rotations: [], signedSize: 9, minIndex: 0, retentionDays: 2555 }, () => admin.log('acme')],
   ['GET /v1/tenants/acme/checkpoints?beforeSize=9',             { items: [], nextBeforeSize: 3 }, () => admin.listCheckpoints('acme', { beforeSize: 9 })],
   ['GET /v1/tenants/acme/consistency?from=3&to=9',              { from: 3, to: 9, proof: ['AA=='] }, () => admin.consistency('acme', { from: 3, to: 9 })],
   ['GET /v1/tenants/acme/stats?interval=1h&from=a&to=b',        { coveredSize: 9, items: [] }, () => admin.recordStats('acme', { interval: '1h', from: 'a', to: 'b' })],

@@ -1,4 +1,4 @@
-import { createPublicKey, randomBytes } from 'node:crypto';
+import { createDecipheriv, createPublicKey, randomBytes } from 'node:crypto';
 import type { ImportToken, TenantId } from '#contract';
 import {
   type BoundImport,
@@ -75,7 +75,7 @@ describe('an import, as the custodian takes it', () => {
     expect(Buffer.from(await data.decrypt(permitFor('Decrypt', version), version, sealed)).toString()).toBe('x');
     expect(Buffer.from(encodeRow(version)).includes(bytes)).toBe(false);
     const { check } = version.imported!;
-    await expect(take(bound, { bytes, before: version })).resolves.toMatchObject({ imported: { check } });
+    await expect(take(bound, { bytes, before: version })).resolves.toMatchObject({ imported: { check, inMemory: false } });
     await expect(take(bound, { before: version })).rejects.toMatchObject({
       fields: [{ message: expect.stringContaining('other material') }],
     });
@@ -121,5 +121,78 @@ describe('an import, as the custodian takes it', () => {
   it('needs a permit for this version', async () => {
     const other = permit(newKeyVersionId(1));
     await expect(key.createImport(other, parameters, { origin: ORIGIN, keys: [1] }, 1)).rejects.toThrow(PermitMisused);
+  });
+});
+
+const WRAP = 'RSA_AES_KEY_WRAP_SHA_256';
+/** SoftHSM does not know OAEP with SHA-256. */
+describe.each([
+  ['ephemeral', true],
+  ['refused', false],
+])(`an import by ${WRAP}, where memory is %s`, (allowed, isOffered) => {
+  let token: TestToken;
+  let custodian: TestCustodian;
+  let key: SocketCustody;
+  let signer: string;
+  const { origin: _made, ...draft } = aDraft(ACME);
+  const parameters: ImportParameters = { ...draft, importToken: TOKEN, algorithm: WRAP, expiresAt: Date.now() + 3_600_000 };
+  const permit = new Permit<'OnboardTenant'>({ operation: 'OnboardTenant', tenant: ACME });
+
+  beforeAll(async () => {
+    token = new TestToken({ KEYWARD_IMPORT_IN_MEMORY: allowed });
+    custodian = await TestCustodian.started(token);
+    key = await custodian.connect('key', 10_000);
+    await key.createTenantRoot(permit, 1);
+    signer = vkey(ORIGIN, (await key.createLogKey(new Permit({ operation: 'OnboardTenant', tenant: ACME }), 1)).publicKey);
+  }, 60_000);
+  afterAll(async () => {
+    await custodian?.stop();
+    token?.remove();
+  });
+
+  const asked = async () => {
+    const permitted = new Permit<'GetImportParameters'>({ operation: 'GetImportParameters', tenant: ACME, versionId: draft.versionId });
+    const { bound, statement } = await key.createImport(permitted, parameters, { origin: ORIGIN, keys: [1] }, 1);
+    return { bound, told: await verifyImportStatement(statement, [parseVkey(signer)]) };
+  };
+  const take = (bound: BoundImport, encrypted: Uint8Array) =>
+    key.importKeyMaterial(new Permit({ operation: 'ImportKeyMaterial', tenant: ACME, versionId: draft.versionId }), bound, {
+      ...{ encrypted, publicKey: undefined, validTo: 0, before: undefined, root: 1 },
+    });
+
+  it(`is ${isOffered ? 'offered, and marked' : 'refused'}`, async () => {
+    const { algorithms, inMemory } = await key.capabilities();
+    expect([algorithms[WRAP] === undefined, inMemory]).toEqual([isOffered, isOffered ? [WRAP] : []]);
+    expect(algorithms.RSAES_OAEP_SHA_256).toMatch(/CKR_/);
+    const { bound, told } = await asked();
+    const bytes = randomBytes(32);
+    const taken = take(bound, wrapped(Buffer.from(bytes), told));
+    if (!isOffered) return await expect(taken).rejects.toMatchObject({ fields: [{ field: 'algorithm' }] });
+    const version = await taken;
+    expect(version.imported).toMatchObject({ inMemory: true });
+    const data = await custodian.connect('data');
+    const { iv, ciphertext } = await data.encrypt(permitFor('Encrypt', version), version, Buffer.from('x'));
+    // With the bytes themselves, elsewhere.
+    const aad = permitFor('Encrypt', version).aad!;
+    const opening = createDecipheriv('aes-256-gcm', bytes, iv).setAAD(aad).setAuthTag(ciphertext.subarray(-16));
+    expect(Buffer.concat([opening.update(ciphertext.subarray(0, -16)), opening.final()]).toString()).toBe('x');
+  });
+
+  it('answers alike, whichever byte was changed', async () => {
+    const { bound, told } = await asked();
+    const encrypted = wrapped(randomBytes(32), told);
+    const refusals = new Set<string>();
+    for (const at of [0, 1, 100, 511, 512, 520, encrypted.length - 1]) {
+      const changed = Buffer.from(encrypted);
+      changed[at]! ^= 1;
+      await take(bound, changed).catch((error: unknown) => refusals.add(JSON.stringify(error)));
+    }
+    expect(refusals.size).toBe(1);
+    // What is not changed is taken, if it may be.
+    const outcome = await take(bound, encrypted).then(
+      () => 'taken',
+      () => 'refused',
+    );
+    expect(outcome).toBe(isOffered ? 'taken' : 'refused');
   });
 });

@@ -175,9 +175,19 @@ export const capabilitiesAnswer = z
         reason: z.string().optional().meta({ description: 'why not' }),
       }),
     ),
-    algorithms: z.array(z.object({ algorithm: z.enum(TRIED_ALGORITHMS), available: z.boolean(), reason: z.string().optional() })).meta({
-      description: 'for RSA keys that decrypt, and for the import of keys',
-    }),
+    algorithms: z
+      .array(
+        z.object({
+          ...{ algorithm: z.enum(TRIED_ALGORITHMS), available: z.boolean(), reason: z.string().optional() },
+          inMemory: z
+            .literal(true)
+            .optional()
+            .meta({ description: 'by it the ephemeral key of an import passes the memory of the custodian' }),
+        }),
+      )
+      .meta({
+        description: 'for RSA keys that decrypt, and for the import of keys',
+      }),
   })
   .meta({ id: 'Capabilities' });
 export type CapabilitiesAnswer = z.infer<typeof capabilitiesAnswer>;

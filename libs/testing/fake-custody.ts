@@ -287,6 +287,7 @@ export class FakeCustody
       specs: KEY_SPECS.filter((spec) => this.unavailable[spec] === undefined),
       unavailable: this.unavailable,
       algorithms: this.algorithms,
+      inMemory: [],
     };
   }
 

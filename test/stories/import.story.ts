@@ -2,6 +2,7 @@ import { createCipheriv, generateKeyPairSync, randomBytes, verify } from 'node:c
 import { writeFileSync } from 'node:fs';
 import { DATA_OPERATIONS } from '#contract';
 import { KeywardClient } from '#sdk';
+import { trailOf } from '../faults/trail-of.js';
 import { must } from './api.js';
 import { CommandLine } from './command-line.js';
 import { type Onboarded, onboarded } from './onboarded.js';
@@ -222,6 +223,43 @@ describe('key material of a tenant', () => {
       expect((await admin.run('import', keyId, '--material', fileOf(randomBytes(24)))).talk).toMatch(/has 32 bytes; the file has 24/);
       expect((await admin.run('import', keyId, '--material', '/nowhere')).talk).toMatch(/cannot be read/);
     });
+  });
+});
+
+/** Where the operator allows that an ephemeral key passes the custodian's memory. */
+describe('key material by RSA_AES_KEY_WRAP_SHA_256', () => {
+  const algorithm = 'RSA_AES_KEY_WRAP_SHA_256';
+  let world: Onboarded;
+  let admin: CommandLine;
+  beforeAll(async () => {
+    world = await onboarded({ env: { KEYWARD_IMPORT_IN_MEMORY: 'ephemeral' } });
+    admin = new CommandLine(world, world.acme, 'admin');
+  }, 180_000);
+  afterAll(async () => {
+    admin?.remove();
+    await world?.stop();
+  }, 60_000);
+
+  it('is taken, and marked for good: in what is told, in the record, after it went and came', async () => {
+    const { algorithms } = (await admin.json('capabilities')) as unknown as { algorithms: object[] };
+    expect(algorithms).toContainEqual({ algorithm, available: true, inMemory: true });
+    expect(algorithms).toContainEqual(expect.objectContaining({ algorithm: 'RSAES_OAEP_SHA_256', available: false }));
+    const keyId = String((await admin.json('key', 'create', '--spec', 'AES_256', '--origin', 'EXTERNAL'))['keyId']);
+    const material = randomBytes(32);
+    const take = (by: string) => {
+      const file = admin.file(`material-${by}`);
+      writeFileSync(file, material, { mode: 0o600 });
+      return admin.json('import', keyId, '--material', file, '--algorithm', by);
+    };
+    const { checkValue, primaryVersion } = await take(algorithm);
+    expect(await admin.json('key', 'describe', keyId)).toMatchObject({ state: 'Enabled', inMemory: true, checkValue });
+    const records = await trailOf(world.platform.superuserUrl, 'acme');
+    expect(records.findLast(({ op }) => op === 'ImportKeyMaterial')).toMatchObject({
+      outcome: 'succeeded',
+      body: { change: { inMemory: true } },
+    });
+    expect(await admin.json('key', 'delete-material', keyId)).toMatchObject({ state: 'PendingImport', inMemory: true });
+    expect(await take('RSA_AES_KEY_WRAP_SHA_1')).toMatchObject({ state: 'Enabled', primaryVersion, inMemory: true, checkValue });
   });
 });
 

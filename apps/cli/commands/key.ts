@@ -28,7 +28,13 @@ export function keyCommands(program: Command, open: OpenSession): void {
       const answer = await session.admin.describeCapabilities(session.tenant);
       const yes = (available: boolean) => (available ? 'yes' : 'no');
       const specs = answer.specs.map((one) => [one.keySpec, one.keyUsages.join(' '), one.protectionLevel, yes(one.available), one.reason]);
-      const algorithms = answer.algorithms.map((one) => [one.algorithm, '', '', yes(one.available), one.reason]);
+      const algorithms = answer.algorithms.map((one) => [
+        one.algorithm,
+        '',
+        one.inMemory ? 'in memory' : '',
+        yes(one.available),
+        one.reason,
+      ]);
       session.answer(
         answer,
         `${printable(answer.module)} (${answer.protectionLevel})\n${table(['SPEC OR ALGORITHM', 'USAGE', 'PROTECTION', 'AVAILABLE', 'WHY NOT'], [...specs, ...algorithms])}`,

@@ -12,7 +12,7 @@ const inSoftware: ReadonlySet<KeySpec> = new Set(SOFTWARE_SPECS);
 /** What the connected HSM really does. */
 export const capabilityHandlers = ({ custody }: CapabilityParts): Handlers<'DescribeCapabilities'> => ({
   DescribeCapabilities: async () => {
-    const { module, protectionLevel, specs, unavailable, algorithms } = await custody.capabilities();
+    const { module, protectionLevel, specs, unavailable, algorithms, inMemory } = await custody.capabilities();
     const tried = KEY_SPECS.map((keySpec): CapabilitiesAnswer['specs'][number] => {
       const reason = unavailable[keySpec];
       return {
@@ -22,7 +22,8 @@ export const capabilityHandlers = ({ custody }: CapabilityParts): Handlers<'Desc
     });
     const able = TRIED_ALGORITHMS.map((algorithm): CapabilitiesAnswer['algorithms'][number] => {
       const reason = algorithms[algorithm];
-      return { algorithm, available: reason === undefined, ...(reason !== undefined && { reason }) };
+      const passes = inMemory.includes(algorithm) && ({ inMemory: true } as const);
+      return { algorithm, available: reason === undefined, ...(reason !== undefined && { reason }), ...passes };
     });
     return { answer: { module, protectionLevel, specs: tried, algorithms: able }, details: {} };
   },

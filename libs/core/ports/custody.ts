@@ -127,6 +127,8 @@ export interface CustodyCapabilities {
   readonly unavailable: Readonly<Partial<Record<KeySpec, string>>>;
   /** Each algorithm that it cannot do, and why. */
   readonly algorithms: Readonly<Partial<Record<TriedAlgorithm, string>>>;
+  /** Those by which an ephemeral key passes custody's memory: imports by them are marked. */
+  readonly inMemory: readonly TriedAlgorithm[];
 }
 
 /** Kinds of rows that carry the binding MAC; each has its own digest (core/bound-rows.ts). */

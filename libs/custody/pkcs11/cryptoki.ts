@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path';
 import pkcs11js from 'pkcs11js';
 import { checked, checkedLater, CKR_MECHANISM_INVALID, CryptokiError, SIGNATURE_CODES } from './cryptoki-error.js';
+import { EPHEMERAL_BYTES, ephemeralKey } from './key-templates.js';
 import {
   EDDSA,
   gcm,
@@ -200,6 +201,13 @@ export class Cryptoki {
   createPublicKey(session: Session, template: Template): KeyHandle {
     if (template.class !== pkcs11js.CKO_PUBLIC_KEY) throw new TypeError('Only public keys are put into a token.');
     const native = nativeTemplate(template);
+    return checked('C_CreateObject', () => this.#module.C_CreateObject(session, native)) as KeyHandle;
+  }
+
+  /** The one secret that comes into the token from this process: it unwraps. The binding frees its own copy of the bytes as it is. */
+  createEphemeral(session: Session, value: Buffer): KeyHandle {
+    if (!inRange(value, EPHEMERAL_BYTES, EPHEMERAL_BYTES)) throw new RangeError('An ephemeral key has 32 bytes.');
+    const native = nativeTemplate({ ...ephemeralKey, value });
     return checked('C_CreateObject', () => this.#module.C_CreateObject(session, native)) as KeyHandle;
   }
 

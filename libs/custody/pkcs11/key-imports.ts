@@ -6,6 +6,7 @@ import type { PresentedVersion } from '../presented-version.js';
 import type { BindingKey } from './binding-key.js';
 import type { KeyHandle } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
+import { ephemeralInMemory } from './ephemeral-in-memory.js';
 import { bearPair, failureOfPair } from './key-pairs.js';
 import {
   checkedKey,
@@ -16,6 +17,7 @@ import {
   isPair,
   KEY_BYTES,
   KW_BYTES,
+  wrappingKeyDecrypting,
   wrappingKeyInTransit,
   wrappingKeyInUse,
 } from './key-templates.js';
@@ -79,8 +81,8 @@ export class KeyImportsInHsm {
     }
   }
 
-  /** @throws ImportRefused, KeyBindingBroken */
-  take(bound: BoundImport, material: IncomingMaterial, now: number): WrappedKeyVersion {
+  /** `inMemory`: its ephemeral key passes this process. @throws ImportRefused, KeyBindingBroken */
+  take(bound: BoundImport, material: IncomingMaterial, now: number, inMemory: boolean): WrappedKeyVersion {
     this.binding.verifyImport(bound);
     if (bound.expiresAt <= now) throw new ImportRefused('importExpired');
     const { tenant, keyId, versionId, spec, usage, logId } = bound;
@@ -88,12 +90,20 @@ export class KeyImportsInHsm {
     const before = material.before && this.#ofSameVersion(material.before, bound);
     const under = this.roots.of(tenant, material.root);
     const wrapping = this.roots.unwrapping(tenant, (root) =>
-      this.token.cryptoki.unwrap(this.token.holder, root, Buffer.from(bound.blob), wrappingKeyInUse, 'kwp'),
+      this.token.cryptoki.unwrap(
+        this.token.holder,
+        root,
+        Buffer.from(bound.blob),
+        inMemory ? wrappingKeyDecrypting : wrappingKeyInUse,
+        'kwp',
+      ),
     );
-    const kept = this.#kept(under, wrapping, bound, spec, material);
+    const kept = this.#kept(under, wrapping, bound, spec, material, inMemory);
     if (before?.imported !== undefined && !sameCheck(before.imported.check, kept.imported.check)) throw new ImportRefused('otherMaterial');
+    // What once passed a memory has done so for good.
+    const imported: ImportedMaterial = { ...kept.imported, inMemory: inMemory || before?.imported?.inMemory === true };
     const version = { tenant, keyId, versionId, spec, usage, origin: 'EXTERNAL' as const, logId };
-    const row = { ...version, protectionLevel: this.protectionLevel, ...kept };
+    const row = { ...version, protectionLevel: this.protectionLevel, ...kept, imported };
     return { ...row, mac: this.binding.mac(row) };
   }
 
@@ -113,7 +123,14 @@ export class KeyImportsInHsm {
   }
 
   /** `wrapping` ends here. */
-  #kept(root: KeyHandle, wrapping: KeyHandle, bound: BoundImport, spec: Exclude<KeySpec, SoftwareSpec>, material: IncomingMaterial) {
+  #kept(
+    root: KeyHandle,
+    wrapping: KeyHandle,
+    bound: BoundImport,
+    spec: Exclude<KeySpec, SoftwareSpec>,
+    material: IncomingMaterial,
+    inMemory: boolean,
+  ) {
     const { cryptoki, holder } = this.token;
     const made: KeyHandle[] = [wrapping];
     const keep = (handle: KeyHandle): KeyHandle => {
@@ -121,13 +138,13 @@ export class KeyImportsInHsm {
       return handle;
     };
     try {
-      const key = keep(this.#incoming(wrapping, bound, spec, material.encrypted, keep));
+      const key = keep(this.#incoming(wrapping, bound, spec, material.encrypted, inMemory, keep));
       const blob = cryptoki.wrap(holder, root, key, isPair(spec) ? 'kwp' : 'kw');
       const publicKey = isPair(spec) ? this.#proven(root, bound, blob, material.publicKey) : undefined;
       // SoftHSM unwraps 17 and 24 bytes as an "AES key": their blobs are of another length.
       if (!isPair(spec) && blob.length !== KEY_BYTES[spec] + KW_BYTES) throw new ImportRefused('notMaterial');
       const check = this.#checkOf(root, bound, blob, publicKey, key);
-      const imported: ImportedMaterial = { check, validTo: material.validTo, inMemory: false };
+      const imported = { check, validTo: material.validTo };
       return { blob, ...(publicKey && { publicKey }), imported };
     } catch (error) {
       if (!(error instanceof CryptokiError) && !(error instanceof RangeError)) throw error;
@@ -142,13 +159,18 @@ export class KeyImportsInHsm {
     { algorithm, usage }: BoundImport,
     spec: Exclude<KeySpec, SoftwareSpec>,
     encrypted: Buffer,
+    inMemory: boolean,
     keep: (handle: KeyHandle) => KeyHandle,
   ): KeyHandle {
     const { cryptoki, holder } = this.token;
     const template = incomingVersion(spec, usage);
     if (algorithm.startsWith('RSAES')) return cryptoki.unwrap(holder, wrapping, encrypted, template, OAEP[algorithm]);
     if (encrypted.length <= MODULUS_BYTES) throw new ImportRefused('notMaterial');
-    const ephemeral = keep(cryptoki.unwrap(holder, wrapping, encrypted.subarray(0, MODULUS_BYTES), ephemeralKey, OAEP[algorithm]));
+    const toHsm = encrypted.subarray(0, MODULUS_BYTES);
+    const ephemeral = inMemory
+      ? ephemeralInMemory(this.token, wrapping, toHsm)
+      : cryptoki.unwrap(holder, wrapping, toHsm, ephemeralKey, OAEP[algorithm]);
+    keep(ephemeral);
     return cryptoki.unwrap(holder, ephemeral, encrypted.subarray(MODULUS_BYTES), template, 'kwp');
   }
 

@@ -108,8 +108,11 @@ const privateUse = (usage: KeyUsage) => ({ sign: usage === 'SIGN_VERIFY', decryp
 export const wrappingKeyInUse: Template = { ...PRIVATE_RSA, ...NEVER_LEAVES, token: false, unwrap: true, sign: false, decrypt: false };
 /** As versionInTransit. */
 export const wrappingKeyInTransit: Template = { ...wrappingKeyInUse, extractable: true };
+/** As wrappingKeyInUse, where the padding is taken off in memory: it decrypts instead. */
+export const wrappingKeyDecrypting: Template = { ...wrappingKeyInUse, unwrap: false, decrypt: true };
 /** An AES key that came with its material, to unwrap that. */
 export const ephemeralKey: Template = { ...AES_SECRET, ...NEVER_LEAVES, ...NO_USE, token: false, unwrap: true };
+export const EPHEMERAL_BYTES = 32;
 /** An AES key on a handle of its own, for its check value: the one in use signs nothing. */
 export const checkedKey: Template = { ...AES_SECRET, ...NEVER_LEAVES, ...NO_USE, token: false, sign: true };
 

@@ -32,6 +32,8 @@ export const ECDSA = mechanism(pkcs11js.CKM_ECDSA);
 export const EDDSA = mechanism(CKM_EDDSA);
 /** PKCS #1 v1.5 over a DigestInfo (RFC 8017 §9.2): for signatures only, never for encryption. */
 export const RSA_PKCS1 = mechanism(pkcs11js.CKM_RSA_PKCS);
+/** The private operation alone (RFC 8017 §5.1.2), without any padding: for imports whose padding is taken off here. */
+export const RSA_RAW = mechanism(pkcs11js.CKM_RSA_X_509);
 /** NIST SP 800-38B. */
 export const AES_CMAC = mechanism(pkcs11js.CKM_AES_CMAC);
 export const CMAC_BYTES = 16;

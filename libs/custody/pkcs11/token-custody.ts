@@ -17,6 +17,7 @@ import { BindingKey } from './binding-key.js';
 import { Canary } from './canary.js';
 import { ImportRefused } from '../import-refused.js';
 import { importStatement } from '../import-statement.js';
+import { NotCapable } from '../not-capable.js';
 import { type IncomingMaterial, KeyImportsInHsm } from './key-imports.js';
 import { KeyUses } from './key-uses.js';
 import { KeyVersions } from './key-versions.js';
@@ -39,6 +40,8 @@ export interface CustodyLimits {
   readonly cachedForMs: number;
   /** Whether keys may be used in this process's memory at all. Default: where the token is software itself. */
   readonly softwareKeys: 'allowed' | 'refused' | 'unless-hardware';
+  /** Whether the ephemeral key of an import may pass this process's memory, where the module cannot unwrap it inside. Default: no. */
+  readonly importInMemory?: 'refused' | 'ephemeral';
 }
 
 /** Custody on one open token: synchronous, and gone with its epoch. */
@@ -52,14 +55,14 @@ export class TokenCustody {
   readonly #random: RandomPool;
   readonly #software: SoftwareKeys;
   readonly #canary: Canary;
-  #tried: TriedSpecs = { specs: [], unavailable: {}, algorithms: {} };
+  #tried: TriedSpecs = { specs: [], unavailable: {}, algorithms: {}, inMemory: [] };
   #broken: readonly string[] = [];
 
   constructor(
     private readonly token: OpenToken,
     private readonly protectionLevel: ProtectionLevel,
     tombstones: Pick<Tombstones, 'of'>,
-    limits: CustodyLimits,
+    private readonly limits: CustodyLimits,
   ) {
     this.#roots = new TenantRoots(token);
     this.#logKeys = new LogKeys(token, limits.logKeys);
@@ -76,7 +79,7 @@ export class TokenCustody {
   /** Tries what the module must refuse, and what it can do. @throws SelfTestFailed, unless tolerant */
   async examine(how: { readonly tolerant: boolean }): Promise<void> {
     this.#broken = selfTest(this.token, how);
-    this.#tried = await tryAllSpecs(this.token, this.#software);
+    this.#tried = await tryAllSpecs(this.token, this.#software, this.limits.importInMemory === 'ephemeral');
   }
 
   createTenantRoot(tenant: string, root: number): void {
@@ -124,10 +127,11 @@ export class TokenCustody {
     return { bound, body: importStatement(parameters, publicKey) };
   }
 
-  /** @throws ImportRefused, KeyBindingBroken */
+  /** @throws ImportRefused, KeyBindingBroken, NotCapable */
   importKeyMaterial(bound: BoundImport, material: IncomingMaterial): WrappedKeyVersion {
+    if (this.#tried.algorithms[bound.algorithm] !== undefined) throw new NotCapable();
     try {
-      return this.#imports.take(bound, material, Date.now());
+      return this.#imports.take(bound, material, Date.now(), this.#tried.inMemory.includes(bound.algorithm));
     } catch (error) {
       // What the HSM could not unwrap is no key, unless the HSM is not well.
       if (error instanceof ImportRefused) this.#canary.mustBeWell();

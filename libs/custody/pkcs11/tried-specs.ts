@@ -13,6 +13,7 @@ import { KeywardError } from '#core';
 import type { KeyHandle } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
 import { only } from './find-or-create.js';
+import { ephemeralInMemory } from './ephemeral-in-memory.js';
 import { bearPair, publicHandle } from './key-pairs.js';
 import {
   CANARY_ROOT_LABEL,
@@ -29,6 +30,7 @@ import {
   RSA_BITS,
   type RsaSpec,
   versionInUse,
+  wrappingKeyDecrypting,
   wrappingKeyInUse,
 } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
@@ -43,19 +45,23 @@ export interface TriedSpecs {
   readonly specs: readonly KeySpec[];
   readonly unavailable: Failures<KeySpec>;
   readonly algorithms: Failures<TriedAlgorithm>;
+  /** Those that it can do only because an ephemeral key passes this process's memory. */
+  readonly inMemory: readonly TriedAlgorithm[];
 }
 
 /** The shortest stands for all: the longest takes seconds, and proves itself when it is made. */
 const TRIED_RSA = 'RSA_2048';
+/** What an operator may allow to pass this process's memory. */
+const MAY_PASS = 'RSA_AES_KEY_WRAP_SHA_256';
 
 /**
  * What the module really does, not what it lists: a key of each spec is made, wrapped, unwrapped, used and destroyed. Run once per start,
- * after the canary's root exists. @throws SelfTestFailed when there is none
+ * after the canary's root exists. `mayPass`: an ephemeral key may pass this process's memory. @throws SelfTestFailed when there is none
  */
-export async function tryAllSpecs(token: OpenToken, software: SoftwareKeys): Promise<TriedSpecs> {
+export async function tryAllSpecs(token: OpenToken, software: SoftwareKeys, mayPass: boolean): Promise<TriedSpecs> {
   const root = only(token, named(CANARY_ROOT_LABEL));
   if (root === undefined) throw new SelfTestFailed('There is no root to test with.');
-  const rsa = await tryRsa(token, root);
+  const rsa = await tryRsa(token, root, mayPass);
   const unavailable = Object.fromEntries(
     await present(KEY_SPECS, async (spec) => {
       if (isSoftware(spec)) return failureInSoftware(software, root, spec);
@@ -63,7 +69,8 @@ export async function tryAllSpecs(token: OpenToken, software: SoftwareKeys): Pro
       return await saying(() => (isCurve(spec) ? failureOnCurve(token, root, spec) : failureOf(token, root, spec)));
     }),
   ) as Failures<KeySpec>;
-  return { specs: KEY_SPECS.filter((spec) => unavailable[spec] === undefined), unavailable, algorithms: rsa.algorithms };
+  const { algorithms, inMemory } = rsa;
+  return { specs: KEY_SPECS.filter((spec) => unavailable[spec] === undefined), unavailable, algorithms, inMemory };
 }
 
 /** Those for which something was wrong, with what. */
@@ -144,21 +151,28 @@ const tooLong = ({ cryptoki, slot }: OpenToken, spec: RsaSpec): string | undefin
   return longest < RSA_BITS[spec] ? `C_GetMechanismInfo: RSA keys of at most ${longest} bits` : undefined;
 };
 
-async function tryRsa(token: OpenToken, root: KeyHandle): Promise<{ failure: string | undefined; algorithms: Failures<TriedAlgorithm> }> {
-  let algorithms: Failures<TriedAlgorithm> = {};
+async function tryRsa(
+  token: OpenToken,
+  root: KeyHandle,
+  mayPass: boolean,
+): Promise<Pick<TriedSpecs, 'algorithms' | 'inMemory'> & { readonly failure: string | undefined }> {
+  let [algorithms, inMemory]: [Failures<TriedAlgorithm>, TriedAlgorithm[]] = [{}, []];
   const failure = await saying(async () => {
     const signs = await bearPair(token, root, TRIED_RSA, 'SIGN_VERIFY');
-    algorithms = Object.fromEntries(
+    const { [MAY_PASS]: failed, ...others } = Object.fromEntries(
       await present(TRIED_ALGORITHMS, (algorithm) =>
         saying(() =>
           isOaep(algorithm) ? failureOfOaep(token, root, signs, algorithm) : failureOfUnwrapping(token, root, signs, algorithm),
         ),
       ),
-    );
+    ) as Failures<TriedAlgorithm>;
+    const still = failed && (mayPass ? await saying(() => failureOfUnwrapping(token, root, signs, MAY_PASS, true)) : failed);
+    algorithms = { ...others, ...(still !== undefined && { [MAY_PASS]: still }) };
+    if (failed !== still) inMemory = [MAY_PASS];
     return staysInside(token, root, signs.blob, versionInUse(TRIED_RSA, 'SIGN_VERIFY'));
   });
-  if (failure !== undefined) algorithms = Object.fromEntries(TRIED_ALGORITHMS.map((algorithm) => [algorithm, failure]));
-  return { failure, algorithms };
+  if (failure === undefined) return { failure, algorithms, inMemory };
+  return { failure, algorithms: Object.fromEntries(TRIED_ALGORITHMS.map((algorithm) => [algorithm, failure])), inMemory: [] };
 }
 
 const isOaep = (algorithm: TriedAlgorithm): algorithm is EncryptionAlgorithm =>
@@ -170,14 +184,16 @@ function failureOfUnwrapping(
   root: KeyHandle,
   { blob, publicKey }: Awaited<ReturnType<typeof bearPair>>,
   algorithm: Exclude<TriedAlgorithm, EncryptionAlgorithm>,
+  inMemory = false,
 ): string | undefined {
   const { cryptoki, holder } = token;
   const oaepHash = IMPORT_HASH[algorithm];
   const open = createPublicKey({ key: publicKey, format: 'der', type: 'spki' });
   const encrypted = publicEncrypt({ key: open, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, randomBytes(32));
-  const made = [cryptoki.unwrap(holder, root, blob, wrappingKeyInUse, 'kwp')];
+  const made = [cryptoki.unwrap(holder, root, blob, inMemory ? wrappingKeyDecrypting : wrappingKeyInUse, 'kwp')];
   try {
-    made.push(cryptoki.unwrap(holder, made[0]!, encrypted, ephemeralKey, oaepHash === 'sha1' ? 'RSAES_OAEP_SHA_1' : 'RSAES_OAEP_SHA_256'));
+    const by = oaepHash === 'sha1' ? 'RSAES_OAEP_SHA_1' : 'RSAES_OAEP_SHA_256';
+    made.push(inMemory ? ephemeralInMemory(token, made[0]!, encrypted) : cryptoki.unwrap(holder, made[0]!, encrypted, ephemeralKey, by));
     return undefined;
   } finally {
     for (const handle of made) token.destroy(handle);

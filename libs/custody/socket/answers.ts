@@ -22,6 +22,7 @@ const capabilities = z.object({
   specs: z.array(z.enum(KEY_SPECS)),
   unavailable: z.partialRecord(z.enum(KEY_SPECS), z.string()),
   algorithms: z.partialRecord(z.enum(TRIED_ALGORITHMS), z.string()),
+  inMemory: z.array(z.enum(TRIED_ALGORITHMS)),
 });
 
 export const readNothing = (): void => undefined;

@@ -86,6 +86,7 @@ describe('the client of a custodian', () => {
         specs: [],
         unavailable: {},
         algorithms: {},
+        inMemory: [],
       },
     ];
     const third = client.capabilities();

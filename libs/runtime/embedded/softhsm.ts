@@ -33,6 +33,7 @@ const MECHANISMS = [
   'CKM_RSA_PKCS',
   'CKM_RSA_PKCS_PSS',
   'CKM_RSA_PKCS_OAEP',
+  'CKM_RSA_X_509',
   'CKM_AES_CMAC',
 ];
 

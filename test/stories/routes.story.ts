@@ -123,6 +123,7 @@ describe('every route of every plane', () => {
     TagKey: { tags: { a: 'b' } },
     UntagKey: { names: ['a'] },
     SetDeletionProtection: { enabled: true },
+    SetRetention: {},
     CreateAlias: { alias: 'alias/mine', keyId: 'key_01jdsz0000e008000000000001' },
     UpdateAlias: { alias: 'alias/mine', keyId: 'key_01jdsz0000e008000000000001' },
     PutIdentityProvider: { issuer: 'https://evil.example', audience: 'keyward', jwksUri: 'https://evil.example/jwks' },

@@ -1,4 +1,5 @@
 import type { Grant, Guardrail, PolicyDocument } from '#contract';
+import { operationIn } from '../selectors.js';
 import { failsWith, impliesAll, partsOf } from './condition-sets.js';
 import { leasesNoLonger, sameLease } from './lease-coverage.js';
 import { type Scope, scopesOf } from './scope.js';
@@ -75,7 +76,8 @@ const everyCovered = (wanted: readonly Scope[], covers: readonly Scope[], stands
 
 const hasSubject = ({ subjects }: Scope, subject: string) => subjects.has('*') || subjects.has(subject);
 const hasObject = ({ objects }: Scope, object: string) => objects.some((wide) => objectWithin(object, wide));
-const hasOperation = ({ operations }: Scope, operation: string) => operations.some((wide) => operationWithin(operation, wide));
+/** A collective name is never within the operations that it means today: it will mean those of later releases too. */
+const hasOperation = ({ operations }: Scope, operation: string) => operations.some((wide) => operationIn(operation, wide));
 
 const coveredByOne = ({ subjects, objects, operations }: Scope, cover: Scope): boolean =>
   operations.every((operation) => hasOperation(cover, operation)) &&
@@ -103,15 +105,3 @@ export function objectWithin(narrow: string, wide: string): boolean {
   if (!wide.startsWith('alias/') || !wide.endsWith('*') || !narrow.startsWith('alias/')) return false;
   return narrow.replace(/\*$/, '').startsWith(wide.slice(0, -1));
 }
-
-const BEHIND: ReadonlyMap<string, readonly string[]> = new Map([
-  ['Decrypt', ['@read', '@all']],
-  ['Encrypt', ['@write', '@all']],
-  ['GenerateDataKey', ['@write', '@all']],
-  ['GenerateDataKeyWithoutPlaintext', ['@write', '@all']],
-  ['@read', ['@all']],
-  ['@write', ['@all']],
-]);
-
-/** A collective name is never within the operations that it means today: it will mean those of later releases too. */
-const operationWithin = (narrow: string, wide: string) => narrow === wide || BEHIND.get(narrow)?.includes(wide) === true;

@@ -287,6 +287,14 @@ describe('the change between two policies', () => {
     ['one prefix more', withGrants(grant), withGrants({ ...grant, objects: ['alias/a*', 'alias/b*'] }), 'widening'],
     ['an alias to the key that it names today', withGrants(grant), withGrants({ ...grant, objects: [KEYS[0]!] }), 'widening'],
     ['a collective name to the operation behind it', withGrants(grant), withGrants({ ...grant, operations: ['Decrypt'] }), 'narrowing'],
+    ...DATA_OPERATIONS.map((operation): [string, PolicyDocument, PolicyDocument, string] => [
+      `everything to ${operation}`,
+      withGrants({ ...grant, operations: ['@all'] }),
+      withGrants({ ...grant, operations: [operation] }),
+      'narrowing',
+    ]),
+    ['reading to a check of MACs', withGrants(grant), withGrants({ ...grant, operations: ['VerifyMac', 'Verify'] }), 'narrowing'],
+    ['reading to signing', withGrants(grant), withGrants({ ...grant, operations: ['Sign'] }), 'widening'],
     ['the operation to its collective name', withGrants({ ...grant, operations: ['Decrypt'] }), withGrants(grant), 'widening'],
     [
       'all operations to reading and writing',

@@ -1,5 +1,5 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net';
 import { Egress, type EgressOptions } from './egress.js';
 
 const json = { 'content-type': 'application/json' };
@@ -166,3 +166,53 @@ describe('what a tenant names is fetched', () => {
     expect(asked).toEqual([]);
   });
 });
+
+describe('a hostile server', () => {
+  let server: TcpServer;
+  let origin: string;
+  const listening = async (started: TcpServer) => {
+    server = started;
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    origin = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  };
+  afterEach(() => new Promise((resolve) => server.close(resolve)));
+
+  it('keeps no connection by answering without having read what it was sent', async () => {
+    const sockets: Socket[] = [];
+    await listening(
+      createTcpServer((socket) => {
+        sockets.push(socket.pause());
+        socket.on('error', () => undefined).write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+      }),
+    );
+    const body = Buffer.alloc(32 * 1024 * 1024);
+    const request = { method: 'PUT', headers: {}, body, timeLimitMs: 5000 } as const;
+    await new Egress({ allow: [origin] }).exchange(`http://${origin}/`, request);
+    let read = 0;
+    const [socket] = sockets;
+    await new Promise<void>((resolve) => {
+      socket!.on('close', resolve).on('data', (chunk: Buffer) => (read += chunk.length)).resume();
+    });
+    expect(read).toBeLessThan(body.length);
+  });
+
+  it('does not choose how much we compute: no Diffie-Hellman over finite fields is offered, whose size would be up to it', async () => {
+    const hello = Promise.withResolvers<Buffer>();
+    await listening(createTcpServer((socket) => socket.once('data', (first) => hello.resolve(first) ?? socket.destroy())));
+    const [, port] = origin.split(':');
+    await expect(
+      new Egress({ allow: [origin] }).connect({ host: '127.0.0.1', port: Number(port) }, AbortSignal.timeout(2000)),
+    ).rejects.toMatchObject({ reason: 'connection' });
+    const suites = cipherSuites(await hello.promise);
+    expect(suites).toContain(0xc02f);
+    // TLS_DHE_RSA_*: RFC 5246 §A.5, RFC 5288, RFC 6655, RFC 7905.
+    expect(suites.filter((suite) => [0x33, 0x39, 0x67, 0x6b, 0x9e, 0x9f, 0xc09e, 0xc09f, 0xc0a2, 0xc0a3, 0xccaa].includes(suite))).toEqual([]);
+  });
+});
+
+/** Of a ClientHello (RFC 8446 §4.1.2) in its record. */
+function cipherSuites(hello: Buffer): number[] {
+  const session = 5 + 4 + 2 + 32;
+  const at = session + 1 + hello[session]!;
+  return Array.from({ length: hello.readUInt16BE(at) / 2 }, (_, index) => hello.readUInt16BE(at + 2 + 2 * index));
+}

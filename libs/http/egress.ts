@@ -1,8 +1,9 @@
+import { constants } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { connect as connectTls, DEFAULT_CIPHERS, type TLSSocket } from 'node:tls';
 import { addressesOf, answering, type Resolve, resolveByDns, resolveBySystem, unlessAborted } from './egress-addresses.js';
 import { EgressError } from './egress-error.js';
 import { isPublicAddress } from './public-addresses.js';
@@ -10,6 +11,15 @@ import { isPublicAddress } from './public-addresses.js';
 const PORTS = [443, 8443];
 const TIME_LIMIT_MS = 3000;
 const MAX_BODY_BYTES = 256 * 1024;
+/**
+ * A server's certificate and parameters are its own: over finite fields it could have us compute for seconds a handshake, while this
+ * process does nothing else; and once more as often as it asks for another handshake.
+ */
+const TLS = {
+  ...{ minVersion: 'TLSv1.2', rejectUnauthorized: true },
+  ciphers: `${DEFAULT_CIPHERS}:!kDHE`,
+  secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+} as const;
 
 export interface EgressOptions {
   /** `host:port` of origins that the operator vouches for: they may be private, and plain http. */
@@ -108,7 +118,9 @@ export class Egress {
         refuse(answer);
         return { status: answer.statusCode ?? 0, headers: answer.headers, body: await bodyOf(answer, limit) };
       } finally {
+        // The socket, too: one whose end does not read would wait for ever to be rid of the request's body.
         answer.destroy();
+        answer.socket.destroy();
       }
     });
   }
@@ -139,7 +151,7 @@ export class Egress {
         agent: new Agent({ keepAlive: false }),
         lookup: answering(addresses),
         ...{ signal, method, headers },
-        ...(secure && { minVersion: 'TLSv1.2', rejectUnauthorized: true }),
+        ...(secure && TLS),
         ...(certificateAuthority !== undefined && { ca: certificateAuthority }),
       },
       resolve,
@@ -156,7 +168,7 @@ function openTls(
 ): TLSSocket {
   const host = url.hostname.replace(/^\[|\]$/g, '');
   return connectTls({
-    ...{ host, port: portOf(url), lookup: answering(addresses), minVersion: 'TLSv1.2', rejectUnauthorized: true },
+    ...{ host, port: portOf(url), lookup: answering(addresses), ...TLS },
     ...(isIP(host) === 0 && { servername: host }),
     ...(certificateAuthority !== undefined && { ca: certificateAuthority }),
     ...(clientCertificate !== undefined && { cert: clientCertificate, key: clientKey }),

@@ -38,7 +38,9 @@ const syslog = z.strictObject({
 /** An S3-compatible bucket in the layout of C2SP tlog-tiles. */
 const s3 = z.strictObject({
   type: z.literal('s3'),
-  endpoint: httpsUrl.meta({ description: 'of the store, without the bucket' }),
+  endpoint: httpsUrl
+    .refine((url) => !/[?#]/.test(url), 'must have neither a query nor a fragment')
+    .meta({ description: 'of the store, without the bucket' }),
   bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be the name of a bucket'),
   region: z
     .string()

@@ -16,7 +16,8 @@ const MAX_BODY_BYTES = 256 * 1024;
  * process does nothing else; and once more as often as it asks for another handshake.
  */
 const TLS = {
-  ...{ minVersion: 'TLSv1.2', rejectUnauthorized: true },
+  minVersion: 'TLSv1.2',
+  rejectUnauthorized: true,
   ciphers: `${DEFAULT_CIPHERS}:!kDHE`,
   secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
 } as const;

@@ -17,7 +17,7 @@ const claimedRow = z
     tenant_id: tenantId,
     sink_id: sinkId,
     lease: z.uuid(),
-    target: sinkTarget,
+    target: sinkTarget.optional().catch(undefined),
     sealed: z.string().nullable(),
     active: z.boolean(),
     test_requested: z.boolean(),

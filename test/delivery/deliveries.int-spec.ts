@@ -280,6 +280,52 @@ describe('deliveries', () => {
     });
   });
 
+  it('keep few places however often a sink that hangs is changed, and leave the rest to others', async () => {
+    const [hanging, alive] = [await receiver(), await receiver()];
+    hanging.manner = 'hangs';
+    const changed = await world.addSink('acme', to(hanging.url), { plain });
+    const worker = await world.worker([hanging.origin, alive.origin]);
+    for (let made = 0; made < 10; made++) {
+      await world.sql('UPDATE keyward.sink SET lease = NULL');
+      await world.until(() => hanging.asked > made, worker);
+    }
+    await world.sql('UPDATE keyward.sink SET lease = NULL');
+    const other = await world.addSink('globex', to(alive.url), { plain });
+    await world.until(async () => (await world.sink('globex', other)).delivery.pending === 0, worker);
+    for (let round = 0; round < 3; round++) await worker.round();
+    expect(hanging.asked).toBe(10);
+    // Given back, not held: it goes on once there is a place again.
+    hanging.manner = 'takes';
+    hanging.letGo();
+    await world.until(async () => (await world.sink('acme', changed)).delivery.pending === 0, worker);
+  });
+
+  it('are not held up by a sink of another tenant whose target no version here can read', async () => {
+    const there = await receiver();
+    const strange = await world.addSink('globex', { type: 'fax' } as unknown as SinkTarget, { plain });
+    const id = await world.addSink('acme', to(there.url), { plain });
+    const worker = await world.worker([there.origin]);
+    await world.until(async () => (await world.sink('acme', id)).delivery.pending === 0, worker);
+    expect(await world.sql('SELECT last_error, failures > 0 AS failed FROM keyward.sink WHERE sink_id = $1', [strange])).toEqual([
+      { last_error: 'its target cannot be read any more: give it again', failed: true },
+    ]);
+  });
+
+  it('begin a lease of their own after a test, which may have taken most of one', async () => {
+    const there = await receiver();
+    await world.addSink('acme', to(there.url), { plain });
+    const worker = await world.worker([there.origin]);
+    await world.sql('UPDATE keyward.sink SET test_requested_at = clock_timestamp()');
+    there.manner = 'hangs';
+    await world.until(() => there.asked === 1, worker);
+    await world.sql(`UPDATE keyward.sink SET leased_until = clock_timestamp() + interval '5 seconds'`);
+    there.letGo();
+    await world.until(() => there.asked === 2, worker);
+    const [row] = await world.sql(`SELECT leased_until > clock_timestamp() + interval '20 seconds' AS fresh FROM keyward.sink`);
+    expect(row).toEqual({ fresh: true });
+    there.letGo();
+  });
+
   it('give a worker nothing but the records of sinks that it holds', async () => {
     const there = await receiver();
     const id = await world.addSink('acme', to(there.url), { plain });

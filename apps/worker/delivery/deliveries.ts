@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SinkTarget } from '#contract';
+import type { SinkTarget, TenantId } from '#contract';
 import { type ClaimedSink, type Clock, type Deliveries, type SinkOpening, systemClock, type Trail, workerRecord } from '#core';
 import { type Batch, DeliveryFailed, type Destination, failureOf, type Sender, type Senders } from './sender.js';
 
 /** Sinks under way at once, of all tenants. */
 const AT_ONCE = 64;
+/** As many as it may have sinks. A turn whose sink was changed meanwhile still waits for its receiver: changes in a row must not take all places. */
+const AT_ONCE_OF_A_TENANT = 10;
 /** A sink that is far behind gives its place to others after this. */
 const TURN_MS = 15_000;
 /** After the n-th failure in a row, but for the jitter; the last one again and again. */
@@ -30,7 +32,7 @@ export interface DeliveryParts {
  * truth; what is done here may be done again. A sink that fails, hangs or is slow costs nobody but itself.
  */
 export class DeliveryRounds {
-  readonly #underWay = new Set<Promise<void>>();
+  readonly #underWay = new Map<Promise<void>, TenantId>();
   readonly #clock: Clock;
   #stopped = false;
 
@@ -43,8 +45,9 @@ export class DeliveryRounds {
     const free = AT_ONCE - this.#underWay.size;
     if (free === 0 || this.#stopped) return;
     for (const sink of await this.parts.deliveries.claim(free)) {
-      const turn = this.#turn(sink).finally(() => this.#underWay.delete(turn));
-      this.#underWay.add(turn);
+      const full = [...this.#underWay.values()].filter((tenant) => tenant === sink.tenant).length >= AT_ONCE_OF_A_TENANT;
+      const turn = (full ? this.#giveBack(sink) : this.#turn(sink)).finally(() => this.#underWay.delete(turn));
+      this.#underWay.set(turn, sink.tenant);
     }
   }
 
@@ -52,43 +55,61 @@ export class DeliveryRounds {
   async close(): Promise<void> {
     this.#stopped = true;
     const enough = new AbortController();
-    await Promise.race([Promise.all(this.#underWay), sleep(PATIENCE_MS, undefined, { signal: enough.signal }).catch(() => undefined)]);
+    await Promise.race([
+      Promise.all(this.#underWay.keys()),
+      sleep(PATIENCE_MS, undefined, { signal: enough.signal }).catch(() => undefined),
+    ]);
     enough.abort();
   }
 
   async #turn(sink: ClaimedSink): Promise<void> {
     const opened: Opened = {};
     try {
+      // One step a lease lasts: what waits is delivered in the next turn.
       if (sink.testRequested) await this.#test(sink, opened);
-      if (sink.active) await this.#deliver(sink, opened);
-      else await this.parts.deliveries.release(sink, undefined);
+      else await this.#deliver(sink, opened);
     } catch (err) {
-      // The lease ends by itself; then it is tried again, here or elsewhere.
-      this.parts.log.error({ err, tenant: sink.tenant, sinkId: sink.sinkId }, 'a delivery had to be left');
+      this.#left(sink, err);
     } finally {
       opened.plain?.fill(0);
     }
   }
 
+  async #giveBack(sink: ClaimedSink): Promise<void> {
+    await this.parts.deliveries.release(sink, undefined).catch((err: unknown) => this.#left(sink, err));
+  }
+
+  /** The lease ends by itself; then it is tried again, here or elsewhere. */
+  #left({ tenant, sinkId }: ClaimedSink, err: unknown): void {
+    this.parts.log.error({ err, tenant, sinkId }, 'a delivery had to be left');
+  }
+
   async #test(sink: ClaimedSink, opened: Opened): Promise<void> {
-    const failure = await failureIn(async () => this.#sender(sink).test(await this.#destination(sink, opened)));
+    const failure = await failureIn(async () => {
+      const to = await this.#destination(sink, opened);
+      await this.#sender(to).test(to);
+    });
     await this.parts.deliveries.tested(sink, failure?.error);
+    await this.parts.deliveries.release(sink, undefined);
   }
 
   async #deliver(sink: ClaimedSink, opened: Opened): Promise<void> {
     const { deliveries } = this.parts;
-    const sender = this.#sender(sink);
     const until = this.#clock.now().getTime() + TURN_MS;
+    let restMs = 0;
     let [next, failures, since] = [sink.nextSeq, sink.failures, sink.failingSince];
     while (next < sink.signed.size && this.#clock.now().getTime() < until && !this.#stopped) {
       const failure = await failureIn(async () => {
-        next = await sender.deliver(await this.#destination(sink, opened), { from: next, read: this.#reader(sink) });
+        const to = await this.#destination(sink, opened);
+        const sender = this.#sender(to);
+        restMs = sender.restMs;
+        next = await sender.deliver(to, { from: next, read: this.#reader(sink) });
       });
       if (failure !== undefined) return await this.#fail(sink, { ...failure, next, failures, since });
       if (!(await deliveries.advance(sink, next))) return;
       [failures, since] = [0, undefined];
     }
-    await deliveries.release(sink, next < sink.signed.size ? 0 : sender.restMs);
+    await deliveries.release(sink, next < sink.signed.size ? 0 : restMs);
   }
 
   async #fail(sink: ClaimedSink, { error, forGood, next, failures, since }: Failed): Promise<void> {
@@ -108,14 +129,16 @@ export class DeliveryRounds {
     await deliveries.release(sink, pause * (0.8 + 0.4 * random()), { error, disable });
   }
 
-  /** Opened once a turn, and wiped behind it. @throws DeliveryFailed for what was sealed with another key */
+  /** Opened once a turn, and wiped behind it. @throws DeliveryFailed for what cannot be read, or was sealed with another key */
   async #destination(sink: ClaimedSink, opened: Opened): Promise<Destination<SinkTarget['type']>> {
+    const { target } = sink;
+    if (target === undefined) throw new DeliveryFailed('its target cannot be read any more: give it again');
     if (sink.sealed !== undefined && opened.plain === undefined)
       opened.plain = await this.parts.opening.open(sink.tenant, sink.sinkId, sink.sealed).catch((err: unknown) => {
         this.parts.log.error({ err, tenant: sink.tenant, sinkId: sink.sinkId }, 'what a sink is opened with cannot be read');
         throw new DeliveryFailed('what it is opened with cannot be read any more: make it anew');
       });
-    return { sink, target: sink.target, plain: opened.plain };
+    return { sink, target, plain: opened.plain };
   }
 
   #reader(sink: ClaimedSink): Batch['read'] {
@@ -129,7 +152,7 @@ export class DeliveryRounds {
   }
 
   /** Its type says which. */
-  #sender({ target }: ClaimedSink): Sender<SinkTarget['type']> {
+  #sender({ target }: Destination<SinkTarget['type']>): Sender<SinkTarget['type']> {
     return this.parts.senders[target.type] as Sender<SinkTarget['type']>;
   }
 }

@@ -88,6 +88,19 @@ describe('a new sink', () => {
     expect(change).toMatchObject({ url: 'https://hook.example/a@b' });
   });
 
+  it.each(['?token=x#y', '?token=\u2028x', '#\u2029x'])('has no query of its URL in the log, whatever is in it: %j', async (query) => {
+    const { change } = await new World().create({ target: { ...WEBHOOK, url: `https://hook.example/${query}` } });
+    expect(change).toMatchObject({ url: 'https://hook.example/' });
+  });
+
+  it('is refused with a key that is slow to sign with, and taken with an ordinary one', async () => {
+    const keyOf = (modulusLength: number) =>
+      generateKeyPairSync('rsa', { modulusLength }).privateKey.export({ format: 'pem', type: 'pkcs8' });
+    const target = (bits: number) => ({ ...SYSLOG, clientCertificate: tls('client'), clientKey: keyOf(bits) });
+    await new World().create({ target: target(2048) });
+    await expect(new World().create({ target: target(4104) })).rejects.toEqual(problem('invalid-request', 'target.clientKey'));
+  });
+
   it('is one of ten', async () => {
     const world = new World();
     for (let made = 0; made < 10; made++) await world.create({ target: WEBHOOK });
@@ -118,6 +131,7 @@ describe('a new sink', () => {
     ['target.url', { target: { ...WEBHOOK, url: 'ftp://hook.example/' } }],
     ['target.url', { target: { ...WEBHOOK, url: 'https://ann:pass@hook.example/' } }],
     ['target.endpoint', { target: { ...S3, endpoint: 'https://ann@s3.example' } }],
+    ['target.endpoint', { target: { ...S3, endpoint: 'https://s3.example/?token=x' } }],
     ['target.clientKey', { target: { ...SYSLOG, clientCertificate: tls('client') } }],
     ['target.secretAccessKey', { target: { ...S3, secretAccessKey: 'new\nline' } }],
     ['target.bucket', { target: { ...S3, bucket: 'trail/../other' } }],

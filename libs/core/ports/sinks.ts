@@ -39,7 +39,8 @@ export interface ClaimedSink {
   readonly sinkId: SinkId;
   /** What was claimed; whoever claims it later, or changes the sink, makes this one void. */
   readonly lease: string;
-  readonly target: SinkTarget;
+  /** undefined: this version cannot read it. One such sink holds up no other. */
+  readonly target: SinkTarget | undefined;
   readonly sealed: string | undefined;
   readonly active: boolean;
   readonly testRequested: boolean;

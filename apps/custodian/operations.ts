@@ -7,7 +7,9 @@ import {
   MAX_OAEP_PLAINTEXT_BYTES,
   MAX_RANDOM_BYTES,
   MAX_SIGNATURE_BYTES,
+  MAX_SIGNED_MESSAGE_BYTES,
   SIGNING_ALGORITHMS,
+  signsDigests,
   type SigningAlgorithm,
   tenantId,
 } from '#contract';
@@ -167,11 +169,11 @@ const OPERATIONS: Operations = {
     return hsm.use(({ uses }) => uses.verifyMac(...keyAndMessage(tenant, args), mac));
   },
 
-  sign: (hsm, tenant, args) => [hsm.use(({ uses }) => uses.sign(...keyAndDigest(tenant, args)))],
+  sign: (hsm, tenant, args) => [hsm.use(({ uses }) => uses.sign(...keyAndSigned(tenant, args)))],
 
   verify: (hsm, tenant, args) => {
     const signature = bytesAt(args, 3, 1, MAX_SIGNATURE_BYTES);
-    return hsm.use(({ uses }) => uses.verify(...keyAndDigest(tenant, args), signature));
+    return hsm.use(({ uses }) => uses.verify(...keyAndSigned(tenant, args), signature));
   },
 
   generateRandom: (hsm, _tenant, args) => [hsm.use(({ uses }) => uses.generateRandom(integerAt(args, 0, 1, MAX_RANDOM_BYTES)))],
@@ -277,10 +279,11 @@ function keyAndMessage(tenant: string, args: readonly unknown[]): readonly [RowO
   return [new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES)), bytesAt(args, 1, 1, MAX_MAC_MESSAGE_BYTES)];
 }
 
-function keyAndDigest(tenant: string, args: readonly unknown[]): readonly [RowOnWire, SigningAlgorithm, Buffer] {
+/** A digest of the algorithm's length, or of Ed25519 the message. */
+function keyAndSigned(tenant: string, args: readonly unknown[]): readonly [RowOnWire, SigningAlgorithm, Buffer] {
   const algorithm = textAt(args, 1, ALGORITHM) as SigningAlgorithm;
-  const { bytes } = HASHED_BY[algorithm];
-  return [new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES)), algorithm, bytesAt(args, 2, bytes, bytes)];
+  const [least, most] = signsDigests(algorithm) ? [HASHED_BY[algorithm].bytes, HASHED_BY[algorithm].bytes] : [1, MAX_SIGNED_MESSAGE_BYTES];
+  return [new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES)), algorithm, bytesAt(args, 2, least, most)];
 }
 
 const unlessEmpty = (bytes: Buffer): Buffer | undefined => (bytes.length === 0 ? undefined : bytes);

@@ -8,6 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SocketCustody } from '#custody/socket';
 import type { Plane } from '#custody/socket';
 
+/** What SoftHSM 2.6.1 says to what it cannot do: it makes such a pair, and does not wrap it. */
+export const SOFTHSM_LACKS = { ED25519: 'C_WrapKey: CKR_KEY_NOT_WRAPPABLE (0x69)' } as const;
+
 const INSTALLED = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/local/lib/softhsm/libsofthsm2.so', '/opt/homebrew/lib/softhsm/libsofthsm2.so'];
 /** Fewer mechanisms are a smaller attack surface, and 15 % faster: SoftHSM copies the list at each operation. */
 export const MECHANISMS = [

@@ -154,6 +154,19 @@ const ecdsa = signatures(({ publicKey, sha }) => {
   return spec === undefined ? 'no spec has this curve and this digest' : { spec, algorithm: `ECDSA_${sha.replace('-', '_')}` };
 });
 
+/** Over the message itself. */
+const ed25519 = (bed: Bed, file: WycheproofFile) =>
+  run(
+    bed,
+    casesOf(file, z.object({ publicKeyDer: z.string() }), z.object({ ...common, msg: z.string(), sig: z.string() })),
+    ({ group, test }) => {
+      if (test.msg === '') return 'a message has a byte at least';
+      if (test.sig === '' || test.sig.length > 2 * 512) return 'no request has a signature of this length';
+      return draftOf('ED25519', 'SIGN_VERIFY', { publicKey: group.publicKeyDer });
+    },
+    (row, { test }) => bed.data.verify(permitFor('Verify', row), row, 'ED25519_SHA_512', hex(test.msg), hex(test.sig)),
+  );
+
 function rsa(padding: 'RSASSA_PSS' | 'RSASSA_PKCS1_V1_5', { keySize, sha, publicKey }: SignedGroup) {
   const spec = RSA[keySize ?? 0];
   if (spec === undefined) return 'no spec has a modulus of this length';
@@ -224,6 +237,7 @@ export const RUNS: Readonly<Record<string, (bed: Bed, file: WycheproofFile) => P
   HMACSHA512: mac('HMAC_512', 'sha512', 64, 128),
   HMACSM3: mac('HMAC_SM3', 'sm3', 32, 64),
   ECDSA: ecdsa,
+  EDDSA: ed25519,
   'RSASSA-PKCS1-v1_5': pkcs1,
   'RSASSA-PSS': pss,
   'RSAES-OAEP': oaep,

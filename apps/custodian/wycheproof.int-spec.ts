@@ -30,6 +30,7 @@ const PINNED: Readonly<Record<string, Record<string, number>>> = {
   ecdsa_secp256k1_sha256: { valid: 168, invalid: 304, [LENGTH]: 4 },
   ecdsa_secp256r1_sha256: { valid: 174, invalid: 306, [LENGTH]: 4 },
   ecdsa_secp384r1_sha384: { valid: 194, invalid: 306, [LENGTH]: 4 },
+  ed25519: { valid: 84, invalid: 62, 'skipped: a message has a byte at least': 4, [LENGTH]: 1 },
   rsa_pss_2048_sha256_mgf1_32: { valid: 63, invalid: 44, [LENGTH]: 1 },
   rsa_pss_3072_sha256_mgf1_32: { valid: 63, invalid: 44, [LENGTH]: 1 },
   rsa_signature_2048_sha256: { valid: 7, invalid: 248, 'acceptable: refused': 1, [LENGTH]: 1, [EXPONENT]: 2 },

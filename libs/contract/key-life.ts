@@ -24,7 +24,7 @@ export type KeyUsage = (typeof KEY_USAGES)[number];
 export const SOFTWARE_SPECS = ['SM4', 'HMAC_SM3', 'EC_SM2'] as const;
 export type SoftwareSpec = (typeof SOFTWARE_SPECS)[number];
 export const KEY_SPECS = [
-  ...(['AES_256', 'AES_128', 'HMAC_256', 'HMAC_384', 'HMAC_512', 'EC_P256', 'EC_P384', 'EC_P256K'] as const),
+  ...(['AES_256', 'AES_128', 'HMAC_256', 'HMAC_384', 'HMAC_512', 'EC_P256', 'EC_P384', 'EC_P256K', 'ED25519'] as const),
   ...(['RSA_2048', 'RSA_3072', 'RSA_4096'] as const),
   ...SOFTWARE_SPECS,
 ] as const;
@@ -39,6 +39,7 @@ export const USAGES_OF: Readonly<Record<KeySpec, readonly [KeyUsage, ...KeyUsage
   EC_P256: ['SIGN_VERIFY'],
   EC_P384: ['SIGN_VERIFY'],
   EC_P256K: ['SIGN_VERIFY'],
+  ED25519: ['SIGN_VERIFY'],
   RSA_2048: ['SIGN_VERIFY', 'ENCRYPT_DECRYPT'],
   RSA_3072: ['SIGN_VERIFY', 'ENCRYPT_DECRYPT'],
   RSA_4096: ['SIGN_VERIFY', 'ENCRYPT_DECRYPT'],

@@ -38,6 +38,7 @@ const LIMITS: readonly (readonly [string, number, number, Request])[] = [
   ['message', 32, 32, (size) => [signRequest, { ...signing, message: bytes(size), messageType: 'DIGEST' }]],
   ['message', 48, 48, (size) => [signRequest, { ...signing, algorithm: 'ECDSA_SHA_384', message: bytes(size), messageType: 'DIGEST' }]],
   ['message', 32, 32, (size) => [signRequest, { ...signing, algorithm: 'SM2DSA', message: bytes(size), messageType: 'DIGEST' }]],
+  ['message', 1, 6144, (size) => [signRequest, { ...signing, algorithm: 'ED25519_SHA_512', message: bytes(size) }]],
   ['signature', 1, 512, (size) => [verifyRequest, { ...signing, message: bytes(1), signature: bytes(size) }]],
   ['description', 0, 8192, (size) => [createKeyRequest, { description: text(size) }]],
   ['description', 0, 8192, (size) => [keyDescriptionRequest, { description: text(size) }]],
@@ -51,6 +52,18 @@ const LIMITS: readonly (readonly [string, number, number, Request])[] = [
   ['alias', 1, 255, (size) => [createKeyRequest, { alias: `alias/${text(size)}` }]],
   ['limit', 1, 100, (limit) => [listKeysQuery, { limit: String(limit) }]],
 ];
+
+describe('a message for Ed25519', () => {
+  it.each([
+    [signRequest, {}],
+    [verifyRequest, { signature: bytes(64) }],
+  ] as const)('is no digest', (schema, more) => {
+    const asked = { keyId, algorithm: 'ED25519_SHA_512', message: bytes(64), ...more };
+    const told = schema.safeParse({ ...asked, messageType: 'DIGEST' }).error?.issues.map(({ path, message }) => [path[0], message]);
+    expect(told).toEqual([['messageType', 'must be RAW: this algorithm signs the message itself']]);
+    expect(schema.safeParse({ ...asked, messageType: 'RAW' }).success).toBe(true);
+  });
+});
 
 describe('the limits of a request about keys', () => {
   const issues = (request: Request, size: number) => {

@@ -10,6 +10,7 @@ export const MAX_SIGNATURE_BYTES = 512;
 /** Names as of AWS KMS. */
 export const SIGNING_ALGORITHMS = [
   ...(['ECDSA_SHA_256', 'ECDSA_SHA_384'] as const),
+  ...(['ED25519_SHA_512'] as const),
   ...(['SM2DSA'] as const),
   ...(['RSASSA_PSS_SHA_256', 'RSASSA_PSS_SHA_384', 'RSASSA_PSS_SHA_512'] as const),
   ...(['RSASSA_PKCS1_V1_5_SHA_256', 'RSASSA_PKCS1_V1_5_SHA_384', 'RSASSA_PKCS1_V1_5_SHA_512'] as const),
@@ -18,7 +19,7 @@ export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
 const SHA_256 = { hash: 'sha256', bytes: 32 } as const;
 const SHA_384 = { hash: 'sha384', bytes: 48 } as const;
 const SHA_512 = { hash: 'sha512', bytes: 64 } as const;
-/** Of what is signed, and how long that is. */
+/** Of what is signed, and how long that is. Ed25519 (RFC 8032) hashes twice, on both sides of the key: it is given the message itself. */
 export const HASHED_BY = {
   ECDSA_SHA_256: SHA_256,
   ECDSA_SHA_384: SHA_384,
@@ -30,13 +31,16 @@ export const HASHED_BY = {
   RSASSA_PKCS1_V1_5_SHA_512: SHA_512,
   /** Over Z ‖ M: see core/sm2-digest.ts. */
   SM2DSA: { hash: 'sm3', bytes: 32 },
-} as const satisfies Record<SigningAlgorithm, object>;
+} as const satisfies Record<Exclude<SigningAlgorithm, 'ED25519_SHA_512'>, object>;
+export type DigestAlgorithm = keyof typeof HASHED_BY;
+export const signsDigests = (algorithm: SigningAlgorithm): algorithm is DigestAlgorithm => Object.hasOwn(HASHED_BY, algorithm);
 const RSASSA: readonly SigningAlgorithm[] = SIGNING_ALGORITHMS.filter((name) => name.startsWith('RSASSA'));
 /** What a key of a spec can sign with: the curve's own digest; RSA by RFC 8017, where PSS's salt is as long as its hash. */
 export const SIGNS_WITH: Readonly<Partial<Record<KeySpec, readonly SigningAlgorithm[]>>> = {
   EC_P256: ['ECDSA_SHA_256'],
   EC_P384: ['ECDSA_SHA_384'],
   EC_P256K: ['ECDSA_SHA_256'],
+  ED25519: ['ED25519_SHA_512'],
   EC_SM2: ['SM2DSA'],
   RSA_2048: RSASSA,
   RSA_3072: RSASSA,
@@ -47,22 +51,29 @@ const algorithm = z.enum(SIGNING_ALGORITHMS, { error: `must be one of ${SIGNING_
 const signing = {
   keyId: keyReference,
   message: base64Bytes(1, MAX_SIGNED_MESSAGE_BYTES).meta({ description: 'base64 of 1 to 6144 bytes, or of their digest' }),
-  messageType: z.enum(['RAW', 'DIGEST']).optional().meta({ description: 'default RAW: Keyward makes the digest' }),
+  messageType: z
+    .enum(['RAW', 'DIGEST'])
+    .optional()
+    .meta({ description: 'default RAW: Keyward makes the digest; ED25519_SHA_512 has no other' }),
   algorithm,
   ...asked,
 };
-const digestFits = ({
-  message,
-  messageType,
-  algorithm: by,
-}: {
-  message: Uint8Array;
-  messageType?: string | undefined;
-  algorithm: SigningAlgorithm;
-}) => messageType !== 'DIGEST' || message.length === HASHED_BY[by].bytes;
+interface Signed {
+  readonly message: Uint8Array;
+  readonly messageType?: string | undefined;
+  readonly algorithm: SigningAlgorithm;
+}
+const mayBeDigest = ({ messageType, algorithm: by }: Signed) => messageType !== 'DIGEST' || signsDigests(by);
+const NO_DIGEST = { path: ['messageType'], message: 'must be RAW: this algorithm signs the message itself' };
+const digestFits = ({ message, messageType, algorithm: by }: Signed) =>
+  messageType !== 'DIGEST' || !signsDigests(by) || message.length === HASHED_BY[by].bytes;
 const DIGEST_LENGTH = { path: ['message'], message: 'is not as long as a digest of this algorithm' };
 
-export const signRequest = z.strictObject(signing).refine(digestFits, DIGEST_LENGTH).meta({ id: 'SignRequest' });
+export const signRequest = z
+  .strictObject(signing)
+  .refine(mayBeDigest, NO_DIGEST)
+  .refine(digestFits, DIGEST_LENGTH)
+  .meta({ id: 'SignRequest' });
 export type SignRequest = z.infer<typeof signRequest>;
 
 export const verifyRequest = z
@@ -71,6 +82,7 @@ export const verifyRequest = z
     keyVersionId: keyVersionId.optional().meta({ description: 'the version that signed; default: the primary one' }),
     signature: base64Bytes(1, MAX_SIGNATURE_BYTES).meta({ description: 'base64 of what Sign answered' }),
   })
+  .refine(mayBeDigest, NO_DIGEST)
   .refine(digestFits, DIGEST_LENGTH)
   .meta({ id: 'VerifyRequest' });
 export type VerifyRequest = z.infer<typeof verifyRequest>;

@@ -5,6 +5,7 @@ import {
   KEY_SPECS,
   type KeySpec,
   SIGNS_WITH,
+  signsDigests,
   type OperationName,
   type TenantId,
   USAGES_OF,
@@ -247,6 +248,36 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       });
     });
 
+    describe('a key pair of ED25519', () => {
+      if (isMissing('ED25519')) return isRefused('ED25519');
+      let pair: WrappedKeyVersion;
+      const sign = (message: Uint8Array) => under.data.sign(permitFor('Sign', pair), pair, 'ED25519_SHA_512', message);
+      const isValid = (message: Uint8Array, signature: Uint8Array) =>
+        under.data.verify(permitFor('Verify', pair), pair, 'ED25519_SHA_512', message, signature);
+      beforeAll(async () => {
+        pair = await aVersion(under.key, ACME, 'ED25519');
+      });
+
+      it.each([1, 32, 6144])('signs a message of %i bytes itself, which everybody can verify', async (length) => {
+        const message = Buffer.alloc(length, 7);
+        const signature = Buffer.from(await sign(message));
+        const key = createPublicKey({ key: Buffer.from(pair.publicKey!), format: 'der', type: 'spki' });
+        expect([key.asymmetricKeyType, verify(null, message, key, signature)]).toEqual(['ed25519', true]);
+        const other = Buffer.alloc(length, 8);
+        const changed = Buffer.from(signature);
+        changed[0]! ^= 1;
+        const answers = [isValid(message, signature), isValid(other, signature), isValid(message, changed)];
+        expect(await Promise.all([...answers, isValid(message, signature.subarray(1))])).toEqual([true, false, false, false]);
+      });
+
+      it('signs no message that is longer, or empty, and by no other algorithm', async () => {
+        await expect(sign(Buffer.alloc(6145))).rejects.toMatchObject(MALFORMED);
+        await expect(sign(Buffer.alloc(0))).rejects.toMatchObject(MALFORMED);
+        const wrong = under.data.sign(permitFor('Sign', pair), pair, 'ECDSA_SHA_256', Buffer.alloc(32));
+        await expect(wrong).rejects.toMatchObject(MALFORMED);
+      });
+    });
+
     describe('an RSA key', () => {
       if (isMissing('RSA_2048')) return isRefused('RSA_2048');
       let [signs, opens] = [version, version];
@@ -274,10 +305,12 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
         const signature = await under.data.sign(permitFor('Sign', signs), signs, algorithm, digest);
         const key = createPublicKey({ key: Buffer.from(signs.publicKey!), format: 'der', type: 'spki' });
         expect(verify(hash, PLAINTEXT, { key, ...padding }, signature)).toBe(true);
-        const valid = SIGNS_WITH.RSA_2048!.filter((other) => HASHED_BY[other].bytes === digest.length).map(async (other) => ({
-          other,
-          valid: await under.data.verify(permitFor('Verify', signs), signs, other, digest, signature),
-        }));
+        const valid = SIGNS_WITH.RSA_2048!.filter((other) => signsDigests(other) && HASHED_BY[other].bytes === digest.length).map(
+          async (other) => ({
+            other,
+            valid: await under.data.verify(permitFor('Verify', signs), signs, other, digest, signature),
+          }),
+        );
         expect((await Promise.all(valid)).filter((one) => one.valid)).toEqual([{ other: algorithm, valid: true }]);
       });
 

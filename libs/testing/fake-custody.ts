@@ -10,6 +10,7 @@ import {
   randomBytes,
   sign,
   timingSafeEqual,
+  verify,
 } from 'node:crypto';
 import type { CipherGCMTypes, KeyObject, webcrypto } from 'node:crypto';
 import {
@@ -20,7 +21,9 @@ import {
   type KeyId,
   type KeySpec,
   type OperationName,
+  MAX_SIGNED_MESSAGE_BYTES,
   type SigningAlgorithm,
+  signsDigests,
   SIGNS_WITH,
   type TenantId,
   tenantId,
@@ -214,6 +217,7 @@ export class FakeCustody
     this.#reach('sign');
     const spec = signerOf(version, algorithm, digest);
     const secret = this.#secretOf(version);
+    if (spec === 'ED25519') return sign(null, digest, privateKeyOf(secret));
     return isCurve(spec) ? derOf(signDigest(spec, secretOf(spec, secret), digest)) : signRsa(privateKeyOf(secret), algorithm, digest);
   }
 
@@ -228,6 +232,7 @@ export class FakeCustody
     this.#reach('verify');
     const spec = signerOf(version, algorithm, digest);
     this.#mustLive(version);
+    if (spec === 'ED25519') return verify(null, digest, this.#publicKeyOf(version), signature);
     if (!isCurve(spec))
       return signature.length === FAKE_RSA_BITS[spec] / 8 && verifyRsa(this.#publicKeyOf(version), algorithm, digest, signature);
     const raw = rawOf(signature, FAKE_CURVES[spec].bytes);
@@ -455,7 +460,7 @@ export class FakeCustody
       const wrap = createCipheriv('id-aes256-wrap', root, KW_IV);
       return { blob: Buffer.concat([wrap.update(randomBytes(KEY_BYTES[spec])), wrap.final()]) };
     }
-    const { secret, publicKey } = isCurve(spec) ? aPair(spec) : anRsaPair(spec);
+    const { secret, publicKey } = aPairOf(spec);
     const wrap = createCipheriv('id-aes256-wrap-pad', root, KWP_IV);
     return { blob: Buffer.concat([wrap.update(secret), wrap.final()]), publicKey };
   }
@@ -498,13 +503,15 @@ export class FakeCustody
   }
 }
 
-const isPair = (spec: KeySpec) => isCurve(spec) || isRsa(spec);
+type FakePair = FakeCurve | FakeRsa | 'ED25519';
+const isPair = (spec: KeySpec): spec is FakePair => isCurve(spec) || isRsa(spec) || spec === 'ED25519';
 const isCurve = (spec: KeySpec): spec is FakeCurve => Object.hasOwn(FAKE_CURVES, spec);
 const isRsa = (spec: KeySpec): spec is FakeRsa => Object.hasOwn(FAKE_RSA_BITS, spec);
 
-function signerOf({ spec, usage }: WrappedKeyVersion, algorithm: SigningAlgorithm, digest: Uint8Array): FakeCurve | FakeRsa {
-  wellFormed(usage === 'SIGN_VERIFY' && digest.length === HASHED_BY[algorithm]?.bytes && SIGNS_WITH[spec]?.includes(algorithm) === true);
-  return spec as FakeCurve | FakeRsa;
+function signerOf({ spec, usage }: WrappedKeyVersion, algorithm: SigningAlgorithm, digest: Uint8Array): FakePair {
+  const [least, most] = signsDigests(algorithm) ? [HASHED_BY[algorithm].bytes, HASHED_BY[algorithm].bytes] : [1, MAX_SIGNED_MESSAGE_BYTES];
+  wellFormed(usage === 'SIGN_VERIFY' && digest.length >= least && digest.length <= most && SIGNS_WITH[spec]?.includes(algorithm) === true);
+  return spec as FakePair;
 }
 
 function cipherOf({ spec, usage }: WrappedKeyVersion) {
@@ -535,8 +542,11 @@ function pointOf(spec: FakeCurve, spki: Buffer): webcrypto.JsonWebKey {
   return createPublicKey({ key: spki, format: 'der', type: 'spki' }).export({ format: 'jwk' });
 }
 
-function anRsaPair(spec: FakeRsa): { readonly secret: Buffer; readonly publicKey: Buffer } {
-  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: FAKE_RSA_BITS[spec] });
+function aPairOf(spec: FakePair): { readonly secret: Buffer; readonly publicKey: Buffer } {
+  if (isCurve(spec)) return aPair(spec);
+  const { publicKey, privateKey } = isRsa(spec)
+    ? generateKeyPairSync('rsa', { modulusLength: FAKE_RSA_BITS[spec] })
+    : generateKeyPairSync('ed25519');
   return { secret: privateKey.export({ format: 'der', type: 'pkcs8' }), publicKey: publicKey.export({ format: 'der', type: 'spki' }) };
 }
 

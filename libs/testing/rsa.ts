@@ -8,7 +8,7 @@ import {
   publicEncrypt,
   randomBytes,
 } from 'node:crypto';
-import { type EncryptionAlgorithm, HASHED_BY, type SigningAlgorithm } from '#contract';
+import { type DigestAlgorithm, type EncryptionAlgorithm, HASHED_BY, type SigningAlgorithm } from '#contract';
 
 /** RSA over digests (RFC 8017 §8), which node:crypto does not offer: for the fake custody. Not constant in time. */
 const DIGEST_INFO = {
@@ -46,7 +46,7 @@ export const openOaep = (key: KeyObject, algorithm: EncryptionAlgorithm, ciphert
   privateDecrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: OAEP_HASH[algorithm] }, ciphertext);
 
 type Hash = keyof typeof DIGEST_INFO;
-const hashOf = (algorithm: SigningAlgorithm): Hash => HASHED_BY[algorithm].hash as Hash;
+const hashOf = (algorithm: SigningAlgorithm): Hash => HASHED_BY[algorithm as DigestAlgorithm].hash as Hash;
 const info = (hash: Hash, digest: Uint8Array): Buffer => Buffer.concat([Buffer.from(DIGEST_INFO[hash], 'hex'), digest]);
 
 /** EMSA-PSS (RFC 8017 §9.1) of a modulus of whole bytes, the salt as long as the hash. */

@@ -2,7 +2,7 @@ import { createHash, createPublicKey, verify as verifySignature } from 'node:cry
 import type { KeySpec, KeyUsage, TenantId } from '#contract';
 import { CustodyUnavailable, Permit, type WrappedKeyVersion } from '#core';
 import type { SocketCustody } from '#custody/socket';
-import { eventually, softhsmModule, TestCustodian, TestToken } from '../../apps/custodian/test-bed.js';
+import { SOFTHSM_LACKS, eventually, softhsmModule, TestCustodian, TestToken } from '../../apps/custodian/test-bed.js';
 import { aDraft, aVersion, custodyContract, permitFor } from '../../libs/testing/custody-contract.js';
 import { seeded } from '../faults/random.js';
 import { CKR, type Ckr, FaultyModule } from './faulty-module.js';
@@ -13,16 +13,20 @@ const DIGEST = createHash('sha256').update(TEXT).digest();
 const SEED = Number(process.env['KEYWARD_TEST_SEED'] ?? Date.now() % 1_000_000);
 const CODES = Object.keys(CKR) as Ckr[];
 
-custodyContract('the custodian on SoftHSM behind a module that could fail', async () => {
-  const { custodian, token, faulty } = await onFaultyModule();
-  const [key, data, signer] = [await custodian.connect('key'), await custodian.connect('data'), await custodian.connect('worker')];
-  const stop = async () => {
-    await custodian.stop();
-    token.remove();
-    faulty.remove();
-  };
-  return { key, data, signer, stop };
-});
+custodyContract(
+  'the custodian on SoftHSM behind a module that could fail',
+  async () => {
+    const { custodian, token, faulty } = await onFaultyModule();
+    const [key, data, signer] = [await custodian.connect('key'), await custodian.connect('data'), await custodian.connect('worker')];
+    const stop = async () => {
+      await custodian.stop();
+      token.remove();
+      faulty.remove();
+    };
+    return { key, data, signer, stop };
+  },
+  SOFTHSM_LACKS,
+);
 
 async function onFaultyModule() {
   const faulty = new FaultyModule(softhsmModule());

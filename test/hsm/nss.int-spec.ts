@@ -7,9 +7,10 @@ import { nssIsMissing, nssModule, NssToken } from './nss.js';
 /** A private key on a curve wants an attribute of NSS's own when it is unwrapped. */
 const noPair = 'C_UnwrapKey: CKR_TEMPLATE_INCOMPLETE (0xd0)';
 const noCurve = 'C_GenerateKeyPair: CKR_DOMAIN_PARAMS_INVALID (0x130)';
+const noEdwards = 'C_GenerateKeyPair: CKR_MECHANISM_INVALID (0x70)';
 const leaves = 'C_WrapKey: lets a private key out that is not extractable';
 const RSA = { RSA_2048: leaves, RSA_3072: leaves, RSA_4096: leaves };
-const LACKING: Lacking = { EC_P256: noPair, EC_P384: noPair, EC_P256K: noCurve, ...RSA };
+const LACKING: Lacking = { EC_P256: noPair, EC_P384: noPair, EC_P256K: noCurve, ED25519: noEdwards, ...RSA };
 
 async function aToken(settings: NodeJS.ProcessEnv = {}) {
   const behind = await nssModule();

@@ -48,6 +48,30 @@ describe('a key pair', () => {
     expect(older.publicKey).toBe(described.publicKey);
   });
 
+  it('of ED25519 signs the message itself, and takes no digest', async () => {
+    const { keyId } = await world.create({ keySpec: 'ED25519' });
+    const asked = { keyId, message, algorithm: 'ED25519_SHA_512' as const };
+    const signed = await world.service('Sign', asked);
+    const signature = 'signature' in signed ? Buffer.from(signed.signature) : Buffer.alloc(0);
+    const { pem } = await world.admin('DescribePublicKey', { keyId });
+    expect(verify(null, message, createPublicKey(pem), signature)).toBe(true);
+    expect(await world.service('Verify', { ...asked, signature })).toMatchObject({ valid: true });
+    expect(await world.service('Verify', { ...asked, signature, message: Buffer.from('pay 1000') })).toMatchObject({ valid: false });
+    const digest = { ...asked, message: message.toString('base64'), messageType: 'DIGEST' };
+    expect(signRequest.safeParse(digest).error?.issues[0]).toMatchObject({ path: ['messageType'] });
+  });
+
+  it('is refused where the HSM cannot wrap it, with what the HSM said', async () => {
+    world.custody.unavailable = { ED25519: 'C_WrapKey: CKR_KEY_NOT_WRAPPABLE (0x69)' };
+    try {
+      expect((await refusal(world.create({ keySpec: 'ED25519' }))).fields).toEqual([
+        { field: 'keySpec', message: 'the HSM cannot do it: C_WrapKey: CKR_KEY_NOT_WRAPPABLE (0x69)' },
+      ]);
+    } finally {
+      world.custody.unavailable = {};
+    }
+  });
+
   it('gets a new version within 7 days for a reason only, and at most 50', async () => {
     const { keyId } = await world.create({ keySpec: 'EC_P256' });
     const next = (reason?: string) => world.admin('CreateKeyVersion', { keyId, ...(reason && { reason }) });

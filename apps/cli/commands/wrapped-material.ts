@@ -30,7 +30,8 @@ function pairIn(file: Buffer, spec: string): Material {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
   const isCurve = type === 'ec' && details?.namedCurve === CURVES[spec];
   const isRsa = type === 'rsa' && spec === `RSA_${details?.modulusLength}`;
-  if (!isCurve && !isRsa) throw new UsageError(`The file's private key is not one of ${spec}.`);
+  const isEdwards = type === 'ed25519' && spec === 'ED25519';
+  if (!isCurve && !isRsa && !isEdwards) throw new UsageError(`The file's private key is not one of ${spec}.`);
   if (isRsa && details?.publicExponent !== 65_537n) throw new UsageError('The public exponent is not 65537.');
   return {
     bytes: key.export({ format: 'der', type: 'pkcs8' }),

@@ -10,6 +10,7 @@ import {
   oaepLength,
   oaepRoom,
   type SignRequest,
+  signsDigests,
   type VerifyRequest,
 } from '#contract';
 import { type CiphertextKind, frameCiphertext, parseCiphertext } from '../ciphertext.js';
@@ -86,7 +87,7 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
           answer: {
             ...used(key, version),
             algorithm,
-            signature: await custody.sign(permit, version, algorithm, digestOf(step.input, version)),
+            signature: await custody.sign(permit, version, algorithm, signedOf(step.input, version)),
           },
         };
       }),
@@ -96,7 +97,7 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
       return using(step, { ...wishToSign(step.input), versionId }, 'none', async ({ permit, key, version }) => ({
         answer: {
           ...used(key, version),
-          valid: await custody.verify(permit, version, algorithm, digestOf(step.input, version), signature),
+          valid: await custody.verify(permit, version, algorithm, signedOf(step.input, version), signature),
         },
       }));
     },
@@ -229,8 +230,9 @@ const wishToProve = (input: Pick<GenerateMacRequest, 'keyId' | 'message' | 'just
   size: sizeBucket(input.message.length),
 });
 
-function digestOf({ message, messageType, algorithm }: SignRequest | VerifyRequest, { publicKey }: UsableVersion): Uint8Array {
-  if (messageType === 'DIGEST') return message;
+/** What the custodian signs: a digest, or of Ed25519 the message. */
+function signedOf({ message, messageType, algorithm }: SignRequest | VerifyRequest, { publicKey }: UsableVersion): Uint8Array {
+  if (messageType === 'DIGEST' || !signsDigests(algorithm)) return message;
   if (algorithm === 'SM2DSA') return sm2Digest(publicKey, message);
   return createHash(HASHED_BY[algorithm].hash).update(message).digest();
 }

@@ -5,7 +5,10 @@ import type { KeyHandle, KeyPair } from './cryptoki.js';
 import {
   CURVES,
   type CurveSpec,
+  type HandledSpec,
   isCurve,
+  isEdwards,
+  isRsa,
   newbornPrivateKey,
   type PairSpec,
   publicKeyInUse,
@@ -14,7 +17,10 @@ import {
   versionInUse,
 } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
-import { decryptOaep, encryptOaep, isSignature, signatureOf } from './pair-uses.js';
+import { decryptOaep, encryptOaep, isEd25519, isSignature, signatureOf } from './pair-uses.js';
+
+const ANOTHER_KEY = 'the unwrapped key is another one';
+const ED25519_SPKI = Buffer.from('302a300506032b6570032100', 'hex');
 
 export interface BornPair {
   readonly blob: Buffer;
@@ -27,7 +33,7 @@ export interface BornPair {
  * and the public one undo each other (FIPS 140-3, pairwise consistency). RSA takes seconds, on another thread.
  */
 export async function bearPair(token: OpenToken, root: KeyHandle, spec: PairSpec, usage: KeyUsage): Promise<BornPair> {
-  const born = isCurve(spec) ? bearOnCurve(token, root, spec, usage) : await bearRsa(token, root, spec, usage);
+  const born = isRsa(spec) ? await bearRsa(token, root, spec, usage) : bearOnCurve(token, root, spec, usage);
   const failure = failureOfPair(token, root, spec, usage, born);
   if (failure !== undefined) throw new CustodyUnavailable(failure);
   return born;
@@ -45,15 +51,19 @@ export function failureOfPair(
   try {
     const key = token.cryptoki.unwrap(token.holder, root, blob, versionInUse(spec, usage), 'kwp');
     made.push(key);
+    if (isEdwards(spec)) {
+      const message = randomBytes(32);
+      return isEd25519(publicKey, message, signatureOf(token, key, spec, 'ED25519_SHA_512', message)) ? undefined : ANOTHER_KEY;
+    }
     const open = publicHandle(token, spec, usage, publicKey);
     made.push(open);
-    return undoEachOther(token, spec, usage, key, open) ? undefined : 'the unwrapped key is another one';
+    return undoEachOther(token, spec, usage, key, open) ? undefined : ANOTHER_KEY;
   } finally {
     for (const handle of made) token.destroy(handle);
   }
 }
 
-function undoEachOther(token: OpenToken, spec: PairSpec, usage: KeyUsage, key: KeyHandle, open: KeyHandle): boolean {
+function undoEachOther(token: OpenToken, spec: HandledSpec, usage: KeyUsage, key: KeyHandle, open: KeyHandle): boolean {
   const digest = randomBytes(isCurve(spec) ? CURVES[spec].bytes : 32);
   if (usage === 'ENCRYPT_DECRYPT') {
     const sealed = encryptOaep(token, open, 'RSAES_OAEP_SHA_1', digest);
@@ -64,7 +74,7 @@ function undoEachOther(token: OpenToken, spec: PairSpec, usage: KeyUsage, key: K
 }
 
 /** Puts a public key back into the token, to verify with or to encrypt to. */
-export function publicHandle(token: OpenToken, spec: PairSpec, usage: KeyUsage, spki: Uint8Array): KeyHandle {
+export function publicHandle(token: OpenToken, spec: HandledSpec, usage: KeyUsage, spki: Uint8Array): KeyHandle {
   const { x = '', y = '', n = '', e } = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' }).export({ format: 'jwk' });
   const template = publicKeyInUse(spec, usage);
   if (!isCurve(spec)) {
@@ -75,11 +85,13 @@ export function publicHandle(token: OpenToken, spec: PairSpec, usage: KeyUsage, 
   return token.cryptoki.createPublicKey(token.holder, { ...template, ecPoint: Buffer.concat([Uint8Array.of(4, point.length), point]) });
 }
 
-function bearOnCurve(token: OpenToken, root: KeyHandle, spec: CurveSpec, usage: KeyUsage): BornPair {
+function bearOnCurve(token: OpenToken, root: KeyHandle, spec: CurveSpec | 'ED25519', usage: KeyUsage): BornPair {
   const { cryptoki, holder } = token;
-  const pair = cryptoki.generateEc(holder, publicKeyInUse(spec, usage), newbornPrivateKey(spec, usage));
+  const [open, secret] = [publicKeyInUse(spec, usage), newbornPrivateKey(spec, usage)];
+  const pair = isEdwards(spec) ? cryptoki.generateEd25519(holder, open, secret) : cryptoki.generateEc(holder, open, secret);
   try {
-    const publicKey = spkiOf(spec, cryptoki.attribute(holder, pair.publicKey, 'ecPoint'));
+    const point = cryptoki.attribute(holder, pair.publicKey, 'ecPoint');
+    const publicKey = isEdwards(spec) ? Buffer.concat([ED25519_SPKI, edwardsPoint(point)]) : spkiOf(spec, point);
     return { blob: cryptoki.wrap(holder, root, pair.privateKey, 'kwp'), publicKey };
   } finally {
     token.destroy(pair.privateKey);
@@ -113,4 +125,11 @@ export function spkiOf(spec: CurveSpec, ecPoint: Buffer): Buffer {
   const x = point.toString('base64url', 1, 1 + bytes);
   const y = point.toString('base64url', 1 + bytes);
   return createPublicKey({ key: { kty: 'EC', crv, x, y }, format: 'jwk' }).export({ type: 'spki', format: 'der' });
+}
+
+/** Modules answer CKA_EC_POINT as a DER octet string (04 20 ‖ 32 bytes) or raw. */
+export function edwardsPoint(point: Buffer): Uint8Array {
+  const raw = point.length === 34 && point[0] === 0x04 && point[1] === 0x20 ? point.subarray(2) : point;
+  if (raw.length !== 32) throw new CustodyUnavailable('the module answered an unknown form of an Ed25519 point');
+  return Uint8Array.from(raw);
 }

@@ -61,12 +61,15 @@ export type CurveSpec = keyof typeof CURVES;
 /** Bits of the modulus. */
 export const RSA_BITS = { RSA_2048: 2048, RSA_3072: 3072, RSA_4096: 4096 } as const;
 export type RsaSpec = keyof typeof RSA_BITS;
-export type PairSpec = CurveSpec | RsaSpec;
+/** Pairs whose public half is put into the token; Ed25519 is verified outside of it (pair-uses.ts). */
+export type HandledSpec = CurveSpec | RsaSpec;
+export type PairSpec = HandledSpec | 'ED25519';
 type SecretSpec = Exclude<KeySpec, PairSpec | SoftwareSpec>;
 const PRIVATE_EC = {
   ...{ class: OBJECT_CLASS.private, keyType: KEY_TYPE.ec, sign: true },
   ...{ decrypt: false, unwrap: false, derive: false },
 } as const;
+const PRIVATE_EDWARDS = { ...PRIVATE_EC, keyType: KEY_TYPE.edwards } as const;
 const PRIVATE_RSA = { class: OBJECT_CLASS.private, keyType: KEY_TYPE.rsa, unwrap: false } as const;
 const F4 = Buffer.from('010001', 'hex');
 
@@ -85,6 +88,7 @@ export const newbornVersion = (spec: SecretSpec): Template => ({
 /** A CMK version in use. No CKA_VALUE_LEN: SoftHSM refuses it when unwrapping. */
 export function versionInUse(spec: Exclude<KeySpec, SoftwareSpec>, usage: KeyUsage): Template {
   if (isRsa(spec)) return { ...PRIVATE_RSA, ...NEVER_LEAVES, ...privateUse(usage), token: false };
+  if (isEdwards(spec)) return { ...PRIVATE_EDWARDS, ...NEVER_LEAVES, token: false };
   if (isPair(spec)) return { ...PRIVATE_EC, ...NEVER_LEAVES, token: false };
   const kind = isCipher(spec) ? { ...AES_SECRET, ...NO_USE, encrypt: true, decrypt: true } : { ...GENERIC_SECRET, ...NO_USE, sign: true };
   return { ...kind, ...NEVER_LEAVES, token: false };
@@ -100,7 +104,8 @@ export const isCipher = (spec: KeySpec): spec is 'AES_256' | 'AES_128' => spec =
 
 export const isRsa = (spec: KeySpec): spec is RsaSpec => Object.hasOwn(RSA_BITS, spec);
 export const isCurve = (spec: KeySpec): spec is CurveSpec => Object.hasOwn(CURVES, spec);
-export const isPair = (spec: KeySpec): spec is PairSpec => isCurve(spec) || isRsa(spec);
+export const isEdwards = (spec: KeySpec): spec is 'ED25519' => spec === 'ED25519';
+export const isPair = (spec: KeySpec): spec is PairSpec => isCurve(spec) || isRsa(spec) || isEdwards(spec);
 
 const privateUse = (usage: KeyUsage) => ({ sign: usage === 'SIGN_VERIFY', decrypt: usage === 'ENCRYPT_DECRYPT' });
 
@@ -127,6 +132,7 @@ export const newbornPrivateKey = (spec: PairSpec, usage: KeyUsage): Template => 
 const PUBLIC = { class: OBJECT_CLASS.public, token: false, private: false } as const;
 /** Without what tells one key from another: its point, or its modulus. */
 export function publicKeyInUse(spec: PairSpec, usage: KeyUsage): Template {
+  if (isEdwards(spec)) return { ...PUBLIC, keyType: KEY_TYPE.edwards, verify: true };
   if (isCurve(spec)) return { ...PUBLIC, keyType: KEY_TYPE.ec, verify: true, ecParams: CURVES[spec].params };
   return { ...PUBLIC, keyType: KEY_TYPE.rsa, verify: usage === 'SIGN_VERIFY', encrypt: usage === 'ENCRYPT_DECRYPT', publicExponent: F4 };
 }

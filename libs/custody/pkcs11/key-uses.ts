@@ -7,12 +7,12 @@ import { NotCapable } from '../not-capable.js';
 import type { Canary } from './canary.js';
 import type { KeyHandle } from './cryptoki.js';
 import { CIPHERTEXT_CODES, CKR_GENERAL_ERROR, CryptokiError } from './cryptoki-error.js';
-import { HASH_OF, isCurve, isPair, isRsa, type PairSpec, type RsaSpec } from './key-templates.js';
+import { HASH_OF, isCurve, isEdwards, isPair, isRsa, type PairSpec, type RsaSpec } from './key-templates.js';
 import type { KeyVersions } from './key-versions.js';
 import { IV_BYTES } from './mechanisms.js';
 import type { OpenToken } from './open-token.js';
 import { verifySm2 } from './openssl-sm2.js';
-import { decryptOaep, encryptOaep, isSignature, signatureBytes, signatureOf } from './pair-uses.js';
+import { decryptOaep, encryptOaep, isEd25519, isSignature, signatureBytes, signatureOf } from './pair-uses.js';
 import type { RandomPool } from './random-pool.js';
 import type { SoftwareKey } from './software-keys.js';
 import type { TriedSpecs } from './tried-specs.js';
@@ -84,7 +84,7 @@ export class KeyUses {
     return mac.length === expected.length && timingSafeEqual(mac, expected);
   }
 
-  /** Over a digest of the algorithm's length; ECDSA as DER. @throws RangeError for a key that does not sign so. */
+  /** Over a digest of the algorithm's length, of Ed25519 over the message; ECDSA as DER. @throws RangeError for a key that does not sign so. */
   sign(version: PresentedVersion, algorithm: SigningAlgorithm, digest: Buffer): Buffer {
     const spec = signerOf(version, algorithm);
     const key = this.versions.inUse(version);
@@ -99,6 +99,7 @@ export class KeyUses {
     const spec = signerOf(version, algorithm);
     if (spec === undefined || algorithm === 'SM2DSA')
       return rawOf(signature, SM2_BYTES) !== undefined && verifySm2(this.versions.publicKeyOf(version), digest, signature);
+    if (isEdwards(spec) || algorithm === 'ED25519_SHA_512') return isEd25519(this.versions.publicKeyOf(version), digest, signature);
     const key = this.versions.publicHandleOf(version);
     const raw = isCurve(spec) ? rawOf(signature, signatureBytes(spec) / 2) : signature;
     return raw !== undefined && isSignature(this.token, key, spec, algorithm, digest, raw);

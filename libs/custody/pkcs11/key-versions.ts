@@ -8,6 +8,7 @@ import { HandleCache } from './handle-cache.js';
 import { bearPair, publicHandle } from './key-pairs.js';
 import {
   isCipher,
+  isEdwards,
   isPair,
   isRsa,
   KEY_BYTES,
@@ -98,7 +99,7 @@ export class KeyVersions {
     const known = this.#handles.get(identity, now);
     if (isHandle(known)) return known;
     const { spec, usage, publicKey, keyId } = this.#living(presented);
-    if (!isPair(spec) || publicKey === undefined) throw new RangeError('The key is no pair.');
+    if (!isPair(spec) || isEdwards(spec) || publicKey === undefined) throw new RangeError('The key is no pair.');
     const handle = publicHandle(this.token, spec, usage, publicKey);
     this.#handles.add(identity, keyId, handle, now);
     return handle;

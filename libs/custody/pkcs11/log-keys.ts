@@ -4,7 +4,7 @@ import { derOf } from '../ecdsa-der.js';
 import type { KeyHandle, KeyPair } from './cryptoki.js';
 import { CryptokiError } from './cryptoki-error.js';
 import { findOrCreate, only } from './find-or-create.js';
-import { spkiOf } from './key-pairs.js';
+import { edwardsPoint, spkiOf } from './key-pairs.js';
 import { KEY_TYPE_OF_LOG, logKeyLabel, logPrivateKey, logPublicKey, named } from './key-templates.js';
 import { ECDSA } from './mechanisms.js';
 import type { OpenToken } from './open-token.js';
@@ -85,7 +85,7 @@ export class LogKeys {
     const isEdwards = cryptoki.attribute(holder, open, 'keyType').readUInt8() === KEY_TYPE_OF_LOG.Ed25519;
     const point = cryptoki.attribute(holder, open, 'ecPoint');
     const pair: LogKeyPair = isEdwards
-      ? { privateKey, algorithm: 'Ed25519', publicKey: rawPoint(point) }
+      ? { privateKey, algorithm: 'Ed25519', publicKey: edwardsPoint(point) }
       : { privateKey, algorithm: 'ECDSA_P256', publicKey: spkiOf('EC_P256', point) };
     this.#pairs.set(label, pair);
     return pair;
@@ -137,10 +137,3 @@ function generate(
 }
 
 const privateName = (label: string): Template => ({ ...named(label), class: OBJECT_CLASS.private });
-
-/** Modules answer CKA_EC_POINT as a DER octet string (04 20 ‖ 32 bytes) or raw. */
-function rawPoint(point: Buffer): Uint8Array {
-  const raw = point.length === 34 && point[0] === 0x04 && point[1] === 0x20 ? point.subarray(2) : point;
-  if (raw.length !== 32) throw new CustodyUnavailable('the module answered an unknown form of an Ed25519 point');
-  return Uint8Array.from(raw);
-}

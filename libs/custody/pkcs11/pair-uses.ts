@@ -1,7 +1,8 @@
+import { createPublicKey, verify } from 'node:crypto';
 import type { EncryptionAlgorithm, SigningAlgorithm } from '#contract';
 import type { KeyHandle } from './cryptoki.js';
-import { CURVES, isCurve, type PairSpec, RSA_BITS } from './key-templates.js';
-import { ECDSA, type Mechanism, pss, RSA_PKCS1, WRAPPING } from './mechanisms.js';
+import { CURVES, type HandledSpec, isCurve, isEdwards, type PairSpec, RSA_BITS } from './key-templates.js';
+import { ECDSA, EDDSA, type Mechanism, pss, RSA_PKCS1, WRAPPING } from './mechanisms.js';
 import type { OpenToken } from './open-token.js';
 
 /** DigestInfo before the digest (RFC 8017 §9.2, note 1). */
@@ -20,6 +21,7 @@ const SIGNING: Readonly<Record<Signing, { readonly mechanism: Mechanism; readonl
   ECDSA: ECDSA_SIGNS,
   ECDSA_SHA_256: ECDSA_SIGNS,
   ECDSA_SHA_384: ECDSA_SIGNS,
+  ED25519_SHA_512: { mechanism: EDDSA, before: NOTHING },
   RSASSA_PSS_SHA_256: { mechanism: pss('SHA-256'), before: NOTHING },
   RSASSA_PSS_SHA_384: { mechanism: pss('SHA-384'), before: NOTHING },
   RSASSA_PSS_SHA_512: { mechanism: pss('SHA-512'), before: NOTHING },
@@ -28,21 +30,24 @@ const SIGNING: Readonly<Record<Signing, { readonly mechanism: Mechanism; readonl
   RSASSA_PKCS1_V1_5_SHA_512: pkcs1('SHA-512'),
 };
 
-/** ECDSA: r ‖ s. RSA: as many bytes as the modulus. */
-export const signatureBytes = (spec: PairSpec): number => (isCurve(spec) ? 2 * CURVES[spec].bytes : RSA_BITS[spec] / 8);
+const ED25519_BYTES = 64;
 
-/** Over a digest, as the HSM forms it. */
+/** ECDSA: r ‖ s. RSA: as many bytes as the modulus. */
+export const signatureBytes = (spec: HandledSpec): number => (isCurve(spec) ? 2 * CURVES[spec].bytes : RSA_BITS[spec] / 8);
+
+/** Over a digest, of Ed25519 over the message; as the HSM forms it. */
 export function signatureOf(token: OpenToken, key: KeyHandle, spec: PairSpec, algorithm: Signing, digest: Buffer): Buffer {
   const { mechanism, before } = SIGNING[algorithm];
-  return token.operate((session) => token.cryptoki.sign(session, mechanism, key, Buffer.concat([before, digest]), signatureBytes(spec)));
+  const length = isEdwards(spec) ? ED25519_BYTES : signatureBytes(spec);
+  return token.operate((session) => token.cryptoki.sign(session, mechanism, key, Buffer.concat([before, digest]), length));
 }
 
 /** Anything of another length is none. */
 export function isSignature(
   token: OpenToken,
   key: KeyHandle,
-  spec: PairSpec,
-  algorithm: Signing,
+  spec: HandledSpec,
+  algorithm: Exclude<Signing, 'ED25519_SHA_512'>,
   digest: Buffer,
   signature: Buffer,
 ): boolean {
@@ -50,6 +55,11 @@ export function isSignature(
   const { mechanism, before } = SIGNING[algorithm];
   return token.operate((session) => token.cryptoki.verify(session, mechanism, key, Buffer.concat([before, digest]), signature));
 }
+
+/** Ed25519 (RFC 8032 §5.1.7) needs nothing secret, and modules differ in what they verify: OpenSSL does it, here. */
+export const isEd25519 = (spki: Uint8Array, message: Buffer, signature: Buffer): boolean =>
+  signature.length === ED25519_BYTES &&
+  verify(null, message, createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' }), signature);
 
 export const encryptOaep = (token: OpenToken, key: KeyHandle, algorithm: EncryptionAlgorithm, plaintext: Buffer): Buffer =>
   token.operate((session) => token.cryptoki.encrypt(session, WRAPPING[algorithm], key, plaintext));

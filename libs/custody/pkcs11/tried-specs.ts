@@ -18,15 +18,15 @@ import { bearPair, publicHandle } from './key-pairs.js';
 import {
   CANARY_ROOT_LABEL,
   ephemeralKey,
-  type CurveSpec,
   HASH_OF,
   isCipher,
-  isCurve,
+  isPair,
   isRsa,
   KEY_BYTES,
   KW_BYTES,
   named,
   newbornVersion,
+  type PairSpec,
   RSA_BITS,
   type RsaSpec,
   versionInUse,
@@ -66,7 +66,7 @@ export async function tryAllSpecs(token: OpenToken, software: SoftwareKeys, mayP
     await present(KEY_SPECS, async (spec) => {
       if (isSoftware(spec)) return failureInSoftware(software, root, spec);
       if (isRsa(spec)) return rsa.failure ?? tooLong(token, spec);
-      return await saying(() => (isCurve(spec) ? failureOnCurve(token, root, spec) : failureOf(token, root, spec)));
+      return await saying(() => (isPair(spec) ? failureOnCurve(token, root, spec) : failureOf(token, root, spec)));
     }),
   ) as Failures<KeySpec>;
   const { algorithms, inMemory } = rsa;
@@ -92,7 +92,7 @@ async function saying(attempt: () => Promise<string | undefined> | string | unde
   }
 }
 
-function failureOf(token: OpenToken, root: KeyHandle, spec: Exclude<KeySpec, CurveSpec | RsaSpec | SoftwareSpec>): string | undefined {
+function failureOf(token: OpenToken, root: KeyHandle, spec: Exclude<KeySpec, PairSpec | SoftwareSpec>): string | undefined {
   const { cryptoki, holder } = token;
   const made: KeyHandle[] = [];
   try {
@@ -132,7 +132,7 @@ function failureInSoftware(software: SoftwareKeys, root: KeyHandle, spec: Softwa
 }
 
 /** That it signs, bearPair has seen. */
-async function failureOnCurve(token: OpenToken, root: KeyHandle, spec: CurveSpec): Promise<string | undefined> {
+async function failureOnCurve(token: OpenToken, root: KeyHandle, spec: Exclude<PairSpec, RsaSpec>): Promise<string | undefined> {
   const { blob } = await bearPair(token, root, spec, 'SIGN_VERIFY');
   return staysInside(token, root, blob, versionInUse(spec, 'SIGN_VERIFY'));
 }

@@ -13,6 +13,11 @@ export function readDisclosure(text: string, sha256: Sha256 = ours): ShownDisclo
   return { digest: digestOfDisclosure(text, sha256), disclosure: text, name, value };
 }
 
+export type Disclosures = ReadonlyMap<string, Pick<ShownDisclosure, 'name' | 'value'>>;
+/** By the digests that vouch for them, as they are recomputed here. @throws as readDisclosure */
+export const disclosuresByDigest = (texts: readonly string[]): Disclosures =>
+  new Map(texts.map((text) => readDisclosure(text)).map(({ digest, name, value }) => [digest, { name, value }]));
+
 /** base64url of the SHA-256 of a disclosure as it is spelt. */
 export const digestOfDisclosure = (text: string, sha256: Sha256 = ours): string => base64url(sha256(utf8(text)));
 

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { RECORD_FORMATS, type RecordFormat } from '#contract';
-import { formatRecord } from '#trail';
+import { disclosuresByDigest, formatRecord } from '#trail';
 import type { OpenSession, Session } from '../session.js';
 import { wholeNumber } from './options.js';
 
@@ -45,9 +45,10 @@ async function* linesOf(session: Session, { format, fromSeq, toSeq }: ExportOpti
   do {
     const filter = { fromSeq, limit: RECORDS_A_PAGE, ...(asOf !== undefined && { asOf }), ...(cursor !== undefined && { cursor }) };
     const page = await admin.listRecords(tenant, filter);
+    const told = disclosuresByDigest(page.disclosures.map(({ disclosure }) => disclosure));
     // A record has one spelling, that of JSON.stringify.
     for (const item of page.items) {
-      yield `${formatRecord(format, tenant, JSON.stringify(item))}\n`;
+      yield `${formatRecord(format, tenant, JSON.stringify(item), told)}\n`;
       progress.next = item.seq + 1;
       if (progress.next % TELL_EVERY === 0) session.say(`${progress.next} of ${page.asOf}`);
     }

@@ -13,7 +13,7 @@ const IDENTITIES = {
 
 /** One record in the shape of Alibaba Cloud ActionTrail (eventVersion 1). Accounts are tenants. */
 export function actionTrailEvent(leaving: LeavingRecord) {
-  const { record, tenant } = leaving;
+  const { record, tenant, personal } = leaving;
   const { actor, key, error, request } = record;
   return {
     eventId: record.id,
@@ -29,8 +29,8 @@ export function actionTrailEvent(leaving: LeavingRecord) {
     recipientAccountId: tenant,
     requestId: request.requestId,
     apiVersion: 'v1',
-    sourceIpAddress: request.source ?? 'Internal',
-    userAgent: actor.authMethod ?? 'keyward',
+    sourceIpAddress: personal.sourceIp ?? request.source ?? 'Internal',
+    userAgent: personal.userAgent ?? actor.authMethod ?? 'keyward',
     userIdentity: {
       type: IDENTITIES[actor.type],
       principalId: `${actor.tenant}/${actor.principal}`,

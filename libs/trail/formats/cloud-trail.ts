@@ -3,7 +3,7 @@ import { beyondTheShape, type LeavingRecord } from './leaving-record.js';
 
 /** One record in the shape of AWS CloudTrail (eventVersion 1.11). Accounts are tenants, the ARN's partition is `keyward`. */
 export function cloudTrailEvent(leaving: LeavingRecord) {
-  const { record, tenant } = leaving;
+  const { record, tenant, personal } = leaving;
   const { actor, key, error, request } = record;
   return {
     eventVersion: '1.11',
@@ -19,8 +19,8 @@ export function cloudTrailEvent(leaving: LeavingRecord) {
     eventSource: 'kms.keyward',
     eventName: eventNames(record.op).aws,
     awsRegion: 'keyward',
-    sourceIPAddress: request.source ?? 'keyward',
-    userAgent: actor.authMethod ?? 'keyward',
+    sourceIPAddress: personal.sourceIp ?? request.source ?? 'keyward',
+    userAgent: personal.userAgent ?? actor.authMethod ?? 'keyward',
     ...(error && { errorCode: error.code, errorMessage: error.reason }),
     requestParameters: {
       ...(key && { keyId: key.id }),

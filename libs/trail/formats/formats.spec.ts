@@ -2,7 +2,8 @@ import { CloudEvent, ValidationError } from 'cloudevents';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { OPERATION_NAMES, RECORD_FORMATS, type RecordBody, type RecordFormat, recordBody, SYSTEM_OPERATIONS } from '#contract';
-import { encodeRecord, formatRecord, leafHash, RecordRefused, spliceRecord } from '../index.js';
+import { digestOfDisclosure } from '../disclosure.js';
+import { disclosuresByDigest, encodeRecord, formatRecord, leafHash, RecordRefused, spliceRecord } from '../index.js';
 import { fromUtf8, hex } from '../octets.js';
 import { vectors } from '../test/vectors.js';
 
@@ -45,6 +46,20 @@ describe('a record as it leaves', () => {
 
   it.each(shaped)('is refused as %s where it is none of schema v1', (format) => {
     expect(() => formatRecord(format, 'acme', '{"v":2}')).toThrow(RecordRefused);
+  });
+
+  it('tells the personal fields that are its own, were handed over and fit their digests; and none by itself', () => {
+    const told = ['sourceIp', 'userAgent'].map((name) =>
+      Buffer.from(JSON.stringify(['s'.repeat(22), name, `its-${name}`])).toString('base64url'),
+    );
+    const foreign = Buffer.from(JSON.stringify(['t'.repeat(22), 'sourceIp', 'foreign'])).toString('base64url');
+    const text = textOf({ _sd: told.map((one) => digestOfDisclosure(one)) });
+    const disclosures = disclosuresByDigest([foreign, ...told]);
+    const event = (format: RecordFormat) => JSON.parse(formatRecord(format, 'acme', text, disclosures)) as unknown;
+    expect(event('cloudtrail')).toMatchObject({ sourceIPAddress: 'its-sourceIp', userAgent: 'its-userAgent' });
+    expect(event('actiontrail')).toMatchObject({ sourceIpAddress: 'its-sourceIp', userAgent: 'its-userAgent' });
+    expect(event('ocsf')).toMatchObject({ src_endpoint: { ip: 'its-sourceIp' }, http_request: { user_agent: 'its-userAgent' } });
+    for (const format of RECORD_FORMATS) expect(formatRecord(format, 'acme', text)).not.toContain('its-');
   });
 
   it('is one line of printable JSON, small enough for a message, and says where it stands: whatever its text', () => {

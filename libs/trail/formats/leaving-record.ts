@@ -1,4 +1,4 @@
-import type { TrailRecord } from '#contract';
+import type { DisclosureName, TrailRecord } from '#contract';
 
 /** A record on its way out of the platform. */
 export interface LeavingRecord {
@@ -7,6 +7,8 @@ export interface LeavingRecord {
   readonly tenant: string;
   /** SHA-256(00 ‖ bytes of the record), hexadecimal: what an inclusion proof begins with (RFC 6962 §2.1). */
   readonly leafHash: string;
+  /** What of its personal fields whoever lets it leave may tell, and is not erased. */
+  readonly personal: Readonly<Partial<Record<DisclosureName, string>>>;
 }
 
 /** What the clouds' own shapes have no field for: where the record stands, and what it says beyond them. */

@@ -9,7 +9,7 @@ const SEVERITIES = { succeeded: [1, 'Informational'], refused: [2, 'Low'], faile
 >;
 
 /** OCSF 1.3.0, class API Activity (6003). `raw_data` is the record, byte for byte; `unmapped` says where it stands. */
-export function ocsfEvent({ record, tenant, leafHash }: LeavingRecord) {
+export function ocsfEvent({ record, tenant, leafHash, personal }: LeavingRecord) {
   const { actor, key, error, request } = record;
   const activity = eventNames(record.op).activity;
   const [severityId, severity] = SEVERITIES[record.outcome];
@@ -38,8 +38,9 @@ export function ocsfEvent({ record, tenant, leafHash }: LeavingRecord) {
       request: { uid: request.requestId },
       response: { ...(error && { error: error.code, message: error.reason }), ...(succeeded && { message: record.outcome }) },
     },
-    // The address itself is never recorded, only a digest under a salt of the tenant.
-    src_endpoint: { uid: request.source ?? 'not-recorded' },
+    // No record has the address itself; the oldest have a digest of it.
+    src_endpoint: personal.sourceIp === undefined ? { uid: request.source ?? 'not-recorded' } : { ip: personal.sourceIp },
+    ...(personal.userAgent !== undefined && { http_request: { user_agent: personal.userAgent } }),
     ...(key && {
       resources: [
         {

@@ -1,4 +1,4 @@
-import type { KeyId, KeyState } from '#contract';
+import type { ImportToken, KeyId, KeyState } from '#contract';
 import { OPERATIONS } from '#core';
 import { freshAlias, KeyWorld, refusal } from './key-world.js';
 
@@ -45,6 +45,15 @@ const TABLE = {
   DescribeKey:           ['ok',   'ok',     'ok',            'ok',          'ok'],
   ListKeys:              ['ok',   'ok',     'ok',            'ok',          'ok'],
   ListAliases:           ['ok',   'ok',     'ok',            'ok',          'ok'],
+} as const;
+/** The same of imports, on a key that was made in the HSM: where the state allows them, the next question is what refuses (`past`). */
+const past = 'invalid-request';
+// biome-ignore format: an aligned table is read column by column
+const IMPORTS = {
+  //                         Enabled  Disabled  PendingDeletion  PendingImport  Destroyed
+  GetImportParameters:       [past,   past,     past,            past,          gone],
+  ImportKeyMaterial:         [past,   past,     fixed,           past,          gone],
+  DeleteImportedKeyMaterial: [past,   past,     past,            past,          gone],
 } as const;
 type Operation = keyof typeof TABLE;
 const SIGNING: ReadonlySet<Operation> = new Set<Operation>(['Sign', 'Verify', 'GetPublicKey', 'DescribePublicKey']);
@@ -128,7 +137,7 @@ describe('an operation on a key in a state', () => {
 
   it('has a row in the table, whatever a state may refuse', () => {
     const limited = Object.entries(OPERATIONS).flatMap(([name, { keyStates }]) => (keyStates.length > 0 ? [name] : []));
-    expect(limited.filter((name) => !Object.hasOwn(TABLE, name))).toEqual([]);
+    expect(limited.filter((name) => !Object.hasOwn({ ...TABLE, ...IMPORTS }, name))).toEqual([]);
   });
 
   it.each(cells)('%s, %s: %s', async (operation, state, code) => {
@@ -143,6 +152,24 @@ describe('an operation on a key in a state', () => {
     expect(world.records).toMatchObject([{ op: operation, outcome: 'refused', error: { code, reason: expect.stringContaining(code) } }]);
     expect(await world.rowsOf(keyId)).toEqual(before);
     // To look whether the row is genuine is all that the HSM was asked for.
+    expect(world.custody.calls.filter((call) => call !== 'checkBindings')).toEqual([]);
+  });
+
+  const importToken = `imp_${'0'.repeat(26)}` as ImportToken;
+  const imports = {
+    GetImportParameters: (keyId: KeyId) => world.admin('GetImportParameters', { keyId, algorithm: 'RSA_AES_KEY_WRAP_SHA_1' }),
+    ImportKeyMaterial: (keyId: KeyId) => world.admin('ImportKeyMaterial', { keyId, importToken, encryptedKeyMaterial: Buffer.alloc(512) }),
+    DeleteImportedKeyMaterial: (keyId: KeyId) => world.admin('DeleteImportedKeyMaterial', { keyId }),
+  };
+  const importCells = Object.entries(IMPORTS).flatMap(([operation, codes]) =>
+    codes.map((code, index) => [operation as keyof typeof IMPORTS, STATES[index]!, code] as const),
+  );
+  it.each(importCells)('%s, %s: %s', async (operation, state, code) => {
+    const { keyId } = await world.create();
+    const before = await inState(state, keyId);
+    expect(await refusal(imports[operation](keyId))).toMatchObject({ code, record: expect.any(BigInt) });
+    expect(world.records).toMatchObject([{ op: operation, outcome: 'refused', error: { code } }]);
+    expect(await world.rowsOf(keyId)).toEqual(before);
     expect(world.custody.calls.filter((call) => call !== 'checkBindings')).toEqual([]);
   });
 });

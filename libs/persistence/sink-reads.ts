@@ -1,6 +1,6 @@
 import { type DataSource, type EntityManager, MoreThan } from 'typeorm';
 import { type PageQuery, type SinkAnswer, type SinkId, sinkTarget, type TenantId } from '#contract';
-import type { Page, SinkReads } from '#core';
+import type { Deliverable, Page, SinkReads } from '#core';
 import { parsed } from './function-answer.js';
 import { iso } from './list-answers.js';
 import { paging } from './paging.js';
@@ -36,8 +36,12 @@ export class DatabaseSinkReads implements SinkReads {
     return await readTransaction(this.source, tenant, (manager) => manager.countBy(SinkEntity, { tenantId: tenant }));
   }
 
-  async signedSize(tenant: TenantId): Promise<number> {
-    return await readTransaction(this.source, tenant, (manager) => signedSize(manager, tenant));
+  async deliverable(tenant: TenantId): Promise<Deliverable> {
+    return await readTransaction(this.source, tenant, async (manager) => {
+      const text = 'SELECT min_index FROM keyward.log_retention WHERE tenant_id = $1';
+      const [pruned]: { min_index: string }[] = await manager.query(text, [tenant]);
+      return { minIndex: Number(pruned?.min_index ?? 0), size: await signedSize(manager, tenant) };
+    });
   }
 }
 

@@ -18,6 +18,7 @@ describe('deliveries', () => {
     await world.grow('globex', 3);
   }, 120_000);
   afterEach(async () => {
+    await world.endWorkers();
     await world.sql('DELETE FROM keyward.sink');
     await Promise.all(receivers.splice(0).map((receiver) => receiver.stop()));
   });

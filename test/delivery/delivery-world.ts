@@ -130,9 +130,15 @@ export class DeliveryWorld {
     throw new Error(`not within the time: ${is.toString()}`);
   }
 
+  /** All of them; each has connections of its own, and the server has a hundred. */
+  async endWorkers(): Promise<void> {
+    const workers = this.#workers.splice(0);
+    await Promise.all(workers.map(({ rounds }) => rounds.close()));
+    await Promise.all(workers.map(({ store }) => store.close()));
+  }
+
   async stop(): Promise<void> {
-    await Promise.all(this.#workers.map(({ rounds }) => rounds.close()));
-    await Promise.all(this.#workers.map(({ store }) => store.close()));
+    await this.endWorkers();
     await this.close();
   }
 }

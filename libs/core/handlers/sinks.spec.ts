@@ -20,12 +20,13 @@ class World {
   readonly sealed: string[] = [];
   readonly changes: SinkChange[] = [];
   signed = 40;
+  minIndex = 0;
   readonly handlers = sinkHandlers({
     reads: {
       sinks: () => Promise.resolve({ items: [...this.sinks.values()] }),
       sink: (_, id) => Promise.resolve(this.sinks.get(id)),
       countSinks: () => Promise.resolve(this.sinks.size),
-      signedSize: () => Promise.resolve(this.signed),
+      deliverable: () => Promise.resolve({ minIndex: this.minIndex, size: this.signed }),
     },
     sealing: {
       seal: (_tenant, _sink, plain) => {
@@ -153,6 +154,16 @@ describe('a changed sink', () => {
       { target: expect.not.objectContaining({ secretAccessKey: expect.anything() as unknown }) as object, sealed: 'sealed 14' },
     ]);
     expect(updateSinkRequest.safeParse({ target: { ...S3, secretAccessKey: undefined } }).success).toBe(false);
+  });
+
+  it('begins where the log begins since it was pruned, and no bucket does', async () => {
+    const world = new World();
+    const { sink: early } = await world.create({ target: WEBHOOK });
+    world.minIndex = 10;
+    expect((await world.create({ target: WEBHOOK })).sink.delivery).toMatchObject({ nextSeq: 10, pending: 30 });
+    await expect(world.create({ target: S3 })).rejects.toEqual(problem('invalid-request', 'target.type'));
+    await expect(world.update(early.sinkId, { nextSeq: 9 })).rejects.toEqual(problem('invalid-request', 'nextSeq'));
+    expect((await world.update(early.sinkId, { nextSeq: 10 })).change).toEqual({ sinkId: early.sinkId, nextSeq: 10 });
   });
 
   it('stays of its type, goes no further than the signed log, and leaves nothing out of a bucket', async () => {

@@ -12,7 +12,7 @@ import type {
 import { InvalidRequest, KeywardError } from '../errors.js';
 import { newSinkId } from '../identifiers.js';
 import type { Handlers } from '../pipeline.js';
-import type { SinkReads, SinkSealing } from '../ports/sinks.js';
+import type { Deliverable, SinkReads, SinkSealing } from '../ports/sinks.js';
 
 /** The worker's turns are shared by all tenants. */
 const MAX_SINKS = 10;
@@ -45,7 +45,12 @@ export function sinkHandlers({ reads, sealing }: SinkParts): Handlers<SinkOperat
       mustBeReadable(input.target);
       if ((await reads.countSinks(tenant)) >= MAX_SINKS) throw new KeywardError('state-unchangeable', `At most ${MAX_SINKS} sinks.`);
       const signing = input.target.type === 'webhook' ? webhookKey() : undefined;
-      const sink = newSink(input, { size: await reads.signedSize(tenant), by: principal.name, now, publicKey: signing?.publicKey });
+      const log = await reads.deliverable(tenant);
+      if (input.target.type === 's3' && log.minIndex > 0)
+        throw new InvalidRequest([
+          { field: 'target.type', message: `a bucket must have all records: those below ${log.minIndex} were pruned` },
+        ]);
+      const sink = newSink(input, { log, by: principal.name, now, publicKey: signing?.publicKey });
       const box = await sealed(tenant, sink.sinkId, signing?.privateKey ?? confidential(input.target));
       return {
         answer: sink,
@@ -60,7 +65,7 @@ export function sinkHandlers({ reads, sealing }: SinkParts): Handlers<SinkOperat
 
     UpdateSink: async ({ input: { sinkId, target: wanted, ...change }, call: { tenant } }) => {
       const before = await described(tenant, sinkId);
-      await mustFit(before, wanted, change, () => reads.signedSize(tenant));
+      await mustFit(before, wanted, change, () => reads.deliverable(tenant));
       const target = wanted && shown(wanted);
       const box = wanted && (await sealed(tenant, sinkId, confidential(wanted)));
       return {
@@ -92,14 +97,14 @@ export function sinkHandlers({ reads, sealing }: SinkParts): Handlers<SinkOperat
 }
 
 interface Beginning {
-  readonly size: number;
+  readonly log: Deliverable;
   readonly by: string;
   readonly now: number;
   readonly publicKey: string | undefined;
 }
 
-function newSink({ description, target, from }: CreateSinkRequest, { size, by, now, publicKey }: Beginning): SinkAnswer {
-  const nextSeq = from === 'now' ? size : 0;
+function newSink({ description, target, from }: CreateSinkRequest, { log: { minIndex, size }, by, now, publicKey }: Beginning): SinkAnswer {
+  const nextSeq = from === 'now' ? size : minIndex;
   return {
     sinkId: newSinkId(now),
     description,
@@ -123,7 +128,7 @@ async function mustFit(
   before: SinkAnswer,
   target: SinkTargetRequest | undefined,
   { nextSeq }: Pick<UpdateSinkRequest, 'nextSeq'>,
-  signedSize: () => Promise<number>,
+  deliverable: () => Promise<Deliverable>,
 ): Promise<void> {
   if (target !== undefined && target.type !== before.target.type)
     throw new InvalidRequest([{ field: 'target.type', message: `must be ${before.target.type}; for another, make another sink` }]);
@@ -131,7 +136,9 @@ async function mustFit(
   if (nextSeq === undefined) return;
   if (before.target.type === 's3' && nextSeq > before.delivery.nextSeq)
     throw new InvalidRequest([{ field: 'nextSeq', message: 'must not pass over records: a bucket must have all of them' }]);
-  const size = await signedSize();
+  const { minIndex, size } = await deliverable();
+  if (nextSeq < minIndex)
+    throw new InvalidRequest([{ field: 'nextSeq', message: `must be at least ${minIndex}: records below it were pruned` }]);
   if (nextSeq > size) throw new InvalidRequest([{ field: 'nextSeq', message: `must be at most ${size}, the size of the signed log` }]);
 }
 

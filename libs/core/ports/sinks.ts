@@ -25,12 +25,17 @@ export interface SinkChange {
   readonly testRequestedAt?: Date | undefined;
 }
 
+export interface Deliverable {
+  readonly minIndex: number;
+  readonly size: number;
+}
+
 export interface SinkReads {
   sinks(tenant: TenantId, query: PageQuery): Promise<Page<SinkAnswer>>;
   sink(tenant: TenantId, id: SinkId): Promise<SinkAnswer | undefined>;
   countSinks(tenant: TenantId): Promise<number>;
-  /** Records under the newest checkpoint: what may be delivered. */
-  signedSize(tenant: TenantId): Promise<number>;
+  /** What may be delivered: records from `minIndex` on (those below were pruned), up to the newest checkpoint's `size`. */
+  deliverable(tenant: TenantId): Promise<Deliverable>;
 }
 
 /** A sink with something to do, held by one worker for a while. */

@@ -124,6 +124,7 @@ describe('every route of every plane', () => {
     UntagKey: { names: ['a'] },
     SetDeletionProtection: { enabled: true },
     SetRetention: {},
+    PruneRecords: { minIndex: 256, exported: { size: 256, root: `${'A'.repeat(43)}=` } },
     CreateAlias: { alias: 'alias/mine', keyId: 'key_01jdsz0000e008000000000001' },
     UpdateAlias: { alias: 'alias/mine', keyId: 'key_01jdsz0000e008000000000001' },
     PutIdentityProvider: { issuer: 'https://evil.example', audience: 'keyward', jwksUri: 'https://evil.example/jwks' },

@@ -168,6 +168,10 @@ export class Retention implements MigrationInterface {
           FROM keyward.log_retention l, LATERAL (
             SELECT min(r.seq) AS seq FROM keyward.trail_record r WHERE r.tenant_id = l.tenant_id) o
           WHERE o.seq < l.min_index
+            -- A log from which somebody took records stays as it is, and holds nobody else up.
+            AND o.seq % 256 = 0 AND least(l.min_index, o.seq + 256 * ${TILES_A_STEP}) - o.seq = (
+              SELECT count(*) FROM keyward.trail_record r
+                WHERE r.tenant_id = l.tenant_id AND r.seq >= o.seq AND r.seq < least(l.min_index, o.seq + 256 * ${TILES_A_STEP}))
           LIMIT 1 FOR UPDATE OF l SKIP LOCKED;
         IF NOT FOUND THEN
           RETURN false;

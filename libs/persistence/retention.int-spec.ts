@@ -88,9 +88,13 @@ describe('records whose time is over', () => {
 
   it('are gone, their disclosures too, and every hash, count and later record is as before', async () => {
     const stats = await run(`SELECT * FROM keyward.trail_stat ORDER BY minute`);
+    // A log that somebody took a record from is not pruned, and does not hold up the others.
+    await run(`
+      INSERT INTO keyward.log_retention (tenant_id, min_index) VALUES ('globex', 256) ON CONFLICT (tenant_id) DO UPDATE SET min_index = 256;
+      SET LOCAL session_replication_role = replica; DELETE FROM keyward.trail_record WHERE tenant_id = 'globex' AND seq = 7`);
     while (await worker.pruning.pruneStep());
     expect(await records('acme')).toEqual({ first: 768, count: SIZE - 768 });
-    expect(await records('globex')).toEqual({ first: 0, count: SIZE });
+    expect(await records('globex')).toEqual({ first: 0, count: SIZE - 1 });
     for (const [index, width] of [
       [0, 256],
       [1, 7],
@@ -156,6 +160,6 @@ describe('records whose time is over', () => {
     expect(before).toContain('trail_record_2009_01');
     await worker.pruning.dropEmptyMonths();
     expect(await months()).toEqual(before.filter((name) => name !== 'trail_record_2009_01'));
-    expect(await records('globex')).toEqual({ first: 0, count: SIZE });
+    expect(await records('globex')).toEqual({ first: 0, count: SIZE - 1 });
   });
 });

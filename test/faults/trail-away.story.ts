@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { appendSignature } from '../../migrations/trail-append.js';
 import { api, must } from '../stories/api.js';
 import { INVOICE_POLICY, type Onboarded, onboarded } from '../stories/onboarded.js';
 import { startLoad } from './load.js';
 
 const CLIENTS = 32;
-const APPEND = 'keyward.trail_append(bytea, integer[], text[], uuid[], uuid[], timestamptz[], text[], integer[], integer[])';
+const APPEND = `keyward.${appendSignature({ versions: true, disclosures: true })}`;
 
 /** What an operator, or an accident, can do to the trail: beginning, then ending it. Statements of one session of the superuser's. */
 const FAULTS = [

@@ -36,6 +36,7 @@ describe('an auditor of a long log', () => {
     expect(await auditor.auditReads.records(reader, { fromSeq: 40_000, limit: 1, requestId })).toEqual({
       size: SIZE,
       items: [{ seq: SIZE - 1 }],
+      disclosures: [],
     });
   });
 

@@ -44,6 +44,30 @@ ${also}
       ${ownedByFunctions(ROLL_UP)}
       ${mayExecute(ROLL_UP, 'keyward_worker')}`;
 
+/** `first`: the log's first record. Signatures stay, so that grants do. */
+export const seqAt = (first: string): string => `
+      -- The first record at or after a time, or the size of the log: times never go back, so a search by halves finds it.
+      CREATE OR REPLACE FUNCTION keyward.seq_at(wanted text, at timestamptz) RETURNS bigint
+      LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+      DECLARE
+        low bigint;
+        high bigint;
+        middle bigint;
+        found_at timestamptz;
+      BEGIN
+        SELECT ${first}, coalesce(max(r.seq) + 1, 0) INTO low, high FROM keyward.trail_record r WHERE r.tenant_id = wanted;
+        WHILE low < high LOOP
+          middle := (low + high) / 2;
+          SELECT r.recorded_at INTO found_at FROM keyward.trail_record r WHERE r.tenant_id = wanted AND r.seq = middle;
+          IF found_at < at THEN
+            low := middle + 1;
+          ELSE
+            high := middle;
+          END IF;
+        END LOOP;
+        RETURN low;
+      END $$;`;
+
 export const keyInventory = (lastUse: string): string => `
       CREATE FUNCTION keyward.key_inventory(wanted text, credential text, after_key text, most integer) RETURNS json
       LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -98,27 +122,7 @@ export class TrailStats implements MigrationInterface {
 
       ${rollUp('')}
 
-      -- The first record at or after a time, or the size of the log: times never go back, so a search by halves finds it.
-      CREATE FUNCTION keyward.seq_at(wanted text, at timestamptz) RETURNS bigint
-      LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-      DECLARE
-        low bigint := 0;
-        high bigint;
-        middle bigint;
-        found_at timestamptz;
-      BEGIN
-        SELECT coalesce(max(r.seq) + 1, 0) INTO high FROM keyward.trail_record r WHERE r.tenant_id = wanted;
-        WHILE low < high LOOP
-          middle := (low + high) / 2;
-          SELECT r.recorded_at INTO found_at FROM keyward.trail_record r WHERE r.tenant_id = wanted AND r.seq = middle;
-          IF found_at < at THEN
-            low := middle + 1;
-          ELSE
-            high := middle;
-          END IF;
-        END LOOP;
-        RETURN low;
-      END $$;
+      ${seqAt('0')}
 
       ${keyInventory(LAST_USE)}
 

@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { seqAt } from './0022-trail-stats.js';
 import { mayAppend, mayNotAppend } from './plane-operations.js';
 import { mayExecute, ownedByFunctions, tenantRows } from './row-security.js';
 
@@ -44,26 +45,7 @@ const leafReads = (pruned: boolean): string => `
           SELECT n.index, n.hash FROM keyward.trail_node n
             WHERE n.tenant_id = wanted AND n.level = of_level AND n.index >= tile * 256 AND n.index < tile * 256 + least(width, 256)) t
       $$;
-      CREATE OR REPLACE FUNCTION keyward.seq_at(wanted text, at timestamptz) RETURNS bigint
-      LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-      DECLARE
-        low bigint := 0;
-        high bigint;
-        middle bigint;
-        found_at timestamptz;
-      BEGIN
-        SELECT ${pruned ? 'coalesce(min(r.seq), 0), ' : '0, '}coalesce(max(r.seq) + 1, 0) INTO low, high FROM keyward.trail_record r WHERE r.tenant_id = wanted;
-        WHILE low < high LOOP
-          middle := (low + high) / 2;
-          SELECT r.recorded_at INTO found_at FROM keyward.trail_record r WHERE r.tenant_id = wanted AND r.seq = middle;
-          IF found_at < at THEN
-            low := middle + 1;
-          ELSE
-            high := middle;
-          END IF;
-        END LOOP;
-        RETURN low;
-      END $$;`;
+      ${seqAt(pruned ? 'coalesce(min(r.seq), 0)' : '0')}`;
 
 const asFunctions = (sql: string): string => `GRANT CREATE ON SCHEMA keyward TO keyward_functions; SET LOCAL ROLE keyward_functions; ${sql}
       SET LOCAL ROLE keyward_owner; REVOKE CREATE ON SCHEMA keyward FROM keyward_functions;`;

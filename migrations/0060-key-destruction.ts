@@ -5,12 +5,26 @@ import { mayExecute, ownedByFunctions, tenantRows } from './row-security.js';
 const DUE = 'due_deletions()';
 const DESTROY = 'destroy_key(bytea, text, text, timestamptz, bytea, text[], bytea[])';
 const SINCE = 'tombstones_since(timestamptz, text, integer)';
-const OWED = 'receipts_owed()';
-const SAVE = 'save_receipt(text, text, text)';
+export const OWED = 'receipts_owed()';
+export const SAVE = 'save_receipt(text, text, text)';
 const RECEIPT = 'shredding_receipt(text, text, text)';
-const TOMBSTONE_COLUMNS = 'tenant_id text, key_id text, destroyed_at timestamptz, mac bytea, version_ids text[]';
-const TOMBSTONE = `t.tenant_id, t.key_id, k.destroyed_at, t.mac,
+export const TOMBSTONE_COLUMNS = 'tenant_id text, key_id text, destroyed_at timestamptz, mac bytea, version_ids text[]';
+export const TOMBSTONE = `t.tenant_id, t.key_id, k.destroyed_at, t.mac,
             ARRAY(SELECT v.version_id FROM keyward.key_version v WHERE v.tenant_id = t.tenant_id AND v.key_id = t.key_id ORDER BY v.version_id)`;
+/** Receipts that custody has yet to sign, as long as a tenant has one root for ever. */
+export const receiptsOwed = `
+      CREATE FUNCTION keyward.receipts_owed() RETURNS TABLE (${TOMBSTONE_COLUMNS}, seq bigint, origin text)
+      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        SELECT ${TOMBSTONE}, t.seq, l.origin
+          FROM keyward.key_tombstone t JOIN keyward.cmk k USING (tenant_id, key_id) JOIN keyward.log l USING (tenant_id) WHERE t.receipt IS NULL ORDER BY t.tenant_id, t.key_id LIMIT 100
+      $$;
+      CREATE FUNCTION keyward.save_receipt(of_tenant text, of_key text, note text) RETURNS void
+      LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        UPDATE keyward.key_tombstone SET receipt = note WHERE tenant_id = of_tenant AND key_id = of_key
+      $$;
+      ${ownedByFunctions(OWED, SAVE)}
+      ${mayExecute(OWED, 'keyward_worker')}
+      ${mayExecute(SAVE, 'keyward_worker')}`;
 const READS = ['GetShreddingReceipt'];
 const AUDITS = ['ReadShreddingReceipt'];
 
@@ -95,26 +109,16 @@ export class KeyDestruction implements MigrationInterface {
           ORDER BY k.destroyed_at, k.key_id LIMIT most
       $$;
 
-      CREATE FUNCTION keyward.receipts_owed() RETURNS TABLE (${TOMBSTONE_COLUMNS}, seq bigint, origin text)
-      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        SELECT ${TOMBSTONE}, t.seq, l.origin
-          FROM keyward.key_tombstone t JOIN keyward.cmk k USING (tenant_id, key_id) JOIN keyward.log l USING (tenant_id) WHERE t.receipt IS NULL ORDER BY t.tenant_id, t.key_id LIMIT 100
-      $$;
-
-      CREATE FUNCTION keyward.save_receipt(of_tenant text, of_key text, note text) RETURNS void
-      LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        UPDATE keyward.key_tombstone SET receipt = note WHERE tenant_id = of_tenant AND key_id = of_key
-      $$;
-
+      ${receiptsOwed}
       CREATE FUNCTION keyward.shredding_receipt(wanted text, credential text, key text) RETURNS json
       LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         SELECT json_build_object('keyId', k.key_id, 'destroyedAt', k.destroyed_at, 'receipt', t.receipt)
           FROM keyward.cmk k JOIN keyward.key_tombstone t USING (tenant_id, key_id)
           WHERE (SELECT keyward.credential_must_hold(wanted, credential)) AND k.tenant_id = wanted AND k.key_id = key
       $$;
-      ${ownedByFunctions(DUE, DESTROY, SINCE, OWED, SAVE, RECEIPT)}
+      ${ownedByFunctions(DUE, DESTROY, SINCE, RECEIPT)}
       ${mayExecute(RECEIPT, 'keyward_auditor')}
-      ${[DUE, DESTROY, OWED, SAVE, 'key_of(text, text, text)'].map((signature) => mayExecute(signature, 'keyward_worker')).join('')}
+      ${[DUE, DESTROY, 'key_of(text, text, text)'].map((signature) => mayExecute(signature, 'keyward_worker')).join('')}
       ${mayExecute(SINCE, 'keyward_key_plane', 'keyward_data_plane', 'keyward_worker')}
     `);
   }

@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { OWED, SAVE as OLD_SAVE_RECEIPT, receiptsOwed, TOMBSTONE, TOMBSTONE_COLUMNS } from './0060-key-destruction.js';
 import { mayAppend, mayNotAppend } from './plane-operations.js';
 import { mayExecute, ownedByFunctions, tenantRows, withTriggerFunction } from './row-security.js';
 
@@ -8,15 +9,9 @@ const BLOBS = 'blobs_to_rewrap(text, integer)';
 const SAVE = 'save_rewrapped(text, text, bytea, bytea, bytea)';
 const END = 'end_rewrapping(text)';
 const RETIRE = 'retire_root(bytea, text, integer)';
-const OWED = 'receipts_owed()';
 const SAVE_RECEIPT = 'save_receipt(text, text, text, integer)';
-const OLD_SAVE_RECEIPT = 'save_receipt(text, text, text)';
 const FUNCTIONS = [ROTATING, BLOBS, SAVE, END, RETIRE];
 const OPERATIONS = ['RotateRoot', 'DescribeRoot'];
-
-const TOMBSTONE = `t.tenant_id, t.key_id, k.destroyed_at, t.mac,
-            ARRAY(SELECT v.version_id FROM keyward.key_version v WHERE v.tenant_id = t.tenant_id AND v.key_id = t.key_id ORDER BY v.version_id)`;
-const TOMBSTONE_COLUMNS = 'tenant_id text, key_id text, destroyed_at timestamptz, mac bytea, version_ids text[]';
 
 /** Every table that holds what a root wrapped: a new one gets the column, the trigger, and its place in the functions below. */
 export const WRAPPED_TABLES = ['key_version'] as const;
@@ -164,17 +159,7 @@ export class RootRotation implements MigrationInterface {
     await runner.query(`
       DROP FUNCTION keyward.${OWED}, keyward.${SAVE_RECEIPT};
       ALTER TABLE keyward.key_tombstone DROP signed_under;
-      CREATE FUNCTION keyward.receipts_owed() RETURNS TABLE (${TOMBSTONE_COLUMNS}, seq bigint, origin text)
-      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        SELECT ${TOMBSTONE}, t.seq, l.origin
-          FROM keyward.key_tombstone t JOIN keyward.cmk k USING (tenant_id, key_id) JOIN keyward.log l USING (tenant_id) WHERE t.receipt IS NULL ORDER BY t.tenant_id, t.key_id LIMIT 100
-      $$;
-      CREATE FUNCTION keyward.save_receipt(of_tenant text, of_key text, note text) RETURNS void
-      LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        UPDATE keyward.key_tombstone SET receipt = note WHERE tenant_id = of_tenant AND key_id = of_key
-      $$;
-      ${ownedByFunctions(OWED, OLD_SAVE_RECEIPT)}
-      ${[OWED, OLD_SAVE_RECEIPT].map((signature) => mayExecute(signature, 'keyward_worker')).join('')}
+      ${receiptsOwed}
       ${mayNotAppend(['RetireRoot', ...OPERATIONS])}
       DROP FUNCTION keyward.${FUNCTIONS.join(', keyward.')};
       ${withTriggerFunction(MOVE, WRAPPED_TABLES.map(unwatch).join(''))}

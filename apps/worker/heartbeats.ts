@@ -1,4 +1,5 @@
-import { type Checkpoints, type Clock, heartbeatBody, type IdleLogs, systemClock, type Trail } from '#core';
+import { type Checkpoints, type Clock, heartbeatBody, type IdleLogs, type Trail } from '#core';
+import { seldom } from './seldom.js';
 
 /** No log is without a record for longer: whoever reads it knows by then that somebody stopped keeping it. */
 export const HEARTBEAT_MS = 300_000;
@@ -16,16 +17,17 @@ export interface HeartbeatParts {
 
 /** Appends a record to each log in which nothing happened. What the fence refuses is asked again the next time. */
 export class Heartbeats {
-  #lookedAt = Number.NEGATIVE_INFINITY;
+  readonly #due: ReturnType<typeof seldom>;
 
-  constructor(private readonly parts: HeartbeatParts) {}
+  constructor(private readonly parts: HeartbeatParts) {
+    this.#due = seldom(LOOK_MS, parts.clock);
+  }
 
   /** @throws KeywardError unavailable; TrailUnavailable of the first log that could not be written, after all were tried */
   async round(): Promise<void> {
-    const { lead, logs, trail, platform, clock = systemClock } = this.parts;
-    const now = clock.now().getTime();
-    if (now - this.#lookedAt < LOOK_MS) return;
-    this.#lookedAt = now;
+    const { lead, logs, trail, platform } = this.parts;
+    const now = this.#due();
+    if (now === undefined) return;
     await lead.asLeader(async () => {
       const idle = await logs.idleLogs(HEARTBEAT_MS);
       const appended = idle.map((log) => {

@@ -1,4 +1,5 @@
-import { type Checkpoints, type Clock, type EndingLogKeys, type LogKeyRemoval, retiredBody, systemClock } from '#core';
+import { type Checkpoints, type Clock, type EndingLogKeys, type LogKeyRemoval, retiredBody } from '#core';
+import { seldom } from './seldom.js';
 
 const LOOK_MS = 10_000;
 
@@ -15,16 +16,17 @@ export interface LogKeyParts {
  * step may be made again, and after a crash the next round goes on where the row is.
  */
 export class LogKeyEndings {
-  #lookedAt = Number.NEGATIVE_INFINITY;
+  readonly #due: ReturnType<typeof seldom>;
 
-  constructor(private readonly parts: LogKeyParts) {}
+  constructor(private readonly parts: LogKeyParts) {
+    this.#due = seldom(LOOK_MS, parts.clock);
+  }
 
   /** @throws KeywardError unavailable, CustodyUnavailable; what could not be done is tried again */
   async round(): Promise<void> {
-    const { keys, custody, lead, platform, clock = systemClock } = this.parts;
-    const now = clock.now().getTime();
-    if (now - this.#lookedAt < LOOK_MS) return;
-    this.#lookedAt = now;
+    const { keys, custody, lead, platform } = this.parts;
+    const now = this.#due();
+    if (now === undefined) return;
     await lead.asLeader(async () => {
       for (const key of await keys.due()) {
         if (!key.retired) await keys.retire(key, retiredBody(key, now, platform));

@@ -10,11 +10,9 @@ import {
   type Tombstone,
   type TombstoneCursor,
   type TombstoneReads,
-  TrailUnavailable,
 } from '#core';
-import { sqlState } from './connection.js';
 import { reading } from './database-error.js';
-import { parsed } from './function-answer.js';
+import { parsed, recordedBy } from './function-answer.js';
 import { recordBytes } from './record-bytes.js';
 import { DatabaseRules } from './rule-store.js';
 
@@ -36,9 +34,6 @@ const owedRow = tombstoneColumns
       ...{ seq, origin, logKey, root, rootEndedAt: root_ended_at?.toISOString() },
     }),
   );
-
-/** A rule, or a version, came in between: the next round looks again. */
-const IN_BETWEEN = new Set(['KW001', '40P01', '55P03']);
 
 /** What the worker may see and do of keys that end; its role may call these functions and nothing else. */
 export class DatabaseEndings implements Endings {
@@ -62,16 +57,7 @@ export class DatabaseEndings implements Endings {
       ...[recordBytes(body), tenant, id, due, Buffer.from(tombstoneMac)],
       ...[versions.map(({ versionId }) => versionId), versions.map(({ mac }) => Buffer.from(mac))],
     ];
-    try {
-      const { rows } = await this.pool.query<{ seq: string | null }>(
-        'SELECT keyward.destroy_key($1, $2, $3, $4, $5, $6, $7) AS seq',
-        values,
-      );
-      return rows[0]?.seq == null ? undefined : BigInt(rows[0].seq);
-    } catch (error) {
-      if (IN_BETWEEN.has(sqlState(error) ?? '')) return undefined;
-      throw new TrailUnavailable(`destruction failed: ${sqlState(error) ?? 'outcome unknown'}`);
-    }
+    return await recordedBy(this.pool, 'destroy_key', values, 'destruction failed');
   }
 
   async receiptsOwed(): Promise<readonly OwedReceipt[]> {

@@ -1,5 +1,10 @@
+import type pg from 'pg';
 import type { z } from 'zod';
-import { UnreadableRow } from '#core';
+import { TrailUnavailable, UnreadableRow } from '#core';
+import { sqlState } from './connection.js';
+
+/** A rule, or a version, came in between: the next round looks again. */
+const IN_BETWEEN = new Set(['KW001', '40P01', '55P03']);
 
 /** `SELECT keyward.name($1, …) AS answer`. */
 export const calling = (name: string, values: readonly unknown[]): string =>
@@ -10,4 +15,18 @@ export function parsed<Schema extends z.ZodType>(name: string, schema: Schema, a
   const { success, data } = schema.safeParse(answer);
   if (!success) throw new UnreadableRow(name);
   return data;
+}
+
+/**
+ * The place of the record that a function made in the transaction of its change; undefined when it changed nothing, or must look again.
+ * @throws TrailUnavailable `failed: …` with the SQLSTATE
+ */
+export async function recordedBy(pool: pg.Pool, name: string, values: readonly unknown[], failed: string): Promise<bigint | undefined> {
+  try {
+    const { rows } = await pool.query<{ answer: string | null }>(calling(name, values), [...values]);
+    return rows[0]?.answer == null ? undefined : BigInt(rows[0].answer);
+  } catch (error) {
+    if (IN_BETWEEN.has(sqlState(error) ?? '')) return undefined;
+    throw new TrailUnavailable(`${failed}: ${sqlState(error) ?? 'outcome unknown'}`);
+  }
 }

@@ -12,17 +12,9 @@ import {
   tenantId,
   type TenantId,
 } from '#contract';
-import {
-  type BoundImport,
-  type RootRotationStore,
-  type RotatingRoot,
-  type StoredKey,
-  TrailUnavailable,
-  type WrappedKeyVersion,
-} from '#core';
-import { sqlState } from './connection.js';
+import { type BoundImport, type RootRotationStore, type RotatingRoot, type StoredKey, type WrappedKeyVersion } from '#core';
 import { reading } from './database-error.js';
-import { calling, parsed } from './function-answer.js';
+import { calling, parsed, recordedBy } from './function-answer.js';
 import { recordBytes } from './record-bytes.js';
 import { DatabaseRules } from './rule-store.js';
 
@@ -35,8 +27,6 @@ const importRow = z.object({
   ...{ algorithm: z.enum(IMPORT_ALGORITHMS), expiresAt: z.string().transform((at) => Date.parse(at)), blob: hex, mac: hex },
 });
 const blobs = z.array(z.object({ keyId, versionId: keyVersionId }));
-/** A rule came in between: the next round looks again. */
-const IN_BETWEEN = new Set(['KW001', '40P01', '55P03']);
 
 /** The worker's part of rotations; its role may call these functions and nothing else. */
 export class DatabaseRoots implements RootRotationStore {
@@ -83,17 +73,7 @@ export class DatabaseRoots implements RootRotationStore {
   }
 
   async retireRoot({ tenant, root }: RotatingRoot, body: RecordBody): Promise<bigint | undefined> {
-    try {
-      const { rows } = await this.pool.query<{ answer: string | null }>(calling('retire_root', [1, 2, 3]), [
-        recordBytes(body),
-        tenant,
-        root,
-      ]);
-      return rows[0]?.answer == null ? undefined : BigInt(rows[0].answer);
-    } catch (error) {
-      if (IN_BETWEEN.has(sqlState(error) ?? '')) return undefined;
-      throw new TrailUnavailable(`rotation not recorded: ${sqlState(error) ?? 'outcome unknown'}`);
-    }
+    return await recordedBy(this.pool, 'retire_root', [recordBytes(body), tenant, root], 'rotation not recorded');
   }
 
   async #answer(name: string, ...values: readonly unknown[]): Promise<unknown> {

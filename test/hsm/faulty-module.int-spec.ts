@@ -154,6 +154,17 @@ describe('a custodian whose HSM fails', () => {
     expect(faulty.calls('C_Decrypt')).toBeGreaterThan(2);
   });
 
+  it.each(['C_CreateObject', 'C_VerifyInit', 'C_Verify'])(
+    'has no answer, and no complaint of the caller, where %s fails at a first use',
+    async (name) => {
+      const fresh = await made('EC_P256', 'SIGN_VERIFY');
+      const signature = await data.sign(permitFor('Sign', fresh), fresh, 'ECDSA_SHA_256', DIGEST);
+      faulty.inject([name], { fail: 'DEVICE_MEMORY' }, 'once');
+      await expect(data.verify(permitFor('Verify', fresh), fresh, 'ECDSA_SHA_256', DIGEST, signature)).rejects.toThrow(CustodyUnavailable);
+      expect(faulty.healed).toBe(true);
+    },
+  );
+
   it('answers rightly or not at all, whichever call fails once, before or after it was done', async () => {
     const random = seeded(SEED);
     const one = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)]!;

@@ -25,9 +25,14 @@ export const checkedLater = <T>(method: string, call: Promise<T>): Promise<T> =>
     throw ours(method, error);
   });
 
+/** What the binding throws as it is, without a code, where its class overrides a function: C_CreateObject is one. */
+const TOLD_IN_TEXT = /^(CKR_\w+):(\d+)/;
+
 function ours(method: string, error: unknown): unknown {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'number') return error;
-  return new CryptokiError(method, error.code, error.message.split(':')[0] ?? 'CKR');
+  if (!(error instanceof Error)) return error;
+  if ('code' in error && typeof error.code === 'number') return new CryptokiError(method, error.code, error.message);
+  const [, name, code] = TOLD_IN_TEXT.exec(error.message) ?? [];
+  return name === undefined ? error : new CryptokiError(method, Number(code), name);
 }
 
 export const CKR_GENERAL_ERROR = 0x05;

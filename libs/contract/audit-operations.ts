@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type ShownDisclosure, shownDisclosure } from './disclosure.js';
+import { disclosureDigest, type ShownDisclosure, shownDisclosure } from './disclosure.js';
 import { keyId, prefixedId } from './identifiers.js';
 import { keyLink } from './log-operations.js';
 import { OPERATION_NAMES, SYSTEM_OPERATIONS } from './operations.js';
@@ -39,12 +39,23 @@ export const recordsAnswer = z
       .array(shownDisclosure)
       .default([])
       .meta({ description: 'personal fields that these records carry and that are not erased' }),
+    unreadable: z
+      .array(disclosureDigest)
+      .default([])
+      .meta({ description: '`_sd` of these records for which something is stored that is no personal field: no honest plane does that' }),
     nextCursor: z.string().optional().meta({
       description: 'continues the list; while it is present there may be more, even if this page has few items or none',
     }),
   })
   .meta({ id: 'Records' });
-export type RecordsAnswer = { size: number; asOf: number; items: unknown[]; disclosures: ShownDisclosure[]; nextCursor?: string };
+export type RecordsAnswer = {
+  size: number;
+  asOf: number;
+  items: unknown[];
+  disclosures: ShownDisclosure[];
+  unreadable: string[];
+  nextCursor?: string;
+};
 
 export const checkpointAnswer = z.string().meta({ description: 'C2SP tlog-checkpoint: a signed note', id: 'Checkpoint' });
 

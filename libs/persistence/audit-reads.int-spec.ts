@@ -1,6 +1,8 @@
-import type { Reader } from '#core';
-import { type AuditorStore, openAuditorStore } from './stores.js';
-import { TestDatabase } from './test-database.js';
+import { createHash } from 'node:crypto';
+import { DISCLOSURE_NAMES } from '#contract';
+import { disclose, type Disclosure, type Reader } from '#core';
+import { type AuditorStore, openDataPlaneStore, openAuditorStore, openKeyPlaneStore } from './stores.js';
+import { anEntry, epochsOf, TestDatabase, type TestTenant } from './test-database.js';
 
 const SIZE = 45_000;
 
@@ -8,10 +10,13 @@ describe('an auditor of a long log', () => {
   let database: TestDatabase;
   let auditor: AuditorStore;
   let reader: Reader;
+  let other: TestTenant;
 
   beforeAll(async () => {
     database = await TestDatabase.start();
-    reader = (await database.addTenants('platform', 'acme')).get('acme')!;
+    const tenants = await database.addTenants('platform', 'acme', 'globex');
+    reader = tenants.get('acme')!;
+    other = tenants.get('globex')!;
     await database.as('superuser', (client) =>
       client.query(`
         INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, request_id, calls)
@@ -31,12 +36,14 @@ describe('an auditor of a long log', () => {
       size: SIZE,
       items: [],
       disclosures: [],
+      unreadable: [],
       nextSeq: 20_000,
     });
     expect(await auditor.auditReads.records(reader, { fromSeq: 40_000, limit: 1, requestId })).toEqual({
       size: SIZE,
       items: [{ seq: SIZE - 1 }],
       disclosures: [],
+      unreadable: [],
     });
   });
 
@@ -61,5 +68,34 @@ describe('an auditor of a long log', () => {
     await expect(auditor.auditReads.records(reader, { fromSeq: 0, limit: 1 })).rejects.toMatchObject({ reason: 'database: 57014' });
     expect(Date.now() - before).toBeLessThan(4000);
     await run('DROP POLICY slow ON keyward.trail_record');
+  });
+
+  it('is shown the rest of a page where a plane that was taken over stored no personal fields, and told of which', async () => {
+    const planted = (text: string): Disclosure => {
+      const digest = createHash('sha256').update(text).digest('base64url');
+      // No name that there is: an erasure of all of them must find it nevertheless.
+      return { ...disclose('userName', 'anna', ''), name: 'salary' as 'userName', text, digest };
+    };
+    const honest = disclose('userName', 'anna', 'Anna');
+    const bad = [planted('bm9uZQ'), planted(Buffer.from('["_26bc4LT-ac6q2KI6cBW5es","salary","7"]').toString('base64url'))];
+    const plane = await openDataPlaneStore(database.settings('keyward_data_plane'));
+    const epochs = await database.as('superuser', (client) => epochsOf(client, 'globex'));
+    for (const disclosures of [[honest], bad, []]) {
+      const _sd = disclosures.map(({ digest }) => digest);
+      const entry = anEntry(other, epochs, 'Encrypt', disclosures.length === 0 ? {} : { _sd, _sd_alg: 'sha-256' });
+      expect(await plane.trail.append({ ...entry, disclosures })).toMatchObject({ verdict: 'durable' });
+    }
+    await plane.close();
+
+    const page = await auditor.auditReads.records(other, { fromSeq: 0, limit: 10 });
+    expect(page.items).toHaveLength(3);
+    expect(page.disclosures).toMatchObject([{ digest: honest.digest, value: 'Anna' }]);
+    expect(page.unreadable.toSorted()).toEqual(bad.map(({ digest }) => digest).toSorted());
+
+    const admin = await openKeyPlaneStore(database.settings('keyward_key_plane'));
+    const count = async (fields: readonly (typeof DISCLOSURE_NAMES)[number][]) =>
+      (await admin.uses.personalFields(other.tenant, { fromSeq: 0, toSeq: 3, abouts: undefined, fields })).count;
+    expect([await count(DISCLOSURE_NAMES), await count(['userName', 'reason'])]).toEqual([3, 1]);
+    await admin.close();
   });
 });

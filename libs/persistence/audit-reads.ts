@@ -29,12 +29,13 @@ import {
   StaleSnapshot,
   type StoredEntry,
 } from '#core';
-import { disclosuresIn, readDisclosure } from '#trail';
+import { disclosuresIn } from '#trail';
 import { sqlState } from './connection.js';
 import { receiptRow } from './list-answers.js';
 import { parsed } from './function-answer.js';
 import { laterLogKey, type LaterLogKeyRow, laterLogKeys } from './log-keys.js';
 import { readTransaction } from './tenant-transaction.js';
+import { type StoredDisclosure, toldDisclosures } from './told-disclosures.js';
 
 /** At most two megabytes for each reader, however slowly it reads. */
 const ENTRIES_A_PAGE = 256;
@@ -120,17 +121,10 @@ export class DatabaseAuditReads implements AuditReads {
       const rows = await query<RecordRow>(text, begin, end, limit + 1, ...filters.map(({ values }) => values));
       const texts = rows.slice(0, limit).map(({ bytes }) => bytes.toString());
       const items = texts.map((text): unknown => JSON.parse(text));
-      const digests = [...new Set(texts.flatMap(disclosuresIn))];
-      const alive =
-        digests.length === 0
-          ? []
-          : await query<{ disclosure: string }>(
-              DISCLOSURES,
-              digests.map((digest) => Buffer.from(digest, 'base64url')),
-            );
-      const disclosures = alive.map(({ disclosure }) => readDisclosure(disclosure));
+      const digests = [...new Set(texts.flatMap(disclosuresIn))].map((digest) => Buffer.from(digest, 'base64url'));
+      const told = toldDisclosures(digests.length === 0 ? [] : await query<StoredDisclosure>(DISCLOSURES, digests));
       const nextSeq = Number(rows[limit]?.seq ?? end);
-      return { size, items, disclosures, ...(nextSeq < last && { nextSeq }) };
+      return { size, items, ...told, ...(nextSeq < last && { nextSeq }) };
     });
   }
 
@@ -280,7 +274,7 @@ type Query = <Row>(text: string, ...values: readonly unknown[]) => Promise<Row[]
 
 /** Evaluated once, before any row is looked at (migration 0020). */
 const OWN = '(SELECT keyward.credential_must_hold($1, $2)) AND tenant_id = $1';
-const DISCLOSURES = `SELECT disclosure FROM keyward.trail_disclosure WHERE ${OWN} AND digest = ANY ($3) ORDER BY seq, name`;
+const DISCLOSURES = `SELECT digest, disclosure FROM keyward.trail_disclosure WHERE ${OWN} AND digest = ANY ($3) ORDER BY seq, name`;
 const SEQ_AT = 'SELECT keyward.seq_at($1, $3)::text AS seq WHERE (SELECT keyward.credential_must_hold($1, $2))';
 const INVENTORY = 'SELECT keyward.key_inventory($1, $2, $3, $4) AS answer';
 const RECEIPT = 'SELECT keyward.shredding_receipt($1, $2, $3) AS answer';

@@ -1,17 +1,19 @@
 import type { EntityManager } from 'typeorm';
 import { z } from 'zod';
+import { DISCLOSURE_NAMES } from '#contract';
 import { type PersonalFields, StaleSnapshot } from '#core';
 
 /** Only columns that a key plane may see: what the fields say it cannot read. Of shared ones, all that a record of the range may carry. */
 const CHOSEN = `seq >= CASE WHEN shared THEN $1::bigint ELSE $2::bigint END AND seq < coalesce($3, 9223372036854775807)
-  AND ($4::text[] IS NULL OR about = ANY ($4)) AND name = ANY ($5)`;
+  AND ($4::text[] IS NULL OR about = ANY ($4)) AND ($5::text[] IS NULL OR name = ANY ($5))`;
 
 const values = ({ fromSeq, toSeq, sharedFrom, abouts, fields }: PersonalFields) => [
   sharedFrom,
   fromSeq,
   toSeq ?? null,
   abouts ?? null,
-  fields,
+  // All of them: then also what a plane stored under no name that there is.
+  fields.length === DISCLOSURE_NAMES.length ? null : fields,
 ];
 
 /** In the transaction's tenant. */

@@ -469,6 +469,19 @@ describe('a bundle with personal fields', () => {
     expect(await verify(aLogOf(shown))).toMatchObject({ status: 'failed', code: 'foreign-disclosure', index });
   });
 
+  it.each([
+    ['no base64url', '!'],
+    ['no JSON', Buffer.from('[').toString('base64url')],
+    ['another name than there is', salted('salary', '7')],
+    ['a value that forges a line', salted('userName', 'otto\nFAILED')],
+  ])('is refused, and the record named, with %s that a record vouches for', async (_, planted) => {
+    const log = signedAgain({
+      ...aLog(),
+      entries: entries(SIZE).map((entry, seq) => (seq === 300 ? { ...carrying(300, planted), disclosures: [planted] } : entry)),
+    });
+    expect(await verify(log)).toMatchObject({ status: 'failed', code: 'malformed-disclosure', index: 300 });
+  });
+
   it('is refused when they are no JSON strings', async () => {
     const tar = Buffer.from(await bundleOf(aLogOf({ 3: [mine] })));
     const at = tar.indexOf(`"${mine}"`);

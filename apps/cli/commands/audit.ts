@@ -48,6 +48,10 @@ export function auditCommands(program: Command, open: OpenSession): void {
       const session = open(command);
       const page = await session.admin.listRecords(session.tenant, { ...filter, ...(key !== undefined && { keyId: key }) });
       session.answer(page, table(['SEQ', 'AT', 'WHO', 'OPERATION', 'OUTCOME', 'WHY'], page.items.map(rowOf(page.disclosures))));
+      if (page.unreadable.length > 0)
+        session.say(
+          `Under ${page.unreadable.length} digest(s) of these records something else than a personal field is stored: a plane may have been taken over.`,
+        );
       if (page.nextCursor !== undefined) session.say(`There may be more: the same filters and --cursor ${page.nextCursor}`);
     });
   exportCommand(records, open);

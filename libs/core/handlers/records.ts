@@ -27,9 +27,9 @@ export async function recordsPage(
     fromSeq: Math.max(place?.nextSeq ?? listed.fromSeq, minIndex),
     ...(asOf !== undefined && { asOf }),
   });
-  const { size, items, disclosures, nextSeq } = found;
+  const { size, items, disclosures, unreadable, nextSeq } = found;
   if (asOf !== undefined && asOf > size)
     throw new InvalidRequest([{ field: 'asOf', message: `must be at most ${size}, the size of the log` }]);
-  const shown = { size, asOf: asOf ?? size, items, disclosures };
+  const shown = { size, asOf: asOf ?? size, items, disclosures, unreadable };
   return nextSeq === undefined ? shown : { ...shown, nextCursor: cursors.seal(principal, listed, { asOf: shown.asOf, nextSeq }) };
 }

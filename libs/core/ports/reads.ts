@@ -192,7 +192,7 @@ export interface AuditReads {
   records(
     reader: Reader,
     filter: RecordsFilter,
-  ): Promise<{ readonly size: number; readonly items: unknown[]; readonly disclosures: ShownDisclosure[]; readonly nextSeq?: number }>;
+  ): Promise<ToldDisclosures & { readonly size: number; readonly items: unknown[]; readonly nextSeq?: number }>;
   /** The newest signed checkpoint, undefined while the log has none. */
   checkpoint(reader: Reader): Promise<{ readonly note: string; readonly size: bigint } | undefined>;
   checkpoints(reader: Reader, query: ListCheckpointsQuery): Promise<CheckpointsAnswer>;
@@ -219,6 +219,12 @@ export interface AuditReads {
   tileEntries(reader: Reader, index: number, width: number): Promise<readonly StoredEntry[]>;
   /** The hashes of one tile, 32 bytes each; fewer where one is missing. */
   tileHashes(reader: Reader, level: number, index: number, width: number): Promise<readonly Uint8Array[]>;
+}
+
+export interface ToldDisclosures {
+  readonly disclosures: ShownDisclosure[];
+  /** Digests for which something else than a personal field is stored. */
+  readonly unreadable: string[];
 }
 
 /** `principal`: any of these. */

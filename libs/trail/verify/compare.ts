@@ -15,7 +15,7 @@ export async function compare(
   found: Recomputed,
 ): Promise<void> {
   const { size, root } = checkpoint;
-  const { count, firstDifference, firstFault, foreign } = found;
+  const { count, firstDifference, firstFault, disclosureFault } = found;
   if (BigInt(count) !== size) throw wrongCount(size, found);
   if (found.pruned > found.mayPrune)
     throw new VerificationFailed(
@@ -44,12 +44,8 @@ export async function compare(
         index: firstDifference,
       },
     );
-  if (foreign !== undefined)
-    throw new VerificationFailed(
-      'foreign-disclosure',
-      `A personal field was shown for which none of the records from ${foreign.index} on vouches.`,
-      foreign,
-    );
+  if (disclosureFault !== undefined)
+    throw new VerificationFailed(disclosureFault.code, disclosureFault.message, { index: disclosureFault.index });
 }
 
 function wrongCount(size: bigint, { count, firstFault }: Recomputed): VerificationFailed {

@@ -6,9 +6,9 @@ import type { Bundle } from '../read-bundle.js';
 import { PlaceReader } from '../read-place.js';
 import { type PlatformSpeed, sha256 as ours } from '../sha256.js';
 import { treeHasher } from '../tree-hash.js';
-import { foreignDisclosure } from './check-disclosures.js';
+import { disclosureFault } from './check-disclosures.js';
 import { checkRecord } from './check-record.js';
-import type { RecordFault } from './report.js';
+import type { DisclosureFault, RecordFault } from './report.js';
 
 export interface Recomputed {
   readonly count: number;
@@ -26,9 +26,9 @@ export interface Recomputed {
   readonly firstFault: RecordFault | undefined;
   readonly firstAt: string | undefined;
   readonly lastAt: string | undefined;
-  /** Personal fields that were shown, and the first for which no record vouches. */
+  /** Personal fields that were shown, and the first that is not as it should be. */
   readonly disclosed: number;
-  readonly foreign: { readonly index: number } | undefined;
+  readonly disclosureFault: DisclosureFault | undefined;
   /** Of the earlier checkpoints, by their place: whether the records up to their size have their root. Shorter where records are missing. */
   readonly fits: readonly boolean[];
 }
@@ -57,7 +57,7 @@ export async function recomputeRoot(
   let lastAt: string | undefined;
   const fits: boolean[] = [];
   let disclosed = 0;
-  let foreign: Recomputed['foreign'];
+  let firstDisclosureFault: DisclosureFault | undefined;
   let [pruned, mayPrune] = [0, 0];
   const compareHeads = () => {
     for (let head = heads[fits.length]; head?.size === tree.size; head = heads[fits.length]) fits.push(equalBytes(rootOf(tree), head.root));
@@ -65,7 +65,7 @@ export async function recomputeRoot(
   compareHeads();
   for await (const tile of tiles) {
     const { entries, hashes, disclosures = [] } = tile;
-    if (foreignDisclosure(tile, sha256) !== undefined) foreign ??= { index: tree.size };
+    firstDisclosureFault ??= disclosureFault(tile, tree.size, sha256);
     disclosed += disclosures.length;
     if (entries.length === 0)
       for (const hash of hashes) {
@@ -100,7 +100,7 @@ export async function recomputeRoot(
     firstAt,
     lastAt,
     disclosed,
-    foreign,
+    disclosureFault: firstDisclosureFault,
     fits,
   };
 }

@@ -22,7 +22,7 @@ export type VerificationFailure =
   | 'root-mismatch'
   | 'stored-hash-changed'
   | 'inconsistent-checkpoint'
-  | 'foreign-disclosure'
+  | DisclosureFault['code']
   // check each record: the log itself was signed over something that may not be
   | RecordFaultCode;
 
@@ -34,6 +34,14 @@ export interface RecordFault {
   readonly index: number;
   /** What it says itself, if it can be read. */
   readonly seq?: number;
+  readonly message: string;
+}
+
+/** What is shown beside the records, and is not what one of them vouches for. */
+export interface DisclosureFault {
+  readonly code: 'foreign-disclosure' | 'malformed-disclosure';
+  /** Of the record that carries it, or of the first that could. */
+  readonly index: number;
   readonly message: string;
 }
 

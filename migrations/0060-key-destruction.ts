@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { mayAppend, mayNotAppend } from './plane-operations.js';
-import { mayExecute, ownedByFunctions, tenantRows } from './row-security.js';
+import { APPEND_OWN_RECORD, mayExecute, ownedByFunctions, tenantRows } from './row-security.js';
 
 const DUE = 'due_deletions()';
 const DESTROY = 'destroy_key(bytea, text, text, timestamptz, bytea, text[], bytea[])';
@@ -91,11 +91,7 @@ export class KeyDestruction implements MigrationInterface {
           RAISE EXCEPTION 'a version is left' USING ERRCODE = 'KW001';
         END IF;
         -- It rests on no rule: on none but the state, which is locked.
-        SELECT (keyward.trail_append(body, ARRAY[length(body)], ARRAY[of_tenant], ARRAY[h.epoch], ARRAY[p.epoch], ARRAY[NULL::timestamptz]))[1]
-          INTO answer FROM keyward.tenant_head h, keyward.tenant_head p WHERE h.tenant_id = of_tenant AND p.tenant_id = 'platform';
-        IF (answer >= 0) IS NOT TRUE THEN
-          RAISE EXCEPTION 'not recorded: %', answer USING ERRCODE = 'KW001';
-        END IF;
+        ${APPEND_OWN_RECORD}
         INSERT INTO keyward.key_tombstone (tenant_id, key_id, mac, seq) VALUES (of_tenant, of_key, tombstone, answer);
         RETURN answer;
       END $$;

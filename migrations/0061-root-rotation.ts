@@ -1,47 +1,60 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { OWED, SAVE as OLD_SAVE_RECEIPT, receiptsOwed, TOMBSTONE, TOMBSTONE_COLUMNS } from './0060-key-destruction.js';
 import { mayAppend, mayNotAppend } from './plane-operations.js';
-import { mayExecute, ownedByFunctions, tenantRows, withTriggerFunction } from './row-security.js';
+import { APPEND_OWN_RECORD, mayExecute, ownedByFunctions, tenantRows, withTriggerFunction } from './row-security.js';
 
 const MOVE = 'move_epoch()';
 const ROTATING = 'rotating_roots()';
 const BLOBS = 'blobs_to_rewrap(text, integer)';
 const SAVE = 'save_rewrapped(text, text, bytea, bytea, bytea)';
-const END = 'end_rewrapping(text)';
+export const END = 'end_rewrapping(text)';
 const RETIRE = 'retire_root(bytea, text, integer)';
 const SAVE_RECEIPT = 'save_receipt(text, text, text, integer)';
 const FUNCTIONS = [ROTATING, BLOBS, SAVE, END, RETIRE];
 const OPERATIONS = ['RotateRoot', 'DescribeRoot'];
 
-/** Every table that holds what a root wrapped: a new one gets the column, the trigger, and its place in the functions below. */
-export const WRAPPED_TABLES = ['key_version'] as const;
+/** `which`: those rows `w` of a table of what a root wrapped that still want their root. */
+export const noneLeft = (table: string, which: string): string =>
+  `NOT EXISTS (SELECT FROM keyward.${table} w WHERE w.tenant_id = r.tenant_id AND w.root < r.root AND ${which})`;
+export const NO_VERSION_LEFT = noneLeft('key_version', 'length(w.blob) > 0');
+
+/** Makes END; `left`: conditions that say that nothing is left under an older root. */
+export const endRewrapping = (...left: string[]): string => `
+      CREATE FUNCTION keyward.end_rewrapping(of_tenant text) RETURNS boolean
+      LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+      BEGIN
+        UPDATE keyward.tenant_root r SET rewrapped = true WHERE r.tenant_id = of_tenant AND NOT r.rewrapped AND ${left.join(' AND ')};
+        RETURN FOUND;
+      END $$;`;
+
+/** The column of a table of what a root wrapped, and the trigger that writes it. */
+export const stampRoot = (table: string): string => `
+  ALTER TABLE keyward.${table} ADD root integer NOT NULL DEFAULT 0;
+  CREATE TRIGGER stamp_root BEFORE INSERT OR UPDATE OF blob ON keyward.${table} FOR EACH ROW EXECUTE FUNCTION keyward.stamp_root();`;
+export const unstampRoot = (table: string): string => `
+  DROP TRIGGER stamp_root ON keyward.${table};
+  ALTER TABLE keyward.${table} DROP root;`;
 
 /** Re-wrapped: another blob of the same key, under a newer root. Everything else of the row is as it was. */
 const REWRAPPED = `(OLD.root < NEW.root AND length(OLD.blob) > 0 AND length(NEW.blob) > 0
   AND to_jsonb(OLD) - '{blob,mac,root}'::text[] = to_jsonb(NEW) - '{blob,mac,root}'::text[])`;
 
-const watch = (table: string): string => `
-  ALTER TABLE keyward.${table} ADD root integer NOT NULL DEFAULT 0;
-  CREATE INDEX ${table}_root ON keyward.${table} (tenant_id, root) WHERE length(blob) > 0;
-  CREATE TRIGGER stamp_root BEFORE INSERT OR UPDATE OF blob ON keyward.${table} FOR EACH ROW EXECUTE FUNCTION keyward.stamp_root();
+const WATCH = `
+  ${stampRoot('key_version')}
+  CREATE INDEX key_version_root ON keyward.key_version (tenant_id, root) WHERE length(blob) > 0;
   -- What was decided with the old blob stays true until the old root goes; then the epoch moves, once.
-  DROP TRIGGER moves_epoch ON keyward.${table};
-  CREATE CONSTRAINT TRIGGER moves_epoch AFTER DELETE ON keyward.${table} DEFERRABLE INITIALLY DEFERRED
+  DROP TRIGGER moves_epoch ON keyward.key_version;
+  CREATE CONSTRAINT TRIGGER moves_epoch AFTER DELETE ON keyward.key_version DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION keyward.move_epoch();
-  CREATE CONSTRAINT TRIGGER moves_epoch_too AFTER UPDATE ON keyward.${table} DEFERRABLE INITIALLY DEFERRED
+  CREATE CONSTRAINT TRIGGER moves_epoch_too AFTER UPDATE ON keyward.key_version DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (NOT ${REWRAPPED}) EXECUTE FUNCTION keyward.move_epoch();`;
 
-const unwatch = (table: string): string => `
-  DROP TRIGGER moves_epoch_too ON keyward.${table};
-  DROP TRIGGER moves_epoch ON keyward.${table};
-  CREATE CONSTRAINT TRIGGER moves_epoch AFTER UPDATE OR DELETE ON keyward.${table} DEFERRABLE INITIALLY DEFERRED
+const UNWATCH = `
+  DROP TRIGGER moves_epoch_too ON keyward.key_version;
+  DROP TRIGGER moves_epoch ON keyward.key_version;
+  CREATE CONSTRAINT TRIGGER moves_epoch AFTER UPDATE OR DELETE ON keyward.key_version DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION keyward.move_epoch();
-  DROP TRIGGER stamp_root ON keyward.${table};
-  ALTER TABLE keyward.${table} DROP root;`;
-
-const NONE_LEFT = WRAPPED_TABLES.map(
-  (table) => `NOT EXISTS (SELECT FROM keyward.${table} w WHERE w.tenant_id = r.tenant_id AND w.root < r.root AND length(w.blob) > 0)`,
-).join(' AND ');
+  ${unstampRoot('key_version')}`;
 
 /** A tenant's root is replaced: its keys are wrapped anew, one by one, and then the old root goes. */
 export class RootRotation implements MigrationInterface {
@@ -76,7 +89,7 @@ export class RootRotation implements MigrationInterface {
         NEW.root := coalesce((SELECT r.root FROM keyward.tenant_root r WHERE r.tenant_id = NEW.tenant_id), 0);
         RETURN NEW;
       END $$;
-      ${withTriggerFunction(MOVE, WRAPPED_TABLES.map(watch).join(''))}
+      ${withTriggerFunction(MOVE, WATCH)}
 
       CREATE FUNCTION keyward.rotating_roots() RETURNS TABLE (tenant_id text, root integer, rewrapped boolean, log_id text)
       LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -102,12 +115,7 @@ export class RootRotation implements MigrationInterface {
         RETURN FOUND;
       END $$;
 
-      CREATE FUNCTION keyward.end_rewrapping(of_tenant text) RETURNS boolean
-      LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-      BEGIN
-        UPDATE keyward.tenant_root r SET rewrapped = true WHERE r.tenant_id = of_tenant AND NOT r.rewrapped AND ${NONE_LEFT};
-        RETURN FOUND;
-      END $$;
+      ${endRewrapping(NO_VERSION_LEFT)}
 
       -- With its record; NULL: there is no such rotation any more. Raises KW001 when a rule came in between.
       CREATE FUNCTION keyward.retire_root(body bytea, of_tenant text, to_root integer) RETURNS bigint
@@ -120,11 +128,7 @@ export class RootRotation implements MigrationInterface {
         IF NOT FOUND THEN
           RETURN NULL;
         END IF;
-        SELECT (keyward.trail_append(body, ARRAY[length(body)], ARRAY[of_tenant], ARRAY[h.epoch], ARRAY[p.epoch], ARRAY[NULL::timestamptz]))[1]
-          INTO answer FROM keyward.tenant_head h, keyward.tenant_head p WHERE h.tenant_id = of_tenant AND p.tenant_id = 'platform';
-        IF (answer >= 0) IS NOT TRUE THEN
-          RAISE EXCEPTION 'not recorded: %', answer USING ERRCODE = 'KW001';
-        END IF;
+        ${APPEND_OWN_RECORD}
         RETURN answer;
       END $$;
       ${ownedByFunctions('stamp_root()', ...FUNCTIONS)}
@@ -162,7 +166,7 @@ export class RootRotation implements MigrationInterface {
       ${receiptsOwed}
       ${mayNotAppend(['RetireRoot', ...OPERATIONS])}
       DROP FUNCTION keyward.${FUNCTIONS.join(', keyward.')};
-      ${withTriggerFunction(MOVE, WRAPPED_TABLES.map(unwatch).join(''))}
+      ${withTriggerFunction(MOVE, UNWATCH)}
       DROP FUNCTION keyward.stamp_root();
       DROP TABLE keyward.tenant_root;
     `);

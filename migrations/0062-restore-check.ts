@@ -1,21 +1,12 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { mayAppend, mayNotAppend } from './plane-operations.js';
-import { mayExecute, ownedByFunctions } from './row-security.js';
+import { APPEND_OWN_RECORD, mayExecute, ownedByFunctions } from './row-security.js';
 
 const HEADS = 'log_heads(text, integer)';
 const AGAIN = 'destroy_again(bytea, text, text)';
 const STOP = 'stop_restored(bytea, text, text, text, bigint)';
 const FUNCTIONS = [HEADS, AGAIN, STOP];
 const OPERATIONS = ['DestroyAgain', 'StopRestored'];
-
-/** The append of a record that rests on no rule; raises KW001 when a rule came in between. */
-const APPEND = `
-        SELECT (keyward.trail_append(body, ARRAY[length(body)], ARRAY[of_tenant], ARRAY[h.epoch], ARRAY[p.epoch], ARRAY[NULL::timestamptz]))[1]
-          INTO answer FROM keyward.tenant_head h, keyward.tenant_head p WHERE h.tenant_id = of_tenant AND p.tenant_id = 'platform';
-        IF (answer >= 0) IS NOT TRUE THEN
-          RAISE EXCEPTION 'not recorded: %', answer USING ERRCODE = 'KW001';
-        END IF;
-        RETURN answer;`;
 
 /** What the key plane may do when the custodian remembers more than the database: it only takes away. */
 export class RestoreCheck implements MigrationInterface {
@@ -47,7 +38,8 @@ export class RestoreCheck implements MigrationInterface {
         IF NOT FOUND THEN
           RETURN NULL;
         END IF;
-        ${APPEND}
+        ${APPEND_OWN_RECORD}
+        RETURN answer;
       END $$;
 
       -- Stops everything. NULL: it was stopped for that before, whether or not that is lifted; or the log has what was signed, and it
@@ -66,7 +58,8 @@ export class RestoreCheck implements MigrationInterface {
         END IF;
         INSERT INTO keyward.stop (tenant_id, stop_id, target, reason, stopped_by, stopped_at)
           VALUES (of_tenant, stop, '{"scope":"everything"}', why, 'restore', clock_timestamp());
-        ${APPEND}
+        ${APPEND_OWN_RECORD}
+        RETURN answer;
       END $$;
       ${ownedByFunctions(...FUNCTIONS)}
       ${FUNCTIONS.map((signature) => mayExecute(signature, 'keyward_key_plane')).join('')}

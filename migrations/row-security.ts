@@ -34,6 +34,17 @@ export const mayExecute = (signature: string, ...roles: string[]): string => `
   SET LOCAL ROLE keyward_owner;
 `;
 
+/**
+ * The end of a plpgsql function that changes what no rule may change meanwhile, and records that: `body` is appended under the epochs of now
+ * to the log of `of_tenant`, its place is in `answer`. Raises KW001 when a rule came in between.
+ */
+export const APPEND_OWN_RECORD = `
+        SELECT (keyward.trail_append(body, ARRAY[length(body)], ARRAY[of_tenant], ARRAY[h.epoch], ARRAY[p.epoch], ARRAY[NULL::timestamptz]))[1]
+          INTO answer FROM keyward.tenant_head h, keyward.tenant_head p WHERE h.tenant_id = of_tenant AND p.tenant_id = 'platform';
+        IF (answer >= 0) IS NOT TRUE THEN
+          RAISE EXCEPTION 'not recorded: %', answer USING ERRCODE = 'KW001';
+        END IF;`;
+
 /** A trigger is made by whoever may execute its function: the right is lent for these statements only. */
 export const withTriggerFunction = (signature: string, statements: string): string => `
   SET LOCAL ROLE keyward_functions;

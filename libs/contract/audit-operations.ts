@@ -79,7 +79,8 @@ export type CheckpointsAnswer = z.infer<typeof checkpointsAnswer>;
 
 /** `<level>` or `entries`, then the index in groups of three digits, then `.p/<width>` for a tile that is not full (C2SP tlog-tiles). */
 const TILE = /^(entries|[0-6])\/((?!x000)(?:x[0-9]{3}\/){0,4}[0-9]{3})(?:\.p\/([1-9][0-9]{0,2}))?$/;
-const TILE_WIDTH = 256;
+/** Entries and hashes a full tile has (C2SP tlog-tiles). */
+export const TILE_WIDTH = 256;
 
 /** What stands behind `tile/` in a path. */
 export const tilePath = z.object({

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { prefixedId, tenantId } from './identifiers.js';
 import { recordFormat } from './record-formats.js';
-import { line, prose } from './text.js';
+import { prose } from './text.js';
 
 export const sinkId = prefixedId('sink').brand<'SinkId'>();
 export type SinkId = z.infer<typeof sinkId>;
@@ -135,6 +135,3 @@ export const sinkAnswer = z
 export type SinkAnswer = z.infer<typeof sinkAnswer>;
 
 export const sinkPath = z.strictObject({ tenant: tenantId, sink: sinkId });
-
-/** What a delivery's error may say; the platform's own words and codes, nothing that a receiver wrote. */
-export const deliveryError = line(200);

@@ -29,7 +29,7 @@ export type { PlatformSpeed } from './sha256.js';
 export { type RecordPosition, spliceRecord } from './splice-record.js';
 export { type FetchTile, tiledLog } from './tiled-log.js';
 export { frontierAt, type ReadHashTile, TileProofs } from './tile-proofs.js';
-export { decodeEntries, decodeHashes, encodeEntries, MAX_ENTRY_BYTES, TILE_WIDTH, type TileKind, tilePath } from './tiles.js';
+export { decodeEntries, decodeHashes, encodeEntries, MAX_ENTRY_BYTES, type TileKind, tilePath } from './tiles.js';
 export { EMPTY_ROOT, HASH_BYTES, leafHash, nodeHash } from './tree-hash.js';
 export {
   consistencyProofOf,

@@ -1,9 +1,9 @@
-import type { KeyLink } from '#contract';
+import { type KeyLink, TILE_WIDTH } from '#contract';
 import type { ByteReader } from './byte-reader.js';
 import { parseKeyLinks } from './key-links.js';
 import { fromUtf8, utf8 } from './octets.js';
 import { readTar, type TarFile } from './tar.js';
-import { decodeEntries, decodeHashes, TILE_WIDTH, tilePath } from './tiles.js';
+import { decodeEntries, decodeHashes, tilePath } from './tiles.js';
 
 /** Up to 256 records with their stored leaf hashes, as many of the one as of the other; of a tile that was pruned only the 256 hashes. */
 export interface BundleTile {

@@ -1,6 +1,6 @@
+import { TILE_WIDTH } from '#contract';
 import { appendLeaf, emptyTree, type Frontier, TILE_HEIGHT } from './frontier.js';
 import { treeRoot } from './proofs.js';
-import { TILE_WIDTH } from './tiles.js';
 import { nodeHash, splitOf } from './tree-hash.js';
 
 /** Answers the hashes of one tile of a log: `width` of them, 32 bytes each, 256 in a full one. */

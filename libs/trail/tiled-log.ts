@@ -1,6 +1,7 @@
+import { TILE_WIDTH } from '#contract';
 import { parseCheckpoint } from './checkpoint.js';
 import { BundleRefused, type Bundle, type BundleTile } from './read-bundle.js';
-import { decodeEntries, decodeHashes, TILE_WIDTH, type TileKind, tilePath } from './tiles.js';
+import { decodeEntries, decodeHashes, type TileKind, tilePath } from './tiles.js';
 
 /** Answers the bytes of a tile by its path, `tile/0/000.p/7` (C2SP tlog-tiles); undefined where there is none. */
 export type FetchTile = (path: string) => Promise<Uint8Array | undefined>;

@@ -1,8 +1,7 @@
+import { TILE_WIDTH } from '#contract';
 import { concat } from './octets.js';
 import { HASH_BYTES } from './tree-hash.js';
 
-/** Entries and hashes a full tile has (C2SP tlog-tiles). */
-export const TILE_WIDTH = 256;
 export const MAX_ENTRY_BYTES = 65_535;
 
 /** A level of hashes, or the records themselves. */

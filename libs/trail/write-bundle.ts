@@ -1,8 +1,8 @@
-import type { KeyLink } from '#contract';
+import { type KeyLink, TILE_WIDTH } from '#contract';
 import { concat, utf8 } from './octets.js';
 import { CHECKPOINTS_FILE, disclosuresFile, KEYS_FILE, linesOf } from './read-bundle.js';
 import { tarEnd, tarFile } from './tar.js';
-import { encodeEntries, TILE_WIDTH, tilePath } from './tiles.js';
+import { encodeEntries, tilePath } from './tiles.js';
 
 /** A record as the database holds it: its exact bytes, and the leaf hash (32 bytes) stored beside them. */
 export interface BundleEntry {

@@ -1,6 +1,7 @@
+import { TILE_WIDTH } from '#contract';
 import { type Checkpoints, type Deliveries, keyLinks } from '#core';
 import type { Egress } from '#http';
-import { encodeEntries, HASH_BYTES, KEYS_FILE, recordProofOf, TILE_WIDTH, tilePath } from '#trail';
+import { encodeEntries, HASH_BYTES, KEYS_FILE, recordProofOf, tilePath } from '#trail';
 import { BucketStore } from './bucket-store.js';
 import { type Batch, DeliveryFailed, type Destination, type Sender } from './sender.js';
 

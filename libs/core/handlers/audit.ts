@@ -1,4 +1,4 @@
-import type { AuditOperation } from '#contract';
+import { type AuditOperation, TILE_WIDTH } from '#contract';
 import type { Handlers } from '../pipeline.js';
 import type { PolicyTools } from '../ports/grants.js';
 import type { AuditReads, Reader } from '../ports/reads.js';
@@ -69,8 +69,6 @@ export function auditHandlers({ reads, formats, tools, cursors }: AuditParts): H
     },
   };
 }
-
-const TILE_WIDTH = 256;
 
 /** Hashes of what was pruned, a tile at a time. */
 async function* prunedTiles(reads: Pick<AuditReads, 'tileHashes'>, reader: Reader, minIndex: number): AsyncGenerator<Uint8Array> {

@@ -2,6 +2,7 @@ import type { KeyUsageAnswer } from '#contract';
 import type { Handlers, Step } from '../pipeline.js';
 import type { PolicyTools } from '../ports/grants.js';
 import type { KeyUses, UseReads } from '../ports/reads.js';
+import { grouped } from './grouped.js';
 import { ownKey } from './own-key.js';
 import { usersOf } from './who-can.js';
 
@@ -54,12 +55,11 @@ function servicesOf({ uses, leases }: KeyUses): Service[] {
 }
 
 function sentences(services: readonly Service[]): string[] {
-  const number = (count: number) => count.toLocaleString('en-US');
   const active = services.filter(({ usesLately }) => usesLately > 0);
   if (active.length === 0) return [`No service has used it in the last ${LATELY_DAYS} days.`];
   return active.map(({ service, usesLately, lastUse, operations, leases }) => {
     const names = [...new Set(operations.filter((one) => one.usesLately > 0).map(({ operation }) => operation))].join(', ');
-    const holding = leases.count === 0 ? '' : ` It may hold ${number(leases.count)} data keys until ${leases.until}.`;
-    return `${service} would fail: ${number(usesLately)} calls in the last ${LATELY_DAYS} days (${names}), the last at ${lastUse}.${holding}`;
+    const holding = leases.count === 0 ? '' : ` It may hold ${grouped(leases.count)} data keys until ${leases.until}.`;
+    return `${service} would fail: ${grouped(usesLately)} calls in the last ${LATELY_DAYS} days (${names}), the last at ${lastUse}.${holding}`;
   });
 }

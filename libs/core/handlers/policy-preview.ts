@@ -12,6 +12,7 @@ import type { KeyNames, RecordedUse, Reads, UseReads } from '../ports/reads.js';
 import { subjectOf } from '../principal.js';
 import type { Snapshot } from '../snapshot.js';
 import { everyKey } from './every-key.js';
+import { grouped } from './grouped.js';
 import { mayAsk } from './who-can.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -160,8 +161,7 @@ function count(changes: Map<string, Change>, use: RecordedUse, key: KeyNames, ve
   changes.set(name, change);
 }
 
-const number = (count: number) => count.toLocaleString('en-US');
-const lookedAt = (calls: number, inAll: number) => `Only the newest ${number(calls)} of ${number(inAll)} calls were judged.`;
+const lookedAt = (calls: number, inAll: number) => `Only the newest ${grouped(calls)} of ${grouped(inAll)} calls were judged.`;
 
 const named = ({ keyId, aliases }: KeyNames): { keyId: KeyId; alias?: Alias } => ({ keyId, ...(aliases[0] && { alias: aliases[0] }) });
 const weight = ({ newlyRefused, newlyAllowed, unjudged }: Change): number => newlyRefused + newlyAllowed + unjudged / 1000;
@@ -181,19 +181,19 @@ function sentences(
 ): string[] {
   const called = ({ alias, keyId }: { alias?: string | undefined; keyId: string }) => alias ?? keyId;
   return [
-    `${number(totals.newlyRefused)} of ${number(calls)} calls would newly be refused.`,
-    ...(totals.newlyAllowed > 0 ? [`${number(totals.newlyAllowed)} calls that were refused would be allowed.`] : []),
+    `${grouped(totals.newlyRefused)} of ${grouped(calls)} calls would newly be refused.`,
+    ...(totals.newlyAllowed > 0 ? [`${grouped(totals.newlyAllowed)} calls that were refused would be allowed.`] : []),
     ...changes
       .filter(({ newlyRefused, newlyAllowed }) => newlyRefused + newlyAllowed > 0)
       .slice(0, MOST_SENTENCES)
       .map((change) => {
         const { newlyRefused, newlyAllowed } = change;
-        const what = newlyRefused > 0 ? `${number(newlyRefused)} newly refused` : `${number(newlyAllowed)} newly allowed`;
+        const what = newlyRefused > 0 ? `${grouped(newlyRefused)} newly refused` : `${grouped(newlyAllowed)} newly allowed`;
         return `${change.subject} ${change.operation} with ${called(change)}: ${what}.`;
       }),
     ...lockouts.map((key) => `Nobody could decrypt with ${called(key)} any more.`),
     ...(totals.unjudged > 0
-      ? [`${number(totals.unjudged)} could not be judged: their records do not hold what a condition asks about, or a limit is new.`]
+      ? [`${grouped(totals.unjudged)} could not be judged: their records do not hold what a condition asks about, or a limit is new.`]
       : []),
   ];
 }

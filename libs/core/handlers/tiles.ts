@@ -1,10 +1,8 @@
-import type { TileName } from '#contract';
+import { TILE_WIDTH, type TileName } from '#contract';
 import { KeywardError } from '../errors.js';
 import type { AuditReads, Reader } from '../ports/reads.js';
 import type { TrailFormats } from '../ports/trail-formats.js';
 import { newestCheckpoint } from './newest-checkpoint.js';
-
-const TILE_WIDTH = 256;
 
 /** One tile, of what is signed: nobody could prove anything about the rest. @throws KeywardError not-found */
 export async function tileOf(

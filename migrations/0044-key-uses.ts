@@ -31,7 +31,7 @@ const LAST_USE_BY_LEDGER = `
                 ORDER BY u.last_at DESC LIMIT 1`;
 
 /** What is counted, and what comes after it up to `asof`: exact as of a size of the log, however far the worker is. */
-const ledger = (counted: string, tail: string) => `
+export const ledger = (counted: string, tail: string) => `
         WITH head AS MATERIALIZED (
           SELECT covered, least(size, covered + ${TAIL}) AS asof FROM (
             SELECT coalesce((SELECT h.covered_size FROM keyward.trail_stat_head h WHERE h.tenant_id = wanted), 0) AS covered,

@@ -18,6 +18,7 @@ import {
   STAT_INTERVALS,
   type StatsAnswer,
   type StatsQuery,
+  TILE_WIDTH,
 } from '#contract';
 import {
   type AuditReads,
@@ -32,14 +33,13 @@ import {
 import { disclosuresIn } from '#trail';
 import { sqlState } from './connection.js';
 import { receiptRow } from './list-answers.js';
-import { parsed } from './function-answer.js';
+import { isoTime, orNone, parsed } from './function-answer.js';
 import { laterLogKey, type LaterLogKeyRow, laterLogKeys } from './log-keys.js';
 import { readTransaction } from './tenant-transaction.js';
 import { type StoredDisclosure, toldDisclosures } from './told-disclosures.js';
 
 /** At most two megabytes for each reader, however slowly it reads. */
 const ENTRIES_A_PAGE = 256;
-const TILE_WIDTH = 256;
 /** A filter that few records pass must not have one call read the whole log. */
 const SCANNED_A_CALL = 20_000;
 const CREDENTIAL_ENDED = 'KW001';
@@ -48,24 +48,19 @@ const CREDENTIAL_ENDED = 'KW001';
 const COLUMNS = { op: 'op', outcome: 'outcome', keyId: 'key_id', principal: 'principal', requestId: 'request_id' } as const;
 
 /** What the functions of migrations 0022, 0042 and 0071 answer. */
-const time = z.string().transform((at) => new Date(at).toISOString());
 const inventoryEntry = inventoryItem.omit({ usableBy: true }).extend({
-  createdAt: time,
-  lastUse: inventoryItem.shape.lastUse.unwrap().extend({ at: time }).nullable(),
+  createdAt: isoTime,
+  lastUse: inventoryItem.shape.lastUse.unwrap().extend({ at: isoTime }).nullable(),
 });
-const most = z
-  .int()
-  .nullable()
-  .transform((number) => number ?? undefined);
 const openLeases = z.object({
-  at: time,
+  at: isoTime,
   next: z.int().nullable(),
   items: z.array(
     openLease.extend({
-      recordedAt: time,
-      versionId: keyVersionId.nullable().transform((id) => id ?? undefined),
-      maxUses: most,
-      maxBytes: most,
+      recordedAt: isoTime,
+      versionId: orNone(keyVersionId),
+      maxUses: orNone(z.int()),
+      maxBytes: orNone(z.int()),
     }),
   ),
 });
@@ -73,16 +68,13 @@ const labelCoverage = z.object({
   coveredSize: z.int(),
   items: z.array(
     coveredUse.extend({
-      lastAt: time,
-      versionId: keyVersionId.nullable().transform((id) => id ?? undefined),
-      digest: z
-        .string()
-        .nullable()
-        .transform((digest) => digest ?? undefined),
+      lastAt: isoTime,
+      versionId: orNone(keyVersionId),
+      digest: orNone(z.string()),
     }),
   ),
 });
-const policyVersion = policyHistoryAnswer.shape.items.element.extend({ publishedAt: time });
+const policyVersion = policyHistoryAnswer.shape.items.element.extend({ publishedAt: isoTime });
 
 interface StatRow {
   readonly covered: string;

@@ -1,10 +1,17 @@
 import type pg from 'pg';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { TrailUnavailable, UnreadableRow } from '#core';
 import { sqlState } from './connection.js';
 
 /** A rule, or a version, came in between: the next round looks again. */
 const IN_BETWEEN = new Set(['KW001', '40P01', '55P03']);
+
+/** A time in JSON, in PostgreSQL's form of it. */
+export const time = z.string().pipe(z.coerce.date());
+/** The same in our form of it. */
+export const isoTime = time.transform((at) => at.toISOString());
+/** NULL is nothing. */
+export const orNone = <Schema extends z.ZodType>(schema: Schema) => schema.nullable().transform((value) => value ?? undefined);
 
 /** `SELECT keyward.name($1, …) AS answer`. */
 export const calling = (name: string, values: readonly unknown[]): string =>

@@ -90,6 +90,15 @@ describe('the usage ledger', () => {
         for (const [at, keyId] of KEYS.entries()) {
           const { asOf, uses: told } = await key.uses.keyUses(acme, keyId, LONG_AGO);
           expect(asOf).toBe(Number(size));
+          const lasts = told.flatMap(({ lastUse: at, operation, service }) => (at === undefined ? [] : [{ at, operation, service }]));
+          const last = await key.uses.lastUse(acme, keyId);
+          expect(last?.at).toBe(
+            lasts
+              .map(({ at }) => at)
+              .sort()
+              .at(-1),
+          );
+          expect(lasts).toEqual(last === undefined ? [] : expect.arrayContaining([last]));
           for (const one of told) {
             const alike = (found: Use) =>
               found.key === at &&
@@ -147,6 +156,7 @@ describe('the usage ledger', () => {
 
   it('is of the tenant alone, and gives the inventory its last use', async () => {
     expect(await key.uses.keyUses('globex' as TenantId, KEYS[0]!, LONG_AGO)).toMatchObject({ asOf: 0, uses: [], leases: [] });
+    expect(await key.uses.lastUse('globex' as TenantId, KEYS[0]!)).toBeUndefined();
     expect(await key.uses.callsSince('globex' as TenantId, LONG_AGO)).toBe(0);
     await database.as('superuser', (client) =>
       client.query(

@@ -14,6 +14,7 @@ import {
   type SuspensionAnswer,
 } from '#contract';
 import { describeMaterial, drawnAt } from '#core';
+import { orNone } from './function-answer.js';
 import type { CmkRow, CredentialRow, KeyVersionRow, ServiceRow, SuspensionRow } from './entities.js';
 import type { PolicyRow, StopRow } from './rule-entities.js';
 
@@ -56,11 +57,7 @@ export const stopAnswer = ({ stopId, target, reason, stoppedBy, stoppedAt, lifte
   ...(liftedBy !== null && { liftedBy }),
 });
 
-const timeOrNone = z
-  .date()
-  .nullable()
-  .transform((at) => at ?? undefined);
-export const rootRow = z.object({ number: z.int(), startedAt: timeOrNone, endedAt: timeOrNone, left: z.int() });
+export const rootRow = z.object({ number: z.int(), startedAt: orNone(z.date()), endedAt: orNone(z.date()), left: z.int() });
 
 /** PostgreSQL's form of a time becomes ours, and NULL nothing. */
 export const receiptRow = z.object({ keyId, destroyedAt: z.coerce.date(), receipt: z.string().nullable() }).transform(

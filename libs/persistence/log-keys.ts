@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type TenantId, tenantId } from '#contract';
 import type { EndingLogKey, EndingLogKeys, LaterLogKey, NewLogKey, Reads } from '#core';
 import { reading } from './database-error.js';
+import { recordBytes } from './record-bytes.js';
 
 const dueRow = z.object({
   tenant_id: tenantId,
@@ -31,7 +32,7 @@ export class DatabaseLogKeys implements EndingLogKeys {
   }
 
   async retire({ tenant, number, epochs }: EndingLogKey, body: Parameters<EndingLogKeys['retire']>[1]): Promise<void> {
-    const values = [tenant, number, epochs.tenant, epochs.platform, Buffer.from(JSON.stringify(body))];
+    const values = [tenant, number, epochs.tenant, epochs.platform, recordBytes(body)];
     await reading(() => this.pool.query('SELECT keyward.retire_log_key($1, $2, $3, $4, $5)', values));
   }
 

@@ -71,6 +71,7 @@ describe('what each role can and cannot do', () => {
       key_of: 'data_plane key_plane worker',
       key_inventory: 'auditor',
       key_usage: 'key_plane',
+      last_use: 'key_plane',
       leaf_hashes_of: 'worker',
       log_key_destroyed: 'worker',
       log_keys_due: 'worker',

@@ -1,17 +1,26 @@
 import type { DataSource } from 'typeorm';
 import { z } from 'zod';
-import { authMethod, DATA_OPERATIONS, justification, type KeyId, keyId, keyVersionId, type StopId, type TenantId } from '#contract';
+import {
+  authMethod,
+  DATA_OPERATIONS,
+  justification,
+  type KeyDescription,
+  type KeyId,
+  keyId,
+  keyVersionId,
+  type StopId,
+  type TenantId,
+} from '#contract';
 import { KeywardError, type KeyUses, type RecordedUse, type UseReads } from '#core';
-import { calling, parsed } from './function-answer.js';
+import { calling, isoTime, orNone, parsed, time } from './function-answer.js';
 import { countPersonalFields } from './personal-fields.js';
 import { readTransaction } from './tenant-transaction.js';
 
 const seq = z.string().regex(/^\d+$/).transform(BigInt);
-const time = z.string().pipe(z.coerce.date());
 
 /** What the functions of migrations 0013 and 0041 answer. */
 const usesAnswer = z.object({
-  next: seq.nullable(),
+  next: orNone(seq),
   uses: z.array(
     z.object({
       seq,
@@ -29,13 +38,11 @@ const usesAnswer = z.object({
 });
 const beforeAnswer = z.object({
   recordedAt: time,
-  lastAllowed: z.object({ seq, recordedAt: time }).nullable(),
-  leases: z.object({ count: z.int(), until: time.nullable(), last: time.nullable(), complete: z.boolean() }),
+  lastAllowed: orNone(z.object({ seq, recordedAt: time })),
+  leases: z.object({ count: z.int(), until: orNone(time), last: orNone(time), complete: z.boolean() }),
 });
 
-/** What the functions of migration 0044 answer. */
-const moment = z.string().transform((at) => new Date(at).toISOString());
-const absent = <Value>(value: Value | null): Value | undefined => value ?? undefined;
+/** What the functions of migrations 0044 and 0097 answer. */
 const usageAnswer = z.object({
   asOf: z.int(),
   uses: z.array(
@@ -43,8 +50,8 @@ const usageAnswer = z.object({
       service: z.string(),
       operation: z.enum(DATA_OPERATIONS),
       versionId: z.union([keyVersionId, z.literal('').transform(() => undefined)]),
-      firstUse: moment.nullable().transform(absent),
-      lastUse: moment.nullable().transform(absent),
+      firstUse: orNone(isoTime),
+      lastUse: orNone(isoTime),
       uses: z.int(),
       usesLately: z.int(),
       refusedLately: z.int(),
@@ -53,6 +60,7 @@ const usageAnswer = z.object({
   leases: z.array(z.object({ service: z.string(), count: z.int(), until: z.string() })),
   leasesComplete: z.boolean(),
 });
+const lastUse = z.object({ at: isoTime, operation: z.enum(DATA_OPERATIONS), service: z.string() });
 
 /** How keys were used, for their tenant's admins: read on the pool for lists, in transactions that end after two seconds. */
 export class DatabaseUseReads implements UseReads {
@@ -63,8 +71,7 @@ export class DatabaseUseReads implements UseReads {
     { since, before, limit }: Parameters<UseReads['recordedUses']>[1],
   ): Promise<{ readonly uses: readonly RecordedUse[]; readonly next: bigint | undefined }> {
     const values = [tenant, since.toISOString(), before?.toString() ?? null, limit] as const;
-    const { uses, next } = await this.#ask('recorded_uses', usesAnswer, values);
-    return { uses, next: next ?? undefined };
+    return await this.#ask('recorded_uses', usesAnswer, values);
   }
 
   /** @throws KeywardError not-found when there is no such record */
@@ -77,17 +84,15 @@ export class DatabaseUseReads implements UseReads {
     const values = [tenant, before.toString(), service ?? null, ofKey ?? null, contextDigest ?? null, leasedSince.toISOString()] as const;
     const answer = await this.#ask('uses_before', beforeAnswer.nullable(), values);
     if (answer === null) throw new KeywardError('not-found', '', { reason: 'unknown-record' });
-    const { recordedAt, lastAllowed, leases } = answer;
-    const { count, complete, until, last } = leases;
-    return {
-      recordedAt,
-      lastAllowed: lastAllowed ?? undefined,
-      leases: { count, complete, until: until ?? undefined, last: last ?? undefined },
-    };
+    return answer;
   }
 
   async keyUses(tenant: TenantId, id: KeyId, since: Date): Promise<KeyUses> {
     return await this.#ask('key_usage', usageAnswer, [tenant, id, since.toISOString()]);
+  }
+
+  async lastUse(tenant: TenantId, id: KeyId): Promise<KeyDescription['lastUse']> {
+    return await this.#ask('last_use', orNone(lastUse), [tenant, id]);
   }
 
   async callsSince(tenant: TenantId, since: Date): Promise<number> {
@@ -104,11 +109,11 @@ export class DatabaseUseReads implements UseReads {
   }
 
   async checkpointOver(tenant: TenantId, ofSeq: bigint): Promise<string | undefined> {
-    return (await this.#ask('checkpoint_over', z.string().nullable(), [tenant, ofSeq.toString()])) ?? undefined;
+    return await this.#ask('checkpoint_over', orNone(z.string()), [tenant, ofSeq.toString()]);
   }
 
   async seqOfStop(tenant: TenantId, id: StopId): Promise<bigint | undefined> {
-    return (await this.#ask('seq_of_stop', seq.nullable(), [tenant, id])) ?? undefined;
+    return await this.#ask('seq_of_stop', orNone(seq), [tenant, id]);
   }
 
   async #ask<Schema extends z.ZodType>(

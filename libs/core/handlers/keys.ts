@@ -6,7 +6,7 @@ import { newKeyId, newKeyVersionId } from '../identifiers.js';
 import { mustAllow } from '../key-states.js';
 import type { Handlers, Prepared, Step } from '../pipeline.js';
 import type { Custody, RuleBindings } from '../ports/custody.js';
-import type { KeyUses, Reads, UseReads } from '../ports/reads.js';
+import type { Reads, UseReads } from '../ports/reads.js';
 import type { StoredKey } from '../ports/rules.js';
 import type { KeyChange } from '../ports/writes.js';
 import { type RecordDetails, recordedVersion } from '../record.js';
@@ -34,7 +34,7 @@ type KeyLifeOperation = 'CreateKey' | 'DescribeKey' | 'ListKeys' | 'GetShredding
 export interface KeyLifeParts {
   readonly custody: Custody & Pick<RuleBindings, 'bindRule'>;
   readonly reads: Reads;
-  readonly uses: Pick<UseReads, 'keyUses'>;
+  readonly uses: Pick<UseReads, 'lastUse'>;
 }
 
 /** A tenant's keys, from their making to the wait for their end. */
@@ -86,7 +86,7 @@ export function keyLifeHandlers({ custody, reads, uses }: KeyLifeParts): Handler
 
     DescribeKey: async (step) => {
       const key = await ownKey(step, step.input.keyId);
-      const lastUse = lastOf((await uses.keyUses(step.call.tenant, key.keyId, new Date(step.now))).uses);
+      const lastUse = await uses.lastUse(step.call.tenant, key.keyId);
       const answer = { ...describeKey(key, key.versions.values()), ...(lastUse && { lastUse }) };
       return { answer, details: { key: { id: key.keyId, state: key.state } } };
     },
@@ -133,12 +133,6 @@ export function keyLifeHandlers({ custody, reads, uses }: KeyLifeParts): Handler
       return changed(key, { state, deletion: undefined }, changedFields({ state: key.state, deletionAt }, { state }));
     },
   };
-}
-
-/** Of those that succeeded. */
-function lastOf(uses: KeyUses['uses']): KeyDescription['lastUse'] {
-  const last = uses.flatMap(({ lastUse: at, operation, service }) => (at === undefined ? [] : [{ at, operation, service }]));
-  return last.sort((a, b) => a.at.localeCompare(b.at)).at(-1);
 }
 
 /** The key that a call is about, if its state lets it be changed so. */

@@ -159,6 +159,8 @@ export interface UseReads {
   }>;
   /** How a key was used, exact as of a size of the log; `since`: from the beginning of its day, UTC. */
   keyUses(tenant: TenantId, keyId: KeyId, since: Date): Promise<KeyUses>;
+  /** The last use of a key that succeeded. */
+  lastUse(tenant: TenantId, keyId: KeyId): Promise<KeyDescription['lastUse']>;
   /** Uses of all keys since the beginning of a day, UTC, whatever became of them. */
   callsSince(tenant: TenantId, since: Date): Promise<number>;
   /** How many of them there are, and from where on shared ones count. */

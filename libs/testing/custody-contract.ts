@@ -19,6 +19,7 @@ import type {
   LogKeyRemoval,
   Custody,
   CustodyCapabilities,
+  KeyImports,
   KeyVersionDraft,
   RuleBindings,
   RuleOperation,
@@ -29,10 +30,11 @@ import type {
 import { rawOf } from '#custody/socket';
 import { aTree } from './claimed-tree.js';
 import { verifyDigest } from './ecdsa.js';
+import { importsContract } from './imports-contract.js';
 
 /** An implementation of the port under test; the three may be one object. */
 export interface CustodyUnderTest {
-  readonly key: Custody & RuleBindings;
+  readonly key: Custody & KeyImports & RuleBindings;
   readonly data: Custody & BindingChecks;
   readonly signer: CheckpointSigner & LogKeyRemoval;
   stop(): Promise<void>;
@@ -649,6 +651,8 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       await expect(under.key.ping()).resolves.toBeUndefined();
       await expect(under.data.ping()).resolves.toBeUndefined();
     });
+
+    if (!isMissing('RSA_4096')) importsContract(() => under);
 
     describe('checkpoints', () => {
       const aLog = async (tenant = ACME) => {

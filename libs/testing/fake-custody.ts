@@ -30,6 +30,7 @@ import {
 } from '#contract';
 import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KeyBindingBroken, KeyDestroyed, KeywardError, PermitMisused } from '#core';
 import type {
+  BoundImport,
   BoundRow,
   CheckpointSigner,
   ClaimedTree,
@@ -38,7 +39,9 @@ import type {
   CustodyMemory,
   EndedVersion,
   GeneratedDataKey,
+  ImportParameters,
   KeyEnding,
+  KeyImports,
   KeptByCustody,
   KeyVersionDraft,
   LogKey,
@@ -59,6 +62,9 @@ import {
   bindingMessage,
   checkpointBody,
   CheckpointRefused,
+  importMessage,
+  ImportRefused,
+  importStatement,
   receiptBody,
   NotCapable,
   ruleMessage,
@@ -70,19 +76,19 @@ import {
 } from '#custody/socket';
 import { verifyConsistency } from '#trail';
 import { FAKE_CURVES, type FakeCurve, signDigest, verifyDigest } from './ecdsa.js';
+import { checkOf, isPairOf, kwpOpened, kwpSealed, materialOf, wrappingPair } from './fake-imports.js';
 import { FAKE_RSA_BITS, type FakeRsa, openOaep, sealOaep, signRsa, verifyRsa } from './rsa.js';
 
 const KEY_BYTES = { AES_256: 32, AES_128: 16, HMAC_256: 32, HMAC_384: 48, HMAC_512: 64, SM4: 16, HMAC_SM3: 32 } as const;
 const CURVE_NAMES = { EC_P256: 'prime256v1', EC_P384: 'secp384r1', EC_P256K: 'secp256k1', EC_SM2: 'SM2' } as const;
 const CIPHERS = { AES_256: 'aes-256-gcm', AES_128: 'aes-128-gcm', SM4: 'sm4-gcm' } as const;
 const SM2_SPKI = Buffer.from('3059301306072a8648ce3d020106082a811ccf5501822d034200', 'hex');
-const KWP_IV = Buffer.from('a65959a6', 'hex');
 const KW_IV = Buffer.alloc(8, 0xa6);
 const TAG_BYTES = 16;
 
 /** Custody in memory, true to the port (custody-contract.ts runs against both). For tests that need no HSM. */
 export class FakeCustody
-  implements Custody, RuleBindings, CheckpointSigner, LogKeyRemoval, KeyEnding, TombstoneKeeper, RootKeeping, CustodyMemory
+  implements Custody, KeyImports, RuleBindings, CheckpointSigner, LogKeyRemoval, KeyEnding, TombstoneKeeper, RootKeeping, CustodyMemory
 {
   /** While true every call fails, as when the HSM is lost. */
   down = false;
@@ -143,6 +149,56 @@ export class FakeCustody
     this.#reach('createKeyVersion');
     const version = { ...draft, protectionLevel: 'SOFTWARE' as const, ...this.#bear(draft, this.#rootOf(draft.tenant, root)) };
     return { ...version, mac: this.#mac(version) };
+  }
+
+  async createImport(
+    permit: Permit<'GetImportParameters'>,
+    parameters: ImportParameters,
+    log: Pick<SignedLog, 'origin' | 'keys'>,
+    root: number,
+  ): Promise<{ readonly bound: BoundImport; readonly statement: string }> {
+    const { tenant, versionId } = parameters;
+    permit.spend({ operation: 'GetImportParameters', tenant, versionId });
+    this.#reach('createImport');
+    const { publicKey, privateKey } = wrappingPair();
+    const made = { ...parameters, blob: kwpSealed(this.#rootOf(tenant, root), privateKey) };
+    const statement = this.#noteOf(tenant, log, importStatement(parameters, publicKey));
+    return { bound: { ...made, mac: this.#importMac(made) }, statement };
+  }
+
+  async importKeyMaterial(
+    permit: Permit<'ImportKeyMaterial'>,
+    bound: BoundImport,
+    { encrypted, publicKey, validTo, before, root }: Parameters<KeyImports['importKeyMaterial']>[2],
+  ): Promise<WrappedKeyVersion> {
+    const { tenant, keyId, versionId, spec, usage, logId, algorithm } = bound;
+    permit.spend({ operation: 'ImportKeyMaterial', tenant, versionId });
+    this.#reach('importKeyMaterial');
+    const wrappingKey = this.#wrappingKeyOf(bound);
+    if (bound.expiresAt <= Date.now()) throw new ImportRefused('importExpired');
+    if (before !== undefined) {
+      this.#mustBeBound(before);
+      wellFormed(before.keyId === keyId && before.versionId === versionId);
+    }
+    const material = materialOf(wrappingKey, algorithm, encrypted);
+    const isOfSpec = isPair(spec) ? publicKey !== undefined && isPairOf(material, publicKey) : material.length === KEY_BYTES[spec];
+    if (!isOfSpec) throw new ImportRefused('notMaterial');
+    const ownPublicKey = isPair(spec) ? publicKey : undefined;
+    const check = checkOf(material, ownPublicKey);
+    if (before?.imported !== undefined && !check.equals(before.imported.check)) throw new ImportRefused('otherMaterial');
+    const imported = { check, validTo, inMemory: before?.imported?.inMemory === true };
+    const row = { tenant, keyId, versionId, spec, usage, origin: 'EXTERNAL', protectionLevel: 'SOFTWARE', logId, imported } as const;
+    const blob = sealedUnder(this.#rootOf(tenant, root), spec, material);
+    const version = { ...row, blob, ...(ownPublicKey && { publicKey: ownPublicKey }) };
+    return { ...version, mac: this.#mac(version) };
+  }
+
+  async emptyKeyVersion(permit: Permit<'DeleteImportedKeyMaterial'>, version: WrappedKeyVersion): Promise<WrappedKeyVersion> {
+    permit.spend({ operation: 'DeleteImportedKeyMaterial', tenant: version.tenant, versionId: version.versionId });
+    this.#reach('emptyKeyVersion');
+    this.#mustBeBound(version);
+    const emptied = { ...version, blob: new Uint8Array(0) };
+    return { ...emptied, mac: this.#mac(emptied) };
   }
 
   async bindRule(permit: Permit<RuleOperation>, row: Omit<RuleRow, 'tenant'>): Promise<Uint8Array> {
@@ -303,20 +359,9 @@ export class FakeCustody
   async signCheckpoint(tenant: TenantId, log: SignedLog, { size, root, proof }: ClaimedTree): Promise<string> {
     this.#reach('signCheckpoint');
     const body = checkpointBody(log.origin, size, root);
-    const pairs = log.keys.map((number) => {
-      const pair = this.#logKeys.get(tenant)?.get(number);
-      if (pair === undefined) throw new CustodyUnavailable('the tenant has no such log key on this token');
-      return pair;
-    });
+    const note = this.#noteOf(tenant, log, body);
     this.#claim(`${tenant}/${log.logId}`, { size, root: Buffer.from(root).toString('hex'), origin: log.origin }, proof);
-    return signedNote(
-      log.origin,
-      body,
-      pairs.map(({ publicKey, privateKey }) => ({
-        publicKey: rawPublicKey(publicKey),
-        signature: sign(null, Buffer.from(body), privateKey),
-      })),
-    );
+    return note;
   }
 
   async signedSize(tenant: TenantId, logId: string): Promise<bigint> {
@@ -348,17 +393,15 @@ export class FakeCustody
   async rewrap(version: WrappedKeyVersion, root: number): Promise<WrappedKeyVersion> {
     this.#reach('rewrap');
     this.#mustLive(version);
-    const [key, target] = [this.#unwrapped(version), this.#rootOf(version.tenant, root)];
-    const wrap = isPair(version.spec)
-      ? createCipheriv('id-aes256-wrap-pad', target, KWP_IV)
-      : createCipheriv('id-aes256-wrap', target, KW_IV);
-    const rewrapped = { ...version, blob: Buffer.concat([wrap.update(key), wrap.final()]) };
+    const rewrapped = { ...version, blob: sealedUnder(this.#rootOf(version.tenant, root), version.spec, this.#unwrapped(version)) };
     return { ...rewrapped, mac: this.#mac(rewrapped) };
   }
 
-  /** It makes none: see apps/custodian/root-rotation.int-spec.ts. */
-  rewrapImport(): Promise<never> {
-    return Promise.reject(new CustodyUnavailable("no import is this one's"));
+  async rewrapImport(bound: BoundImport, root: number): Promise<BoundImport> {
+    this.#reach('rewrapImport');
+    const wrappingKey = this.#wrappingKeyOf(bound);
+    const anew = { ...bound, blob: kwpSealed(this.#rootOf(bound.tenant, root), wrappingKey) };
+    return { ...anew, mac: this.#importMac(anew) };
   }
 
   async destroyOlderRoots(tenant: TenantId, root: number): Promise<void> {
@@ -376,16 +419,23 @@ export class FakeCustody
   async shreddingReceipt(tenant: TenantId, { origin, keyId, seq, logKey, rootEndedAt }: ReceiptOrder): Promise<string> {
     this.#reach('shreddingReceipt');
     const kept = this.tombstones.get(keyId);
-    const pair = this.#logKeys.get(tenant)?.get(logKey);
-    if (kept === undefined || pair === undefined) throw new CustodyUnavailable('no tombstone, or no log key');
+    if (kept === undefined) throw new CustodyUnavailable('no tombstone');
     const isRootGone = Math.min(...this.rootsOf(tenant)) > kept.root;
     const body = receiptBody(
       { ...kept, seq, rootDestroyedAt: isRootGone ? rootEndedAt : undefined },
       { wal: undefined, database: undefined, token: undefined },
     );
-    return signedNote(origin, body, [
-      { publicKey: rawPublicKey(pair.publicKey), signature: sign(null, Buffer.from(body), pair.privateKey) },
-    ]);
+    return this.#noteOf(tenant, { origin, keys: [logKey] }, body);
+  }
+
+  /** @throws CustodyUnavailable without one of the log's keys */
+  #noteOf(tenant: TenantId, { origin, keys }: Pick<SignedLog, 'origin' | 'keys'>, body: string): string {
+    const signatures = keys.map((number) => {
+      const pair = this.#logKeys.get(tenant)?.get(number);
+      if (pair === undefined) throw new CustodyUnavailable('the tenant has no such log key on this token');
+      return { publicKey: rawPublicKey(pair.publicKey), signature: sign(null, Buffer.from(body), pair.privateKey) };
+    });
+    return signedNote(origin, body, signatures);
   }
 
   #claim(name: string, next: { size: bigint; root: string; origin: string }, proof: readonly Uint8Array[]): void {
@@ -456,13 +506,9 @@ export class FakeCustody
   }
 
   #bear({ spec }: KeyVersionDraft, root: KeyObject): Pick<WrappedKeyVersion, 'blob' | 'publicKey'> {
-    if (!isPair(spec)) {
-      const wrap = createCipheriv('id-aes256-wrap', root, KW_IV);
-      return { blob: Buffer.concat([wrap.update(randomBytes(KEY_BYTES[spec])), wrap.final()]) };
-    }
+    if (!isPair(spec)) return { blob: sealedUnder(root, spec, randomBytes(KEY_BYTES[spec])) };
     const { secret, publicKey } = aPairOf(spec);
-    const wrap = createCipheriv('id-aes256-wrap-pad', root, KWP_IV);
-    return { blob: Buffer.concat([wrap.update(secret), wrap.final()]), publicKey };
+    return { blob: sealedUnder(root, spec, secret), publicKey };
   }
 
   #ensureRoot(tenant: string, root: number): void {
@@ -478,16 +524,26 @@ export class FakeCustody
   }
 
   /** By whichever root fits. */
-  #unwrapped({ tenant, spec, blob }: WrappedKeyVersion): Buffer {
+  #unwrapped({ tenant, spec, blob }: Pick<WrappedKeyVersion, 'tenant' | 'spec' | 'blob'>): Buffer {
     for (const root of this.#roots.get(tenant)?.values() ?? []) {
-      const unwrap = isPair(spec) ? createDecipheriv('id-aes256-wrap-pad', root, KWP_IV) : createDecipheriv('id-aes256-wrap', root, KW_IV);
       try {
+        if (isPair(spec)) return kwpOpened(root, blob);
+        const unwrap = createDecipheriv('id-aes256-wrap', root, KW_IV);
         return Buffer.concat([unwrap.update(blob), unwrap.final()]);
       } catch {
         // Another root's.
       }
     }
     throw new CustodyUnavailable('no root fits');
+  }
+
+  #wrappingKeyOf(bound: BoundImport): Buffer {
+    if (!timingSafeEqual(bound.mac, this.#importMac(bound))) throw new KeyBindingBroken(`of an import for ${bound.keyId}`);
+    return this.#unwrapped({ ...bound, spec: 'RSA_4096' });
+  }
+
+  #importMac(bound: Omit<BoundImport, 'mac'>): Buffer {
+    return createHmac('sha256', this.#bindingKey).update(importMessage(bound)).digest();
   }
 
   #tombstoneMac(of: Pick<Tombstone, 'tenant' | 'keyId'>): Buffer {
@@ -501,6 +557,13 @@ export class FakeCustody
   #mac(version: Omit<WrappedKeyVersion, 'mac'>): Buffer {
     return createHmac('sha256', this.#bindingKey).update(bindingMessage(version)).digest();
   }
+}
+
+/** AES-KW (RFC 3394), or AES-KWP for what is no whole number of blocks. */
+function sealedUnder(root: KeyObject, spec: KeySpec, bytes: Uint8Array): Buffer {
+  if (isPair(spec)) return kwpSealed(root, bytes);
+  const wrap = createCipheriv('id-aes256-wrap', root, KW_IV);
+  return Buffer.concat([wrap.update(bytes), wrap.final()]);
 }
 
 type FakePair = FakeCurve | FakeRsa | 'ED25519';

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { type KeySpec, SOFTWARE_SPECS, type SoftwareSpec } from '#contract';
 import type { BoundImport, ImportedMaterial, ImportParameters, ProtectionLevel, WrappedKeyVersion } from '#core';
 import { ImportRefused } from '../import-refused.js';
@@ -21,7 +21,7 @@ import {
   wrappingKeyInTransit,
   wrappingKeyInUse,
 } from './key-templates.js';
-import { AES_CMAC, CMAC_BYTES, type Wrapping } from './mechanisms.js';
+import { AES_CMAC, CMAC_BYTES, IV_BYTES, type Wrapping } from './mechanisms.js';
 import type { OpenToken } from './open-token.js';
 import type { RsaBirths } from './rsa-births.js';
 import type { TenantRoots } from './tenant-roots.js';
@@ -139,9 +139,10 @@ export class KeyImportsInHsm {
     };
     try {
       const key = keep(this.#incoming(wrapping, bound, spec, material.encrypted, inMemory, keep));
+      if (isCipher(spec)) this.#mustWork(key);
       const blob = cryptoki.wrap(holder, root, key, isPair(spec) ? 'kwp' : 'kw');
       const publicKey = isPair(spec) ? this.#proven(root, bound, blob, material.publicKey) : undefined;
-      // SoftHSM unwraps 17 and 24 bytes as an "AES key": their blobs are of another length.
+      // Where a module unwraps 24 bytes as "AES_256", or 40 as "HMAC_256", the blob is of another length.
       if (!isPair(spec) && blob.length !== KEY_BYTES[spec] + KW_BYTES) throw new ImportRefused('notMaterial');
       const check = this.#checkOf(root, bound, blob, publicKey, key);
       const imported = { check, validTo: material.validTo };
@@ -172,6 +173,11 @@ export class KeyImportsInHsm {
       : cryptoki.unwrap(holder, wrapping, toHsm, ephemeralKey, OAEP[algorithm]);
     keep(ephemeral);
     return cryptoki.unwrap(holder, ephemeral, encrypted.subarray(MODULUS_BYTES), template, 'kwp');
+  }
+
+  /** SoftHSM unwraps 31 bytes as an "AES key", and a wrap would fill them up to 32 with a zero. It uses no such key; of an HMAC's, its check refuses. */
+  #mustWork(key: KeyHandle): void {
+    this.token.operate((session) => this.token.cryptoki.seal(session, key, randomBytes(IV_BYTES), CHECK_LABEL, CHECK_LABEL));
   }
 
   /** A pair's public half is believed once both halves undid each other. */

@@ -1,8 +1,9 @@
 export { CheckpointRefused } from '../checkpoint-refused.js';
 export { CustodyBusy } from '../custody-busy.js';
 export { ImportRefused } from '../import-refused.js';
+export { importStatement } from '../import-statement.js';
 export { NotCapable } from '../not-capable.js';
-export { bindingMessage, ruleMessage, tombstoneMessage } from '../binding-message.js';
+export { bindingMessage, importMessage, ruleMessage, tombstoneMessage } from '../binding-message.js';
 export { checkpointBody, noteKeyId, signedNote } from '../checkpoint-note.js';
 export { receiptBody } from '../shredding-receipt.js';
 export type { PresentedVersion } from '../presented-version.js';

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { boundContext, LONGEST_LEASE } from '#contract';
 import type { Ciphertext, DataKey, DataKeyCall, DecryptCall, EncryptCall, ItemOf, KeywardClient, Plaintext } from '../client.js';
-import { errorOf, KeywardError, type ErrorCode } from '../errors.js';
+import { errorOf, KeywardError } from '../errors.js';
 import type { ItemResult } from '../batches.js';
 import { validContext } from '../valid-context.js';
 
@@ -16,7 +16,14 @@ interface MemoryKey {
   state: 'enabled' | 'disabled' | 'destroyed';
 }
 
-const STATUS = { 'not-granted': 403, stopped: 403, 'key-disabled': 409, 'key-destroyed': 410, 'decrypt-failed': 400 } as const;
+const STATUS = {
+  'invalid-request': 400,
+  'decrypt-failed': 400,
+  'not-granted': 403,
+  stopped: 403,
+  'key-disabled': 409,
+  'key-destroyed': 410,
+} as const;
 /** Where the parts of a ciphertext v1 stand (docs/formats.md). */
 const VERSION_AT = 5;
 const IV_AT = VERSION_AT + 16;
@@ -67,7 +74,7 @@ export class MemoryKeyward implements Calls {
   }
 
   async encrypt({ tenant, keyId, context, plaintext }: EncryptCall): Promise<Ciphertext> {
-    if (plaintext.length < 1 || plaintext.length > 6144) throw this.#refusal('invalid-request', 400);
+    if (plaintext.length < 1 || plaintext.length > 6144) throw this.#refusal('invalid-request');
     const key = this.#usable(tenant, this.#named(tenant, keyId));
     return { ...this.#used(key), ciphertext: sealed(key, 1, plaintext, bound(tenant, context)) };
   }
@@ -76,13 +83,13 @@ export class MemoryKeyward implements Calls {
     const bytes = Buffer.from(ciphertext);
     const version = bytes.subarray(VERSION_AT, IV_AT);
     const found = this.#keys.find((key) => key.tenant === tenant && key.version.equals(version));
-    if (bytes.length < BODY_AT + TAG_BYTES) throw this.#refusal('decrypt-failed', 400);
+    if (bytes.length < BODY_AT + TAG_BYTES) throw this.#refusal('decrypt-failed');
     const key = this.#usable(tenant, found);
-    if (keyId !== undefined && this.#named(tenant, keyId) !== key) throw this.#refusal('decrypt-failed', 400);
+    if (keyId !== undefined && this.#named(tenant, keyId) !== key) throw this.#refusal('decrypt-failed');
     try {
       return { ...this.#used(key), lease: LONGEST_LEASE, plaintext: opened(key, bytes, bound(tenant, context)) };
     } catch (error) {
-      throw error instanceof KeywardError ? error : this.#refusal('decrypt-failed', 400);
+      throw error instanceof KeywardError ? error : this.#refusal('decrypt-failed');
     }
   }
 
@@ -111,10 +118,10 @@ export class MemoryKeyward implements Calls {
 
   #usable(tenant: string, key: MemoryKey | undefined): MemoryKey {
     if (this.#isAway) throw errorOf('Keyward could not be reached.', { code: 'unavailable', retryable: true });
-    if (key === undefined) throw this.#refusal('not-granted', STATUS['not-granted']);
-    if (this.#stopped.has(tenant)) throw this.#refusal('stopped', STATUS.stopped);
-    if (key.state === 'disabled') throw this.#refusal('key-disabled', STATUS['key-disabled']);
-    if (key.state === 'destroyed') throw this.#refusal('key-destroyed', STATUS['key-destroyed']);
+    if (key === undefined) throw this.#refusal('not-granted');
+    if (this.#stopped.has(tenant)) throw this.#refusal('stopped');
+    if (key.state === 'disabled') throw this.#refusal('key-disabled');
+    if (key.state === 'destroyed') throw this.#refusal('key-destroyed');
     return key;
   }
 
@@ -122,9 +129,9 @@ export class MemoryKeyward implements Calls {
     return { keyId, keyVersionId, record: ++this.#record, requestId: `req_${this.#record}` };
   }
 
-  #refusal(code: ErrorCode, status: number): KeywardError {
+  #refusal(code: keyof typeof STATUS): KeywardError {
     const record = ++this.#record;
-    return errorOf(`In memory: ${code}.`, { code, status, record, requestId: `req_${record}` });
+    return errorOf(`In memory: ${code}.`, { code, status: STATUS[code], record, requestId: `req_${record}` });
   }
 }
 

@@ -67,10 +67,9 @@ export class FieldIndex<Entity extends ObjectLiteral> {
     for (;;) {
       const rows = await this.#outdated(tenant, newest).offset(closed).limit(ROWS_AT_ONCE).getMany();
       if (rows.length === 0) return { indexed, closed };
-      for (const row of rows) {
-        if (await this.#renewRow(tenant, row)) indexed++;
-        else closed++;
-      }
+      const renewed = await this.#renewRows(tenant, rows);
+      indexed += renewed;
+      closed += rows.length - renewed;
     }
   }
 
@@ -93,23 +92,31 @@ export class FieldIndex<Entity extends ObjectLiteral> {
     return dropped;
   }
 
-  async #renewRow(tenant: string, row: Entity): Promise<boolean> {
+  /** Those that can be opened; answers how many. */
+  async #renewRows(tenant: string, rows: readonly Entity[]): Promise<number> {
     const { column, index, field } = this.#encrypted;
-    const value: unknown = column.getEntityValue(row);
-    if (!(value instanceof Sealed) || !(await value.tryOpen()).isOpen) return false;
+    const open: { readonly row: Entity; readonly value: Sealed<unknown> }[] = [];
+    for (const row of rows) {
+      const value: unknown = column.getEntityValue(row);
+      if (value instanceof Sealed && (await value.tryOpen()).isOpen) open.push({ row, value });
+    }
     const { manager } = this.dataSource;
-    const bytes = await this.keys.use(manager, tenant, field, (newest) => blindIndex(index.marker, newest, value.value));
-    // Of the value that was read: whoever has saved another one meanwhile has indexed it.
-    const update = manager
-      .createQueryBuilder()
-      .update(this.target)
-      .set(index.column.createValueMap(bytes) as QueryDeepPartialEntity<Entity>)
-      .callListeners(false);
-    await update
-      .where(this.#metadata.getEntityIdMap(row)!)
-      .andWhere(`${this.dataSource.driver.escape(column.databaseName)} = :stored`, { stored: value.stored })
-      .execute();
-    return true;
+    const indexes = await this.keys.use(manager, tenant, field, (newest) =>
+      open.map(({ value }) => blindIndex(index.marker, newest, value.value)),
+    );
+    for (const [at, { row, value }] of open.entries()) {
+      const update = manager
+        .createQueryBuilder()
+        .update(this.target)
+        .set(index.column.createValueMap(indexes[at]) as QueryDeepPartialEntity<Entity>)
+        .callListeners(false);
+      // Of the value that was read: whoever has saved another one meanwhile has indexed it.
+      await update
+        .where(this.#metadata.getEntityIdMap(row)!)
+        .andWhere(`${this.dataSource.driver.escape(column.databaseName)} = :stored`, { stored: value.stored })
+        .execute();
+    }
+    return open.length;
   }
 
   #outdated(tenant: string, newest: number): SelectQueryBuilder<Entity> {

@@ -1,4 +1,4 @@
-import { parseNote, verifyNote } from './signed-note.js';
+import { signedFields } from './signed-lines.js';
 import type { VerifierKey } from './verifier-key.js';
 
 /** What the tenant's HSM says of one import, as custody signs it (custody/import-statement.ts). */
@@ -24,21 +24,18 @@ export class StatementRefused extends Error {
   }
 }
 
-/** The whole text, line by line, in this order: what is signed has one form only. */
-const BODY = new RegExp(
-  [
-    'keyward import parameters v1',
-    'tenant: ([a-z][a-z0-9-]{1,30})',
-    'key: (key_[0-9a-z]{26})',
-    'version: (kver_[0-9a-z]{26})',
-    'spec: ([A-Z0-9_]{1,32})',
-    'usage: ([A-Z_]{1,32})',
-    'import-token: (imp_[0-9a-z]{26})',
-    'algorithm: ([A-Z0-9_]{1,40})',
-    String.raw`expires: (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)`,
-    'wrapping-key: ([A-Za-z0-9+/]{100,1400}={0,2})',
-  ].join('\\n'),
-);
+const LINES = [
+  'keyward import parameters v1',
+  'tenant: ([a-z][a-z0-9-]{1,30})',
+  'key: (key_[0-9a-z]{26})',
+  'version: (kver_[0-9a-z]{26})',
+  'spec: ([A-Z0-9_]{1,32})',
+  'usage: ([A-Z_]{1,32})',
+  'import-token: (imp_[0-9a-z]{26})',
+  'algorithm: ([A-Z0-9_]{1,40})',
+  String.raw`expires: (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)`,
+  'wrapping-key: ([A-Za-z0-9+/]{100,1400}={0,2})',
+];
 
 /**
  * Reads a statement and verifies its signature by the verifier key of the tenant's log, before anything is wrapped by it: whoever controls a
@@ -46,12 +43,10 @@ const BODY = new RegExp(
  * @throws NoteRefused malformed-note, unknown-signer, bad-signature; StatementRefused for any other signed text, a checkpoint for example
  */
 export async function verifyImportStatement(text: string, known: readonly VerifierKey[]): Promise<ImportStatement> {
-  const note = parseNote(text);
-  await verifyNote(note, known);
-  const [whole, ...fields] = BODY.exec(note.body) ?? [];
+  const fields = await signedFields(text, known, LINES);
+  if (fields === undefined) throw new StatementRefused();
   const [tenant, keyId, versionId, spec, usage, importToken, algorithm, expiresAt, wrappingKey] = fields as [
     ...[string, string, string, string, string, string, string, string, string],
   ];
-  if (whole === undefined || `${whole}\n` !== note.body) throw new StatementRefused();
   return { tenant, keyId, versionId, spec, usage, importToken, algorithm, expiresAt, wrappingKey };
 }

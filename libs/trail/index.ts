@@ -2,7 +2,7 @@ export { type AddCheckpoint, AddCheckpointRefused, formatAddCheckpoint, parseAdd
 export { type ByteSource, ByteReader } from './byte-reader.js';
 export { type Checkpoint, CheckpointRefused, formatCheckpointBody, logIdOf, parseCheckpoint, type TreeHead } from './checkpoint.js';
 export { cosignature, type Cosignature, cosignaturesOf, cosignedBytes, parseWitnessKey, type Quorum, witnessKey } from './cosignature.js';
-export { disclosuresByDigest, disclosuresIn, readDisclosure } from './disclosure.js';
+export { type Disclosures, disclosuresByDigest, disclosuresIn, readDisclosure } from './disclosure.js';
 export { encodeRecord, type EncodingProblem, MAX_BODY_BYTES, MAX_RECORD_BYTES, RecordUnencodable } from './encode-record.js';
 export { extensionProof } from './extension-proof.js';
 export { formatRecord } from './formats/format-record.js';

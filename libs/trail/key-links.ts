@@ -1,9 +1,9 @@
 import { keyLink, type KeyLink } from '#contract';
-import { type Checkpoint, parseCheckpoint } from './checkpoint.js';
+import type { Checkpoint } from './checkpoint.js';
 import { utf8 } from './octets.js';
 import { parseRecord, RecordRefused } from './parse-record.js';
 import { NoteRefused } from './signed-note.js';
-import { parseRecordProof, RecordProofRefused, verifyProofBy } from './tlog-proof.js';
+import { RecordProofRefused, verifyProofBy } from './tlog-proof.js';
 import { parseVkey, type VerifierKey, VerifierKeyRefused } from './verifier-key.js';
 
 /** Keys of a log that follow from one that is known, and what vouches for them. */
@@ -66,14 +66,14 @@ async function followed(keys: readonly VerifierKey[], { vkey, record, proof }: K
   try {
     const key = parseVkey(vkey);
     const bytes = utf8(record);
-    await verifyProofBy(keys, proof, bytes);
+    const { index, checkpoint } = await verifyProofBy(keys, proof, bytes);
     const { op, outcome, change, seq } = parseRecord(bytes);
     const named = op === 'RotateLogKey' && outcome === 'succeeded' && change?.['vkey'] === vkey;
-    if (!named || seq !== parseRecordProof(proof).index) throw new KeyLinkRefused('the record does not name it.');
+    if (!named || seq !== index) throw new KeyLinkRefused('the record does not name it.');
     const replaces = typeof change['replaces'] === 'string' ? parseVkey(change['replaces']) : undefined;
     if ([key, replaces ?? key].some((one) => keys.every(({ name }) => name !== one.name)))
       throw new KeyLinkRefused('it is of another log.');
-    return { key, replaces, checkpoint: parseCheckpoint(parseRecordProof(proof).checkpoint) };
+    return { key, replaces, checkpoint };
   } catch (error) {
     if (error instanceof NoteRefused && error.code === 'unknown-signer') return undefined;
     if ([RecordRefused, RecordProofRefused, VerifierKeyRefused].some((kind) => error instanceof kind))

@@ -1,4 +1,4 @@
-import { parseNote, verifyNote } from './signed-note.js';
+import { signedFields } from './signed-lines.js';
 import type { VerifierKey } from './verifier-key.js';
 
 /** A statement that a key was destroyed, as custody signs it (custody/shredding-receipt.ts). */
@@ -28,33 +28,28 @@ export class ReceiptRefused extends Error {
 
 const TIME = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`;
 const DAYS = String.raw`(?:(\d{1,5}) days|unknown)`;
-/** The whole text, line by line, in this order: what is signed has one form only. */
-const BODY = new RegExp(
-  [
-    'keyward shredding receipt v1',
-    'tenant: ([a-z][a-z0-9-]{1,30})',
-    'key: (key_[0-9a-z]{26})',
-    'versions: (kver_[0-9a-z]{26}(?: kver_[0-9a-z]{26})*)',
-    `destroyed: (${TIME})`,
-    String.raw`record: (\d{1,15})`,
-    `wal-copies-kept: ${DAYS}`,
-    `database-copies-kept: ${DAYS}`,
-    `token-copies-kept: ${DAYS}`,
-    `root-destroyed: (?:(${TIME})|no)`,
-    `final: (?:(${TIME})|unknown)`,
-  ].join('\\n'),
-);
+const LINES = [
+  'keyward shredding receipt v1',
+  'tenant: ([a-z][a-z0-9-]{1,30})',
+  'key: (key_[0-9a-z]{26})',
+  'versions: (kver_[0-9a-z]{26}(?: kver_[0-9a-z]{26})*)',
+  `destroyed: (${TIME})`,
+  String.raw`record: (\d{1,15})`,
+  `wal-copies-kept: ${DAYS}`,
+  `database-copies-kept: ${DAYS}`,
+  `token-copies-kept: ${DAYS}`,
+  `root-destroyed: (?:(${TIME})|no)`,
+  `final: (?:(${TIME})|unknown)`,
+];
 
 /**
  * Reads a receipt and verifies its signature, offline, by the verifier key of the tenant's log.
  * @throws NoteRefused malformed-note, unknown-signer, bad-signature; ReceiptRefused for any other signed text, a checkpoint for example
  */
 export async function verifyReceipt(text: string, known: readonly VerifierKey[]): Promise<ShreddingReceipt> {
-  const note = parseNote(text);
-  await verifyNote(note, known);
-  const [whole, tenant, keyId, versions, destroyedAt, record, wal, database, token, rootDestroyedAt, finalAt] = BODY.exec(note.body) ?? [];
-  if (whole === undefined || `${whole}\n` !== note.body || tenant === undefined || keyId === undefined || destroyedAt === undefined)
-    throw new ReceiptRefused('its text is another one');
+  const fields = await signedFields(text, known, LINES);
+  const [tenant, keyId, versions, destroyedAt, record, wal, database, token, rootDestroyedAt, finalAt] = fields ?? [];
+  if (tenant === undefined || keyId === undefined || destroyedAt === undefined) throw new ReceiptRefused('its text is another one');
   const days = (kept: string | undefined) => (kept === undefined ? undefined : Number(kept));
   return {
     ...{ tenant, keyId, versionIds: versions?.split(' ') ?? [], destroyedAt, record: Number(record) },

@@ -1,4 +1,4 @@
-import { parseCheckpoint } from './checkpoint.js';
+import { type Checkpoint, parseCheckpoint } from './checkpoint.js';
 import { base64, fromBase64 } from './octets.js';
 import { verifyNote } from './signed-note.js';
 import { type ReadHashTile, TileProofs } from './tile-proofs.js';
@@ -47,22 +47,24 @@ export async function verifyRecordProof(
   record: Uint8Array,
   vkey: string,
 ): Promise<{ readonly index: number; readonly size: number }> {
-  return await verifyProofBy([parseVkey(vkey)], text, record);
+  const { index, checkpoint } = await verifyProofBy([parseVkey(vkey)], text, record);
+  return { index, size: Number(checkpoint.size) };
 }
 
-/** The same for a log whose keys these are. */
+/** The same for a log whose keys these are; answers what the proof holds. */
 export async function verifyProofBy(
   keys: readonly VerifierKey[],
   text: string,
   record: Uint8Array,
-): Promise<{ readonly index: number; readonly size: number }> {
-  const { index, hashes, checkpoint } = parseRecordProof(text);
-  const { origin, size, root, note } = parseCheckpoint(checkpoint);
+): Promise<{ readonly index: number; readonly checkpoint: Checkpoint }> {
+  const { index, hashes, checkpoint: signed } = parseRecordProof(text);
+  const checkpoint = parseCheckpoint(signed);
+  const { origin, size, root, note } = checkpoint;
   if (keys.every(({ name }) => name !== origin)) throw new RecordProofRefused('its checkpoint is of another log');
   await verifyNote(note, keys);
   if (!verifyInclusion({ index, size: Number(size), leafHash: leafHash(record), root, proof: hashes }))
     throw new RecordProofRefused('the record is not the one at its place');
-  return { index, size: Number(size) };
+  return { index, checkpoint };
 }
 
 /** The proof of one record, from the tiles of its log. */

@@ -13,8 +13,11 @@ export interface Terminal {
 }
 
 /** The bytes of a file, or of stdin for `-`. @throws UsageError */
-export async function bytesFrom(terminal: Terminal, file: string): Promise<Buffer> {
-  if (file === '-') return await buffer(terminal.in);
+export const bytesFrom = async (terminal: Terminal, file: string): Promise<Buffer> =>
+  file === '-' ? await buffer(terminal.in) : fileBytes(file);
+
+/** @throws UsageError */
+export function fileBytes(file: string): Buffer {
   try {
     return readFileSync(file);
   } catch {

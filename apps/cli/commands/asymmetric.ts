@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { ENCRYPTION_ALGORITHMS, type EncryptionAlgorithm } from '#contract';
 import type { OpenSession } from '../session.js';
 import { bytesFrom } from '../terminal.js';
-import { asking, type Asking, fromBase64, wholeNumber } from './options.js';
+import { ALLOWED, asking, type Asking, fromBase64, wholeNumber } from './options.js';
 
 interface OaepOptions extends Asking {
   readonly key: string;
@@ -10,8 +10,6 @@ interface OaepOptions extends Asking {
   readonly algorithm: EncryptionAlgorithm;
   readonly in: string;
 }
-
-const ALLOWED = 'It would be allowed.';
 
 /** For services: RSA keys of usage ENCRYPT_DECRYPT, and bytes of the HSM's generator. */
 export function asymmetricCommands(program: Command, open: OpenSession): void {

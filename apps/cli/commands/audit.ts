@@ -3,7 +3,7 @@ import { createWriteStream, statSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { trailRecord } from '#contract';
 import { refuseExisting } from '../credentials-file.js';
-import { parseCheckpoint, readDisclosure, verifyRecordProof, VerifierKeyRefused } from '#trail';
+import { type Disclosures, disclosuresByDigest, parseCheckpoint, verifyRecordProof, VerifierKeyRefused } from '#trail';
 import { EXIT, UsageError } from '../exit-codes.js';
 import type { OpenSession } from '../session.js';
 import { bytesFrom, table } from '../terminal.js';
@@ -116,26 +116,17 @@ const verifyProof =
     }
   };
 
-/** Names of people, by the digests that vouch for them: what only the server says is not shown. */
-const namesIn = (disclosures: readonly { readonly disclosure: string }[]): ReadonlyMap<string, string> =>
-  new Map(
-    disclosures.flatMap(({ disclosure }): [string, string][] => {
-      const { digest, name, value } = readDisclosure(disclosure);
-      return name === 'userName' ? [[digest, value]] : [];
-    }),
-  );
-
-/** A record that this version does not know is shown with what can be known of it; only `verify` judges. */
+/** People by the names whose digests a record carries. One that this version does not know is shown with what can be known of it. */
 const rowOf = (disclosures: readonly { readonly disclosure: string }[]) => {
-  const names = namesIn(disclosures);
-  return (item: unknown) => rowOfRecord(item, names);
+  const told = disclosuresByDigest(disclosures.map(({ disclosure }) => disclosure));
+  return (item: unknown) => rowOfRecord(item, told);
 };
 
-function rowOfRecord(item: unknown, names: ReadonlyMap<string, string>): (string | number | undefined)[] {
+function rowOfRecord(item: unknown, told: Disclosures): (string | number | undefined)[] {
   const read = trailRecord.safeParse(item);
   if (!read.success) return ['?', '?', '?', '?', '?', JSON.stringify(item)];
   const { seq, recordedAt, actor, op, outcome, error, authz } = read.data;
   const why = error === undefined ? authz?.ruleId : `${error.code}: ${error.reason}`;
-  const name = read.data._sd?.map((digest) => names.get(digest)).find((known) => known !== undefined);
-  return [seq, recordedAt, `${actor.type} ${name ?? actor.principal}`, op, outcome, why];
+  const person = read.data._sd?.map((digest) => told.get(digest)).find((known) => known?.name === 'userName');
+  return [seq, recordedAt, `${actor.type} ${person?.value ?? actor.principal}`, op, outcome, why];
 }

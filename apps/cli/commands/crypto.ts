@@ -4,7 +4,7 @@ import { convert, type Way } from '../convert.js';
 import { UsageError } from '../exit-codes.js';
 import type { OpenSession, Session } from '../session.js';
 import { bytesFrom } from '../terminal.js';
-import { asking, type Asking, contextOption, fromBase64 } from './options.js';
+import { ALLOWED, asking, type Asking, contextOption, fromBase64 } from './options.js';
 
 interface SmallInput extends Asking {
   readonly in: string;
@@ -25,7 +25,6 @@ interface MoveOptions extends SmallInput {
   readonly toContext: SealScope['context'];
 }
 
-const ALLOWED = 'It would be allowed.';
 const FROM = ['[from]', 'a file of any size, or - for stdin'] as const;
 const TO = ['[to]', 'the file to write, whole or not at all; or - for stdout'] as const;
 

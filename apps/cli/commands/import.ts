@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { IMPORT_ALGORITHMS, type ImportAlgorithm } from '#contract';
 import { type ImportStatement, NoteRefused, parseVkey, StatementRefused, verifyImportStatement } from '#trail';
 import { EXIT, UsageError } from '../exit-codes.js';
 import type { OpenSession, Session } from '../session.js';
+import { fileBytes } from '../terminal.js';
 import { CommandEnded } from './command-ended.js';
 import { materialIn, wrapped } from './wrapped-material.js';
 
@@ -45,7 +45,8 @@ export function importCommand(program: Command, open: OpenSession): void {
       const statement = await verified(session, answer.statement, pinned);
       mustBeAsked(statement, { ...answer, tenant, keyId });
       session.say(`2/4 the statement is signed by the HSM of ${tenant}: a key of ${statement.spec}, until ${statement.expiresAt}`);
-      const material = materialIn(bytesOf(options.material), statement.spec);
+      // Never from stdin: a pipe leaves copies that nobody wipes.
+      const material = materialIn(fileBytes(options.material), statement.spec);
       try {
         const encrypted = wrapped(material.bytes, statement);
         session.say('3/4 wrapped on this machine');
@@ -82,13 +83,4 @@ function mustBeAsked(
   const wanted = [asked.tenant, asked.keyId, asked.keyVersionId, asked.importToken, asked.algorithm];
   if (is.some((part, index) => part !== wanted[index]) || Date.parse(statement.expiresAt) <= Date.now())
     throw new UsageError('Nothing was wrapped: the statement is about another import, or too old.');
-}
-
-/** Never from stdin by default: a pipe leaves copies that nobody wipes. */
-function bytesOf(file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch {
-    throw new UsageError(`${file} cannot be read.`);
-  }
 }

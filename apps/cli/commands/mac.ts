@@ -2,15 +2,13 @@ import type { Command } from 'commander';
 import type { OpenSession } from '../session.js';
 import { bytesFrom } from '../terminal.js';
 import { CommandEnded } from './command-ended.js';
-import { asking, type Asking, fromBase64 } from './options.js';
+import { ALLOWED, asking, type Asking, fromBase64 } from './options.js';
 import { EXIT } from '../exit-codes.js';
 
 interface MacOptions extends Asking {
   readonly key: string;
   readonly in: string;
 }
-
-const ALLOWED = 'It would be allowed.';
 
 /** For services: MACs, made and checked by the HSM itself. */
 export function macCommands(program: Command, open: OpenSession): void {

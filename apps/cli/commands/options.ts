@@ -55,6 +55,9 @@ export const asking = (command: Command): Command =>
     .option('--dry-run', 'say only whether it would be allowed: no key is used')
     .option('--justification <code[:ticket]>', 'why, if the grant asks for it', justificationIn);
 
+/** What a dry run says if nothing stands against the call. */
+export const ALLOWED = 'It would be allowed.';
+
 export interface Asking {
   readonly dryRun?: true;
   readonly justification?: Justification;

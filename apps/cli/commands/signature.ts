@@ -4,7 +4,7 @@ import { EXIT } from '../exit-codes.js';
 import type { OpenSession, Session } from '../session.js';
 import { bytesFrom } from '../terminal.js';
 import { CommandEnded } from './command-ended.js';
-import { asking, type Asking, fromBase64 } from './options.js';
+import { ALLOWED, asking, type Asking, fromBase64 } from './options.js';
 
 interface SigningOptions extends Asking {
   readonly key: string;
@@ -12,8 +12,6 @@ interface SigningOptions extends Asking {
   readonly digest?: true;
   readonly in: string;
 }
-
-const ALLOWED = 'It would be allowed.';
 
 /** For services: signatures by key pairs whose private half never leaves the HSM. */
 export function signatureCommands(program: Command, open: OpenSession): void {

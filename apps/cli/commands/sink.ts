@@ -1,11 +1,10 @@
 import { type Command, Option } from 'commander';
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import { type createSinkRequest, RECORD_FORMATS, type RecordFormat, type SinkAnswer } from '#contract';
-import { EXIT, UsageError } from '../exit-codes.js';
+import { EXIT } from '../exit-codes.js';
 import type { OpenSession, Session } from '../session.js';
-import { table } from '../terminal.js';
+import { fileBytes, table } from '../terminal.js';
 import { CommandEnded } from './command-ended.js';
 import { paged, type PageOptions, wholeNumber } from './options.js';
 
@@ -82,7 +81,7 @@ function creating(sinks: Command, open: OpenSession): void {
     async (options: Options, command: Command): Promise<void> => {
       const session = open(command);
       const { description, from, ca } = options;
-      const target = { ...targetOf(options), ...(ca !== undefined && { certificateAuthority: textOf(ca) }) };
+      const target = { ...targetOf(options), ...(ca !== undefined && { certificateAuthority: textIn(ca) }) };
       const more = { ...(description !== undefined && { description }), ...(from && { from }) };
       session.answer(await session.admin.createSink(session.tenant, { target, ...more }));
     };
@@ -117,6 +116,7 @@ function creating(sinks: Command, open: OpenSession): void {
     .action(made(bucketTarget));
 }
 
+const textIn = (file: string): string => fileBytes(file).toString();
 const shaped = ({ format }: SinkOptions) => (format === undefined ? {} : { format });
 
 interface SyslogOptions extends SinkOptions {
@@ -129,8 +129,8 @@ interface SyslogOptions extends SinkOptions {
 const syslogTarget = (options: SyslogOptions): Target => ({
   ...{ type: 'syslog', host: options.host },
   ...(options.port !== undefined && { port: options.port }),
-  ...(options.clientCertificate !== undefined && { clientCertificate: textOf(options.clientCertificate) }),
-  ...(options.clientKeyFile !== undefined && { clientKey: textOf(options.clientKeyFile) }),
+  ...(options.clientCertificate !== undefined && { clientCertificate: textIn(options.clientCertificate) }),
+  ...(options.clientKeyFile !== undefined && { clientKey: textIn(options.clientKeyFile) }),
   ...shaped(options),
 });
 
@@ -143,7 +143,7 @@ interface BucketOptions extends SinkOptions {
 }
 
 const bucketTarget = ({ endpoint, bucket, region, accessKeyId, secretKeyFile }: BucketOptions): Target => ({
-  ...{ type: 's3', endpoint, bucket, accessKeyId, secretAccessKey: textOf(secretKeyFile).trim() },
+  ...{ type: 's3', endpoint, bucket, accessKeyId, secretAccessKey: textIn(secretKeyFile).trim() },
   ...(region !== undefined && { region }),
 });
 
@@ -177,13 +177,5 @@ function placeOf(target: SinkAnswer['target']): string {
       return `${target.host}:${target.port}`;
     case 's3':
       return `${target.endpoint} ${target.bucket}`;
-  }
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    throw new UsageError(`${file} cannot be read.`);
   }
 }

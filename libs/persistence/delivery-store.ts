@@ -69,6 +69,13 @@ export class DatabaseDeliveries implements Deliveries {
     return rows.map(laterLogKey);
   }
 
+  async minIndex(sink: ClaimedSink): Promise<number> {
+    const { rows } = await reading(() =>
+      this.pool.query<{ min: string }>('SELECT keyward.sink_min_index($1, $2, $3) AS min', [...held(sink)]),
+    );
+    return Number(rows[0]?.min ?? 0);
+  }
+
   async advance(sink: ClaimedSink, nextSeq: number): Promise<boolean> {
     const { rows } = await reading(() =>
       this.pool.query<{ moved: boolean }>('SELECT keyward.advance_sink($1, $2, $3, $4, $5) AS moved', [...held(sink), nextSeq, LEASE]),

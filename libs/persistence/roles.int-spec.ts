@@ -107,6 +107,7 @@ describe('what each role can and cannot do', () => {
       shared_from: 'key_plane',
       shredding_receipt: 'auditor',
       sink_log_keys: 'worker',
+      sink_min_index: 'worker',
       sink_records: 'worker',
       sink_tested: 'worker',
       stamp_root: '',

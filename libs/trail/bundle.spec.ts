@@ -281,8 +281,10 @@ describe('a log that is read tile by tile', () => {
   });
 
   it('is refused when a tile is missing', async () => {
-    const fetch: FetchTile = async (path) => (path === 'tile/entries/001' ? undefined : tileOf(path));
-    expect(await verifyTiles(fetch)).toMatchObject({ code: 'missing-tile' });
+    const without = (missing: string) => verifyTiles(async (path) => (path === missing ? undefined : tileOf(path)));
+    expect(await without('tile/entries/001')).toMatchObject({ code: 'missing-records', index: 256 });
+    for (const path of ['tile/entries/002.p/88', 'tile/0/001', 'tile/0/002.p/88'])
+      expect(await without(path)).toMatchObject({ code: 'missing-tile' });
   });
 
   it.each([

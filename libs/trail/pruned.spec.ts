@@ -1,5 +1,5 @@
 import type { BundleEntry } from './index.js';
-import { tiledLog, verifyBundle, verifyLog } from './index.js';
+import { encodeEntries, type FetchTile, tiledLog, verifyBundle, verifyLog } from './index.js';
 import { bundleOf, checkpointOver, entryAt, LOG_VKEY, type SampleLog } from './test/sample-log.js';
 
 const prunes = (seq: number, minIndex: number, outcome: 'succeeded' | 'refused' = 'succeeded'): BundleEntry =>
@@ -26,22 +26,49 @@ describe('a log whose first records were pruned', () => {
     expect(await verified(pruned(0))).not.toHaveProperty('prunedBefore');
   });
 
-  it('stands tile by tile as well', async () => {
-    const fetchTile = async (path: string) => {
-      const index = Number(/\/(\d{3})/.exec(path)![1]);
-      if (!path.startsWith('tile/0/') && index < 2) return undefined;
-      const part = LOG.slice(256 * index, 256 * index + 256);
-      if (path.startsWith('tile/0/')) return hashes(LOG, index);
-      return Buffer.concat(part.flatMap(({ bytes }) => [Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes]));
-    };
+  describe('and that is read tile by tile', () => {
+    /** Where these tiles of entries are not, as 0 and 1 of a copy that was begun after the pruning. */
+    const without =
+      (...gone: number[]): FetchTile =>
+      async (path) => {
+        const index = Number(/\/(\d{3})/.exec(path)![1]);
+        const part = LOG.slice(256 * index, 256 * index + 256);
+        if (path.startsWith('tile/0/')) return hashes(LOG, index);
+        return gone.includes(index) ? undefined : encodeEntries(part.map(({ bytes }) => bytes));
+      };
     const head = { checkpoint: checkpointOver(LOG), vkeys: [LOG_VKEY], checkpoints: [] };
-    expect(await verifyLog(async () => tiledLog({ ...head, minIndex: 512 }, fetchTile), { vkey: LOG_VKEY })).toMatchObject({
-      status: 'verified',
-      prunedBefore: 512,
+    const read = (fetch: FetchTile, minIndex?: number) =>
+      verifyLog(async () => tiledLog({ ...head, minIndex }, fetch), { vkey: LOG_VKEY, since: checkpointOver(LOG.slice(0, 300)) });
+
+    it.each([
+      ['from its beginning', [0, 1], [{ from: 0, to: 512 }]],
+      ['in the middle, where whoever copied it paused meanwhile', [1], [{ from: 256, to: 512 }]],
+      ['at its beginning, as copied before another pruning', [0], [{ from: 0, to: 256 }]],
+    ])('stands, and says what was not seen %s', async (_, gone, unseen) => {
+      expect(await read(without(...gone))).toMatchObject({ status: 'verified', unseen, prunedBefore: unseen[0]!.to });
     });
-    expect(await verifyLog(async () => tiledLog(head, fetchTile), { vkey: LOG_VKEY })).toMatchObject({
-      status: 'failed',
-      code: 'missing-tile',
+
+    it('asks for no entries that are said to be pruned, and says nothing of none', async () => {
+      const asked: string[] = [];
+      const fetch: FetchTile = (path) => (asked.push(path), without(0, 1)(path));
+      expect(await read(fetch, 512)).toMatchObject({ unseen: [{ from: 0, to: 512 }] });
+      expect(asked).toEqual(['tile/0/000', 'tile/0/001', 'tile/entries/002.p/189', 'tile/0/002.p/189']);
+      expect(await read(without())).not.toHaveProperty('unseen');
+    });
+
+    it('is refused where a hash of what is gone is another, also behind a record that was changed', async () => {
+      const fetch: FetchTile = async (path) => {
+        const bytes = await without(1)(path);
+        if (path === 'tile/0/001') bytes![7]! ^= 1;
+        return bytes;
+      };
+      expect(await read(fetch)).toMatchObject({ status: 'failed', code: 'root-mismatch' });
+      const changed: FetchTile = async (path) => {
+        const bytes = await without(1)(path);
+        if (path === 'tile/entries/000') bytes![300]! ^= 1;
+        return bytes;
+      };
+      expect(await read(changed)).toMatchObject({ status: 'failed', code: 'record-changed', index: 0 });
     });
   });
 

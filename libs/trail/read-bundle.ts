@@ -20,7 +20,7 @@ export interface Bundle {
   readonly vkeys: readonly string[];
   /** How its keys followed from one another, the oldest first; none where it has had only one. */
   readonly rotations?: readonly KeyLink[] | undefined;
-  /** Records below it were pruned: a multiple of 256; 0 or absent where none were. */
+  /** Whoever serves the log says that records below it were pruned: a multiple of 256; 0 or absent where none were, or nobody says. */
   readonly minIndex?: number | undefined;
   /** Smaller checkpoints of the log, in their order; there may be none. */
   readonly checkpoints: readonly string[];

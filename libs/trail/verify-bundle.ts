@@ -58,7 +58,7 @@ export async function verifyLog(
       root: base64(root),
       ...times,
       ...(found.disclosed > 0 && { disclosed: found.disclosed }),
-      ...(found.pruned > 0 && { prunedBefore: found.pruned }),
+      ...(found.unseen.length > 0 && { unseen: found.unseen, prunedBefore: found.unseen.at(-1)!.to }),
       pinned: signed.pinned,
       ...(signed.followed && { followedTo: signed.followed }),
       ...(signed.witnessed && { witnessed: signed.witnessed }),

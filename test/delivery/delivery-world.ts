@@ -10,6 +10,7 @@ import { Buckets } from '../../apps/worker/delivery/bucket.js';
 import { type DeliveryParts, DeliveryRounds } from '../../apps/worker/delivery/deliveries.js';
 import { Syslog } from '../../apps/worker/delivery/syslog.js';
 import { Webhooks } from '../../apps/worker/delivery/webhook.js';
+import { Appender } from '../../libs/persistence/appender.js';
 import { DatabaseSinkReads } from '../../libs/persistence/sink-reads.js';
 import { openDatabase } from '../../libs/persistence/database.js';
 import { anEntry, epochsOf, TestDatabase, type TestTenant } from '../../libs/persistence/test-database.js';
@@ -97,6 +98,19 @@ export class DeliveryWorld {
     const epochs = await this.database.as('superuser', (client) => epochsOf(client, tenant));
     const entries = Array.from({ length: count }, () => anEntry(owner, epochs));
     await this.data.trail.appendAll(entries);
+  }
+
+  /** Says so in a signed record, and takes them away. */
+  async prune(tenant: string, minIndex: number): Promise<void> {
+    const owner = this.tenants.get(tenant)!;
+    const epochs = await this.database.as('superuser', (client) => epochsOf(client, tenant));
+    const appender = new Appender(this.database.settings('keyward_key_plane'));
+    const entry = anEntry(owner, epochs, 'PruneRecords', { category: 'management', rw: 'write', change: { minIndex } });
+    const { verdict } = await appender.append(entry).finally(() => appender.close());
+    if (verdict !== 'durable') throw new Error(verdict);
+    await this.sql('INSERT INTO keyward.log_retention (tenant_id, min_index) VALUES ($1, $2)', [tenant, minIndex]);
+    await this.sql('SELECT keyward.prune_step()');
+    await this.sign();
   }
 
   async addSink(tenant: string, target: SinkTarget, { plain, nextSeq = 0, state = 'Active' }: SinkOptions = {}): Promise<SinkId> {

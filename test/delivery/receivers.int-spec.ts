@@ -77,14 +77,14 @@ describe('a bucket', () => {
   });
   const plain = () => Buffer.from(store.credentials.secretAccessKey);
   const worker = () => world.worker([store.origin]);
-  const verified = () =>
+  const verified = (tenant = 'acme') =>
     verifyLog(
       async () =>
         tiledLog(
           { checkpoint: String(store.objects.get('checkpoint')), vkeys: [String(store.objects.get('vkey')).trim()], checkpoints: [] },
           (path) => Promise.resolve(store.objects.get(path)),
         ),
-      { vkey: world.vkeys.get('acme')! },
+      { vkey: world.vkeys.get(tenant)! },
     );
 
   it('is a log that verifies, and goes on as the log does', async () => {
@@ -106,6 +106,20 @@ describe('a bucket', () => {
     expect(await verified()).toMatchObject({ status: 'verified', size: 1100 });
     expect(store.writes.filter((key) => key === 'tile/0/000')).toEqual(['tile/0/000']);
     expect(store.objects.has('tile/1/000.p/4')).toBe(true);
+  });
+
+  it('that is begun when records were pruned has their hashes, and verifies', async () => {
+    store = await BucketServer.start();
+    await world.grow('globex', 700);
+    await world.prune('globex', 512);
+    const id = await world.addSink('globex', target(), { plain: plain() });
+    const some = await worker();
+    await world.until(async () => (await world.sink('globex', id)).delivery.pending === 0, some);
+    expect(await verified('globex')).toMatchObject({ status: 'verified', size: 701, unseen: [{ from: 0, to: 512 }], pinned: true });
+    expect([...store.objects.keys()].filter((key) => key.startsWith('tile/')).sort()).toEqual([
+      ...['tile/0/000', 'tile/0/001', 'tile/0/002.p/189', 'tile/1/000.p/2'],
+      'tile/entries/002.p/189',
+    ]);
   });
 
   it('keeps what it has: another history is not written over it, and is told', async () => {

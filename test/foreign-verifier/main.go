@@ -258,61 +258,59 @@ func storedHashes(folder string, size int64) ([]tlog.Hash, error) {
 		}
 		return found, nil
 	})
-	at, err := prunedHashes(folder, size, func(at int64, hash tlog.Hash) error {
-		hashes, err := tlog.StoredHashesForRecordHash(at, hash, reader)
+	at, pruned, mayPrune := int64(0), int64(0), int64(0)
+	keep := func(hashes []tlog.Hash, err error) error {
 		stored = append(stored, hashes...)
+		at++
 		return err
-	})
-	if err != nil {
-		return nil, err
 	}
-	pruned, mayPrune := at, int64(0)
 	for at < size {
 		width := min(tileWidth, size-at)
-		entries, err := entriesIn(filepath.Join(folder, tilePath(at/tileWidth, width)), width)
+		path := tilePath(at/tileWidth, width)
+		if _, err := os.Stat(filepath.Join(folder, path)); errors.Is(err, os.ErrNotExist) && width == tileWidth {
+			hashes, err := prunedHashes(folder, path)
+			if err != nil {
+				return nil, err
+			}
+			for _, hash := range hashes {
+				if err := keep(tlog.StoredHashesForRecordHash(at, hash, reader)); err != nil {
+					return nil, err
+				}
+			}
+			pruned = at
+			continue
+		}
+		entries, err := entriesIn(filepath.Join(folder, path), width)
 		if err != nil {
 			return nil, err
 		}
 		for _, entry := range entries {
-			hashes, err := tlog.StoredHashes(at, entry, reader)
-			if err != nil {
+			if err := keep(tlog.StoredHashes(at, entry, reader)); err != nil {
 				return nil, err
 			}
-			stored = append(stored, hashes...)
-			at++
 			if below := minIndexIn(entry); below > mayPrune {
 				mayPrune = below
 			}
 		}
 	}
 	if pruned > mayPrune {
-		return nil, fmt.Errorf("%d records are gone, and the log says of %d that they were pruned", pruned, mayPrune)
+		return nil, fmt.Errorf("records below %d are gone, and the log says of those below %d that they were pruned", pruned, mayPrune)
 	}
 	return stored, nil
 }
 
-// The hashes of the records that were pruned: whole tiles at the log's beginning, of which only tile/0/… is there. Nothing else of a tile
-// of hashes is ever read: all that stands in the log is hashed here.
-func prunedHashes(folder string, size int64, each func(int64, tlog.Hash) error) (int64, error) {
-	at := int64(0)
-	for ; at+tileWidth <= size; at += tileWidth {
-		path := tilePath(at/tileWidth, tileWidth)
-		if _, err := os.Stat(filepath.Join(folder, path)); !errors.Is(err, os.ErrNotExist) {
-			break
-		}
-		tile, err := os.ReadFile(filepath.Join(folder, strings.Replace(path, "tile/entries/", "tile/0/", 1)))
-		if err != nil || len(tile) != tileWidth*tlog.HashSize {
-			return 0, fmt.Errorf("%s is missing, and so are its hashes", path)
-		}
-		for i := int64(0); i < tileWidth; i++ {
-			var hash tlog.Hash
-			copy(hash[:], tile[i*tlog.HashSize:])
-			if err := each(at+i, hash); err != nil {
-				return 0, err
-			}
-		}
+// The hashes of a whole tile of records that are not there. Nothing else of a tile of hashes is ever read: all that stands in the log is
+// hashed here.
+func prunedHashes(folder, path string) ([]tlog.Hash, error) {
+	tile, err := os.ReadFile(filepath.Join(folder, strings.Replace(path, "tile/entries/", "tile/0/", 1)))
+	if err != nil || len(tile) != tileWidth*tlog.HashSize {
+		return nil, fmt.Errorf("%s is missing, and so are its hashes", path)
 	}
-	return at, nil
+	hashes := make([]tlog.Hash, tileWidth)
+	for i := range hashes {
+		copy(hashes[i][:], tile[i*tlog.HashSize:])
+	}
+	return hashes, nil
 }
 
 // Up to where a record says that records were pruned.

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KeywardAdmin } from '#sdk';
 import { ForeignVerifier } from '../foreign-verifier/foreign-verifier.js';
@@ -67,11 +67,24 @@ describe('records that are older than the retention', () => {
     expect(await cli.run('bundle', 'download', cli.file('rest.tar'))).toMatchObject({ exit: 0 });
     for (const from of [url(), cli.file('rest.tar')])
       expect(await cli.json('verify', from, '--since', cli.file('kept'))).toMatchObject({ status: 'verified', prunedBefore: 256 });
-    expect((await cli.run('verify', cli.file('rest.tar'))).out).toContain('Records below 256 were pruned');
+    expect((await cli.run('verify', cli.file('rest.tar'))).out).toContain('Not seen: records 0 to 255. They were pruned');
     expect(await cli.json('verify', cli.file('whole.tar'))).not.toHaveProperty('prunedBefore');
     const folder = cli.file('log');
     spawnSync('sh', ['-c', `mkdir ${folder} && tar -xf ${cli.file('rest.tar')} -C ${folder}`]);
     expect(foreign.verifyFolder(world.acme.vkey, folder, cli.file('kept'))).toMatchObject({ exit: 0 });
+    expect(await cli.json('verify', folder, '--since', cli.file('kept'))).toMatchObject({ unseen: [{ from: 0, to: 256 }] });
+  });
+
+  it('leave a mirror that is begun only now, by both verifiers', async () => {
+    const folder = cli.file('mirror');
+    expect(await cli.run('witness', 'feed', '--mirror', folder)).toMatchObject({
+      ...{ exit: 0, talk: expect.stringContaining('Not seen: records 0 to 255') as string },
+    });
+    expect(await cli.json('verify', folder, '--since', cli.file('kept'))).toMatchObject({ unseen: [{ from: 0, to: 256 }] });
+    expect(foreign.verifyFolder(world.acme.vkey, folder, cli.file('kept'))).toMatchObject({ exit: 0 });
+    rmSync(`${folder}/tile/0/000`);
+    expect(await cli.json('verify', folder)).toMatchObject({ status: 'failed', code: 'missing-tile' });
+    expect(foreign.verifyFolder(world.acme.vkey, folder)).toMatchObject({ exit: 6 });
   });
 
   it('are told to be gone wherever somebody asks for them; proofs of them are not', async () => {

@@ -103,12 +103,13 @@ export function readable(report: VerificationReport): string {
     const between = report.between === undefined ? '' : `\nfirst bad record between: ${report.between.from} and ${report.between.to}`;
     return `FAILED (${report.code})${place || between}\n${report.message}`;
   }
-  const { origin, size, root, firstAt, lastAt, pinned, followedTo, prunedBefore, witnessed } = report;
+  const { origin, size, root, firstAt, lastAt, pinned, followedTo, unseen = [], witnessed } = report;
   const times = firstAt === undefined ? '' : `\nfrom ${firstAt} to ${lastAt}`;
   const key = signedBy(pinned, followedTo);
   const seenBy = witnessed?.by.map(({ witness, time }) => `${witness} at ${new Date(1000 * time).toISOString()}`);
   const seen = witnessed === undefined ? '' : `\nThe first ${witnessed.size} records were seen by ${seenBy?.join(', ')}.`;
-  const from = prunedBefore === undefined ? '' : `\nRecords below ${prunedBefore} were pruned, as the log records; their hashes fit.`;
+  const gone = unseen.map(({ from, to }) => `${from} to ${to - 1}`).join(', ');
+  const from = gone === '' ? '' : `\nNot seen: records ${gone}. They were pruned, as the log records; their hashes fit.`;
   return `OK: ${size} records, none missing, none changed${from}\nlog  ${origin}${times}\nroot ${root}\n${key}${seen}`;
 }
 

@@ -1,5 +1,5 @@
 import { TILE_WIDTH } from '#contract';
-import { type Checkpoints, type Deliveries, keyLinks } from '#core';
+import { type Checkpoints, type DeliveredRecord, type Deliveries, keyLinks } from '#core';
 import type { Egress } from '#http';
 import { encodeEntries, HASH_BYTES, KEYS_FILE, recordProofOf, tilePath } from '#trail';
 import { BucketStore } from './bucket-store.js';
@@ -18,7 +18,7 @@ export class Buckets implements Sender<'s3'> {
   constructor(
     private readonly egress: Pick<Egress, 'exchange'>,
     private readonly hashes: Pick<Checkpoints, 'tileHashes'>,
-    private readonly keys: Pick<Deliveries, 'laterLogKeys'>,
+    private readonly log: Pick<Deliveries, 'laterLogKeys' | 'minIndex'>,
   ) {}
 
   async deliver(to: Destination<'s3'>, { from, read }: Batch): Promise<number> {
@@ -27,12 +27,14 @@ export class Buckets implements Sender<'s3'> {
     const index = Math.floor(from / TILE_WIDTH);
     // Where a log ended in the middle of a tile, the longer one holds these records again.
     const width = Math.min(TILE_WIDTH, sink.signed.size - index * TILE_WIDTH);
-    const records = await read(index * TILE_WIDTH, width);
-    if (records.length < width) throw new DeliveryFailed(`record ${index * TILE_WIDTH + records.length} is missing from the log`);
     const next = index * TILE_WIDTH + width;
+    // Of what was pruned the hashes stay (C2SP tlog-tiles): with them the rest verifies.
+    const isPruned = next <= (await this.log.minIndex(sink));
+    const records = isPruned ? [] : await read(index * TILE_WIDTH, width);
+    if (!isPruned && records.length < width)
+      throw new DeliveryFailed(`record ${index * TILE_WIDTH + records.length} is missing from the log`);
     await Promise.all([
-      bucket.putOnce(tilePath('entries', index, width), encodeEntries(records.map(({ bytes }) => bytes))),
-      bucket.putOnce(tilePath('0', index, width), Buffer.concat(records.map(({ leafHash }) => leafHash))),
+      isPruned ? this.#putHashes(bucket, to, { level: 0, index, width }) : this.#putRecords(bucket, records, { index, width }),
       ...tilesAbove(next, next === sink.signed.size).map((tile) => this.#putHashes(bucket, to, tile)),
     ]);
     if (next === sink.signed.size) {
@@ -53,9 +55,16 @@ export class Buckets implements Sender<'s3'> {
   /** The log's keys, and what leads from the first to the one that signs now. */
   async #putKeys(bucket: BucketStore, { sink }: Destination<'s3'>): Promise<void> {
     const readTile = (level: number, index: number, width: number) => this.hashes.tileHashes(sink.tenant, level, index, width);
-    const { vkeys, rotations } = await keyLinks(await this.keys.laterLogKeys(sink), { recordProof: recordProofOf }, readTile);
+    const { vkeys, rotations } = await keyLinks(await this.log.laterLogKeys(sink), { recordProof: recordProofOf }, readTile);
     await bucket.put('vkey', lines([...vkeys, sink.log.vkey]));
     if (rotations.length > 0) await bucket.put(KEYS_FILE, lines(rotations.map((link) => JSON.stringify(link))));
+  }
+
+  async #putRecords(bucket: BucketStore, records: readonly DeliveredRecord[], { index, width }: Omit<Tile, 'level'>): Promise<void> {
+    await Promise.all([
+      bucket.putOnce(tilePath('entries', index, width), encodeEntries(records.map(({ bytes }) => bytes))),
+      bucket.putOnce(tilePath('0', index, width), Buffer.concat(records.map(({ leafHash }) => leafHash))),
+    ]);
   }
 
   async #putHashes(bucket: BucketStore, { sink }: Destination<'s3'>, { level, index, width }: Tile): Promise<void> {

@@ -156,12 +156,14 @@ describe('a changed sink', () => {
     expect(updateSinkRequest.safeParse({ target: { ...S3, secretAccessKey: undefined } }).success).toBe(false);
   });
 
-  it('begins where the log begins since it was pruned, and no bucket does', async () => {
+  it('begins where the log begins since it was pruned; a bucket with the hashes before that', async () => {
     const world = new World();
     const { sink: early } = await world.create({ target: WEBHOOK });
     world.minIndex = 10;
     expect((await world.create({ target: WEBHOOK })).sink.delivery).toMatchObject({ nextSeq: 10, pending: 30 });
-    await expect(world.create({ target: S3 })).rejects.toEqual(problem('invalid-request', 'target.type'));
+    const { sink: bucket } = await world.create({ target: S3 });
+    expect(bucket.delivery).toMatchObject({ nextSeq: 0, pending: 40 });
+    expect((await world.update(bucket.sinkId, { nextSeq: 0 })).change).toMatchObject({ nextSeq: 0 });
     await expect(world.update(early.sinkId, { nextSeq: 9 })).rejects.toEqual(problem('invalid-request', 'nextSeq'));
     expect((await world.update(early.sinkId, { nextSeq: 10 })).change).toEqual({ sinkId: early.sinkId, nextSeq: 10 });
   });

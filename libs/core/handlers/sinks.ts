@@ -46,10 +46,6 @@ export function sinkHandlers({ reads, sealing }: SinkParts): Handlers<SinkOperat
       if ((await reads.countSinks(tenant)) >= MAX_SINKS) throw new KeywardError('state-unchangeable', `At most ${MAX_SINKS} sinks.`);
       const signing = input.target.type === 'webhook' ? webhookKey() : undefined;
       const log = await reads.deliverable(tenant);
-      if (input.target.type === 's3' && log.minIndex > 0)
-        throw new InvalidRequest([
-          { field: 'target.type', message: `a bucket must have all records: those below ${log.minIndex} were pruned` },
-        ]);
       const sink = newSink(input, { log, by: principal.name, now, publicKey: signing?.publicKey });
       const box = await sealed(tenant, sink.sinkId, signing?.privateKey ?? confidential(input.target));
       return {
@@ -104,7 +100,7 @@ interface Beginning {
 }
 
 function newSink({ description, target, from }: CreateSinkRequest, { log: { minIndex, size }, by, now, publicKey }: Beginning): SinkAnswer {
-  const nextSeq = from === 'now' ? size : minIndex;
+  const nextSeq = from === 'now' ? size : beginOf(target.type, minIndex);
   return {
     sinkId: newSinkId(now),
     description,
@@ -116,6 +112,9 @@ function newSink({ description, target, from }: CreateSinkRequest, { log: { minI
     delivery: { nextSeq, pending: size - nextSeq, failures: 0 },
   };
 }
+
+/** A bucket is a log of its own: it has the hashes of what was pruned. */
+const beginOf = (type: SinkTargetRequest['type'], minIndex: number): number => (type === 's3' ? 0 : minIndex);
 
 /** Ed25519; the public key as Standard Webhooks writes it, the private one as its seed of 32 bytes. */
 function webhookKey(): { publicKey: string; privateKey: Uint8Array } {
@@ -137,7 +136,7 @@ async function mustFit(
   if (before.target.type === 's3' && nextSeq > before.delivery.nextSeq)
     throw new InvalidRequest([{ field: 'nextSeq', message: 'must not pass over records: a bucket must have all of them' }]);
   const { minIndex, size } = await deliverable();
-  if (nextSeq < minIndex)
+  if (nextSeq < beginOf(before.target.type, minIndex))
     throw new InvalidRequest([{ field: 'nextSeq', message: `must be at least ${minIndex}: records below it were pruned` }]);
   if (nextSeq > size) throw new InvalidRequest([{ field: 'nextSeq', message: `must be at most ${size}, the size of the signed log` }]);
 }

@@ -73,6 +73,8 @@ export interface Deliveries {
   records(sink: ClaimedSink, from: number, most: number): Promise<DeliveredRecord[]>;
   /** Keys of the log after its first; none when the lease is void. */
   laterLogKeys(sink: ClaimedSink): Promise<readonly LaterLogKey[]>;
+  /** Records of its log below it were pruned, or are being; 0 where none were, or the lease is void. */
+  minIndex(sink: ClaimedSink): Promise<number>;
   /** Everything before `nextSeq` was taken. False: the lease is void. */
   advance(sink: ClaimedSink, nextSeq: number): Promise<boolean>;
   /** Gives it back: the next attempt is so many milliseconds away; undefined: when it was to be anyway. */

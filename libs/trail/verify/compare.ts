@@ -17,11 +17,12 @@ export async function compare(
   const { size, root } = checkpoint;
   const { count, firstDifference, firstFault, disclosureFault } = found;
   if (BigInt(count) !== size) throw wrongCount(size, found);
-  if (found.pruned > found.mayPrune)
+  const missing = found.unseen.find(({ to }) => to > found.mayPrune);
+  if (missing !== undefined)
     throw new VerificationFailed(
       'missing-records',
-      `Of the first ${found.pruned} records only the hashes are there, and the log says of ${found.mayPrune} that they were pruned.`,
-      { index: found.mayPrune },
+      `Of records ${missing.from} to ${missing.to - 1} only the hashes are there, and the log says of those below ${found.mayPrune} that they were pruned.`,
+      { index: Math.max(missing.from, found.mayPrune) },
     );
   const isSigned = equalBytes(found.root, root);
   // Whose checkpoints the earlier ones are does not matter to a record that can be named.

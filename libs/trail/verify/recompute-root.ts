@@ -8,12 +8,12 @@ import { type PlatformSpeed, sha256 as ours } from '../sha256.js';
 import { treeHasher } from '../tree-hash.js';
 import { disclosureFault } from './check-disclosures.js';
 import { checkRecord } from './check-record.js';
-import type { DisclosureFault, RecordFault } from './report.js';
+import type { DisclosureFault, RecordFault, RecordRange } from './report.js';
 
 export interface Recomputed {
   readonly count: number;
-  /** Records at the log's beginning of which only the hashes are there. */
-  readonly pruned: number;
+  /** Records of which only the hashes are there: whole tiles, the first ones first. */
+  readonly unseen: readonly RecordRange[];
   /** Records below it may have been pruned, as the log itself says. */
   readonly mayPrune: number;
   /** Over the records' bytes. */
@@ -58,7 +58,8 @@ export async function recomputeRoot(
   const fits: boolean[] = [];
   let disclosed = 0;
   let firstDisclosureFault: DisclosureFault | undefined;
-  let [pruned, mayPrune] = [0, 0];
+  const unseen: RecordRange[] = [];
+  let mayPrune = 0;
   const compareHeads = () => {
     for (let head = heads[fits.length]; head?.size === tree.size; head = heads[fits.length]) fits.push(equalBytes(rootOf(tree), head.root));
   };
@@ -67,13 +68,14 @@ export async function recomputeRoot(
     const { entries, hashes, disclosures = [] } = tile;
     firstDisclosureFault ??= disclosureFault(tile, tree.size, sha256);
     disclosed += disclosures.length;
-    if (entries.length === 0)
+    if (entries.length === 0) {
+      addTo(unseen, tree.size, tree.size + hashes.length);
       for (const hash of hashes) {
         tree = append(tree, hash);
-        stored = tree;
-        pruned = tree.size;
+        stored = firstDifference === undefined ? tree : append(stored, hash);
         compareHeads();
       }
+    }
     for (const [i, bytes] of entries.entries()) {
       const index = tree.size;
       const storedHash = hashes[i]!;
@@ -85,13 +87,13 @@ export async function recomputeRoot(
       compareHeads();
       const checked = checkRecord(bytes, { reader, index, logId, after: lastAt ?? '' });
       if ('code' in checked) firstFault ??= checked;
-      else if (pruned > 0) mayPrune = Math.max(mayPrune, minIndexIn(bytes));
+      else if (unseen.length > 0) mayPrune = Math.max(mayPrune, minIndexIn(bytes));
       if (!('code' in checked)) [firstAt, lastAt] = [firstAt ?? checked.recordedAt, checked.recordedAt];
     }
   }
   return {
     count: tree.size,
-    pruned,
+    unseen,
     mayPrune,
     root: rootOf(tree),
     storedRoot: rootOf(stored),
@@ -105,9 +107,16 @@ export async function recomputeRoot(
   };
 }
 
+/** Tiles that follow one another are one range. */
+function addTo(ranges: RecordRange[], from: number, to: number): void {
+  const last = ranges.at(-1);
+  if (last?.to === from) ranges[ranges.length - 1] = { from: last.from, to };
+  else ranges.push({ from, to });
+}
+
 const PRUNING = utf8('"op":"PruneRecords"');
 
-/** Up to where a record says that records were pruned; 0 for any other. Looked at only in a log that begins with hashes. */
+/** Up to where a record says that records were pruned; 0 for any other. Looked at only behind records that are not there. */
 function minIndexIn(bytes: Uint8Array): number {
   if (!includes(bytes, PRUNING)) return 0;
   const { op, outcome, change } = parseRecord(bytes);

@@ -45,6 +45,12 @@ export interface DisclosureFault {
   readonly message: string;
 }
 
+/** Records `from` to `to - 1`. */
+export interface RecordRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface VerifiedReport {
   readonly status: 'verified';
   readonly origin: string;
@@ -56,7 +62,9 @@ export interface VerifiedReport {
   readonly lastAt?: string;
   /** Personal fields that were shown, each vouched for by a record; absent where none was. */
   readonly disclosed?: number;
-  /** Records below it were pruned, as a record of the log says; their hashes were verified, they themselves are gone. */
+  /** Records of which only the hashes were there and verified: they were pruned, as a record of the log says. Absent where all were seen. */
+  readonly unseen?: readonly RecordRange[];
+  /** Where the last of these ends. */
   readonly prunedBefore?: number;
   /** false: the key came from the bundle itself, so the ISV could have signed anything with it. */
   readonly pinned: boolean;

@@ -6,7 +6,7 @@ import { mayAppend, mayNotAppend } from './plane-operations.js';
 import { tenantRows } from './row-security.js';
 
 const OPERATIONS = ['GetImportParameters', 'ImportKeyMaterial', 'DeleteImportedKeyMaterial'];
-const IMPORTED = `
+export const IMPORTED = `
             'imported', CASE WHEN v.import_check IS NOT NULL THEN json_build_object(
               'check', encode(v.import_check, 'hex'), 'validTo', v.valid_to, 'inMemory', v.in_memory) END,`;
 

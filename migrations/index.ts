@@ -40,6 +40,7 @@ import { RootRotation } from './0061-root-rotation.js';
 import { RestoreCheck } from './0062-restore-check.js';
 import { RewrappedImports } from './0063-rewrapped-imports.js';
 import { LabelCoverage } from './0071-label-coverage.js';
+import { KeyRotation } from './0085-key-rotation.js';
 import { PrunedBeginnings } from './0094-pruned-beginnings.js';
 import { LastUse } from './0097-last-use.js';
 
@@ -87,6 +88,7 @@ export const MIGRATIONS = [
   RestoreCheck,
   RewrappedImports,
   LabelCoverage,
+  KeyRotation,
   PrunedBeginnings,
   LastUse,
 ];

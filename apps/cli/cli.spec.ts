@@ -158,6 +158,27 @@ describe('what a command sends', () => {
   });
 
   it.each([
+    [['show', KEY], 'GET', undefined, undefined],
+    [['set', KEY, '--every', '90', '--replaces', '0'], 'PUT', { enabled: true, intervalDays: 90 }, { 'if-none-match': '*' }],
+    [['off', KEY, '--replaces', '3'], 'PUT', { enabled: false }, { 'if-match': '"3"' }],
+  ])('key rotation %j', async (line, method, body, headers) => {
+    answers = [{ status: 200, body: { version: 1, status: 'Disabled' } }];
+    expect(await keyward(['key', 'rotation', ...line])).toMatchObject({ exit: 0 });
+    expect(asked[0]).toMatchObject({ method, path: `/v1/tenants/acme/keys/${KEY}/rotation` });
+    expect(asked[0]!.body === '' ? undefined : JSON.parse(asked[0]!.body)).toEqual(body);
+    if (headers) expect(asked[0]!.headers).toMatchObject(headers);
+  });
+
+  it('key rotation set replaces the version that it has just read', async () => {
+    answers = [
+      { status: 200, body: { version: 4, status: 'Disabled' } },
+      { status: 200, body: { version: 5, status: 'Enabled', intervalDays: 7 } },
+    ];
+    expect(await keyward(['key', 'rotation', 'set', KEY, '--every', '7'])).toMatchObject({ exit: 0 });
+    expect(asked.map(({ method }) => method)).toEqual(['GET', 'PUT']);
+  });
+
+  it.each([
     [['move', 'alias/a', KEY], 'PUT', '/v1/tenants/acme/aliases', { alias: 'alias/a', keyId: KEY }],
     [['delete', 'alias/a'], 'DELETE', '/v1/tenants/acme/aliases?alias=alias%2Fa', undefined],
     [['list', '--key', KEY], 'GET', `/v1/tenants/acme/aliases?keyId=${KEY}`, undefined],

@@ -15,6 +15,8 @@ import {
   importParametersRequest,
   keyPath,
   type KeyOperation,
+  type KeyRotationRequest,
+  keyRotationRequest,
   type ListKeysQuery,
   listKeysQuery,
   noBody,
@@ -30,7 +32,7 @@ import {
   untagKeyRequest,
 } from '#contract';
 import { type Call, Pipeline } from '#core';
-import { Calling, Operation } from '#http';
+import { Calling, Conditional, Operation, Replaces } from '#http';
 
 type KeyPath = z.infer<typeof keyPath>;
 
@@ -83,6 +85,24 @@ export class KeysController {
     @Body({ schema: createKeyVersionRequest }) body: CreateKeyVersionRequest,
   ) {
     return this.pipeline.run('CreateKeyVersion', call, { keyId: key, ...body });
+  }
+
+  @Get(':key/rotation')
+  @Operation('GetKeyRotation')
+  rotation(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath) {
+    return this.pipeline.run('GetKeyRotation', call, { keyId: key });
+  }
+
+  @Put(':key/rotation')
+  @Conditional()
+  @Operation('PutKeyRotation')
+  setRotation(
+    @Calling() call: Call,
+    @Param({ schema: keyPath }) { key }: KeyPath,
+    @Replaces() replaces: number,
+    @Body({ schema: keyRotationRequest }) body: KeyRotationRequest,
+  ) {
+    return this.pipeline.run('PutKeyRotation', call, { keyId: key, ...body, replaces });
   }
 
   @Post(':key/import-parameters')

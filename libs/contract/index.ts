@@ -18,6 +18,7 @@ export * from './data-operations.js';
 export * from './key-operations.js';
 export * from './log-operations.js';
 export * from './key-life.js';
+export * from './key-rotation.js';
 export * from './key-usage.js';
 export * from './audit-reports.js';
 export * from './asymmetric-algorithms.js';

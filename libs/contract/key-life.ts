@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { TRIED_ALGORITHMS } from './asymmetric-algorithms.js';
 import { alias, keyId, keyReference, keyVersionId } from './identifiers.js';
 import { pageQuery } from './key-operations.js';
+import { keyRotation } from './key-rotation.js';
 import { DATA_OPERATIONS } from './operations.js';
 import { plainMap } from './plain-map.js';
 import { line, prose } from './text.js';
@@ -102,6 +103,7 @@ export const keyDescription = z
       .object({ at: time, operation: z.enum(DATA_OPERATIONS), service: z.string() })
       .optional()
       .meta({ description: 'the last that succeeded, where one key is described and was ever used' }),
+    rotation: keyRotation.optional().meta({ description: 'its rotation policy, where one key is described and ever had one' }),
     destroyedAt: time.optional(),
   })
   .meta({ id: 'Key' });

@@ -17,6 +17,7 @@ import {
   tagKeyRequest,
   untagKeyRequest,
 } from './key-life.js';
+import { keyRotationRequest } from './key-rotation.js';
 import { signRequest, verifyRequest } from './signing.js';
 
 type Request = (size: number) => readonly [z.ZodType, unknown];
@@ -48,6 +49,7 @@ const LIMITS: readonly (readonly [string, number, number, Request])[] = [
   ['tags', 0, 128, (size) => [tagKeyRequest, { tags: { n: text(size) } }]],
   ['names', 1, 20, (size) => [untagKeyRequest, { names: named(size) }]],
   ['pendingDays', 7, 366, (pendingDays) => [scheduleDeletionRequest, { pendingDays }]],
+  ['intervalDays', 7, 730, (intervalDays) => [keyRotationRequest, { enabled: true, intervalDays }]],
   ['reason', 1, 512, (size) => [createKeyVersionRequest, { reason: text(size) }]],
   ['alias', 1, 255, (size) => [createKeyRequest, { alias: `alias/${text(size)}` }]],
   ['limit', 1, 100, (limit) => [listKeysQuery, { limit: String(limit) }]],

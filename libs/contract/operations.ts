@@ -45,6 +45,8 @@ export const KEY_OPERATIONS = [
   'GetImportParameters',
   'ImportKeyMaterial',
   'DeleteImportedKeyMaterial',
+  'PutKeyRotation',
+  'GetKeyRotation',
   'ListKeyVersions',
   'DescribePublicKey',
   'UpdateKeyDescription',

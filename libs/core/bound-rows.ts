@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from './canonical-json.js';
 import type { RuleRow } from './ports/custody.js';
-import type { LiftedStops, StoredCredential, StoredIdentityProvider, StoredKey, StoredPolicy, StoredStop } from './ports/rules.js';
+import type {
+  LiftedStops,
+  StoredCredential,
+  StoredIdentityProvider,
+  StoredKey,
+  StoredPolicy,
+  StoredRotation,
+  StoredStop,
+} from './ports/rules.js';
 import type { TenantId } from '#contract';
 
 /** What the binding MAC of each kind of row covers: everything that gives it its meaning. Canonical JSON (RFC 8785), so no field swallows its neighbour. */
@@ -41,6 +49,11 @@ export const keyNamesRow = (
   tenant: TenantId,
   { keyId, aliases, tags, primaryVersion }: Pick<StoredKey, 'keyId' | 'aliases' | 'tags' | 'primaryVersion'>,
 ): RuleRow => row(tenant, 'key-names', keyId, { aliases: [...aliases].sort(), tags, primaryVersion });
+
+export const keyRotationRow = (
+  tenant: TenantId,
+  { keyId, version, intervalDays }: Omit<StoredRotation, 'mac'> & Pick<StoredKey, 'keyId'>,
+): RuleRow => row(tenant, 'key-rotation', keyId, { version, intervalDays: intervalDays ?? null });
 
 /** The digest of LiftedStops. */
 export const liftedDigest = (stopIds: readonly string[]): Uint8Array => createHash('sha256').update(stopIds.join(',')).digest();

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { CredentialId, TenantId } from '#contract';
-import { credentialRow, identityProviderRow, keyNamesRow, liftedStopsRow, policyRow, stopRow } from './bound-rows.js';
+import { credentialRow, identityProviderRow, keyNamesRow, keyRotationRow, liftedStopsRow, policyRow, stopRow } from './bound-rows.js';
 import { BoundedMap } from './bounded-map.js';
 import { CustodyUnavailable, KeywardError, UnreadableRow } from './errors.js';
 import type { BindingChecks, BoundKind, BoundRow } from './ports/custody.js';
@@ -63,7 +63,11 @@ export class BoundRules implements RuleStore, RowProofs {
   async key(tenant: TenantId, lookup: KeyLookup): ReturnType<RuleStore['key']> {
     const found = await this.#readable(tenant, this.store.key(tenant, lookup));
     if (found.key === undefined) return found;
-    const proof = await this.#prove([{ ...keyNamesRow(tenant, found.key), mac: found.key.namesMac }]);
+    const { keyId, namesMac, rotation } = found.key;
+    const proof = await this.#prove([
+      { ...keyNamesRow(tenant, found.key), mac: namesMac },
+      ...(rotation === undefined ? [] : [{ ...keyRotationRow(tenant, { keyId, ...rotation }), mac: rotation.mac }]),
+    ]);
     if (isBroken(proof)) throw refused('unavailable', proof);
     return proof === 'unproven' ? { ...found, key: { ...found.key, unproven: true } } : found;
   }

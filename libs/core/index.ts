@@ -22,6 +22,7 @@ export * from './handlers/watch.js';
 export * from './handlers/sinks.js';
 export * from './heartbeat.js';
 export * from './identifiers.js';
+export * from './key-rotation.js';
 export * from './key-states.js';
 export * from './no-changes.js';
 export * from './operation-shapes.js';

@@ -41,6 +41,8 @@ import type {
   GetPublicKeyRequest,
   KeyId,
   KeyReference,
+  KeyRotation,
+  KeyRotationRequest,
   KeySpec,
   KeyUsageAnswer,
   KeyVersionId,
@@ -222,6 +224,9 @@ export interface OperationShapes {
   DisableKey: Shape<{ readonly keyId: KeyId }, KeyDescription>;
   DescribeCapabilities: Shape<undefined, CapabilitiesAnswer>;
   CreateKeyVersion: Shape<OfKey<CreateKeyVersionRequest>, KeyDescription>;
+  /** `replaces`: the version that the caller has read, 0 for none. */
+  PutKeyRotation: Shape<OfKey<KeyRotationRequest> & { readonly replaces: number }, KeyRotation>;
+  GetKeyRotation: Shape<{ readonly keyId: KeyId }, KeyRotation>;
   GetImportParameters: Shape<OfKey<ImportParametersRequest>, ImportParametersAnswer>;
   ImportKeyMaterial: Shape<OfKey<ImportKeyMaterialRequest>, KeyDescription>;
   DeleteImportedKeyMaterial: Shape<{ readonly keyId: KeyId }, KeyDescription>;

@@ -78,6 +78,8 @@ export const OPERATIONS = {
   DisableKey:                      row('key',   'change', ['admin'],             ['Enabled', 'Disabled'], 'stop',   ['change']),
   DescribeCapabilities:            row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   CreateKeyVersion:                row('key',   'change', ['admin'],             ['Enabled'],            'manage', ['change']),
+  PutKeyRotation:                  row('key',   'change', ['admin'],             ['Enabled'],            'manage', ['change']),
+  GetKeyRotation:                  row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   GetImportParameters:             row('key',   'change', ['admin'],             NOT_DESTROYED,          'manage', ['change']),
   ImportKeyMaterial:               row('key',   'change', ['admin'],             NOT_ENDING,             'manage', ['change']),
   DeleteImportedKeyMaterial:       row('key',   'change', ['admin'],             NOT_DESTROYED,          'stop',   ['change']),

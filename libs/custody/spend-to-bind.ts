@@ -11,6 +11,7 @@ const BINDING = {
   PutIdentityProvider: true,
   CreateKey: true,
   CreateKeyVersion: true,
+  PutKeyRotation: true,
   ImportKeyMaterial: true,
   TagKey: true,
   UntagKey: true,

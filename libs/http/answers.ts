@@ -24,6 +24,7 @@ import {
   inventoryItem,
   issuedCredential,
   keyDescription,
+  keyRotation,
   keylessDryRunAnswer,
   keyUsageAnswer,
   keyVersionSummary,
@@ -117,8 +118,8 @@ const bytes = <Answer>(summary: string, schema: z.ZodType, members: Members<Answ
 const read = (summary: string, schema: z.ZodType): AnswerForm<unknown> => ({ status: 200, type: JSON_TYPE, summary, schema, body: json });
 const created = (summary: string, schema: z.ZodType): AnswerForm<unknown> => ({ ...read(summary, schema), status: 201 });
 const gone = (summary: string): AnswerForm<unknown> => ({ status: 204, type: undefined, summary, schema: undefined, body: () => NOTHING });
-const versioned = (summary: string): AnswerForm<AnswerOf<'GetPolicy'>> => ({
-  ...read(summary, policyAnswer),
+const versioned = (summary: string, schema: z.ZodType = policyAnswer): AnswerForm<{ readonly version: number }> => ({
+  ...read(summary, schema),
   version: (answer) => answer.version,
 });
 
@@ -180,6 +181,8 @@ export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Na
   UpdateKeyDescription:    read('Describes what a key is for.', keyDescription),
   TagKey:                  read('Adds tags to a key, or changes their values.', keyDescription),
   UntagKey:                read('Takes tags from a key.', keyDescription),
+  PutKeyRotation:          versioned('Sets how often a key is rotated automatically, or that it is not.', keyRotation),
+  GetKeyRotation:          versioned('Tells whether a key is rotated automatically, and when next.', keyRotation),
   SetDeletionProtection:   read('Switches deletion protection: while it is on, deletion cannot be scheduled.', keyDescription),
   ScheduleKeyDeletion:     read('Schedules the deletion of a key: nothing can be done with it from now on, and until then it can be cancelled.', keyDescription),
   CancelKeyDeletion:       read('Cancels the deletion of a key, which is again as it was before.', keyDescription),

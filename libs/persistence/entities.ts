@@ -170,6 +170,27 @@ export const CmkEntity = new EntitySchema<CmkRow>({
   },
 });
 
+interface KeyRotationRow {
+  tenantId: TenantId;
+  keyId: KeyId;
+  version: number;
+  intervalDays: number | null;
+  nextAt: Date | null;
+  mac: Buffer;
+}
+export const KeyRotationEntity = new EntitySchema<KeyRotationRow>({
+  name: 'KeyRotation',
+  tableName: 'key_rotation',
+  columns: {
+    tenantId,
+    keyId: { ...id, name: 'key_id' },
+    version: { type: 'integer' },
+    intervalDays: { type: 'integer', name: 'interval_days', nullable: true },
+    nextAt: { ...time, name: 'next_at', nullable: true },
+    mac: bytes,
+  },
+});
+
 export interface KeyVersionRow {
   tenantId: TenantId;
   versionId: KeyVersionId;
@@ -253,5 +274,15 @@ export const KeyImportEntity = new EntitySchema<KeyImportRow>({
 
 export const ENTITIES = [
   ...[TenantEntity, CredentialEntity, IdentityProviderEntity, ServiceEntity, SuspensionEntity],
-  ...[CmkEntity, KeyVersionEntity, KeyImportEntity, AliasEntity, PolicyEntity, PolicyDraftEntity, StopEntity, SinkEntity],
+  ...[
+    CmkEntity,
+    KeyVersionEntity,
+    KeyRotationEntity,
+    KeyImportEntity,
+    AliasEntity,
+    PolicyEntity,
+    PolicyDraftEntity,
+    StopEntity,
+    SinkEntity,
+  ],
 ];

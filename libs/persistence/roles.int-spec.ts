@@ -147,7 +147,7 @@ describe('what each role can and cannot do', () => {
         'log select, log_key select, log_retention select, pruned_tile select, schema_migration select, signed_checkpoint select, trail_checkpoint select, trail_disclosure select, trail_node select, trail_record select, trail_stat select, trail_stat_head select',
       data_plane: 'schema_migration select',
       key_plane:
-        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_import insert, key_import select, key_version insert, key_version select, log select, log_key insert, log_key select, log_retention select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, schema_migration select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_root insert, tenant_root select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
+        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_import insert, key_import select, key_rotation insert, key_rotation select, key_version insert, key_version select, log select, log_key insert, log_key select, log_retention select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, schema_migration select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_root insert, tenant_root select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
       worker: 'schema_migration select',
     });
   });
@@ -171,6 +171,7 @@ describe('what each role can and cannot do', () => {
             (name) => `identity_provider.${name}`,
           ),
           ...['key_import.blob', 'key_import.used_at'],
+          ...['interval_days', 'mac', 'next_at', 'version'].map((name) => `key_rotation.${name}`),
           ...['blob', 'import_check', 'in_memory', 'mac', 'protection_level', 'public_key', 'valid_to'].map(
             (name) => `key_version.${name}`,
           ),

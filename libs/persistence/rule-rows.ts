@@ -68,6 +68,7 @@ export const keyRow = z.object({
       namesMac: bytes,
       deletionProtection: z.boolean(),
       deletion: optional(z.object({ at: time, stateBefore: keyState })),
+      rotation: optional(z.object({ version: z.int(), intervalDays: optional(z.int()), mac: bytes })),
       versions: z.array(
         z.object({
           versionId: keyVersionId,

@@ -26,12 +26,14 @@ import {
   type StoredIdentityProvider,
   type StoredKey,
   type StoredPolicy,
+  type StoredRotation,
   type WrappedKeyVersion,
   type Writes,
 } from '#core';
 import { writing } from './database-error.js';
 import { ofService } from './lists.js';
 import { erasePersonalFields } from './personal-fields.js';
+import { moveRotation, putRotation } from './key-rotations.js';
 import { insertLogKey } from './log-keys.js';
 import { pruneBelow, setRetention } from './retention.js';
 import {
@@ -114,7 +116,7 @@ export class TenantWrites implements Writes {
     });
   }
 
-  async insertKey({ versions, aliases, unproven: _, ...key }: StoredKey): Promise<void> {
+  async insertKey({ versions, aliases, rotation: _rotation, unproven: _, ...key }: StoredKey): Promise<void> {
     await writing('key', async () => {
       await this.manager.insert(CmkEntity, { tenantId: this.tenantId, ...cmkColumns(key) });
       await this.manager.insert(KeyVersionEntity, versions.map(versionRow));
@@ -126,6 +128,13 @@ export class TenantWrites implements Writes {
     const which = { tenantId: this.tenantId, keyId };
     const { affected } = await writing('key', () => this.manager.update(CmkEntity, which, cmkColumns(change)));
     if (affected === 0) throw absent('key');
+    if (change.primaryVersion !== undefined) await moveRotation(this.manager, which, change.primaryVersion);
+  }
+
+  async putRotation(keyId: KeyId, rotation: StoredRotation, nextAt: Date | undefined): Promise<void> {
+    await overtaken('Another version was published.', () =>
+      writing('rotation policy', () => putRotation(this.manager, { tenantId: this.tenantId, keyId }, rotation, nextAt)),
+    );
   }
 
   async beginRootRotation(root: number, at: Date): Promise<void> {

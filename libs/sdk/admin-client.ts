@@ -24,6 +24,8 @@ import {
   issuedCredential,
   type issueServiceCredentialRequest,
   keyDescription,
+  keyRotation,
+  type keyRotationRequest,
   keyUsageAnswer,
   keyVersionSummary,
   leasesAnswer,
@@ -195,6 +197,14 @@ export class KeywardAdmin {
   /** The new one is primary. */
   createKeyVersion(tenant: string, keyId: string, body: z.input<typeof createKeyVersionRequest> = {}) {
     return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/versions`, body });
+  }
+  keyRotation(tenant: string, keyId: string) {
+    return this.#keys.read(keyRotation, at`/v1/tenants/${tenant}/keys/${keyId}/rotation`);
+  }
+  /** `replaces`: the version that was read, 0 for the first. @throws Conflict `precondition-failed` when another came between */
+  putKeyRotation(tenant: string, keyId: string, body: z.input<typeof keyRotationRequest>, replaces: number) {
+    const path = at`/v1/tenants/${tenant}/keys/${keyId}/rotation`;
+    return this.#keys.change(keyRotation, { method: 'PUT', path, body, headers: ifReplacing(replaces) });
   }
   describePublicKey(tenant: string, keyId: string, query: { readonly keyVersionId?: string } = {}) {
     return this.#keys.read(publicKeyAnswer, at`/v1/tenants/${tenant}/keys/${keyId}/public-key`, query);

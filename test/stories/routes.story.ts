@@ -123,6 +123,7 @@ describe('every route of every plane', () => {
     TagKey: { tags: { a: 'b' } },
     UntagKey: { names: ['a'] },
     SetDeletionProtection: { enabled: true },
+    PutKeyRotation: { enabled: true, intervalDays: 90 },
     SetRetention: {},
     PruneRecords: { minIndex: 256, exported: { size: 256, root: `${'A'.repeat(43)}=` } },
     CreateAlias: { alias: 'alias/mine', keyId: 'key_01jdsz0000e008000000000001' },

@@ -4,6 +4,7 @@ import { UsageError } from '../exit-codes.js';
 import type { OpenSession, Session } from '../session.js';
 import { printable, table } from '../terminal.js';
 import { listed, pair, paged, type PageOptions, wholeNumber } from './options.js';
+import { rotationCommands } from './rotation.js';
 
 interface KeyFilter extends PageOptions {
   readonly state?: KeyState;
@@ -102,6 +103,7 @@ export function keyCommands(program: Command, open: OpenSession): void {
       const session = open(command);
       session.answer(await session.admin.createKeyVersion(session.tenant, keyId, body));
     });
+  rotationCommands(key, open);
   paged(key.command('versions <key>').description('all versions of a key')).action(
     async (keyId: string, options: PageOptions, command: Command) => {
       const session = open(command);

@@ -9,6 +9,7 @@ import type { StopSeals } from '../stop-seals.js';
 import { aliasHandlers } from './aliases.js';
 import { capabilityHandlers } from './capabilities.js';
 import { importHandlers } from './imports.js';
+import { keyRotationHandlers } from './key-rotation.js';
 import { keyUsageHandlers } from './key-usage.js';
 import { keyVersionHandlers } from './key-versions.js';
 import { keyLifeHandlers } from './keys.js';
@@ -41,6 +42,7 @@ export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation> => ({
   ...peopleHandlers(parts),
   ...keyLifeHandlers(parts),
   ...keyVersionHandlers(parts),
+  ...keyRotationHandlers(parts),
   ...rootHandlers(parts),
   ...importHandlers(parts),
   ...capabilityHandlers(parts),

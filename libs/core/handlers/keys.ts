@@ -3,6 +3,7 @@ import { type KeyDescription, type KeyState, USAGES_OF } from '#contract';
 import { keyNamesRow } from '../bound-rows.js';
 import { KeywardError } from '../errors.js';
 import { newKeyId, newKeyVersionId } from '../identifiers.js';
+import { describeRotation } from '../key-rotation.js';
 import { mustAllow } from '../key-states.js';
 import type { Handlers, Prepared, Step } from '../pipeline.js';
 import type { Custody, RuleBindings } from '../ports/custody.js';
@@ -87,7 +88,8 @@ export function keyLifeHandlers({ custody, reads, uses }: KeyLifeParts): Handler
     DescribeKey: async (step) => {
       const key = await ownKey(step, step.input.keyId);
       const lastUse = await uses.lastUse(step.call.tenant, key.keyId);
-      const answer = { ...describeKey(key, key.versions.values()), ...(lastUse && { lastUse }) };
+      const rotation = key.rotation && describeRotation(step.snapshot.rules, key);
+      const answer = { ...describeKey(key, key.versions.values()), ...(lastUse && { lastUse }), ...(rotation && { rotation }) };
       return { answer, details: { key: { id: key.keyId, state: key.state } } };
     },
 

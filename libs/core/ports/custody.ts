@@ -132,7 +132,7 @@ export interface CustodyCapabilities {
 }
 
 /** Kinds of rows that carry the binding MAC; each has its own digest (core/bound-rows.ts). */
-export const BOUND_KINDS = ['policy', 'stop', 'lifted-stops', 'credential', 'identity-provider', 'key-names'] as const;
+export const BOUND_KINDS = ['policy', 'stop', 'lifted-stops', 'credential', 'identity-provider', 'key-names', 'key-rotation'] as const;
 export type BoundKind = (typeof BOUND_KINDS)[number];
 
 /** A row of a tenant's rules, by its digest: what the custodian is asked to bind to tenant, kind and id. */
@@ -171,6 +171,7 @@ export type RuleOperation = Extract<
   | 'PutIdentityProvider'
   | 'CreateKey'
   | 'CreateKeyVersion'
+  | 'PutKeyRotation'
   | 'ImportKeyMaterial'
   | 'TagKey'
   | 'UntagKey'

@@ -80,8 +80,19 @@ export interface StoredKey {
   readonly deletion: { readonly at: Date; readonly stateBefore: KeyState } | undefined;
   /** Over the names by which rules mean the key. */
   readonly namesMac: BindingMac;
+  /** None: it never had a rotation policy. */
+  readonly rotation?: StoredRotation | undefined;
   /** Custody was not there to check it. */
   readonly unproven?: boolean;
+}
+
+/** A key's rotation policy: by it, and by nothing else, the worker may make the key's next version. */
+export interface StoredRotation {
+  /** Counted from 1, one more at every change. */
+  readonly version: number;
+  /** Undefined: it is not rotated automatically. */
+  readonly intervalDays: number | undefined;
+  readonly mac: BindingMac;
 }
 
 export interface StoredCredential {

@@ -17,7 +17,7 @@ import type {
 import type { SinkChange } from './sinks.js';
 import type { BoundImport, WrappedKeyVersion } from './custody.js';
 import type { PersonalFields } from './reads.js';
-import type { StoredCredential, StoredIdentityProvider, StoredKey, StoredPolicy } from './rules.js';
+import type { StoredCredential, StoredIdentityProvider, StoredKey, StoredPolicy, StoredRotation } from './rules.js';
 
 export type NewCredential = Omit<StoredCredential, 'revokedAt' | 'unproven'>;
 
@@ -63,7 +63,9 @@ export interface Writes {
   insertKey(key: StoredKey): Promise<void>;
   /** @throws KeywardError not-found */
   updateKey(id: KeyId, change: KeyChange): Promise<void>;
-  /** Begins a rotation. @throws KeywardError state-unchangeable, while one is under way */
+  /** The next version of the key's rotation policy, and when it is due by it. @throws KeywardError precondition-failed, when the version exists */
+  putRotation(id: KeyId, rotation: StoredRotation, nextAt: Date | undefined): Promise<void>;
+  /** Begins a rotation of the root. @throws KeywardError state-unchangeable, while one is under way */
   beginRootRotation(root: number, at: Date): Promise<void>;
   insertKeyVersion(version: WrappedKeyVersion): Promise<void>;
   /** Material that came, or went. @throws KeywardError not-found */

@@ -69,6 +69,8 @@ const NAMES = {
   UpdateKeyDescription:            row('Update', 'UpdateKeyDescription',            'UpdateKeyDescription'),
   TagKey:                          row('Update', 'TagResource',                     'TagResource'),
   UntagKey:                        row('Update', 'UntagResource',                   'UntagResource'),
+  PutKeyRotation:                  row('Update', '',                                'UpdateRotationPolicy'),
+  GetKeyRotation:                  row('Read',   'GetKeyRotationStatus',            'DescribeKeyRotation'),
   SetDeletionProtection:           row('Update', '',                                'SetDeletionProtection'),
   ScheduleKeyDeletion:             row('Delete', 'ScheduleKeyDeletion',             'ScheduleKeyDeletion'),
   CancelKeyDeletion:               row('Update', 'CancelKeyDeletion',               'CancelKeyDeletion'),

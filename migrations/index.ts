@@ -41,6 +41,7 @@ import { RestoreCheck } from './0062-restore-check.js';
 import { RewrappedImports } from './0063-rewrapped-imports.js';
 import { LabelCoverage } from './0071-label-coverage.js';
 import { KeyRotation } from './0085-key-rotation.js';
+import { StateBefore } from './0090-state-before.js';
 import { PrunedBeginnings } from './0094-pruned-beginnings.js';
 import { LastUse } from './0097-last-use.js';
 
@@ -89,6 +90,7 @@ export const MIGRATIONS = [
   RewrappedImports,
   LabelCoverage,
   KeyRotation,
+  StateBefore,
   PrunedBeginnings,
   LastUse,
 ];

@@ -10,10 +10,12 @@ import {
   type WrappedKeyVersion,
   workerRecord,
 } from '#core';
+import { seldom } from './seldom.js';
 
 const PAGE = 50;
 /** A tenant with very many keys keeps the others, and heartbeats, waiting for so long only. */
 const PAGES_A_ROUND = 10;
+const DROP_EVERY_MS = 60_000;
 
 export interface RootRotationParts {
   readonly roots: RootRotationStore;
@@ -29,12 +31,17 @@ export interface RootRotationParts {
  * where the database says.
  */
 export class RootRotations {
-  constructor(private readonly parts: RootRotationParts) {}
+  readonly #dropping: ReturnType<typeof seldom>;
+
+  constructor(private readonly parts: RootRotationParts) {
+    this.#dropping = seldom(DROP_EVERY_MS, parts.clock);
+  }
 
   /** @throws KeywardError unavailable, when nobody can tell what is under way */
   async round(): Promise<void> {
     const { roots, lead, onFailure } = this.parts;
     await lead.asLeader(async () => {
+      if (this.#dropping() !== undefined) await roots.dropExpiredImports();
       for (const rotation of await roots.rotatingRoots()) {
         try {
           await (rotation.rewrapped ? this.#retire(rotation) : this.#rewrap(rotation));

@@ -8,6 +8,7 @@ import {
   type ImportToken,
   type KeyDescription,
   type KeyId,
+  type KeyState,
   type KeyVersionSummary,
   type ListAliasesQuery,
   type ListKeysQuery,
@@ -96,6 +97,11 @@ export class DatabaseReads implements Reads {
     if (row === null) return undefined;
     const { tenantId: _tenant, expiresAt, usedAt, ...bound } = row;
     return { tenant, ...bound, expiresAt: expiresAt.getTime(), usedAt: usedAt ?? undefined };
+  }
+
+  async keyPast(tenant: TenantId, id: KeyId): Promise<{ stateBefore: KeyState | undefined; destroyedAt: Date | undefined }> {
+    const row = await readTransaction(this.source, tenant, (manager) => manager.findOneBy(CmkEntity, { tenantId: tenant, keyId: id }));
+    return { stateBefore: row?.stateBefore ?? undefined, destroyedAt: row?.destroyedAt ?? undefined };
   }
 
   async service(service: ServiceName): Promise<ServiceSummary | undefined> {

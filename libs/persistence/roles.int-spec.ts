@@ -57,6 +57,7 @@ describe('what each role can and cannot do', () => {
       credential_of: 'auditor data_plane key_plane',
       credential_of_subject: 'auditor key_plane',
       drop_empty_months: 'worker',
+      drop_expired_imports: 'worker',
       ensure_months: 'worker',
       destroy_key: 'worker',
       destroy_again: 'key_plane',

@@ -59,6 +59,10 @@ export class DatabaseRoots implements RootRotationStore {
     return rows.map((row) => ({ ...row, tenant }));
   }
 
+  async dropExpiredImports(): Promise<number> {
+    return parsed('drop_expired_imports', z.int(), await this.#answer('drop_expired_imports'));
+  }
+
   async saveRewrappedImport(read: BoundImport, { blob, mac }: BoundImport): Promise<boolean> {
     const macs = [read.mac, blob, mac].map((bytes) => Buffer.from(bytes));
     return parsed(

@@ -311,9 +311,9 @@ async function overtaken<Answer>(told: string, write: () => Promise<Answer>): Pr
 function cmkColumns<Change extends KeyChange>(change: Change) {
   const { namesMac, deletion, ...columns } = change;
   return {
+    ...('deletion' in change && { deletionAt: deletion?.at ?? null, stateBefore: deletion?.stateBefore ?? null }),
     ...columns,
     ...(namesMac && { namesMac: Buffer.from(namesMac) }),
-    ...('deletion' in change && { deletionAt: deletion?.at ?? null, stateBefore: deletion?.stateBefore ?? null }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { IMPORT_TOKEN_HOURS, type KeyVersionId } from '#contract';
+import { IMPORT_TOKEN_HOURS, type KeyId, type KeyState, type KeyVersionId, type TenantId } from '#contract';
 import { keyNamesRow } from '../bound-rows.js';
 import { InvalidRequest } from '../errors.js';
 import { newImportToken, newKeyVersionId } from '../identifiers.js';
@@ -9,11 +9,11 @@ import type { Reads } from '../ports/reads.js';
 import { recordedVersion } from '../record.js';
 import type { SnapshotKey, UsableVersion } from '../snapshot.js';
 import { checkValueOf, describeKey } from './describe-key.js';
-import { ownKey } from './own-key.js';
+import { ownKey, storedKey } from './own-key.js';
 
 export interface ImportParts {
   readonly custody: KeyImports & Pick<RuleBindings, 'bindRule'> & { capabilities(): Promise<CustodyCapabilities> };
-  readonly reads: Pick<Reads, 'keyImport' | 'logKey' | 'root'>;
+  readonly reads: Pick<Reads, 'keyImport' | 'keyPast' | 'logKey' | 'root'>;
 }
 
 const HOUR_MS = 3_600_000;
@@ -21,6 +21,10 @@ type ImportOperation = 'GetImportParameters' | 'ImportKeyMaterial' | 'DeleteImpo
 
 /** Material from outside: its wrapping key, its coming, its going. */
 export function importHandlers({ custody, reads }: ImportParts): Handlers<ImportOperation> {
+  const stateWithMaterial = async (tenant: TenantId, keyId: KeyId): Promise<KeyState> => {
+    const { stateBefore = 'Enabled' } = await reads.keyPast(tenant, keyId);
+    return stateBefore === 'PendingImport' ? 'Enabled' : stateBefore;
+  };
   return {
     /** For the version that waits for its material, or else for a new one. */
     GetImportParameters: async ({ operation, input, call, snapshot, now, permit }) => {
@@ -73,8 +77,9 @@ export function importHandlers({ custody, reads }: ImportParts): Handlers<Import
         root: (await reads.root(call.tenant)).number,
       });
       // One that was disabled before its material ended is disabled still.
-      const { state: stored } = (await snapshot.key({ reference: key.keyId })) ?? key;
-      const moved: SnapshotKey = { ...key, primaryVersion: versionId, state: stored === 'PendingImport' ? 'Enabled' : stored };
+      const { state: stored } = await storedKey(snapshot, key);
+      const state = stored === 'PendingImport' ? await stateWithMaterial(call.tenant, key.keyId) : stored;
+      const moved: SnapshotKey = { ...key, primaryVersion: versionId, state };
       const namesMac = await custody.bindRule(permit(), keyNamesRow(call.tenant, moved));
       const check = version.imported?.check ?? new Uint8Array(0);
       return {
@@ -92,7 +97,7 @@ export function importHandlers({ custody, reads }: ImportParts): Handlers<Import
           await writes.spendImport(bound.importToken, new Date(now));
           if (filled === undefined) await writes.insertKeyVersion(version);
           else await writes.putMaterial(version);
-          await writes.updateKey(key.keyId, { primaryVersion: versionId, state: moved.state, namesMac });
+          await writes.updateKey(key.keyId, { primaryVersion: versionId, state, stateBefore: null, namesMac });
         },
       };
     },
@@ -103,9 +108,9 @@ export function importHandlers({ custody, reads }: ImportParts): Handlers<Import
       mustAllow(operation, key);
       const primary = externalVersion(key);
       const emptied = await custody.emptyKeyVersion(permit({ versionId: primary.versionId }), primary);
-      const state = key.state === 'PendingDeletion' ? key.state : 'PendingImport';
-      // Who cancels the deletion has a key that waits for its material.
-      const deletion = key.deletion && { ...key.deletion, stateBefore: 'PendingImport' as const };
+      const { state: stored } = await storedKey(snapshot, key);
+      const state = stored === 'PendingDeletion' ? stored : 'PendingImport';
+      const isAway = stored === 'PendingDeletion' || stored === 'PendingImport';
       return {
         answer: describeKey({ ...key, state }, [emptied]),
         details: {
@@ -114,7 +119,7 @@ export function importHandlers({ custody, reads }: ImportParts): Handlers<Import
         },
         apply: async (writes) => {
           await writes.putMaterial(emptied);
-          await writes.updateKey(key.keyId, { state, deletion });
+          await writes.updateKey(key.keyId, isAway ? { state } : { state, stateBefore: stored });
         },
       };
     },

@@ -16,7 +16,7 @@ import { mustBeAble } from './capabilities.js';
 import { destroyed } from './destroyed.js';
 import { changedFields } from './changed-fields.js';
 import { describeKey } from './describe-key.js';
-import { ownKey } from './own-key.js';
+import { hasMaterial, ownKey, storedKey } from './own-key.js';
 import { tagChange, taggedWith, untagged } from './tags.js';
 
 const DAY_MS = 86_400_000;
@@ -89,7 +89,9 @@ export function keyLifeHandlers({ custody, reads, uses }: KeyLifeParts): Handler
       const key = await ownKey(step, step.input.keyId);
       const lastUse = await uses.lastUse(step.call.tenant, key.keyId);
       const rotation = key.rotation && describeRotation(step.snapshot.rules, key);
-      const answer = { ...describeKey(key, key.versions.values()), ...(lastUse && { lastUse }), ...(rotation && { rotation }) };
+      const { destroyedAt } = key.state === 'Destroyed' ? await reads.keyPast(step.call.tenant, key.keyId) : {};
+      const ended = destroyedAt && { destroyedAt: destroyedAt.toISOString() };
+      const answer = { ...describeKey(key, key.versions.values()), ...(lastUse && { lastUse }), ...(rotation && { rotation }), ...ended };
       return { answer, details: { key: { id: key.keyId, state: key.state } } };
     },
 
@@ -125,14 +127,19 @@ export function keyLifeHandlers({ custody, reads, uses }: KeyLifeParts): Handler
         throw new KeywardError('state-unchangeable', 'Deletion protection is on.', { reason: 'deletion-protected' });
       const at = new Date(step.now + step.input.pendingDays * DAY_MS);
       const change = changedFields({ state: key.state }, { state: 'PendingDeletion', deletionAt: at.toISOString() });
-      return changed(key, { state: 'PendingDeletion', deletion: { at, stateBefore: key.state } }, change);
+      const { state: stored } = await storedKey(step.snapshot, key);
+      const { stateBefore = stored } = stored === 'PendingImport' ? await reads.keyPast(step.call.tenant, key.keyId) : {};
+      return changed(key, { state: 'PendingDeletion', deletion: { at, stateBefore } }, change);
     },
 
     CancelKeyDeletion: async (step) => {
       const key = await changeable(step);
-      const state = key.deletion?.stateBefore ?? 'Disabled';
+      const before = key.deletion?.stateBefore ?? 'Disabled';
       const deletionAt = key.deletion?.at.toISOString() ?? null;
-      return changed(key, { state, deletion: undefined }, changedFields({ state: key.state, deletionAt }, { state }));
+      // Material that went meanwhile, or before, is waited for: the state before it is what the key has when it is back.
+      const state = hasMaterial(key) ? before : 'PendingImport';
+      const stateBefore = state === before ? null : before;
+      return changed(key, { state, deletion: undefined, stateBefore }, changedFields({ state: key.state, deletionAt }, { state }));
     },
   };
 }

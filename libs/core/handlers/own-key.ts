@@ -14,3 +14,9 @@ export async function ownKey(
   if (key.unproven === true && operation !== 'DisableKey') throw new KeywardError('unavailable', '', { reason: UNCHECKED });
   return { ...key, state: stateOf(key, key.versions.get(key.primaryVersion), now) };
 }
+
+/** The same key as it is stored: its state, were its material there. */
+export const storedKey = async (snapshot: Snapshot, key: SnapshotKey): Promise<SnapshotKey> =>
+  (await snapshot.key({ reference: key.keyId })) ?? key;
+
+export const hasMaterial = ({ versions, primaryVersion }: SnapshotKey): boolean => versions.get(primaryVersion)?.blob.length !== 0;

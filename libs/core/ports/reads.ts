@@ -63,6 +63,8 @@ export interface Reads {
   root(tenant: TenantId): Promise<StoredRoot>;
   /** By its token; spent or not. */
   keyImport(tenant: TenantId, token: ImportToken): Promise<StoredImport | undefined>;
+  /** What a key was before it waited for its material, or for its end, and when that came. */
+  keyPast(tenant: TenantId, id: KeyId): Promise<{ readonly stateBefore: KeyState | undefined; readonly destroyedAt: Date | undefined }>;
   /** Undefined for a key that is not destroyed. */
   shreddingReceipt(tenant: TenantId, id: KeyId): Promise<ShreddingReceiptAnswer | undefined>;
   aliases(tenant: TenantId, query: ListAliasesQuery): Promise<Page<AliasAnswer>>;

@@ -34,6 +34,8 @@ export interface RootRotationStore {
   /** Imports whose tokens are still good, and whose wrapping keys are under an older root. */
   importsToRewrap(tenant: TenantId, most: number): Promise<readonly BoundImport[]>;
   saveRewrappedImport(read: BoundImport, rewrapped: BoundImport): Promise<boolean>;
+  /** The wrapping keys of imports whose time is over: they open nothing any more. Answers how many went. */
+  dropExpiredImports(): Promise<number>;
   /** Moves the epoch, once nothing is left under an older root. False: something is. */
   endRewrapping(tenant: TenantId): Promise<boolean>;
   /** Records that the older root is destroyed; undefined when that is recorded. @throws TrailUnavailable */

@@ -4,6 +4,7 @@ import type {
   ImportToken,
   DataOperation,
   KeyId,
+  KeyState,
   OnboardTenantRequest,
   PolicyDraftAnswer,
   ServiceName,
@@ -31,7 +32,10 @@ export interface NewTenant extends OnboardTenantRequest {
 /** `namesMac` goes with every change of a key's aliases, tags or primary version. */
 export type KeyChange = Partial<
   Pick<StoredKey, 'state' | 'description' | 'tags' | 'deletionProtection' | 'deletion' | 'primaryVersion' | 'namesMac'>
->;
+> & {
+  /** What it is again when its material is back; a deletion brings its own. */
+  readonly stateBefore?: KeyState | null;
+};
 
 /** The next key of the tenant's log. */
 export interface NewLogKey {

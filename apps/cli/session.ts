@@ -34,6 +34,13 @@ export class Session {
     return this.#options.credentials === undefined ? undefined : this.credentials.vkey;
   }
 
+  /** Those of --vkey, else the one of the profile. @throws UsageError where there is none */
+  pinnedVkeys(named: readonly string[]): readonly string[] {
+    if (named.length > 0) return named;
+    if (this.pinnedVkey !== undefined) return [this.pinnedVkey];
+    throw new UsageError('Whose signature? Add --vkey KEY, or --credentials with the file of a person of the tenant.');
+  }
+
   get admin(): KeywardAdmin {
     return this.adminWith(this.credentials.proof);
   }

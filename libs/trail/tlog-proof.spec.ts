@@ -26,7 +26,15 @@ describe('the proof of a record', () => {
     const text = await proofOf(index);
     expect(text.startsWith(`c2sp.org/tlog-proof@v1\nindex ${index}\n`)).toBe(true);
     expect(text.endsWith(`\n\n${log.checkpoint}`)).toBe(true);
-    expect(await verifyRecordProof(text, log.entries[index]!.bytes, LOG_VKEY)).toEqual({ index, size: SIZE });
+    expect(await verifyRecordProof(text, log.entries[index]!.bytes, [LOG_VKEY])).toEqual({ index, size: SIZE });
+  });
+
+  it('takes any of several keys of the log, as there are when its key was rotated, and none of no key', async () => {
+    const [text, { bytes }] = [await proofOf(7), log.entries[7]!];
+    const another = vkey(ORIGIN, keyFrom(2).publicKey);
+    expect(await verifyRecordProof(text, bytes, [another, LOG_VKEY])).toEqual({ index: 7, size: SIZE });
+    for (const keys of [[another, vkey(ORIGIN, keyFrom(3).publicKey)], []])
+      await expect(verifyRecordProof(text, bytes, keys)).rejects.toThrow();
   });
 
   it('is refused for another record, another place, another key, another checkpoint and a changed hash', async () => {
@@ -40,7 +48,7 @@ describe('the proof of a record', () => {
       [text.replace(log.checkpoint, checkpointOver(log.entries.slice(0, 299))), bytes, LOG_VKEY],
       [text.replace(/\n[A-Za-z0-9+/]{43}=/, `\n${'A'.repeat(43)}=`), bytes, LOG_VKEY],
     ];
-    for (const [proof, record, key] of refused) await expect(verifyRecordProof(proof, record, key)).rejects.toThrow();
+    for (const [proof, record, key] of refused) await expect(verifyRecordProof(proof, record, [key])).rejects.toThrow();
   });
 
   it.each([

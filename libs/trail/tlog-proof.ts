@@ -39,15 +39,16 @@ export function parseRecordProof(text: string): RecordProof {
 }
 
 /**
- * Whether the key `vkey` signed a log in which these bytes are the record at the proof's place; answers that place and the log's size.
+ * Whether one of these verifier keys signed a log in which these bytes are the record at the proof's place; answers that place and the
+ * log's size.
  * @throws RecordProofRefused, NoteRefused, CheckpointRefused, VerifierKeyRefused
  */
 export async function verifyRecordProof(
   text: string,
   record: Uint8Array,
-  vkey: string,
+  vkeys: readonly string[],
 ): Promise<{ readonly index: number; readonly size: number }> {
-  const { index, checkpoint } = await verifyProofBy([parseVkey(vkey)], text, record);
+  const { index, checkpoint } = await verifyProofBy(vkeys.map(parseVkey), text, record);
   return { index, size: Number(checkpoint.size) };
 }
 

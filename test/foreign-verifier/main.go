@@ -56,7 +56,15 @@ func verify(vkey, folder string, earlier []string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	known, overlaps, err := followKeys(pinned, filepath.Join(folder, "keys.jsonl"))
+	links, err := keyLinks(filepath.Join(folder, "keys.jsonl"))
+	if err != nil {
+		return 0, err
+	}
+	known, overlaps, err := followKeys(pinned, links)
+	if err != nil {
+		return 0, err
+	}
+	former, err := formerKeys(known, links)
 	if err != nil {
 		return 0, err
 	}
@@ -72,7 +80,7 @@ func verify(vkey, folder string, earlier []string) (int64, error) {
 		return 0, err
 	}
 	for _, file := range earlier {
-		kept, err := signedHead(known, file)
+		kept, err := signedHead(append(former, known...), file)
 		if err != nil {
 			return 0, err
 		}
@@ -134,84 +142,125 @@ type keyLink struct {
 	VKey, Record, Proof string
 }
 
-// The keys that follow from the pinned one, and the checkpoints over the records that say so. A link from a key that is not known is
-// older than the pinned one.
-func followKeys(pinned note.Verifier, file string) ([]note.Verifier, []head, error) {
-	known := []note.Verifier{pinned}
-	var overlaps []head
+func keyLinks(file string) ([]keyLink, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
-		return known, nil, nil
+		return nil, nil
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
+	var links []keyLink
 	for _, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
 		var link keyLink
 		if err := json.Unmarshal([]byte(line), &link); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		next, over, err := follow(known, link)
-		var unsigned *note.UnverifiedNoteError
-		if errors.As(err, &unsigned) {
+		links = append(links, link)
+	}
+	return links, nil
+}
+
+// The keys that follow from the pinned one, and the checkpoints over the records that say so.
+func followKeys(pinned note.Verifier, links []keyLink) ([]note.Verifier, []head, error) {
+	known := []note.Verifier{pinned}
+	var overlaps []head
+	for _, link := range links {
+		next, _, over, err := follow(known, link)
+		if isUnsigned(err) {
 			continue
 		}
 		if err != nil {
 			return nil, nil, err
 		}
 		overlaps = append(overlaps, over)
-		isKnown := false
-		for _, one := range known {
-			isKnown = isKnown || one.KeyHash() == next.KeyHash()
-		}
-		if !isKnown {
-			known = append(known, next)
-		}
+		known = with(known, next)
 	}
 	return known, overlaps, nil
 }
 
-func follow(known []note.Verifier, link keyLink) (note.Verifier, head, error) {
+// The keys that the known ones replaced, back to the first. A checkpoint that was kept may be signed by one of them; the newest may not.
+func formerKeys(known []note.Verifier, links []keyLink) ([]note.Verifier, error) {
+	all := known
+	for i := len(links) - 1; i >= 0; i-- {
+		_, replaced, _, err := follow(all, links[i])
+		if isUnsigned(err) || err == nil && replaced == nil {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = with(all, replaced)
+	}
+	return all[len(known):], nil
+}
+
+// A link that no key that is known vouches for leads from nowhere that was trusted.
+func isUnsigned(err error) bool {
+	var unsigned *note.UnverifiedNoteError
+	return errors.As(err, &unsigned)
+}
+
+func with(keys []note.Verifier, key note.Verifier) []note.Verifier {
+	for _, one := range keys {
+		if one.KeyHash() == key.KeyHash() {
+			return keys
+		}
+	}
+	return append(keys[:len(keys):len(keys)], key)
+}
+
+// What one link says: the next key, the one that it replaces if the record names it, and the checkpoint over that record.
+func follow(known []note.Verifier, link keyLink) (note.Verifier, note.Verifier, head, error) {
 	parts := strings.SplitN(link.Proof, "\n\n", 2)
 	lines := strings.Split(parts[0], "\n")
 	if len(parts) != 2 || len(lines) < 2 || lines[0] != "c2sp.org/tlog-proof@v1" || !strings.HasPrefix(lines[1], "index ") {
-		return nil, head{}, errors.New("a key is vouched for by no proof")
+		return nil, nil, head{}, errors.New("a key is vouched for by no proof")
 	}
 	over, err := headIn(known, []byte(parts[1]))
 	if err != nil {
-		return nil, head{}, err
+		return nil, nil, head{}, err
 	}
 	index, err := strconv.ParseInt(lines[1][len("index "):], 10, 64)
 	if err != nil {
-		return nil, head{}, err
+		return nil, nil, head{}, err
 	}
 	var proof tlog.RecordProof
 	for _, line := range lines[2:] {
 		hash, err := hashIn(line)
 		if err != nil {
-			return nil, head{}, err
+			return nil, nil, head{}, err
 		}
 		proof = append(proof, hash)
 	}
 	if err := tlog.CheckRecord(proof, over.size, over.root, index, tlog.RecordHash([]byte(link.Record))); err != nil {
-		return nil, head{}, err
+		return nil, nil, head{}, err
 	}
 	var record struct {
 		Seq         int64
 		Op, Outcome string
-		Change      struct{ VKey string }
+		Change      struct{ VKey, Replaces string }
 	}
 	if err := json.Unmarshal([]byte(link.Record), &record); err != nil {
-		return nil, head{}, err
+		return nil, nil, head{}, err
 	}
 	if record.Seq != index || record.Op != "RotateLogKey" || record.Outcome != "succeeded" || record.Change.VKey != link.VKey {
-		return nil, head{}, errors.New("a record does not name the key that it should vouch for")
+		return nil, nil, head{}, errors.New("a record does not name the key that it should vouch for")
 	}
-	next, err := newVerifier(link.VKey)
-	if err == nil && next.Name() != known[0].Name() {
+	next, err := keyOf(known[0].Name(), link.VKey)
+	if err != nil || record.Change.Replaces == "" {
+		return next, nil, over, err
+	}
+	replaced, err := keyOf(known[0].Name(), record.Change.Replaces)
+	return next, replaced, over, err
+}
+
+func keyOf(log, vkey string) (note.Verifier, error) {
+	key, err := newVerifier(vkey)
+	if err == nil && key.Name() != log {
 		err = errors.New("a key of another log")
 	}
-	return next, over, err
+	return key, err
 }
 
 // What note.NewVerifier does not know: ECDSA (type 2 of C2SP signed-note), whose id is of the public key alone.

@@ -47,6 +47,19 @@ describe.each([
     expect(await cli.run('bundle', 'download', cli.file('acme.tar'))).toMatchObject({ exit: 0 });
   }
 
+  /** A proof takes any of the keys that were pinned, and no other. */
+  async function provenByOneOf(): Promise<void> {
+    const { items } = await new KeywardAdmin({ auditor: world.platform.urls.auditor, apiKey: world.acme.auditor }).listRecords('acme', {
+      limit: 1,
+    });
+    writeFileSync(cli.file('record'), JSON.stringify(items[0]));
+    writeFileSync(cli.file('proof'), String((await cli.json('records', 'proof', '0'))['proof']));
+    const verify = (...keys: string[]) =>
+      cli.run('records', 'verify', cli.file('proof'), cli.file('record'), ...keys.flatMap((key) => ['--vkey', key]));
+    expect(await verify(world.acme.vkey, next)).toMatchObject({ exit: 0 });
+    expect(await verify(world.acme.vkey)).toMatchObject({ exit: 6 });
+  }
+
   it('signs with both of them, and the older one vouches for the newer one', async () => {
     writeFileSync(cli.file('kept'), String((await cli.json('checkpoint'))['checkpoint']));
     expect(await signers()).toBe(1);
@@ -82,7 +95,14 @@ describe.each([
     await byBoth();
     expect(await cli.json('verify', url(), '--since', cli.file('kept'))).toMatchObject({ followedTo: next });
     expect((await cli.run('verify', cli.file('acme.tar'))).out).toContain(next);
-    expect(foreign.verifyFolder(next, cli.file('log'))).toMatchObject({ exit: 0 });
+    // Who pinned the newer key is led back to the older one, for what was kept; never for the newest checkpoint.
+    expect(await cli.json('verify', cli.file('acme.tar'), '--vkey', next, '--since', cli.file('kept'))).toMatchObject({
+      status: 'verified',
+    });
+    expect(foreign.verifyFolder(next, cli.file('log'), cli.file('kept'))).toMatchObject({ exit: 0 });
+    spawnSync('mv', [cli.file('log/keys.jsonl'), cli.file('withheld')]);
+    expect(foreign.verifyFolder(next, cli.file('log'), cli.file('kept'))).toMatchObject({ exit: 6 });
+    await provenByOneOf();
   });
 
   it('is rotated a third time, and followed from the first key still', async () => {

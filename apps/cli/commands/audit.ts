@@ -4,13 +4,13 @@ import { pipeline } from 'node:stream/promises';
 import { trailRecord } from '#contract';
 import { refuseExisting } from '../credentials-file.js';
 import { type Disclosures, disclosuresByDigest, parseCheckpoint, verifyRecordProof, VerifierKeyRefused } from '#trail';
-import { EXIT, UsageError } from '../exit-codes.js';
+import { EXIT } from '../exit-codes.js';
 import type { OpenSession } from '../session.js';
 import { bytesFrom, table } from '../terminal.js';
 import { heldBy } from '../witness/submit.js';
 import { CommandEnded } from './command-ended.js';
 import { exportCommand } from './export.js';
-import { wholeNumber } from './options.js';
+import { vkeysOption, wholeNumber } from './options.js';
 
 interface RecordOptions {
   readonly fromSeq?: number;
@@ -67,7 +67,7 @@ export function auditCommands(program: Command, open: OpenSession): void {
   records
     .command('verify <proof> <record>')
     .description('verify such a proof offline, for a record in a file (one item of `records list --json`)')
-    .option('--vkey <key>', "the log's verifier key as you noted it earlier (default: the one in the file of --credentials)")
+    .addOption(vkeysOption())
     .action(verifyProof(open));
 
   program
@@ -101,13 +101,12 @@ export function auditCommands(program: Command, open: OpenSession): void {
 /** A record has one spelling, that of JSON.stringify: an item of a list is its bytes. */
 const verifyProof =
   (open: OpenSession) =>
-  async (proofFile: string, recordFile: string, { vkey }: { vkey?: string }, command: Command): Promise<void> => {
+  async (proofFile: string, recordFile: string, { vkey }: { vkey: readonly string[] }, command: Command): Promise<void> => {
     const session = open(command);
-    const key = vkey ?? session.pinnedVkey;
-    if (key === undefined) throw new UsageError('Which key signed the log? Give --vkey, or --credentials with one.');
+    const keys = session.pinnedVkeys(vkey);
     const [proof, record] = [await bytesFrom(session.terminal, proofFile), await bytesFrom(session.terminal, recordFile)];
     try {
-      const place = await verifyRecordProof(proof.toString('utf8'), Buffer.from(JSON.stringify(JSON.parse(record.toString('utf8')))), key);
+      const place = await verifyRecordProof(proof.toString('utf8'), Buffer.from(JSON.stringify(JSON.parse(record.toString('utf8')))), keys);
       session.answer({ status: 'verified', ...place }, `OK: record ${place.index} of a log of ${place.size}`);
     } catch (error) {
       if (!(error instanceof Error) || error instanceof VerifierKeyRefused) throw error;

@@ -14,6 +14,12 @@ export const wholeNumber =
 /** An option that may be repeated. */
 export const several = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
+/** `--vkey`, once a key: a log whose key was rotated has several, and what it signed before stays as it was signed. */
+export const vkeysOption = () =>
+  new Option('--vkey <key>', "the log's verifier key as you noted it earlier; repeated: any of them")
+    .argParser(several)
+    .default([], 'the one in the file of --credentials');
+
 /** `name=value`; the value may hold `=` as well. */
 export function pair(text: string): readonly [name: string, value: string] {
   const at = text.indexOf('=');

@@ -1,13 +1,15 @@
 import type { Command } from 'commander';
 import { NoteRefused, parseVkey, ReceiptRefused, type ShreddingReceipt, verifyReceipt } from '#trail';
-import { EXIT, UsageError } from '../exit-codes.js';
+import { EXIT } from '../exit-codes.js';
 import type { OpenSession } from '../session.js';
 import { bytesFrom } from '../terminal.js';
 import { CommandEnded } from './command-ended.js';
+import { vkeysOption } from './options.js';
 
 const AFTER_HELP = `
 Needs no server. The key is that of the tenant's log, which signs the log's checkpoints too.
-Exit code 0: it is signed by that key. 6: it is not.
+Where that key was rotated, give each one that you pinned: any of them will do.
+Exit code 0: it is signed by that key, or one of them. 6: it is not.
 
 Example:
   keyward verify-receipt receipt --vkey 'keyward.example/audit/log_…+…'
@@ -18,14 +20,11 @@ export function verifyReceiptCommand(program: Command, open: OpenSession): void 
   program
     .command('verify-receipt <file>')
     .description('verify a shredding receipt offline, and say what it says')
-    .option('--vkey <key>', "the log's verifier key as you noted it earlier (default: the one in the file of --credentials)")
+    .addOption(vkeysOption())
     .addHelpText('after', AFTER_HELP)
-    .action(async (file: string, { vkey }: { vkey?: string }, command: Command) => {
+    .action(async (file: string, { vkey }: { vkey: readonly string[] }, command: Command) => {
       const session = open(command);
-      const key = vkey ?? session.pinnedVkey;
-      if (key === undefined)
-        throw new UsageError('Whose signature? Add --vkey KEY, or --credentials with the file of a person of the tenant.');
-      const known = [parseVkey(key)];
+      const known = session.pinnedVkeys(vkey).map(parseVkey);
       const text = (await bytesFrom(session.terminal, file)).toString('utf8');
       try {
         const receipt = await verifyReceipt(text, known);

@@ -6,8 +6,12 @@ import { UsageError } from './exit-codes.js';
 const address = z.url({ protocol: /^https?$/ }).optional();
 const addresses = { keyPlane: address, dataPlane: address, auditor: address };
 
-/** What `npm start` writes for the first operator. */
-const firstCredentials = z.object({ ...addresses, operator: z.object({ apiKey: z.string().min(1), expiresAt: z.string() }) });
+/** What `npm start` writes for the first operator. `vkey` is that of the platform's own log. */
+const firstCredentials = z.object({
+  ...addresses,
+  operator: z.object({ apiKey: z.string().min(1), expiresAt: z.string() }),
+  vkey: z.string().optional(),
+});
 
 /** What `keyward enrol` and `keyward credential issue` write. `vkey` is the tenant's log key, pinned when it was first seen. */
 const profile = z.object({

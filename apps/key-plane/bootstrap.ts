@@ -36,7 +36,7 @@ async function makePlatform(config: Config, store: KeyPlaneStore, pepper: KeyObj
     const { answer: operator, row: operatorCredential } = await issueCredential({ pepper, custody }, bootstrapPermit(), order, now);
     return { log, operator, operatorCredential };
   });
-  credentials.writeAside(operator.credentialId, credentialsText(config, operator));
+  credentials.writeAside(operator.credentialId, credentialsText(config, operator, log.vkey));
   const record = firstRecord(log, operator, now);
   const platform = { log, contextSalt: randomBytes(32), createdAt: new Date(now), operatorCredential, record };
   // Somebody else was first: what was written aside opens nothing.
@@ -66,10 +66,10 @@ async function withCustody<Answer>(config: Config, work: (custody: SocketCustody
 }
 
 /** What the CLI reads. Of the planes only this one's address is known here. */
-function credentialsText({ listen, tls }: Config, { apiKey, expiresAt }: IssuedCredential): string {
+function credentialsText({ listen, tls }: Config, { apiKey, expiresAt }: IssuedCredential, vkey: string): string {
   const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
   const keyPlane = `${tls.mode === 'none' ? 'http' : 'https'}://${host}:${listen.port}`;
-  return `${JSON.stringify({ keyPlane, operator: { apiKey, expiresAt } }, null, 2)}\n`;
+  return `${JSON.stringify({ keyPlane, operator: { apiKey, expiresAt }, vkey }, null, 2)}\n`;
 }
 
 /** Record 0 of the platform's log: it names the first operator and the key that signs the log. */

@@ -12,7 +12,10 @@ export type RateClass = 'use' | 'manage' | 'read' | 'stop';
 export interface OperationRow {
   readonly plane: Plane;
   readonly effect: Effect;
-  /** Roles that may call at all; a service's calls are decided by the tenant's grants on top. */
+  /**
+   * Roles that may call at all; a service's calls are decided by the tenant's grants on top. A person's calls are about the own tenant:
+   * an operator's about `platform`, whose log is read and its key rotated as any other's.
+   */
   readonly callers: readonly Role[];
   /** Key states in which it may run; empty: the state does not matter. */
   readonly keyStates: readonly KeyState[];
@@ -131,16 +134,16 @@ export const OPERATIONS = {
   TestSink:                        row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
   DescribeKeyUsage:                row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   ErasePersonalFields:             row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
-  RotateLogKey:                    row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  RotateLogKey:                    row('key',   'change', ['admin', 'operator'], NONE,                   'manage', ['change']),
 
-  ListRecords:                     row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
-  GetCheckpoint:                   row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
-  ListCheckpoints:                 row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
-  GetTile:                         row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
-  GetLog:                          row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
-  GetBundle:                       row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
-  GetRecordProof:                  row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
-  GetConsistencyProof:             row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
+  ListRecords:                     row('audit', 'read',   ['auditor', 'operator'], NONE,                 'read',   []),
+  GetCheckpoint:                   row('audit', 'read',   ['auditor', 'operator'], NONE,                 'read',   []),
+  ListCheckpoints:                 row('audit', 'read',   ['auditor', 'operator'], NONE,                 'read',   []),
+  GetTile:                         row('audit', 'read',   ['auditor', 'operator'], NONE,                 'read',   []),
+  GetLog:                          row('audit', 'read',   ['auditor', 'operator'], NONE,                 'read',   []),
+  GetBundle:                       row('audit', 'read',   ['auditor', 'operator'], NONE,                 'read',   []),
+  GetRecordProof:                  row('audit', 'read',   ['auditor', 'operator'], NONE,                 'read',   []),
+  GetConsistencyProof:             row('audit', 'read',   ['auditor', 'operator'], NONE,                 'read',   []),
   GetRecordStats:                  row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   ListKeyInventory:                row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),
   ReadShreddingReceipt:            row('audit', 'read',   ['auditor'],           NONE,                   'read',   []),

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KeywardAdmin } from '#sdk';
 import { parseNote } from '#trail';
@@ -112,5 +112,33 @@ describe.each([
     await downloaded();
     await byBoth();
     expect(await cli.json('verify', cli.file('acme.tar'))).toMatchObject({ followedTo: next });
+  });
+
+  it("is the platform's own, whose key its operator rotates, and no tenant's", async () => {
+    const { platform, operator } = world;
+    const { vkey } = JSON.parse(readFileSync(platform.credentialsFile, 'utf8')) as { vkey: string };
+    const own = new CommandLine(world, { ...world.acme, name: 'platform', vkey, auditor: operator });
+    const keyward = (...argv: string[]) => own.json(...argv, '--tenant', 'platform');
+    const made = await keyward('log', 'rotate-key', '--overlap-days', '1');
+    expect(made).toMatchObject({ number: 2, replaces: vkey });
+    await signedSize(world, 'platform', Number((await keyward('records', 'list', '--op', 'RotateLogKey'))['size']));
+    await query(`UPDATE keyward.log_key SET retires_at = now() WHERE tenant_id = 'platform'`);
+    for (const deadline = performance.now() + PATIENCE_MS; ; await sleep(200)) {
+      const [row] = await query(`SELECT destroyed_at IS NOT NULL AS destroyed FROM keyward.log_key WHERE tenant_id = 'platform'`);
+      if (row.destroyed) break;
+      if (performance.now() > deadline) throw new Error('The key did not leave the HSM.');
+    }
+    const [retired] = await query(`SELECT seq FROM keyward.trail_record WHERE tenant_id = 'platform' AND op = 'RetireLogKey'`);
+    await signedSize(world, 'platform', Number(retired.seq) + 1);
+    const verified = await keyward('verify', `${platform.urls.auditor}/v1/tenants/platform`);
+    expect(verified).toMatchObject({ status: 'verified', pinned: true, followedTo: made['vkey'] });
+
+    for (const argv of [
+      ['log', 'rotate-key'],
+      ['log', 'show'],
+      ['records', 'list'],
+    ])
+      expect((await own.run(...argv, '--tenant', 'acme')).exit).toBe(4);
+    own.remove();
   });
 });

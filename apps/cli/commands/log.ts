@@ -27,7 +27,9 @@ export function logCommands(program: Command, open: OpenSession): void {
     });
   log
     .command('rotate-key')
-    .description("make the log's next key; both sign until the older one is retired and leaves the HSM (admins)")
+    .description(
+      "make the log's next key; both sign until the older one is retired and leaves the HSM (admins; operators with --tenant platform)",
+    )
     .option('--overlap-days <n>', 'so long both sign: time for everybody who pinned the older one', wholeNumber(1))
     .addHelpText(
       'after',
@@ -36,6 +38,7 @@ Whoever pinned the older key needs nothing new: \`verify\`, \`witness\` and the 
 
 Example:
   keyward log rotate-key --overlap-days 30 --credentials anna.json
+  keyward log rotate-key --tenant platform          (the platform's own log, by its operator)
 `,
     )
     .action(async (options: { readonly overlapDays?: number }, command: Command) => {

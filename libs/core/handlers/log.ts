@@ -13,7 +13,7 @@ export interface LogParts {
   readonly reads: Pick<Reads, 'logKey'>;
 }
 
-/** What a tenant's admins decide about its own log: nobody else may change what its auditors verify with. */
+/** What a tenant's admins decide about its own log, and operators about the platform's: nobody else may change what its auditors verify with. */
 export function logHandlers({ custody, reads }: LogParts): Handlers<LogOperation> {
   return {
     /** The key is found or made by its number: what a crash or a refused change left in the HSM is used the next time. */

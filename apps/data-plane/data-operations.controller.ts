@@ -17,6 +17,8 @@ import {
   generateDataKeyBatchRequest,
   type GenerateDataKeyRequest,
   generateDataKeyRequest,
+  type GenerateDataKeyWithoutPlaintextRequest,
+  generateDataKeyWithoutPlaintextRequest,
   MAX_BATCH_BYTES,
   type GenerateMacRequest,
   generateMacRequest,
@@ -83,7 +85,10 @@ export class DataOperationsController {
 
   @Post('data-keys/without-plaintext')
   @Operation('GenerateDataKeyWithoutPlaintext')
-  generateWithoutPlaintext(@Calling() call: Call, @Body({ schema: generateDataKeyRequest }) body: GenerateDataKeyRequest) {
+  generateWithoutPlaintext(
+    @Calling() call: Call,
+    @Body({ schema: generateDataKeyWithoutPlaintextRequest }) body: GenerateDataKeyWithoutPlaintextRequest,
+  ) {
     return this.pipeline.run('GenerateDataKeyWithoutPlaintext', call, body);
   }
 

@@ -5,6 +5,7 @@ import { keyId, keyReference, keyVersionId } from './identifiers.js';
 import { answeredLease } from './lease.js';
 import { justification } from './policy.js';
 import { problem } from './problem.js';
+import { recipient } from './recipient.js';
 
 export const MAX_DIRECT_PLAINTEXT_BYTES = 6144;
 export const MAX_DATA_KEY_BYTES = 1024;
@@ -34,24 +35,31 @@ export const decryptRequest = z
     encryptionContext: encryptionContext.optional(),
     ...asked,
     keyId: keyReference.optional().meta({ description: 'an assertion: refuse unless this key made the ciphertext' }),
+    recipient: recipient.optional(),
   })
   .meta({ id: 'DecryptRequest' });
 export type DecryptRequest = z.infer<typeof decryptRequest>;
 
-export const generateDataKeyRequest = z
-  .strictObject({
-    keyId: keyReference,
-    encryptionContext: encryptionContext.optional(),
-    ...asked,
-    keySpec: z.enum(['AES_256', 'AES_128']).optional().meta({ description: 'default AES_256; instead of numberOfBytes' }),
-    numberOfBytes: z.int().min(1).max(MAX_DATA_KEY_BYTES).optional(),
-  })
-  .refine((request) => request.keySpec === undefined || request.numberOfBytes === undefined, {
+const dataKeyRequest = z.strictObject({
+  keyId: keyReference,
+  encryptionContext: encryptionContext.optional(),
+  ...asked,
+  keySpec: z.enum(['AES_256', 'AES_128']).optional().meta({ description: 'default AES_256; instead of numberOfBytes' }),
+  numberOfBytes: z.int().min(1).max(MAX_DATA_KEY_BYTES).optional(),
+});
+const ofOneLength = <Request extends z.ZodType<z.infer<typeof dataKeyRequest>>>(request: Request) =>
+  request.refine(({ keySpec, numberOfBytes }) => keySpec === undefined || numberOfBytes === undefined, {
     path: ['numberOfBytes'],
     message: 'give keySpec or numberOfBytes, not both',
-  })
-  .meta({ id: 'GenerateDataKeyRequest' });
+  });
+
+export const generateDataKeyRequest = ofOneLength(dataKeyRequest.extend({ recipient: recipient.optional() })).meta({
+  id: 'GenerateDataKeyRequest',
+});
 export type GenerateDataKeyRequest = z.infer<typeof generateDataKeyRequest>;
+
+export const generateDataKeyWithoutPlaintextRequest = ofOneLength(dataKeyRequest).meta({ id: 'GenerateDataKeyWithoutPlaintextRequest' });
+export type GenerateDataKeyWithoutPlaintextRequest = z.infer<typeof generateDataKeyWithoutPlaintextRequest>;
 
 export const reEncryptRequest = z
   .strictObject({
@@ -141,14 +149,25 @@ export const dataKeyAnswer = z
   .object({ ...usedKey, lease: answeredLease, ciphertext: base64Text, plaintext: base64Text })
   .meta({ id: 'DataKeyAnswer' });
 
+/** In the place of `plaintext`, where the request names a recipient. */
+const ciphertextForRecipient = base64Text.meta({ description: 'the plaintext, sealed to the recipient (HPKE): docs/formats.md' });
+export const plaintextForRecipientAnswer = plaintextAnswer
+  .omit({ plaintext: true })
+  .extend({ ciphertextForRecipient })
+  .meta({ id: 'PlaintextForRecipientAnswer' });
+export const dataKeyForRecipientAnswer = dataKeyAnswer
+  .omit({ plaintext: true })
+  .extend({ ciphertextForRecipient })
+  .meta({ id: 'DataKeyForRecipientAnswer' });
+
 const recorded = { record: z.int().meta({ description: "the place of the item's record in the log; items of one outcome share one" }) };
 export const failedItem = z.object({ problem, record: recorded.record.optional() }).meta({ id: 'FailedItem' });
 /** In the order of the items. */
-const batchAnswerOf = (id: string, answer: z.ZodObject) =>
-  z.object({ items: z.array(z.union([answer.extend(recorded), dryRunAnswer.extend(recorded), failedItem])) }).meta({ id });
+const batchAnswerOf = (id: string, ...answers: readonly z.ZodObject[]) =>
+  z.object({ items: z.array(z.union([...[...answers, dryRunAnswer].map((answer) => answer.extend(recorded)), failedItem])) }).meta({ id });
 export const encryptBatchAnswer = batchAnswerOf('EncryptBatchAnswer', ciphertextAnswer);
-export const decryptBatchAnswer = batchAnswerOf('DecryptBatchAnswer', plaintextAnswer);
-export const generateDataKeyBatchAnswer = batchAnswerOf('GenerateDataKeyBatchAnswer', dataKeyAnswer);
+export const decryptBatchAnswer = batchAnswerOf('DecryptBatchAnswer', plaintextAnswer, plaintextForRecipientAnswer);
+export const generateDataKeyBatchAnswer = batchAnswerOf('GenerateDataKeyBatchAnswer', dataKeyAnswer, dataKeyForRecipientAnswer);
 export const reEncryptBatchAnswer = batchAnswerOf('ReEncryptBatchAnswer', ciphertextAnswer);
 export const macAnswer = z.object({ ...usedKey, mac: base64Text }).meta({ id: 'MacAnswer' });
 export const validityAnswer = z.object({ ...usedKey, valid: z.boolean() }).meta({ id: 'ValidityAnswer' });

@@ -11,6 +11,7 @@ export * from './policy.js';
 export * from './principal.js';
 export * from './privacy.js';
 export * from './problem.js';
+export * from './recipient.js';
 export * from './record.js';
 export * from './record-formats.js';
 export * from './audit-operations.js';

@@ -102,6 +102,11 @@ export const recordBody = z.strictObject({
     source: contextDigest.optional().meta({ description: "the oldest records: salted HMAC of the caller's address" }),
     dryRun: z.literal(true).optional().meta({ description: 'asked whether it would be allowed: no key was used' }),
     justification: justification.optional(),
+    recipient: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{43}$/)
+      .optional()
+      .meta({ description: 'the plaintext was asked for sealed to this public key only: SHA-256 of its SubjectPublicKeyInfo, base64url' }),
   }),
   hsm: z
     .strictObject({ serial: line(32), firmware: line(16) })

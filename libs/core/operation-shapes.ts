@@ -24,6 +24,7 @@ import type {
   ErasePersonalFieldsRequest,
   ErasureAnswer,
   GenerateDataKeyRequest,
+  GenerateDataKeyWithoutPlaintextRequest,
   GenerateMacRequest,
   GenerateRandomRequest,
   IdentityProviderAnswer,
@@ -136,6 +137,8 @@ export interface DataKeyResult extends CiphertextResult {
   readonly lease: Lease;
   readonly plaintext: Uint8Array;
 }
+/** In the place of the plaintext, what only the recipient opens. */
+export type ForRecipient<Result> = Omit<Result, 'plaintext'> & { readonly ciphertextForRecipient: Uint8Array };
 export interface MacResult extends UsedKey {
   readonly mac: Uint8Array;
 }
@@ -183,10 +186,10 @@ type OfService<Input> = Input & { readonly service: ServiceName };
 /** What each operation takes and answers, inside the process. A name that is missing here does not compile below. */
 export interface OperationShapes {
   Encrypt: Shape<EncryptRequest, CiphertextResult | DryRunResult>;
-  Decrypt: Shape<DecryptRequest, PlaintextResult | DryRunResult>;
-  GenerateDataKey: Shape<GenerateDataKeyRequest, DataKeyResult | DryRunResult>;
-  GenerateDataKeyWithoutPlaintext: Shape<GenerateDataKeyRequest, CiphertextResult | DryRunResult>;
-  ReEncryptFrom: Shape<DecryptRequest, OpenedResult | DryRunResult>;
+  Decrypt: Shape<DecryptRequest, PlaintextResult | ForRecipient<PlaintextResult> | DryRunResult>;
+  GenerateDataKey: Shape<GenerateDataKeyRequest, DataKeyResult | ForRecipient<DataKeyResult> | DryRunResult>;
+  GenerateDataKeyWithoutPlaintext: Shape<GenerateDataKeyWithoutPlaintextRequest, CiphertextResult | DryRunResult>;
+  ReEncryptFrom: Shape<Omit<DecryptRequest, 'recipient'>, OpenedResult | DryRunResult>;
   ReEncryptTo: Shape<SealAgain, CiphertextResult | DryRunResult>;
   GenerateMac: Shape<GenerateMacRequest, MacResult | DryRunResult>;
   VerifyMac: Shape<VerifyMacRequest, ValidityResult | DryRunResult>;

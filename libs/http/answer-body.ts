@@ -4,6 +4,7 @@ import {
   type CiphertextResult,
   type DataKeyResult,
   type DryRunResult,
+  type ForRecipient,
   type ItemOutcome,
   type KeylessDryRunResult,
   type KeywardError,
@@ -35,13 +36,16 @@ const heldUnder = ({ lease }: Pick<PlaintextResult, 'lease'>) => `,"lease":${JSO
 export const ciphertextMembers: Members<CiphertextResult | DryRunResult> = (answer) =>
   'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"ciphertext":"`, answer.ciphertext, '"'];
 
-export const plaintextMembers: Members<PlaintextResult | DryRunResult> = (answer) =>
-  'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)}${heldUnder(answer)},"plaintext":"`, answer.plaintext, '"'];
+type Plaintext<Result> = Result | ForRecipient<Result>;
 
-export const dataKeyMembers: Members<DataKeyResult | DryRunResult> = (answer) =>
-  'dryRun' in answer
-    ? dryRun(answer)
-    : [`${usedKey(answer)}${heldUnder(answer)},"ciphertext":"`, answer.ciphertext, '","plaintext":"', answer.plaintext, '"'];
+export const plaintextMembers: Members<Plaintext<PlaintextResult> | DryRunResult> = (answer) =>
+  'dryRun' in answer ? dryRun(answer) : [usedKey(answer), heldUnder(answer), ...plaintextOf(answer)];
+
+export const dataKeyMembers: Members<Plaintext<DataKeyResult> | DryRunResult> = (answer) =>
+  'dryRun' in answer ? dryRun(answer) : [...ciphertextMembers(answer), heldUnder(answer), ...plaintextOf(answer)];
+
+const plaintextOf = (answer: Plaintext<{ readonly plaintext: Uint8Array }>): Piece[] =>
+  'plaintext' in answer ? [',"plaintext":"', answer.plaintext, '"'] : [',"ciphertextForRecipient":"', answer.ciphertextForRecipient, '"'];
 
 export const macMembers: Members<MacResult | DryRunResult> = (answer) =>
   'dryRun' in answer ? dryRun(answer) : [`${usedKey(answer)},"mac":"`, answer.mac, '"'];
@@ -75,18 +79,16 @@ const dryRun = (answer: DryRunResult): Piece[] => [`${usedKey(answer)},"dryRun":
 /** An answer's object; a buffer that can be wiped. */
 export const objectBody = (members: readonly Piece[]): Buffer => written(['{', ...members, '}']);
 
-/** A frame: the object without what must not be a string, and that behind it. */
-export function framedBody(operation: FramedOperation, answer: FramedAnswer): Buffer {
-  if (!('keyId' in answer))
-    return 'dryRun' in answer ? joinFrame(objectBody([KEYLESS_DRY_RUN]), NOTHING) : joinFrame(objectBody([]), answer.plaintext);
-  if ('dryRun' in answer) return joinFrame(objectBody(dryRun(answer)), NOTHING);
-  const bytes = FRAMED[operation].answer === 'plaintext' ? (answer as PlaintextResult).plaintext : (answer as CiphertextResult).ciphertext;
-  const held = 'lease' in answer ? heldUnder(answer) : '';
-  const members = operation === 'GenerateDataKey' ? ciphertextMembers(answer as CiphertextResult) : [usedKey(answer)];
-  return joinFrame(objectBody([...members, held]), bytes);
+/** A frame: the object without its last member, where that is what a frame carries as bytes, and these behind it. */
+export function framedBody(operation: FramedOperation, members: readonly Piece[]): Buffer {
+  const [name, bytes] = members.slice(-3);
+  const opening = `"${FRAMED[operation].answer}":"`;
+  if (typeof name !== 'string' || typeof bytes === 'string' || bytes === undefined || !name.endsWith(opening))
+    return joinFrame(objectBody(members), NOTHING);
+  const before = name.slice(0, -opening.length).replace(/,$/, '');
+  return joinFrame(objectBody([...members.slice(0, -3), before]), bytes);
 }
 
-type FramedAnswer = CiphertextResult | PlaintextResult | DataKeyResult | DryRunResult | RandomResult | KeylessDryRunResult;
 const NOTHING = new Uint8Array(0);
 
 /** The answer of a batch: one object an item, in order, with the place of its record; a problem in the place of an answer that is none. */

@@ -43,7 +43,7 @@ export class AnswerWriter {
   #sendOne(reply: FastifyReply, { answer, seq, secret }: Answered<OperationName>): FastifyReply {
     const form = formOf(reply.request.operation);
     const framed = framedOperation(reply.request);
-    const body = framed === undefined ? form.body(answer) : framedBody(framed, answer as Parameters<typeof framedBody>[1]);
+    const body = framed === undefined || form.members === undefined ? form.body(answer) : framedBody(framed, form.members(answer));
     reply.code(form.status);
     if (seq !== undefined) reply.header('keyward-record', String(seq));
     if (form.version !== undefined) reply.header('etag', `"${form.version(answer)}"`);
@@ -54,9 +54,9 @@ export class AnswerWriter {
 
   /** The header names the first record; each item its own. */
   #sendBatch(reply: FastifyReply, { items, secret }: AnyBatch): FastifyReply {
-    const { batch } = formOf(reply.request.operation);
-    if (batch === undefined) throw new KeywardError('internal', '', { reason: 'a batch of an operation that takes none' });
-    const body = batchBody(items, batch.members, reply.request.id);
+    const { members } = formOf(reply.request.operation);
+    if (members === undefined) throw new KeywardError('internal', '', { reason: 'a batch of an operation that takes none' });
+    const body = batchBody(items, members, reply.request.id);
     const record = items.map((item) => ('answer' in item ? item.record : item.error.record)).find((seq) => seq !== undefined);
     reply.code(200).header('content-type', JSON_TYPE);
     if (record !== undefined) reply.header('keyward-record', String(record));

@@ -10,6 +10,7 @@ import {
   credentialSummary,
   consistencyAnswer,
   dataKeyAnswer,
+  dataKeyForRecipientAnswer,
   decryptBatchAnswer,
   dryRunAnswer,
   encryptBatchAnswer,
@@ -37,6 +38,7 @@ import {
   type OperationName,
   page,
   plaintextAnswer,
+  plaintextForRecipientAnswer,
   reEncryptBatchAnswer,
   policyAnswer,
   policyDiffAnswer,
@@ -91,15 +93,10 @@ export interface AnswerForm<Answer> {
   readonly body: (answer: Answer) => Buffer | Readable;
   /** For conditional requests: the answer's version. */
   readonly version?: (answer: Answer) => number;
+  /** What its object has in it, where that can be told in pieces: in a frame, and as an item of a batch. */
+  readonly members?: Members<Answer>;
   /** Where the operation takes batches. */
-  readonly batch?: BatchForm<Answer>;
-}
-
-/** How the answers of a batch look: each item by its members. */
-export interface BatchForm<Answer> {
-  readonly summary: string;
-  readonly schema: z.ZodType;
-  readonly members: Members<Answer>;
+  readonly batch?: Pick<AnswerForm<Answer>, 'summary'> & { readonly schema: z.ZodType };
 }
 
 export const JSON_TYPE = 'application/json';
@@ -113,7 +110,8 @@ const bytes = <Answer>(summary: string, schema: z.ZodType, members: Members<Answ
   summary,
   schema: z.union([schema, dryRunAnswer]),
   body: (answer) => objectBody(members(answer)),
-  ...(batchSchema && { batch: { summary: `${summary} Many at once: one bad item fails alone.`, schema: batchSchema, members } }),
+  members,
+  ...(batchSchema && { batch: { summary: `${summary} Many at once: one bad item fails alone.`, schema: batchSchema } }),
 });
 const read = (summary: string, schema: z.ZodType): AnswerForm<unknown> => ({ status: 200, type: JSON_TYPE, summary, schema, body: json });
 const created = (summary: string, schema: z.ZodType): AnswerForm<unknown> => ({ ...read(summary, schema), status: 201 });
@@ -134,8 +132,8 @@ const inside = (summary: string): AnswerForm<unknown> => ({
 // biome-ignore format: an aligned table is read column by column
 export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Name>> } = {
   Encrypt:                         bytes('Encrypts 1 to 6144 bytes with a key that the tenant granted.', ciphertextAnswer, ciphertextMembers, encryptBatchAnswer),
-  Decrypt:                         bytes('Decrypts what Encrypt or GenerateDataKey answered, under the same encryption context.', plaintextAnswer, plaintextMembers, decryptBatchAnswer),
-  GenerateDataKey:                 bytes('Makes a data key: in plain text for use now, and encrypted to be stored.', dataKeyAnswer, dataKeyMembers, generateDataKeyBatchAnswer),
+  Decrypt:                         bytes('Decrypts what Encrypt or GenerateDataKey answered, under the same encryption context.', z.union([plaintextAnswer, plaintextForRecipientAnswer]), plaintextMembers, decryptBatchAnswer),
+  GenerateDataKey:                 bytes('Makes a data key: in plain text for use now, and encrypted to be stored.', z.union([dataKeyAnswer, dataKeyForRecipientAnswer]), dataKeyMembers, generateDataKeyBatchAnswer),
   GenerateDataKeyWithoutPlaintext: bytes('Makes a data key for later use: encrypted only.', ciphertextAnswer, ciphertextMembers),
   ReEncryptFrom:                   inside('Opens what another key of the tenant is to seal: no route of its own.'),
   ReEncryptTo:                     bytes('Encrypts under another key or context what one of the keys encrypted: it needs ReEncryptFrom there and ReEncryptTo here.', ciphertextAnswer, ciphertextMembers, reEncryptBatchAnswer),

@@ -31,7 +31,8 @@ describe('a frame', () => {
 
   it('carries a plaintext to Encrypt, which is wiped, and the ciphertext back', async () => {
     const answer = await post('encrypt', frame(asked));
-    expect(told(answer)).toEqual({ type: FRAME['content-type'], head: used, bytes: 'KW' });
+    const { keyId, keyVersionId } = used;
+    expect(told(answer)).toEqual({ type: FRAME['content-type'], head: { keyId, keyVersionId }, bytes: 'KW' });
     expect(answer.headers['keyward-record']).toBe('5');
     expect(plane.pipeline.ran.at(-1)).toMatchObject({ operation: 'Encrypt', input: asked });
     expect(seen.at(-1)!.text).toBe('plain');
@@ -47,6 +48,21 @@ describe('a frame', () => {
       head: { ...used, ciphertext: Buffer.from('KW').toString('base64') },
       bytes: 'data key',
     });
+  });
+
+  it.each([
+    ['decrypt', frame({}, Buffer.alloc(60)), used],
+    ['data-keys', frame(asked, Buffer.alloc(0)), { ...used, ciphertext: Buffer.from('KW').toString('base64') }],
+  ])('has no bytes where the plaintext of %s is sealed to a recipient', async (path, body, head) => {
+    const { answer } = plane.pipeline;
+    const sealed = { ...used, ciphertext: Buffer.from('KW'), ciphertextForRecipient: Buffer.from('sealed') };
+    plane.pipeline.answer = async () => ({ answer: sealed as never, seq: 5n, secret: undefined });
+    const answered = await post(path, body);
+    const inJson = await plane.ask('POST', `/v1/tenants/acme/data-keys`, asked, { as: 'service' });
+    plane.pipeline.answer = answer;
+    const ciphertextForRecipient = Buffer.from('sealed').toString('base64');
+    expect(told(answered)).toMatchObject({ head: { ...head, ciphertextForRecipient }, bytes: '' });
+    expect(inJson.json()).toEqual({ ...used, ciphertext: Buffer.from('KW').toString('base64'), ciphertextForRecipient });
   });
 
   it.each<[string, string, Buffer, number, string | undefined]>([

@@ -1,8 +1,10 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
 import { problemCode } from '#contract';
 import { decodeBase64, encodeBase64 } from './base64-bytes.js';
 import { KeywardClient } from './client.js';
 import * as errors from './errors.js';
+import { Recipient } from './recipient.js';
 import { FakeDataPlane, KEY_ID, VERSION_ID } from './test/fake-data-plane.js';
 
 const API_KEY = 'kw_platform_crd_CANARYCANARYCANARY';
@@ -52,6 +54,32 @@ describe('the four calls', () => {
     const plaintext = Uint8Array.from({ length }, (_, i) => i * 7);
     const { ciphertext } = await client.encrypt({ ...call, plaintext });
     expect((await client.decrypt({ ...call, keyId: undefined, ciphertext })).plaintext).toEqual(plaintext);
+  });
+});
+
+describe('a client with a recipient', () => {
+  it.each<[string, () => Promise<unknown>]>([
+    ['a data key', () => sealed().generateDataKey(call)],
+    [
+      'a plaintext',
+      async () =>
+        sealed().decrypt({
+          tenant: 'acme',
+          context: call.context,
+          ciphertext: (await client.encrypt({ ...call, plaintext: bytes('4') })).ciphertext,
+        }),
+    ],
+    ['a batch of data keys', () => sealed().generateDataKeyBatch('acme', [call])],
+  ])('takes %s in no other way: somebody in between may have dropped the recipient', async (_, work) => {
+    expect(await failure(work())).toMatchObject({ name: 'ServerFault', code: 'bad-answer' });
+    const told = fake.asked.at(-1)!.body as { recipient?: string; items?: { recipient: string }[] };
+    expect(told.recipient ?? told.items![0]!.recipient).toBe(Buffer.from(recipient.publicKey).toString('base64'));
+  });
+  const recipient = Recipient.generate();
+  const sealed = () => new KeywardClient({ apiKey: API_KEY, url: fake.url, recipient });
+
+  it('is told so when its key is of no kind that Keyward seals to', () => {
+    expect(() => new Recipient(generateKeyPairSync('ed25519').privateKey)).toThrow(errors.InvalidCall);
   });
 });
 

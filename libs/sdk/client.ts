@@ -4,6 +4,7 @@ import {
   asymmetricPlaintextAnswer,
   ciphertextAnswer,
   dataKeyAnswer,
+  dataKeyForRecipientAnswer,
   dryRunAnswer,
   type EncryptionAlgorithm,
   type EncryptionContext,
@@ -14,6 +15,7 @@ import {
   type Lease,
   macAnswer,
   plaintextAnswer,
+  plaintextForRecipientAnswer,
   publicKeyAnswer,
   signatureAnswer,
   type SigningAlgorithm,
@@ -24,7 +26,8 @@ import { parsed, type Provenance, provenanceOf, soundDataKey, succeeded, unframe
 import { encodeBase64 } from './base64-bytes.js';
 import { batchBody, itemResults, type ItemResult } from './batches.js';
 import { type Bearer, bearerOf, type Proof } from './bearer.js';
-import { errorOf } from './errors.js';
+import { errorOf, KeywardError } from './errors.js';
+import type { ForRecipient, Recipient } from './recipient.js';
 import { type Patience, patienceOf, withRetries } from './retries.js';
 import { type Connection, Transport, type WireAnswer } from './transport.js';
 
@@ -33,7 +36,12 @@ const AES_256_BYTES = 32;
 const AES_128_BYTES = 16;
 
 /** `apiKey` is the service's credential, `kw_platform_…`; with `signingKey` the service needs none. */
-export type KeywardClientOptions = Proof & Partial<Patience> & Partial<Omit<Connection, 'keepAlive'>>;
+export type KeywardClientOptions = Proof &
+  Partial<Patience> &
+  Partial<Omit<Connection, 'keepAlive'>> & {
+    /** Have every plaintext and data key answered sealed to this recipient, and opened here: nothing in between can read them. */
+    readonly recipient?: Recipient | undefined;
+  };
 
 interface OfTenant {
   readonly tenant: string;
@@ -68,6 +76,9 @@ export interface DataKeyCall extends OfTenant {
   readonly keySpec?: 'AES_256' | 'AES_128' | undefined;
   readonly numberOfBytes?: number | undefined;
 }
+
+/** For somebody else: their public key, SubjectPublicKeyInfo in DER, of X25519 or P-256. */
+export type CallForRecipient<Call> = Call & { readonly recipient: Uint8Array };
 
 /** Of a batch, whose items have the tenant in common. */
 export type ItemOf<Call extends OfTenant> = Omit<Call, 'tenant'>;
@@ -190,6 +201,11 @@ export interface DataKey extends UsedKey {
   readonly ciphertext: Uint8Array;
 }
 
+/** As `Plaintext`, for `Recipient.open` of whom it is sealed to. */
+export type PlaintextForRecipient = Omit<Plaintext, 'plaintext'> & ForRecipient;
+/** As `DataKey`, for `Recipient.open` of whom it is sealed to. */
+export type DataKeyForRecipient = Omit<DataKey, 'plaintext'> & ForRecipient;
+
 /**
  * The data plane: direct encryption of small values, and data keys for everything else (see `Envelope`).
  * Every method throws a `KeywardError`; unavailable and throttled calls are tried again with jitter first. Repeating one is safe: it
@@ -199,8 +215,10 @@ export class KeywardClient {
   readonly #transport: Transport;
   readonly #bearer: Bearer;
   readonly #patience: Patience;
+  readonly #recipient: Recipient | undefined;
 
-  constructor({ url = DEFAULT_DATA_PLANE, ca, allowPlainHttp, ...options }: KeywardClientOptions) {
+  constructor({ url = DEFAULT_DATA_PLANE, ca, allowPlainHttp, recipient, ...options }: KeywardClientOptions) {
+    this.#recipient = recipient;
     this.#bearer = bearerOf(options);
     this.#transport = new Transport({ url, ca, allowPlainHttp, keepAlive: true });
     this.#patience = patienceOf(options);
@@ -213,15 +231,16 @@ export class KeywardClient {
   }
 
   async decrypt({ ciphertext, ...call }: DecryptCall): Promise<Plaintext> {
-    const answer = await this.#framed(call, PATHS.decrypt, askedFor(call), ciphertext);
-    const { json, bytes } = unframed(heldKeyAnswer, answer);
+    const answer = await this.#framed(call, PATHS.decrypt, { ...askedFor(call), recipient: this.#recipientKey }, ciphertext);
+    const { json, bytes } = this.#plaintextIn(heldKeyAnswer, answer, () => ciphertext);
     return { ...json, plaintext: bytes, ...wipedUnless(bytes, () => provenanceOf(answer)) };
   }
 
   /** @throws ServerFault `bad-answer` for a data key that is short or all zero */
   async generateDataKey({ keySpec, numberOfBytes, ...call }: DataKeyCall): Promise<DataKey> {
-    const answer = await this.#framed(call, PATHS.generateDataKey, { keySpec, numberOfBytes, ...askedFor(call) });
-    const { json, bytes } = unframed(framedDataKey, answer);
+    const asked = { keySpec, numberOfBytes, ...askedFor(call), recipient: this.#recipientKey };
+    const answer = await this.#framed(call, PATHS.generateDataKey, asked);
+    const { json, bytes } = this.#plaintextIn(framedDataKey, answer, ({ ciphertext }) => fromBase64(ciphertext));
     return wipedUnless(bytes, () => {
       const provenance = provenanceOf(answer);
       const plaintext = soundDataKey(bytes, lengthOf({ ...call, keySpec, numberOfBytes }), provenance);
@@ -235,6 +254,21 @@ export class KeywardClient {
     return ciphertextFrom(await this.#call(call.tenant, PATHS.generateDataKeyWithoutPlaintext, body));
   }
 
+  /** What only the recipient can open: `Recipient.open({ ciphertextForRecipient, ciphertext })`. */
+  async decryptForRecipient({ recipient, ...call }: CallForRecipient<DecryptCall>): Promise<PlaintextForRecipient> {
+    const answer = await this.#call(call.tenant, PATHS.decrypt, BODIES.decrypt(call, undefined, toBase64(recipient)));
+    const { ciphertextForRecipient, ...used } = parsed(plaintextForRecipientAnswer, answer);
+    return { ...used, ciphertextForRecipient: fromBase64(ciphertextForRecipient), ...provenanceOf(answer) };
+  }
+
+  /** As `decryptForRecipient`. */
+  async generateDataKeyForRecipient({ recipient, ...call }: CallForRecipient<DataKeyCall>): Promise<DataKeyForRecipient> {
+    const answer = await this.#call(call.tenant, PATHS.generateDataKey, BODIES.generateDataKey(call, undefined, toBase64(recipient)));
+    const { ciphertext, ciphertextForRecipient, ...used } = parsed(dataKeyForRecipientAnswer, answer);
+    const sealed = { ciphertext: fromBase64(ciphertext), ciphertextForRecipient: fromBase64(ciphertextForRecipient) };
+    return { ...used, ...sealed, ...provenanceOf(answer) };
+  }
+
   /** Up to 500 values of one tenant, 1 MiB in all; each with a result of its own, in order. */
   async encryptBatch(tenant: string, items: readonly ItemOf<EncryptCall>[]): Promise<ItemResult<Ciphertext>[]> {
     return ciphertextsFrom(await this.#batch(tenant, 'encrypt', items), items.length);
@@ -242,13 +276,27 @@ export class KeywardClient {
 
   /** As `encryptBatch`. Wipe every `plaintext`. */
   async decryptBatch(tenant: string, items: readonly ItemOf<DecryptCall>[]): Promise<ItemResult<Plaintext>[]> {
-    const answer = await this.#batch(tenant, 'decrypt', items);
+    const answer = await this.#batch(tenant, 'decrypt', items, this.#recipientKey);
+    const recipient = this.#recipient;
+    if (recipient !== undefined)
+      return itemResults(answer, items.length, plaintextForRecipientAnswer, (sealed, { record, requestId }, _, index) =>
+        orItsError(() => ({ ...openedBy(recipient, sealed, items[index]!.ciphertext, requestId), record, requestId })),
+      );
     return itemResults(answer, items.length, plaintextAnswer, (used, provenance, plaintext) => ({ ...used, plaintext, ...provenance }));
   }
 
   /** As `encryptBatch`. @throws ServerFault `bad-answer` when one of the data keys is short or all zero */
   async generateDataKeyBatch(tenant: string, items: readonly ItemOf<DataKeyCall>[]): Promise<ItemResult<DataKey>[]> {
-    const answer = await this.#batch(tenant, 'generateDataKey', items);
+    const answer = await this.#batch(tenant, 'generateDataKey', items, this.#recipientKey);
+    const recipient = this.#recipient;
+    if (recipient !== undefined)
+      return itemResults(answer, items.length, dataKeyForRecipientAnswer, (sealed, provenance, _, index) =>
+        orItsError(() => {
+          const ciphertext = fromBase64(sealed.ciphertext);
+          const { plaintext, ...used } = openedBy(recipient, sealed, ciphertext, provenance.requestId);
+          return { ...used, ciphertext, plaintext: soundDataKey(plaintext, lengthOf(items[index]!), provenance), ...provenance };
+        }),
+      );
     return itemResults(answer, items.length, dataKeyAnswer, ({ ciphertext, ...used }, provenance, plaintext, index) => ({
       ...used,
       ciphertext: fromBase64(ciphertext),
@@ -359,8 +407,27 @@ export class KeywardClient {
     this.#transport.close();
   }
 
-  async #batch<Name extends keyof DryRunCalls>(tenant: string, operation: Name, items: readonly ItemOf<DryRunCalls[Name]>[]) {
-    const body = batchBody(items.map((item) => BODIES[operation]({ ...item, tenant } as DryRunCalls[Name])));
+  /** Base64. */
+  get #recipientKey(): string | undefined {
+    return this.#recipient && toBase64(this.#recipient.publicKey);
+  }
+
+  /** What a frame answered besides its plaintext, and that: nothing but what was sealed to our recipient, if there is one. */
+  #plaintextIn<Schema extends z.ZodObject>(schema: Schema, answer: WireAnswer, ciphertextIn: (json: z.output<Schema>) => Uint8Array) {
+    const recipient = this.#recipient;
+    if (recipient === undefined) return unframed(schema, answer);
+    const { json } = unframed(z.intersection(schema, sealedToRecipient), answer);
+    const { plaintext, ...rest } = openedBy(recipient, json, ciphertextIn(json), String(answer.headers['x-request-id']));
+    return { json: rest, bytes: plaintext };
+  }
+
+  async #batch<Name extends keyof DryRunCalls>(
+    tenant: string,
+    operation: Name,
+    items: readonly ItemOf<DryRunCalls[Name]>[],
+    recipient?: string,
+  ) {
+    const body = batchBody(items.map((item) => BODIES[operation]({ ...item, tenant } as DryRunCalls[Name], undefined, recipient)));
     try {
       return await this.#call(tenant, `${PATHS[operation]}/batch`, body);
     } finally {
@@ -401,6 +468,27 @@ function wipedUnless<Answer>(plaintext: Uint8Array, done: () => Answer): Answer 
   }
 }
 
+const sealedToRecipient = plaintextForRecipientAnswer.pick({ ciphertextForRecipient: true });
+
+function openedBy<Sealed extends { readonly ciphertextForRecipient: string }>(
+  recipient: Recipient,
+  { ciphertextForRecipient, ...used }: Sealed,
+  ciphertext: Uint8Array,
+  requestId: string,
+) {
+  return { ...used, plaintext: recipient.open({ ciphertextForRecipient: fromBase64(ciphertextForRecipient), ciphertext, requestId }) };
+}
+
+/** An item whose answer must not be used fails alone. */
+function orItsError<Answer>(read: () => Answer): ItemResult<Answer> {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof KeywardError) return { error };
+    throw error;
+  }
+}
+
 const ciphertextsFrom = (answer: WireAnswer, count: number) =>
   itemResults(
     answer,
@@ -432,16 +520,16 @@ const PATHS = {
   asymmetricDecrypt: 'asymmetric/decrypt',
 } as const satisfies Record<keyof DryRunCalls, string>;
 
-const dataKeyBody = ({ keySpec, numberOfBytes, ...call }: DataKeyCall, dryRun?: true) =>
-  jsonBody({ keySpec, numberOfBytes, ...askedFor(call, dryRun) });
+const dataKeyBody = ({ keySpec, numberOfBytes, ...call }: DataKeyCall, dryRun?: true, recipient?: string) =>
+  jsonBody({ keySpec, numberOfBytes, ...askedFor(call, dryRun), recipient });
 
 /** The request of each call, which carries `dryRun` or nothing of it. */
-const BODIES: { readonly [Name in keyof DryRunCalls]: (call: DryRunCalls[Name], dryRun?: true) => Uint8Array } = {
+const BODIES: { readonly [Name in keyof DryRunCalls]: (call: DryRunCalls[Name], dryRun?: true, recipient?: string) => Uint8Array } = {
   encrypt: ({ plaintext, ...call }, dryRun) => bodyWithPlaintext(askedFor(call, dryRun), plaintext),
-  decrypt: ({ ciphertext, ...call }, dryRun) =>
-    jsonBody({ ciphertext: Buffer.from(ciphertext).toString('base64'), ...askedFor(call, dryRun) }),
+  decrypt: ({ ciphertext, ...call }, dryRun, recipient) =>
+    jsonBody({ ciphertext: toBase64(ciphertext), ...askedFor(call, dryRun), recipient }),
   generateDataKey: dataKeyBody,
-  generateDataKeyWithoutPlaintext: dataKeyBody,
+  generateDataKeyWithoutPlaintext: (call, dryRun) => dataKeyBody(call, dryRun),
   reEncrypt: ({ ciphertext, sourceContext, sourceKeyId, destinationKeyId, destinationContext, justification }, dryRun) =>
     jsonBody({
       ciphertext: toBase64(ciphertext),

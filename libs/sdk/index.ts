@@ -8,9 +8,11 @@ export {
   type AsymmetricDecryptCall,
   type AsymmetricEncryptCall,
   type AsymmetricPlaintext,
+  type CallForRecipient,
   type Ciphertext,
   type DataKey,
   type DataKeyCall,
+  type DataKeyForRecipient,
   type DecryptCall,
   DEFAULT_DATA_PLANE,
   type DryRun,
@@ -22,6 +24,7 @@ export {
   type Mac,
   type MacCall,
   type Plaintext,
+  type PlaintextForRecipient,
   type Validity,
   type PublicKey,
   type PublicKeyCall,
@@ -54,6 +57,7 @@ export {
   type FieldScope,
   type FieldsOptions,
 } from './fields.js';
+export { type ForRecipient, Recipient } from './recipient.js';
 export { type HoldsDataKeys, type ListenerOptions, RuleListener } from './rule-listener.js';
 export { type Opener, type Sealable, Sealed, type SealedReason } from './sealed.js';
 export { nodeSpeed } from './node-speed.js';

@@ -140,6 +140,12 @@ export class KeyWorld {
   }
 
   /** As the service billing. */
+  async serviceBatch<Operation extends DataOperation>(operation: Operation, inputs: readonly InputOf<Operation>[]) {
+    const items = inputs.map((input) => ({ input }));
+    return (await this.uses.runBatch(operation, this.#call('service', ACME, PLATFORM, 'billing'), items)).items;
+  }
+
+  /** As the service billing. */
   async reEncrypt(request: ReEncryptRequest): Promise<AnswerOf<'ReEncryptTo'>> {
     return (await reEncrypt(this.uses, this.#call('service', ACME, PLATFORM, 'billing'), request)).answer;
   }

@@ -1,9 +1,10 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { KeywardClient } from '#sdk';
+import { KeywardClient, Recipient } from '#sdk';
 import { dataPlaneContract, type TenantsHand } from '../../libs/sdk/test/data-plane-contract.js';
 import { must } from './api.js';
 import { builtTest } from './built.js';
@@ -47,6 +48,35 @@ describe('the SDK on a whole platform', () => {
     lift: async () => void (await admin('DELETE', `/stops/${stopId}`)),
   };
   dataPlaneContract(() => hand);
+
+  it('reads nothing at a proxy where TLS ends, with a recipient; and everything without', async () => {
+    const seen: Buffer[] = [];
+    const plane = new URL(world.platform.urls.dataPlanes[0]!);
+    const proxy = createServer((near) => {
+      const far = connect(Number(plane.port), plane.hostname);
+      near.pipe(far);
+      far.on('data', (chunk: Buffer) => seen.push(chunk)).pipe(near);
+      for (const end of [near, far]) end.on('error', () => undefined);
+    });
+    await new Promise<void>((ready) => proxy.listen(0, '127.0.0.1', ready));
+    const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const passed = (bytes: Uint8Array) =>
+      [bytes, Buffer.from(Buffer.from(bytes).toString('base64'))].some((one) => Buffer.concat(seen).includes(one));
+    const scope = { tenant: 'acme', keyId: 'alias/invoices', context: { purpose: 'invoice' } };
+    for (const recipient of [undefined, Recipient.generate('X25519'), Recipient.generate('P-256')]) {
+      const behind = new KeywardClient({ apiKey: world.billing, url, recipient });
+      const made = await behind.generateDataKey(scope);
+      const [batched] = await behind.generateDataKeyBatch('acme', [scope]);
+      const item = { ciphertext: made.ciphertext, context: scope.context };
+      const [opened] = await behind.decryptBatch('acme', [item]);
+      expect(await behind.decrypt({ ...item, tenant: 'acme' })).toMatchObject({ plaintext: made.plaintext });
+      expect(opened).toMatchObject({ plaintext: made.plaintext, lease: made.lease, keyId: made.keyId });
+      if ('error' in batched!) throw batched.error;
+      expect([passed(made.plaintext), passed(batched!.plaintext)]).toEqual(Array(2).fill(recipient === undefined));
+      behind.close();
+    }
+    await new Promise((closed) => proxy.close(closed));
+  });
 
   it(`streams ${STREAM_MB} MB from one process to another, each in less than 200 MB of memory`, async () => {
     const end = (name: 'seal' | 'open') => {

@@ -4,7 +4,7 @@ import {
   type AsymmetricEncryptRequest,
   type DataOperation,
   type EncryptRequest,
-  type GenerateDataKeyRequest,
+  type GenerateDataKeyWithoutPlaintextRequest,
   type GenerateMacRequest,
   HASHED_BY,
   oaepLength,
@@ -18,13 +18,14 @@ import { type Decided, decideUse, type KeyUse, type Wish } from '../decide.js';
 import { contextOf } from '../encryption-context.js';
 import { asFailure, DecryptFailed, InvalidRequest } from '../errors.js';
 import { leased } from '../leases.js';
-import type { OpenedResult } from '../operation-shapes.js';
+import type { DataKeyResult, OpenedResult } from '../operation-shapes.js';
 import type { Handlers, Step } from '../pipeline.js';
 import type { Custody, Sealed } from '../ports/custody.js';
 import { sizeBucket } from '../record.js';
 import { sm2Digest } from '../sm2-digest.js';
 import type { SnapshotKey, UsableVersion } from '../snapshot.js';
 import { askedIn } from './asked-in.js';
+import { answering, type Released } from './for-recipient.js';
 import { randomHandler } from './random.js';
 
 type Allowed<Operation extends KeyUse> = Extract<Awaited<ReturnType<typeof decideUse>>, { allowed: true }> & {
@@ -40,15 +41,14 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
         return { answer: { ...used(key, version), ciphertext: framed(version.headers.direct, sealed) } };
       }),
 
-    Decrypt: (step) => opening(custody, step),
+    Decrypt: (step) => opening(custody, step, () => answering<OpenedResult>(step.input.recipient)),
 
     GenerateDataKey: (step) =>
       using(step, wishToSeal(step.input, sizeBucket(lengthOf(step.input))), 'dataKey', async ({ permit, key, version, lease }) => {
+        const answered = answering<DataKeyResult>(step.input.recipient);
         const made = await custody.generateDataKey(permit, version, lengthOf(step.input));
-        return {
-          answer: { ...used(key, version), lease, ciphertext: framed(version.headers.dataKey, made), plaintext: made.plaintext },
-          secret: made.plaintext,
-        };
+        const ciphertext = framed(version.headers.dataKey, made);
+        return answered({ ...used(key, version), lease, ciphertext, plaintext: made.plaintext }, ciphertext);
       }),
 
     GenerateDataKeyWithoutPlaintext: (step) =>
@@ -57,7 +57,7 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
         return { answer: { ...used(key, version), ciphertext: framed(version.headers.dataKey, made) } };
       }),
 
-    ReEncryptFrom: (step) => opening(custody, step),
+    ReEncryptFrom: (step) => opening(custody, step, () => (opened) => ({ answer: opened, secret: opened.plaintext })),
 
     /** What was a data key's ciphertext is one again. */
     ReEncryptTo: (step) => {
@@ -136,7 +136,11 @@ export function dataHandlers(custody: Custody): Handlers<DataOperation> {
 }
 
 /** The key version is the one that the ciphertext names. */
-function opening(custody: Custody, step: Step<'Decrypt'> | Step<'ReEncryptFrom'>) {
+function opening<Operation extends 'Decrypt' | 'ReEncryptFrom', Answer>(
+  custody: Custody,
+  step: Step<Operation>,
+  answers: () => (opened: OpenedResult, ciphertext: Uint8Array) => Released<Answer>,
+) {
   const { kind, header, versionId, iv, sealed } = parseCiphertext(step.input.ciphertext);
   const wish = {
     lookup: { versionId },
@@ -145,11 +149,12 @@ function opening(custody: Custody, step: Step<'Decrypt'> | Step<'ReEncryptFrom'>
     assertedKey: step.input.keyId,
     size: sizeBucket(sealed.length - 16),
   };
-  return using<'Decrypt' | 'ReEncryptFrom', OpenedResult>(step, wish, kind, async ({ permit, key, version, lease }) => {
+  return using(step, wish, kind, async ({ permit, key, version, lease }) => {
     // The AAD has the version's own header: one that names another algorithm would not be noticed.
     if (!Buffer.from(header).equals(version.headers[kind])) throw new DecryptFailed('another-algorithm');
+    const answered = answers();
     const plaintext = await custody.decrypt(permit, version, { iv, ciphertext: sealed });
-    return { answer: { ...used(key, version), lease, plaintext, kind }, secret: plaintext };
+    return answered({ ...used(key, version), lease, plaintext, kind }, step.input.ciphertext);
   });
 }
 
@@ -161,7 +166,7 @@ async function using<Operation extends KeyUse, Answer>(
   step: Step<Operation>,
   wish: Wish,
   kind: CiphertextKind | 'none',
-  work: (allowed: Allowed<Operation>) => Promise<{ answer: Answer; secret?: Uint8Array }>,
+  work: (allowed: Allowed<Operation>) => Promise<Released<Answer>>,
 ) {
   const { decision, details, leased: held, bound } = await decided(step, kind === 'none' ? wish : { ...wish, mode: MODES[kind] });
   const { validUntil } = decision;
@@ -186,7 +191,7 @@ const handsOut = (operation: KeyUse): boolean => operation === 'Decrypt' || oper
 
 function decided(step: Step<KeyUse>, wish: Wish): Promise<Decided> {
   if (step.decisions === undefined) return decide(step, wish);
-  const name = JSON.stringify([wish, step.input.dryRun]);
+  const name = JSON.stringify([wish, askedIn(step.input)]);
   const known = step.decisions.get(name) ?? decide(step, wish);
   step.decisions.set(name, known);
   return known;
@@ -203,7 +208,7 @@ async function decide({ operation, principal, call, input, snapshot, now }: Step
   };
 }
 
-const wishToSeal = (input: Omit<EncryptRequest, 'plaintext'> | GenerateDataKeyRequest, size?: string): Wish => ({
+const wishToSeal = (input: Omit<EncryptRequest, 'plaintext'> | GenerateDataKeyWithoutPlaintextRequest, size?: string): Wish => ({
   lookup: { reference: input.keyId },
   context: contextOf(input.encryptionContext),
   justification: input.justification,
@@ -237,6 +242,6 @@ function signedOf({ message, messageType, algorithm }: SignRequest | VerifyReque
   return createHash(HASHED_BY[algorithm].hash).update(message).digest();
 }
 
-const lengthOf = (input: GenerateDataKeyRequest): number => input.numberOfBytes ?? (input.keySpec === 'AES_128' ? 16 : 32);
+const lengthOf = (input: GenerateDataKeyWithoutPlaintextRequest): number => input.numberOfBytes ?? (input.keySpec === 'AES_128' ? 16 : 32);
 const framed = (header: Uint8Array, sealed: Sealed): Uint8Array => frameCiphertext(header, sealed.iv, sealed.ciphertext);
 const used = (key: SnapshotKey, version: UsableVersion) => ({ keyId: key.keyId, keyVersionId: version.versionId });

@@ -1,14 +1,12 @@
-import type { KeywardClient } from '../client.js';
 import { Envelope } from '../envelope.js';
 import { DecryptFailed, InvalidCall, KeyDestroyed, KeyDisabled, Refused, Stopped } from '../errors.js';
 import { Fields } from '../fields.js';
+import { Recipient } from '../recipient.js';
+import type { DataPlaneCalls } from '../testing/memory-keyward.js';
 
 /** What a tenant does, as far as its service notices. */
 export interface TenantsHand {
-  readonly client: Pick<
-    KeywardClient,
-    'encrypt' | 'decrypt' | 'generateDataKey' | 'encryptBatch' | 'decryptBatch' | 'generateDataKeyBatch'
-  >;
+  readonly client: DataPlaneCalls;
   /** Two keys of tenant acme that are granted: `alias/invoices` and `alias/spare`. */
   disable(alias: string): Promise<void>;
   enable(alias: string): Promise<void>;
@@ -62,6 +60,22 @@ export function dataPlaneContract(world: () => TenantsHand): void {
       sealed.flatMap((one) => ('error' in one ? [] : [{ ciphertext: one.ciphertext, context }])),
     );
     expect(opened.map((one) => ('error' in one ? one.error.name : text(one.plaintext)))).toEqual(['DE02 1001', 'two']);
+  });
+
+  it.each(['X25519', 'P-256'] as const)('answers to a recipient with a key of %s what it alone opens', async (kind) => {
+    const [enclave, other] = [Recipient.generate(kind), Recipient.generate(kind)];
+    const { publicKey: recipient } = enclave;
+    const made = await client().generateDataKeyForRecipient({ ...scope, recipient });
+    expect(made).not.toHaveProperty('plaintext');
+    const dataKey = enclave.open(made);
+    expect((await client().decrypt({ tenant, ciphertext: made.ciphertext, context })).plaintext).toEqual(dataKey);
+    const sealed = await client().decryptForRecipient({ tenant, ciphertext: made.ciphertext, context, recipient });
+    expect(enclave.open({ ...sealed, ciphertext: made.ciphertext })).toEqual(dataKey);
+    const { ciphertext } = await client().encrypt({ ...scope, plaintext });
+    for (const open of [() => other.open(made), () => enclave.open({ ...made, ciphertext })])
+      expect(open).toThrow(expect.objectContaining({ code: 'bad-answer' }));
+    const wrong = client().decryptForRecipient({ tenant, ciphertext, context, recipient: recipient.subarray(1) });
+    await expect(wrong).rejects.toBeInstanceOf(InvalidCall);
   });
 
   it('serves fields, messages and spare keys; and says what the tenant did', async () => {

@@ -1,11 +1,35 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { sealerTo } from '#contract/hpke';
 import { boundContext, LONGEST_LEASE } from '#contract';
-import type { Ciphertext, DataKey, DataKeyCall, DecryptCall, EncryptCall, ItemOf, KeywardClient, Plaintext } from '../client.js';
+import type {
+  CallForRecipient,
+  Ciphertext,
+  DataKey,
+  DataKeyCall,
+  DataKeyForRecipient,
+  DecryptCall,
+  EncryptCall,
+  ItemOf,
+  KeywardClient,
+  Plaintext,
+  PlaintextForRecipient,
+} from '../client.js';
 import { errorOf, KeywardError } from '../errors.js';
 import type { ItemResult } from '../batches.js';
 import { validContext } from '../valid-context.js';
 
-type Calls = Pick<KeywardClient, 'encrypt' | 'decrypt' | 'generateDataKey' | 'encryptBatch' | 'decryptBatch' | 'generateDataKeyBatch'>;
+/** Of a client, what this is in the place of. */
+export type DataPlaneCalls = Pick<
+  KeywardClient,
+  | 'encrypt'
+  | 'decrypt'
+  | 'generateDataKey'
+  | 'encryptBatch'
+  | 'decryptBatch'
+  | 'generateDataKeyBatch'
+  | 'decryptForRecipient'
+  | 'generateDataKeyForRecipient'
+>;
 
 interface MemoryKey {
   readonly tenant: string;
@@ -34,7 +58,7 @@ const TAG_BYTES = 16;
  * Keyward in memory, in the place of a `KeywardClient`: the same formats and the same refusals, for unit tests. A key exists once it is
  * granted; nothing is kept, and nothing protects its keys.
  */
-export class MemoryKeyward implements Calls {
+export class MemoryKeyward implements DataPlaneCalls {
   readonly #keys: MemoryKey[] = [];
   readonly #aliases = new Map<string, MemoryKey>();
   readonly #stopped = new Set<string>();
@@ -98,6 +122,29 @@ export class MemoryKeyward implements Calls {
     const plaintext = new Uint8Array(randomBytes(numberOfBytes ?? (keySpec === 'AES_128' ? 16 : 32)));
     const ciphertext = sealed(key, 2, plaintext, bound(tenant, context));
     return { ...this.#used(key), lease: LONGEST_LEASE, plaintext, ciphertext };
+  }
+
+  async decryptForRecipient({ recipient, ...call }: CallForRecipient<DecryptCall>): Promise<PlaintextForRecipient> {
+    return this.#forRecipient(recipient, call.ciphertext, () => this.decrypt(call));
+  }
+
+  async generateDataKeyForRecipient({ recipient, ...call }: CallForRecipient<DataKeyCall>): Promise<DataKeyForRecipient> {
+    return this.#forRecipient(recipient, undefined, () => this.generateDataKey(call));
+  }
+
+  async #forRecipient<Opened extends { readonly plaintext: Uint8Array; readonly ciphertext?: Uint8Array }>(
+    recipient: Uint8Array,
+    asked: Uint8Array | undefined,
+    open: () => Promise<Opened>,
+  ) {
+    let seal: ReturnType<typeof sealerTo>;
+    try {
+      seal = sealerTo(recipient);
+    } catch {
+      throw this.#refusal('invalid-request');
+    }
+    const { plaintext, ...opened } = await open();
+    return { ...opened, ciphertextForRecipient: new Uint8Array(seal(plaintext, asked ?? opened.ciphertext!)) };
   }
 
   encryptBatch(tenant: string, items: readonly ItemOf<EncryptCall>[]): Promise<ItemResult<Ciphertext>[]> {

@@ -1,0 +1,1 @@
+export { openAsRecipient, sealerTo } from './hpke.js';

@@ -44,6 +44,7 @@ import { KeyRotation } from './0085-key-rotation.js';
 import { StateBefore } from './0090-state-before.js';
 import { PrunedBeginnings } from './0094-pruned-beginnings.js';
 import { LastUse } from './0097-last-use.js';
+import { RewrapProjects } from './0100-rewraps.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -93,4 +94,5 @@ export const MIGRATIONS = [
   StateBefore,
   PrunedBeginnings,
   LastUse,
+  RewrapProjects,
 ];

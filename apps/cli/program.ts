@@ -15,8 +15,10 @@ import { importCommand } from './commands/import.js';
 import { keyCommands } from './commands/key.js';
 import { logCommands } from './commands/log.js';
 import { macCommands } from './commands/mac.js';
+import { operationCommands } from './commands/operation.js';
 import { policyCommands } from './commands/policy.js';
 import { privacyCommands } from './commands/privacy.js';
+import { rewrapCommands } from './commands/rewrap.js';
 import { rootCommands } from './commands/root.js';
 import { serviceCommands } from './commands/service.js';
 import { signatureCommands } from './commands/signature.js';
@@ -39,6 +41,8 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   keyCommands,
   importCommand,
   aliasCommands,
+  rewrapCommands,
+  operationCommands,
   rootCommands,
   policyCommands,
   stopCommands,

@@ -35,14 +35,15 @@ export class Progress extends Transform {
   }
 }
 
-const CLEAR = '\r\x1b[K';
-const isTerminal = (talk: Writable) => 'isTTY' in talk && talk.isTTY === true;
+export const CLEAR = '\r\x1b[K';
+export const isTerminal = (talk: Writable) => 'isTTY' in talk && talk.isTTY === true;
 
 /** `[######      ]  25 %  64 MB, 120 MB/s` */
 export function progressLine(bytes: number, total: number | undefined, elapsedMs: number): string {
   const done = total === undefined || total === 0 ? undefined : Math.min(1, bytes / total);
-  const bar = done === undefined ? '' : `[${'#'.repeat(Math.floor(done * BAR_WIDTH)).padEnd(BAR_WIDTH)}] ${percent(done)}  `;
-  return `${bar}${(bytes / MB).toFixed(0)} MB, ${(bytes / MB / (elapsedMs / 1000)).toFixed(0)} MB/s`;
+  return `${done === undefined ? '' : bar(done)}${(bytes / MB).toFixed(0)} MB, ${(bytes / MB / (elapsedMs / 1000)).toFixed(0)} MB/s`;
 }
 
+/** Of 0 to 1. */
+export const bar = (done: number): string => `[${'#'.repeat(Math.floor(done * BAR_WIDTH)).padEnd(BAR_WIDTH)}] ${percent(done)}  `;
 const percent = (done: number) => `${String(Math.floor(done * 100)).padStart(3)} %`;

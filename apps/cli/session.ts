@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Config, defaultDataDir } from '#runtime';
-import { KeywardAdmin, KeywardClient, type Proof } from '#sdk';
+import { KeywardAdmin, KeywardClient, type Proof, Rewraps } from '#sdk';
 import { type Credentials, readCredentials } from './credentials-file.js';
 import { UsageError } from './exit-codes.js';
 import { fields, type Terminal } from './terminal.js';
@@ -48,6 +48,11 @@ export class Session {
   /** The same planes with another credential: the enrolment code. */
   adminWith(proof: Proof, { keyPlane, auditor }: Pick<Credentials, 'keyPlane' | 'auditor'> = this.credentials): KeywardAdmin {
     return new KeywardAdmin({ ...proof, ...(keyPlane !== undefined && { keyPlane }), ...(auditor !== undefined && { auditor }) });
+  }
+
+  rewraps(): Rewraps {
+    const { proof, dataPlane } = this.credentials;
+    return new Rewraps({ ...proof, ...(dataPlane !== undefined && { url: dataPlane }) });
   }
 
   client(): KeywardClient {

@@ -1,6 +1,17 @@
 import { join } from 'node:path';
 import { SocketCustody } from '#custody/socket';
-import { BoundRules, Credentials, dataHandlers, noChanges, RuleWatch, Snapshots, systemClock, TombstoneWatch, watchHandlers } from '#core';
+import {
+  BoundRules,
+  Credentials,
+  dataHandlers,
+  noChanges,
+  rewrapHandlers,
+  RuleWatch,
+  Snapshots,
+  systemClock,
+  TombstoneWatch,
+  watchHandlers,
+} from '#core';
 import { CasbinGrants, readModel } from '#grants';
 import { createPlane, readPepper, untilThere } from '#http';
 import { openDataPlaneStore } from '#persistence';
@@ -38,7 +49,7 @@ const credentials = new Credentials(rules, pepper, systemClock);
 const platform = platformName(config.platformHost);
 const parts = { snapshots: new Snapshots(rules, grants), credentials, trail, changes: noChanges, clock: systemClock, platform };
 const watch = new RuleWatch(store.rules);
-const handlers = { ...dataHandlers(custody), ...watchHandlers(watch, parts.snapshots) };
+const handlers = { ...dataHandlers(custody), ...watchHandlers(watch, parts.snapshots), ...rewrapHandlers(store.rewraps) };
 const pipeline = new CountedPipeline(parts, handlers, calls);
 
 const { trustedProxies, audience } = config;

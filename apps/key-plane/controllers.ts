@@ -4,6 +4,7 @@ import { CredentialsController } from './credentials.controller.js';
 import { IdentityProviderController } from './identity-provider.controller.js';
 import { KeysController } from './keys.controller.js';
 import { LogController } from './log.controller.js';
+import { OperationsController } from './operations.controller.js';
 import { PolicyController } from './policy.controller.js';
 import { PrivacyController } from './privacy.controller.js';
 import { RootController } from './root.controller.js';
@@ -28,6 +29,7 @@ export const controllers = [
     StopsController,
     SinksController,
     PrivacyController,
+    OperationsController,
   ],
 ];
 export const title = 'Keyward key-plane';

@@ -26,6 +26,8 @@ import {
   publicKeyQuery,
   type ScheduleDeletionRequest,
   scheduleDeletionRequest,
+  type StartRewrapRequest,
+  startRewrapRequest,
   type TagKeyRequest,
   tagKeyRequest,
   type UntagKeyRequest,
@@ -103,6 +105,17 @@ export class KeysController {
     @Body({ schema: keyRotationRequest }) body: KeyRotationRequest,
   ) {
     return this.pipeline.run('PutKeyRotation', call, { keyId: key, ...body, replaces });
+  }
+
+  /** Answered at once; the operation goes on. */
+  @Post(':key/rewraps')
+  @Operation('StartRewrap')
+  startRewrap(
+    @Calling() call: Call,
+    @Param({ schema: keyPath }) { key }: KeyPath,
+    @Body({ schema: startRewrapRequest }) body: StartRewrapRequest,
+  ) {
+    return this.pipeline.run('StartRewrap', call, { keyId: key, ...body });
   }
 
   @Post(':key/import-parameters')

@@ -6,6 +6,7 @@ import {
   type Changes,
   Credentials,
   keyHandlers,
+  OperationWatch,
   Pipeline,
   RestoreCheck,
   type RuleStore,
@@ -48,11 +49,14 @@ const lane = (unchecked: RuleStore, changes: Changes, patienceMs: number) => {
 const ordinary = lane(store.rules, store.changes, PATIENCE_MS.ordinary);
 const stopLane = lane(store.stops.rules, store.stops.changes, PATIENCE_MS.stops);
 const { rules, credentials } = ordinary;
-const { reads, uses, trail } = store;
+const { reads, uses, operations, trail } = store;
+const watch = new OperationWatch();
 const seals = new StopSeals(store.seals, (err) => log.warn({ err }, 'the binding of a stop has to wait'));
 const { platformHost } = config;
 const sinks = { reads: store.sinks, sealing: await readSealing(required(config.workerPublicKeyFile, 'KEYWARD_WORKER_PUBLIC_KEY_FILE')) };
-const handlers = keyHandlers({ custody, rules, reads, uses, grants, tools: policyTools, seals, sinks, pepper, platformHost });
+const handlers = keyHandlers({
+  ...{ custody, rules, reads, uses, operations, watch, grants, tools: policyTools, seals, sinks, pepper, platformHost },
+});
 const platform = platformName(platformHost);
 const pipeline = new Pipeline<KeyOperation>({ ...ordinary, trail, clock: systemClock, stopLane, platform }, handlers);
 
@@ -80,6 +84,7 @@ drainOnSignal({
     { name: 'readiness', run: () => health.startDraining() },
     { name: 'restore check', run: () => restores.close() },
     { name: 'tombstones', run: () => tombstones.close() },
+    { name: 'event streams', run: () => watch.close() },
     { name: 'http', run: () => app.close() },
     { name: 'seals', run: () => seals.close() },
     { name: 'custody', run: () => custody.close() },

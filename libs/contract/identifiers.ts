@@ -28,6 +28,10 @@ export type CredentialId = z.infer<typeof credentialId>;
 export const stopId = prefixedId('stop').brand<'StopId'>();
 export type StopId = z.infer<typeof stopId>;
 
+/** Of work that goes on after its call was answered. */
+export const longOperationId = prefixedId('op').brand<'LongOperationId'>();
+export type LongOperationId = z.infer<typeof longOperationId>;
+
 export const importToken = prefixedId('imp').brand<'ImportToken'>();
 export type ImportToken = z.infer<typeof importToken>;
 

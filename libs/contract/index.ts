@@ -26,4 +26,5 @@ export * from './asymmetric-algorithms.js';
 export * from './asymmetric.js';
 export * from './key-import.js';
 export * from './signing.js';
+export * from './rewrap.js';
 export * from './sinks.js';

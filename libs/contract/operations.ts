@@ -96,6 +96,11 @@ export const KEY_OPERATIONS = [
   'ErasePersonalFields',
   'RotateLogKey',
   'DescribeKeyUsage',
+  'StartRewrap',
+  'ListOperations',
+  'DescribeOperation',
+  'WatchOperation',
+  'CancelOperation',
 ] as const;
 export type KeyOperation = (typeof KEY_OPERATIONS)[number];
 
@@ -117,8 +122,8 @@ export const AUDIT_OPERATIONS = [
 ] as const;
 export type AuditOperation = (typeof AUDIT_OPERATIONS)[number];
 
-/** What services do at the data plane without using a key: no rule of a tenant grants it. */
-export const SERVICE_OPERATIONS = ['WatchRules'] as const;
+/** What services do at the data plane without using a key: no rule of a tenant grants it. What a re-wrap does with the key are ReEncryptFrom and ReEncryptTo. */
+export const SERVICE_OPERATIONS = ['WatchRules', 'DescribeRewrap', 'RewrapPage', 'SettleRewrapPage', 'FinishRewrap'] as const;
 export type ServiceOperation = (typeof SERVICE_OPERATIONS)[number];
 
 /** What the key plane does of itself when the custodian remembers more than the database: no route, no caller. */

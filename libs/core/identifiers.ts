@@ -6,6 +6,7 @@ import {
   encode26,
   type KeyId,
   type KeyVersionId,
+  type LongOperationId,
   type SinkId,
   type StopId,
 } from '#contract';
@@ -35,6 +36,7 @@ export const newKeyVersionId = fresh('kver') as (milliseconds: number) => KeyVer
 export const newCredentialId = fresh('crd') as (milliseconds: number) => CredentialId;
 export const newStopId = fresh('stop') as (milliseconds: number) => StopId;
 export const newSinkId = fresh('sink') as (milliseconds: number) => SinkId;
+export const newLongOperationId = fresh('op') as (milliseconds: number) => LongOperationId;
 export const newImportToken = fresh('imp') as (milliseconds: number) => ImportToken;
 export const newLogId = fresh('log');
 export const newRequestId = fresh('req');

@@ -113,9 +113,19 @@ import type {
   VerifyRequest,
   WhoCanEntry,
   WhoCanQuery,
+  FinishRewrapRequest,
+  LongOperation,
+  LongOperationId,
+  ProblemCode,
+  RewrapAnswer,
+  RewrapPageAnswer,
+  RewrapPageRequest,
+  RewrapResult,
+  StartRewrapRequest,
 } from '#contract';
 import type { CiphertextKind } from './ciphertext.js';
 import type { Page } from './ports/reads.js';
+import type { SettledPage, TakenPage } from './ports/rewraps.js';
 
 interface UsedKey {
   readonly keyId: KeyId;
@@ -173,6 +183,17 @@ export interface DryRunResult extends UsedKey {
   readonly dryRun: true;
 }
 
+/** What came of a page of a re-wrap: `results` in the order of its items, whose names are `itemIds`. */
+type SettledResults = Omit<SettledPage, 'done' | 'failures'> & {
+  readonly results: readonly RewrapResult[];
+  readonly itemIds: readonly string[];
+};
+/** A page that the rules, or the key's state, do not allow now. */
+interface RefusedPage {
+  readonly page: string;
+  readonly refusedBy: ProblemCode;
+}
+
 /** `opened` is missing in a dry run only. */
 interface SealAgain extends Omit<EncryptRequest, 'plaintext'> {
   readonly opened: Pick<OpenedResult, 'plaintext' | 'kind'> | undefined;
@@ -180,6 +201,7 @@ interface SealAgain extends Omit<EncryptRequest, 'plaintext'> {
 
 type Shape<Input, Answer> = { readonly input: Input; readonly answer: Answer };
 type OfKey<Input> = Input & { readonly keyId: KeyId };
+type OfOperation<Input> = Input & { readonly operationId: LongOperationId };
 type OfSink<Input> = Input & { readonly sinkId: SinkId };
 type OfService<Input> = Input & { readonly service: ServiceName };
 
@@ -202,6 +224,10 @@ export interface OperationShapes {
 
   /** An event stream. */
   WatchRules: Shape<undefined, AsyncIterable<Uint8Array>>;
+  DescribeRewrap: Shape<OfOperation<unknown>, RewrapAnswer>;
+  RewrapPage: Shape<OfOperation<Omit<RewrapPageRequest, 'items'> & { readonly items: number }>, TakenPage>;
+  SettleRewrapPage: Shape<OfOperation<SettledResults | RefusedPage>, RewrapPageAnswer>;
+  FinishRewrap: Shape<OfOperation<FinishRewrapRequest>, RewrapAnswer>;
 
   OnboardTenant: Shape<OnboardTenantRequest, OnboardTenantAnswer>;
   ListTenants: Shape<PageQuery, Page<TenantSummary>>;
@@ -281,6 +307,12 @@ export interface OperationShapes {
   UpdateSink: Shape<OfSink<UpdateSinkRequest>, SinkAnswer>;
   DeleteSink: Shape<OfSink<unknown>, undefined>;
   TestSink: Shape<OfSink<unknown>, SinkAnswer>;
+  StartRewrap: Shape<OfKey<StartRewrapRequest>, LongOperation>;
+  ListOperations: Shape<PageQuery, Page<LongOperation>>;
+  DescribeOperation: Shape<OfOperation<unknown>, LongOperation>;
+  /** An event stream. */
+  WatchOperation: Shape<OfOperation<unknown>, AsyncIterable<Uint8Array>>;
+  CancelOperation: Shape<OfOperation<unknown>, LongOperation>;
   DescribeKeyUsage: Shape<{ readonly keyId: KeyReference }, KeyUsageAnswer>;
   ErasePersonalFields: Shape<ErasePersonalFieldsRequest, ErasureAnswer>;
   RotateLogKey: Shape<RotateLogKeyRequest, LogKeyAnswer>;

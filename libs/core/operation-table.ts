@@ -56,6 +56,10 @@ export const OPERATIONS = {
   AsymmetricDecrypt:               row('data',  'use',    ['service'],           ['Enabled'],            'use',    []),
   GenerateRandom:                  row('data',  'use',    ['service'],           NONE,                   'use',    ['size']),
   WatchRules:                      row('data',  'read',   ['service'],           NONE,                   'read',   []),
+  DescribeRewrap:                  row('data',  'read',   ['service'],           NONE,                   'read',   []),
+  RewrapPage:                      row('data',  'use',    ['service'],           NONE,                   'use',    []),
+  SettleRewrapPage:                row('data',  'use',    ['service'],           NONE,                   'use',    ['change']),
+  FinishRewrap:                    row('data',  'use',    ['service'],           NONE,                   'use',    ['change']),
 
   OnboardTenant:                   row('key',   'change', ['operator'],          NONE,                   'manage', ['change']),
   ListTenants:                     row('key',   'read',   ['operator'],          NONE,                   'read',   []),
@@ -133,6 +137,11 @@ export const OPERATIONS = {
   DeleteSink:                      row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
   TestSink:                        row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
   DescribeKeyUsage:                row('key',   'read',   ['admin'],             NONE,                   'read',   []),
+  StartRewrap:                     row('key',   'change', ['admin'],             ['Enabled'],            'manage', ['change']),
+  ListOperations:                  row('key',   'read',   ['admin'],             NONE,                   'read',   []),
+  DescribeOperation:               row('key',   'read',   ['admin'],             NONE,                   'read',   []),
+  WatchOperation:                  row('key',   'read',   ['admin'],             NONE,                   'read',   []),
+  CancelOperation:                 row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
   ErasePersonalFields:             row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
   RotateLogKey:                    row('key',   'change', ['admin', 'operator'], NONE,                   'manage', ['change']),
 

@@ -50,6 +50,9 @@ import {
   previewAnswer,
   proofAnswer,
   recordsAnswer,
+  longOperation,
+  rewrapAnswer,
+  rewrapPageAnswer,
   rootAnswer,
   serviceSummary,
   shreddingReceiptAnswer,
@@ -84,7 +87,7 @@ import {
 
 /** How one operation's answer looks on the wire. */
 export interface AnswerForm<Answer> {
-  readonly status: 200 | 201 | 204;
+  readonly status: 200 | 201 | 202 | 204;
   /** Media type; undefined for an answer without a body. */
   readonly type: string | undefined;
   /** One line for the OpenAPI document. */
@@ -115,6 +118,14 @@ const bytes = <Answer>(summary: string, schema: z.ZodType, members: Members<Answ
 });
 const read = (summary: string, schema: z.ZodType): AnswerForm<unknown> => ({ status: 200, type: JSON_TYPE, summary, schema, body: json });
 const created = (summary: string, schema: z.ZodType): AnswerForm<unknown> => ({ ...read(summary, schema), status: 201 });
+const accepted = (summary: string, schema: z.ZodType): AnswerForm<unknown> => ({ ...read(summary, schema), status: 202 });
+const eventStream = (summary: string): AnswerForm<AsyncIterable<Uint8Array>> => ({
+  status: 200,
+  type: 'text/event-stream',
+  summary,
+  schema: undefined,
+  body: (events) => Readable.from(events, { objectMode: false }),
+});
 const gone = (summary: string): AnswerForm<unknown> => ({ status: 204, type: undefined, summary, schema: undefined, body: () => NOTHING });
 const versioned = (summary: string, schema: z.ZodType = policyAnswer): AnswerForm<{ readonly version: number }> => ({
   ...read(summary, schema),
@@ -145,7 +156,11 @@ export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Na
   AsymmetricEncrypt:               bytes('Encrypts a few bytes to the public key of an RSA key.', asymmetricCiphertextAnswer, asymmetricCiphertextMembers),
   AsymmetricDecrypt:               bytes('Decrypts with the private key in the HSM what was encrypted to its public key.', asymmetricPlaintextAnswer, asymmetricPlaintextMembers),
   GenerateRandom:                  { ...bytes("Answers 1 to 1024 bytes of the HSM's generator.", randomAnswer, randomMembers), schema: z.union([randomAnswer, keylessDryRunAnswer]) },
-  WatchRules:                      { status: 200, type: 'text/event-stream', summary: 'Streams an event whenever rules of the tenant change: wipe the data keys that you hold.', schema: undefined, body: (events) => Readable.from(events, { objectMode: false }) },
+  WatchRules:                      eventStream('Streams an event whenever rules of the tenant change: wipe the data keys that you hold.'),
+  DescribeRewrap:                  read('Tells how far a re-wrap of the service is, and where its next page begins.', rewrapAnswer),
+  RewrapPage:                      inside('Begins a page: no route of its own.'),
+  SettleRewrapPage:                read('Re-encrypts one page of a re-wrap under the primary version; counts the page before it, which is written back.', rewrapPageAnswer),
+  FinishRewrap:                    read('Ends a re-wrap whose last page is written back.', rewrapAnswer),
 
   OnboardTenant:           created('Makes a tenant, its root and its log; answers the one-use enrolment code for its admin.', onboardTenantAnswer),
   ListTenants:             read('Lists tenants.', page('TenantPage', tenantSummary)),
@@ -223,6 +238,11 @@ export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Na
   DeleteSink:              gone('Ends the delivery to a sink.'),
   TestSink:                read('Has the worker try a sink; `test` of the sink tells how it went.', sinkAnswer),
   DescribeKeyUsage:        read('Tells who uses a key, how much and when last: what breaks if it is disabled.', keyUsageAnswer),
+  StartRewrap:             accepted('Begins a re-wrap: what a service has under an older version of a key moves to the primary one. The service carries it out.', longOperation),
+  ListOperations:          read('Lists work that goes on after its call was answered, and how far it is.', page('LongOperationPage', longOperation)),
+  DescribeOperation:       read('Tells how far a long operation is.', longOperation),
+  WatchOperation:          eventStream('Streams how far a long operation is, once a second, until it is over.'),
+  CancelOperation:         read('Ends a long operation where it is.', longOperation),
   ErasePersonalFields:     created('Erases personal fields of records for good; the records, and every proof of them, stay as they are.', erasureAnswer),
   RotateLogKey:            created("Makes the next key of the tenant's log: both sign its checkpoints, until the older one is retired and leaves the HSM.", logKeyAnswer),
 

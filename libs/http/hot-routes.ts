@@ -17,11 +17,14 @@ import {
   getPublicKeyRequest,
   type OperationName,
   reEncryptBatchRequest,
+  longOperationPath,
+  rewrapPageRequest,
+  type ServiceOperation,
   signRequest,
   verifyMacRequest,
   verifyRequest,
 } from '#contract';
-import { type Answered, type AnsweredBatch, type Call, type InputOf, KeywardError, type Pipeline, reEncryptBatch } from '#core';
+import { type Answered, type AnsweredBatch, type Call, type InputOf, KeywardError, type Pipeline, reEncryptBatch, rewrapPage } from '#core';
 import type { z } from 'zod';
 import type { AnswerWriter } from './answer-writer.js';
 import { itemsOf } from './batch-items.js';
@@ -33,7 +36,7 @@ import { parsed } from './validation.js';
 import './request.js';
 
 /** Of the data plane's pipeline, what its routes call. */
-export type Uses = Pick<Pipeline<DataOperation>, 'run' | 'runBatch'>;
+export type Uses = Pick<Pipeline<DataOperation | ServiceOperation>, 'run' | 'runBatch'>;
 
 export interface HotParts {
   readonly pipeline: Uses;
@@ -77,6 +80,7 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
     const { operation, batch = false } = route.config ?? {};
     if (isHot(operation)) route.handler = batch ? batchHandlerOf(operation) : handlerOf(operation);
     else if (operation === 'ReEncryptTo' && batch) route.handler = reEncryptBatchHandler();
+    else if (operation === 'SettleRewrapPage') route.handler = rewrapPageHandler();
   });
 
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- it ties the body's schema to the operation
@@ -112,20 +116,38 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
     });
   }
 
+  function rewrapPageHandler(): RouteHandlerMethod {
+    return answering(async (call, body, _requestId, params) => {
+      const { operation } = parsed(longOperationPath, params, 'path');
+      const page = parsed(rewrapPageRequest, body, 'body');
+      return await batchInTurn('SettleRewrapPage', call, 2 * page.items.length + 1, () => rewrapPage(pipeline, call, operation, page));
+    });
+  }
+
   function logged<Operation extends DataOperation>(answered: AnsweredBatch<Operation>, requestId: string): AnsweredBatch<Operation> {
     for (const item of answered.items) if ('error' in item) log.failed(item.error, requestId);
     return answered;
   }
 
   /** Every item counts as a call. */
-  async function batchInTurn<Answer>(operation: DataOperation, call: Call, calls: number, work: () => Promise<Answer>): Promise<Answer> {
+  async function batchInTurn<Answer>(
+    operation: DataOperation | ServiceOperation,
+    call: Call,
+    calls: number,
+    work: () => Promise<Answer>,
+  ): Promise<Answer> {
     const { wait: retryAfterSeconds } = await limits.spend('use', call.principal.credentialId, calls - 1);
     if (retryAfterSeconds !== undefined) throw new KeywardError('too-many-requests', '', { retryAfterSeconds });
     return await inTurn(limits.batches, operation, call, work);
   }
 
   /** What one tenant asks for waits for each other, so that all tenants' calls go on. */
-  async function inTurn<Answer>(line: Turns, operation: DataOperation, call: Call, work: () => Promise<Answer>): Promise<Answer> {
+  async function inTurn<Answer>(
+    line: Turns,
+    operation: DataOperation | ServiceOperation,
+    call: Call,
+    work: () => Promise<Answer>,
+  ): Promise<Answer> {
     const end = await line.take(call.tenant);
     try {
       writer.mustBeInTime(operation, call);
@@ -136,11 +158,16 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
   }
 
   function answering(
-    work: (call: Call, body: unknown, requestId: string) => Promise<Answered<DataOperation> | AnsweredBatch<DataOperation>>,
+    work: (
+      call: Call,
+      body: unknown,
+      requestId: string,
+      params: unknown,
+    ) => Promise<Answered<DataOperation | ServiceOperation> | AnsweredBatch<DataOperation>>,
   ): RouteHandlerMethod {
-    return async ({ call, body, id }: FastifyRequest, reply: FastifyReply) => {
+    return async ({ call, body, id, params }: FastifyRequest, reply: FastifyReply) => {
       if (call === null) throw new KeywardError('internal', '', { reason: 'a route without a call' });
-      return writer.send(reply, await work(call, body, id));
+      return writer.send(reply, await work(call, body, id, params));
     };
   }
 }

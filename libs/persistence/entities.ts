@@ -19,6 +19,7 @@ import type {
 import type { ProtectionLevel } from '#core';
 import { bytes, id, json, list, tenantId, text, time } from './columns.js';
 import { PolicyDraftEntity, PolicyEntity, StopEntity } from './rule-entities.js';
+import { RewrapEntity } from './rewrap-entity.js';
 import { SinkEntity } from './sink-entity.js';
 
 /** Rows that the key plane reads and writes under row-level security. The schema itself is the migrations' (`synchronize` is never on). */
@@ -284,5 +285,6 @@ export const ENTITIES = [
     PolicyDraftEntity,
     StopEntity,
     SinkEntity,
+    RewrapEntity,
   ],
 ];

@@ -64,6 +64,7 @@ describe('what each role can and cannot do', () => {
       due_deletions: 'worker',
       end_rewrapping: 'worker',
       epochs_of: 'data_plane',
+      finish_rewrap: 'data_plane',
       identity_provider_of: 'auditor key_plane',
       idle_logs: 'worker',
       imports_to_rewrap: 'worker',
@@ -95,6 +96,7 @@ describe('what each role can and cannot do', () => {
       release_sink: 'worker',
       retire_log_key: 'worker',
       retire_root: 'worker',
+      rewrap_of: 'data_plane',
       roll_up: 'worker',
       rotating_roots: 'worker',
       rules_of: 'auditor data_plane key_plane',
@@ -105,6 +107,7 @@ describe('what each role can and cannot do', () => {
       save_rewrapped_import: 'worker',
       seq_at: 'auditor',
       seq_of_stop: 'key_plane',
+      settle_rewrap_page: 'data_plane',
       shared_from: 'key_plane',
       shredding_receipt: 'auditor',
       sink_log_keys: 'worker',
@@ -113,6 +116,8 @@ describe('what each role can and cannot do', () => {
       sink_tested: 'worker',
       stamp_root: '',
       stop_restored: 'key_plane',
+      suspend_rewrap: 'data_plane',
+      take_rewrap_page: 'data_plane',
       tile_hashes_of: 'worker',
       tombstones_since: 'data_plane key_plane worker',
       trail_append: 'auditor data_plane key_plane worker',
@@ -148,7 +153,7 @@ describe('what each role can and cannot do', () => {
         'log select, log_key select, log_retention select, pruned_tile select, schema_migration select, signed_checkpoint select, trail_checkpoint select, trail_disclosure select, trail_node select, trail_record select, trail_stat select, trail_stat_head select',
       data_plane: 'schema_migration select',
       key_plane:
-        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_import insert, key_import select, key_rotation insert, key_rotation select, key_version insert, key_version select, log select, log_key insert, log_key select, log_retention select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, schema_migration select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_root insert, tenant_root select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
+        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_import insert, key_import select, key_rotation insert, key_rotation select, key_version insert, key_version select, log select, log_key insert, log_key select, log_retention select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, rewrap insert, rewrap select, schema_migration select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_root insert, tenant_root select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
       worker: 'schema_migration select',
     });
   });
@@ -178,6 +183,7 @@ describe('what each role can and cannot do', () => {
           ),
           'log_retention.days',
           ...['author', 'digest', 'document', 'saved_at'].map((name) => `policy_draft.${name}`),
+          ...['ended_at', 'reason', 'state'].map((name) => `rewrap.${name}`),
           ...['service.operations', 'service.suspended'],
           ...['description', 'failing_since', 'failures', 'last_error', 'lease', 'next_attempt_at', 'next_seq'].map(
             (name) => `sink.${name}`,

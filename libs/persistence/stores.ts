@@ -9,7 +9,9 @@ import type {
   EpochReads,
   IdleLogs,
   LogPruning,
+  OperationReads,
   Reads,
+  Rewraps,
   RestoreStore,
   RootRotationStore,
   RuleStore,
@@ -32,8 +34,10 @@ import { DatabaseDeliveries } from './delivery-store.js';
 import { reading } from './database-error.js';
 import { DatabaseEndings, DatabaseTombstones } from './ending-store.js';
 import { DatabaseReads } from './lists.js';
+import { DatabaseOperationReads } from './operation-reads.js';
 import { DatabaseReadCounter } from './read-counter.js';
 import { DatabaseRestores } from './restore-store.js';
+import { DatabaseRewraps } from './rewrap-store.js';
 import { DatabaseRoots } from './root-store.js';
 import { DatabasePruning } from './retention.js';
 import { DatabaseRules } from './rule-store.js';
@@ -71,10 +75,11 @@ export interface KeyPlaneStore extends DeciderStore, TombstoneStore {
   readonly reads: Reads;
   readonly uses: UseReads;
   readonly sinks: SinkReads;
+  readonly operations: OperationReads;
   readonly restores: RestoreStore;
   readonly bootstrap: PlatformBootstrap;
 }
-export type DataPlaneStore = DeciderStore & TombstoneStore & { readonly rules: EpochReads };
+export type DataPlaneStore = DeciderStore & TombstoneStore & { readonly rules: EpochReads; readonly rewraps: Rewraps };
 export interface AuditorStore extends DeciderStore {
   readonly auditReads: AuditReads;
   readonly readCounter: DatabaseReadCounter;
@@ -108,6 +113,7 @@ export async function openKeyPlaneStore(settings: AppenderOptions): Promise<KeyP
     restores: new DatabaseRestores(pool),
     ...{ seals: new DatabaseSeals(changes), bootstrap: new PlatformBootstrap(changes) },
     ...{ reads: new DatabaseReads(lists), uses: new DatabaseUseReads(lists), sinks: new DatabaseSinkReads(lists) },
+    operations: new DatabaseOperationReads(lists),
     ping: () => bothAnswer(pool, trail),
     close: () => closed(trail.close(), pool.end(), stopRules.end(), changes.destroy(), lists.destroy(), stops.destroy()),
   };
@@ -121,6 +127,7 @@ export async function openDataPlaneStore(settings: AppenderOptions): Promise<Dat
     startup,
     trail,
     rules: new DatabaseRules(pool),
+    rewraps: new DatabaseRewraps(pool),
     tombstones: new DatabaseTombstones(pool),
     ping: () => bothAnswer(pool, trail),
     close: () => closed(trail.close(), pool.end()),

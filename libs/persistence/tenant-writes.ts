@@ -5,6 +5,8 @@ import {
   type DataOperation,
   type ImportToken,
   type KeyId,
+  type LongOperation,
+  type LongOperationId,
   PLATFORM,
   type PolicyDraftAnswer,
   type ServiceName,
@@ -22,6 +24,7 @@ import {
   type NewLogKey,
   type NewTenant,
   type SinkChange,
+  StaleSnapshot,
   type PersonalFields,
   type StoredIdentityProvider,
   type StoredKey,
@@ -48,6 +51,7 @@ import {
   TenantEntity,
 } from './entities.js';
 import { PolicyDraftEntity, PolicyEntity, StopEntity } from './rule-entities.js';
+import { RewrapEntity } from './rewrap-entity.js';
 import { SinkEntity } from './sink-entity.js';
 
 const absent = (thing: string) => new KeywardError('not-found', `There is no such ${thing}.`);
@@ -250,6 +254,20 @@ export class TenantWrites implements Writes {
       writing('stop', () => this.manager.update(StopEntity, active, lift)),
     );
     if (affected === 0) throw absent('stop');
+  }
+
+  async insertOperation({ operationId, state, keyId, service, itemsPerSecond, createdBy, ...operation }: LongOperation): Promise<void> {
+    const { fromVersionId: fromVersion, toVersionId: toVersion, createdAt } = operation;
+    const made = { createdBy, createdAt: new Date(createdAt) };
+    const row = { tenantId: this.tenantId, operationId, state, keyId, fromVersion, toVersion, service, itemsPerSecond, ...made };
+    await writing('operation of this service and version', () => this.manager.insert(RewrapEntity, row));
+  }
+
+  async cancelOperation(id: LongOperationId): Promise<void> {
+    const open = { tenantId: this.tenantId, operationId: id, endedAt: IsNull() };
+    const over = { state: 'cancelled' as const, reason: 'cancelled by an admin', endedAt: () => 'clock_timestamp()' };
+    const { affected } = await writing('operation', () => this.manager.update(RewrapEntity, open, over));
+    if (affected === 0) throw new StaleSnapshot();
   }
 
   async insertSink({ createdAt, delivery, test: _, publicKey, ...sink }: SinkAnswer, sealed: string | undefined): Promise<void> {

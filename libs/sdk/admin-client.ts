@@ -55,7 +55,9 @@ import {
   type registerServiceRequest,
   type rotateLogKeyRequest,
   type scheduleDeletionRequest,
+  longOperation,
   rootAnswer,
+  type startRewrapRequest,
   serviceSummary,
   importParametersAnswer,
   type importKeyMaterialRequest,
@@ -77,7 +79,8 @@ import {
 import { type Bundle, parseCheckpoint, tiledLog } from '#trail';
 import { bearerOf, type Proof } from './bearer.js';
 import { KeywardError } from './errors.js';
-import { PlaneCalls } from './plane-calls.js';
+import { operationEvents } from './operation-events.js';
+import { at, PlaneCalls } from './plane-calls.js';
 import type { Patience } from './retries.js';
 import { type Connection, Transport } from './transport.js';
 
@@ -238,6 +241,23 @@ export class KeywardAdmin {
   }
   cancelKeyDeletion(tenant: string, keyId: string) {
     return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/cancel-deletion` });
+  }
+  /** Answered at once: the service carries it out (`Rewraps`), `watchOperation` tells how far it is. */
+  startRewrap(tenant: string, keyId: string, body: z.input<typeof startRewrapRequest>) {
+    return this.#keys.change(longOperation, { path: at`/v1/tenants/${tenant}/keys/${keyId}/rewraps`, body });
+  }
+  listOperations(tenant: string, page: Page = {}) {
+    return this.#keys.read(pageOf(longOperation), at`/v1/tenants/${tenant}/operations`, page);
+  }
+  describeOperation(tenant: string, operationId: string) {
+    return this.#keys.read(longOperation, at`/v1/tenants/${tenant}/operations/${operationId}`);
+  }
+  cancelOperation(tenant: string, operationId: string) {
+    return this.#keys.change(longOperation, { path: at`/v1/tenants/${tenant}/operations/${operationId}/cancel` });
+  }
+  /** Each time it has moved, until it is over. */
+  watchOperation(tenant: string, operationId: string) {
+    return operationEvents(() => this.#keys.stream(at`/v1/tenants/${tenant}/operations/${operationId}/events`));
   }
   describeRoot(tenant: string) {
     return this.#keys.read(rootAnswer, at`/v1/tenants/${tenant}/root`);
@@ -465,7 +485,3 @@ type Versions = { readonly from?: number; readonly to?: number };
 
 const ifReplacing = (version: number): Record<string, string> =>
   version === 0 ? { 'if-none-match': '*' } : { 'if-match': `"${version}"` };
-
-/** A path whose parts cannot leave their place. */
-const at = (parts: TemplateStringsArray, ...names: readonly (string | number)[]) =>
-  String.raw({ raw: parts }, ...names.map((name) => encodeURIComponent(name)));

@@ -61,4 +61,5 @@ export { type ForRecipient, Recipient } from './recipient.js';
 export { type HoldsDataKeys, type ListenerOptions, RuleListener } from './rule-listener.js';
 export { type Opener, type Sealable, Sealed, type SealedReason } from './sealed.js';
 export { nodeSpeed } from './node-speed.js';
+export { type RewrapOutcome, type RewrapRun, Rewraps, type SourcePage, type StoredItem } from './rewraps.js';
 export { DEFAULT_PATIENCE, type Patience } from './retries.js';

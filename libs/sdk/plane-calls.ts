@@ -88,3 +88,7 @@ function search(query: Query): string {
   const given = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]));
   return given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
 }
+
+/** A path whose parts cannot leave their place. */
+export const at = (parts: TemplateStringsArray, ...names: readonly (string | number)[]): string =>
+  String.raw({ raw: parts }, ...names.map((name) => encodeURIComponent(name)));

@@ -10,8 +10,12 @@ import {
   type KeyState,
   PLATFORM,
   type RecordBody,
+  type LongOperationId,
   type ReEncryptRequest,
+  type RewrapPageAnswer,
+  type RewrapPageRequest,
   type Role,
+  type ServiceOperation,
   type TenantId,
 } from '#contract';
 import {
@@ -19,13 +23,18 @@ import {
   BoundRules,
   Credentials,
   dataHandlers,
+  type GrantDecision,
+  type GrantRequest,
   type InputOf,
   type KeyPlaneParts,
   keyHandlers,
   KeywardError,
   newCredentialId,
   Pipeline,
+  OperationWatch,
   reEncrypt,
+  rewrapHandlers,
+  rewrapPage,
   Snapshots,
   systemClock,
   type Trail,
@@ -45,6 +54,7 @@ import { FakeCustody } from '../../libs/testing/fake-custody.js';
 
 export const ACME = 'acme' as TenantId;
 export const GLOBEX = 'globex' as TenantId;
+type RewrapOperation = Exclude<ServiceOperation, 'WatchRules'>;
 const GRANTED = { grant: 'all', limited: [], guardrail: undefined, stop: undefined, validUntil: undefined };
 
 /** Both planes' pipelines over a real database and a custody in memory; every service is granted everything. */
@@ -53,7 +63,9 @@ export class KeyWorld {
   readonly records: RecordBody[] = [];
   /** Two replicas, each with what it remembers. */
   readonly keys: readonly [Pipeline<KeyOperation>, Pipeline<KeyOperation>];
-  readonly uses: Pipeline<DataOperation>;
+  readonly uses: Pipeline<DataOperation | RewrapOperation>;
+  /** What the tenant's rules say beside that everything is granted. */
+  ruling: (request: GrantRequest) => Partial<GrantDecision> = () => ({});
 
   private constructor(
     readonly database: TestDatabase,
@@ -63,7 +75,8 @@ export class KeyWorld {
     private readonly credentialIds: ReadonlyMap<string, CredentialId>,
   ) {
     const { custody } = this;
-    const grants = { compile: () => ({ decide: () => GRANTED, explain: () => [], couldAllow: () => true }) };
+    const decide = (request: GrantRequest): GrantDecision => ({ ...GRANTED, ...this.ruling(request) });
+    const grants = { compile: () => ({ decide, explain: () => [], couldAllow: () => true }) };
     const pepper = createSecretKey(randomBytes(32));
     const append = async (entry: Pick<TrailEntry, 'body'>, to: () => ReturnType<KeyPlaneStore['trail']['append']>) => {
       const verdict = await to();
@@ -83,6 +96,8 @@ export class KeyWorld {
       custody,
       reads: store.reads,
       uses: store.uses,
+      operations: store.operations,
+      watch: new OperationWatch(),
       rules: store.rules,
       pepper,
       grants,
@@ -94,27 +109,35 @@ export class KeyWorld {
     };
     const keyPlane = () => new Pipeline({ ...lane(store.rules), trail: trailOf(store.trail) }, keyHandlers(parts));
     this.keys = [keyPlane(), keyPlane()];
-    this.uses = new Pipeline({ ...lane(data.rules), trail: trailOf(data.trail) }, dataHandlers(custody));
+    this.uses = new Pipeline(
+      { ...lane(data.rules), trail: trailOf(data.trail) },
+      { ...dataHandlers(custody), ...rewrapHandlers(data.rewraps) },
+    );
   }
 
   static async start(): Promise<KeyWorld> {
     const database = await TestDatabase.start();
     const tenants = await database.addTenants(PLATFORM, ACME, GLOBEX);
-    const service = newCredentialId(Date.now());
+    const services = { billing: newCredentialId(Date.now()), search: newCredentialId(Date.now()) };
     await database.as('superuser', async (client) => {
       const operations = `{${DATA_OPERATIONS.join(',')}}`;
-      await client.query(`INSERT INTO keyward.service VALUES ('platform', 'billing', '', $1, false, now())`, [operations]);
-      await client.query(
-        `INSERT INTO keyward.credential (tenant_id, credential_id, principal, role, auth_method, mac, created_at, expires_at, binding_mac)
-          VALUES ('platform', $1, 'billing', 'service', 'api-key', ${MAC}, now(), now() + interval '1 day', ${MAC})`,
-        [service],
-      );
+      for (const [name, id] of Object.entries(services)) {
+        await client.query(`INSERT INTO keyward.service VALUES ('platform', $1, '', $2, false, now())`, [name, operations]);
+        await client.query(
+          `INSERT INTO keyward.credential (tenant_id, credential_id, principal, role, auth_method, mac, created_at, expires_at, binding_mac)
+            VALUES ('platform', $1, $2, 'service', 'api-key', ${MAC}, now(), now() + interval '1 day', ${MAC})`,
+          [id, name],
+        );
+      }
     });
     const store = await openKeyPlaneStore(database.settings('keyward_key_plane'));
     const data = await openDataPlaneStore(database.settings('keyward_data_plane'));
-    const ids = new Map([...tenants].map(([name, { credentialId }]) => [name, credentialId]));
+    const ids = new Map<string, CredentialId>([
+      ...[...tenants].map(([name, { credentialId }]) => [name, credentialId] as const),
+      ...Object.entries(services),
+    ]);
     const worker = await openWorkerStore(database.settings('keyward_worker'));
-    const world = new KeyWorld(database, store, data, worker, ids.set('billing', service));
+    const world = new KeyWorld(database, store, data, worker, ids);
     for (const tenant of [ACME, GLOBEX]) world.custody.onboard(tenant);
     return world;
   }
@@ -134,9 +157,19 @@ export class KeyWorld {
     return (await this.keys[replica].run(operation, this.#call('admin', tenant, tenant, 'anna'), input)).answer;
   }
 
-  /** As the service billing. */
-  async service<Operation extends DataOperation>(operation: Operation, input: InputOf<Operation>): Promise<AnswerOf<Operation>> {
-    return (await this.uses.run(operation, this.#call('service', ACME, PLATFORM, 'billing'), input)).answer;
+  /** As the service billing, or another one. */
+  async service<Operation extends DataOperation | RewrapOperation>(
+    operation: Operation,
+    input: InputOf<Operation>,
+    name = 'billing',
+    tenant: TenantId = ACME,
+  ): Promise<AnswerOf<Operation>> {
+    return (await this.uses.run(operation, this.#call('service', tenant, PLATFORM, name), input)).answer;
+  }
+
+  /** As the service billing, or another one. */
+  async rewrapPage(id: LongOperationId, request: RewrapPageRequest, name = 'billing', tenant: TenantId = ACME): Promise<RewrapPageAnswer> {
+    return (await rewrapPage(this.uses, this.#call('service', tenant, PLATFORM, name), id, request)).answer;
   }
 
   /** As the service billing. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { ImportToken, KeyId, KeyState } from '#contract';
+import type { ImportToken, KeyId, KeyState, ServiceName } from '#contract';
 import { OPERATIONS } from '#core';
 import { anImportedKey, wrappedFor } from './importing.js';
 import { freshAlias, KeyWorld, refusal } from './key-world.js';
@@ -24,6 +24,7 @@ const TABLE = {
   ReEncryptFrom:         ['ok',   disabled, deletion,        pimport,       gone],
   ReEncryptTo:           ['ok',   disabled, deletion,        pimport,       gone],
   CreateKeyVersion:      ['ok',   disabled, deletion,        pimport,       gone],
+  StartRewrap:           ['ok',   disabled, deletion,        pimport,       gone],
   PutKeyRotation:        ['ok',   disabled, deletion,        pimport,       gone],
   GetKeyRotation:        ['ok',   'ok',     'ok',            'ok',          'ok'],
   ListKeyVersions:       ['ok',   'ok',     'ok',            'ok',          'ok'],
@@ -82,6 +83,7 @@ describe('an operation on a key in a state', () => {
     const keySpec = specFor(operation);
     const keyUsage = keySpec === 'RSA_2048' ? 'ENCRYPT_DECRYPT' : undefined;
     const { keyId, primaryVersion: keyVersionId } = await world.create({ keySpec, keyUsage, alias, tags: { team: 'blue' } });
+    if (operation === 'StartRewrap') await world.admin('CreateKeyVersion', { keyId });
     const message = Buffer.from('m');
     const algorithm = 'ECDSA_SHA_256' as const;
     const spare = freshAlias();
@@ -107,6 +109,8 @@ describe('an operation on a key in a state', () => {
       AsymmetricDecrypt: () => world.service('AsymmetricDecrypt', { keyId, keyVersionId, ciphertext: encrypted, algorithm: oaep }),
       DescribePublicKey: () => world.admin('DescribePublicKey', { keyId }),
       CreateKeyVersion: () => world.admin('CreateKeyVersion', { keyId }),
+      StartRewrap: () =>
+        world.admin('StartRewrap', { keyId, fromVersionId: keyVersionId, service: 'billing' as ServiceName, itemsPerSecond: 1 }),
       PutKeyRotation: () => world.admin('PutKeyRotation', { keyId, enabled: true, intervalDays: 90, replaces: 0 }),
       GetKeyRotation: () => world.admin('GetKeyRotation', { keyId }),
       ListKeyVersions: () => world.admin('ListKeyVersions', { ...page, keyId }),

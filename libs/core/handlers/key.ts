@@ -5,6 +5,8 @@ import type { Custody, KeyImports, RuleBindings } from '../ports/custody.js';
 import type { GrantPolicy, PolicyTools } from '../ports/grants.js';
 import type { Reads, UseReads } from '../ports/reads.js';
 import type { RowProofs, RuleStore } from '../ports/rules.js';
+import type { OperationWatch } from '../operation-watch.js';
+import type { OperationReads } from '../ports/rewraps.js';
 import type { StopSeals } from '../stop-seals.js';
 import { aliasHandlers } from './aliases.js';
 import { capabilityHandlers } from './capabilities.js';
@@ -14,6 +16,7 @@ import { keyUsageHandlers } from './key-usage.js';
 import { keyVersionHandlers } from './key-versions.js';
 import { keyLifeHandlers } from './keys.js';
 import { logHandlers } from './log.js';
+import { longOperationHandlers } from './long-operations.js';
 import { operatorHandlers } from './operators.js';
 import { peopleHandlers } from './people.js';
 import { policyHandlers } from './policies.js';
@@ -31,6 +34,8 @@ export interface KeyPlaneParts {
   readonly tools: PolicyTools;
   readonly seals: StopSeals;
   readonly sinks: SinkParts;
+  readonly operations: OperationReads;
+  readonly watch: OperationWatch;
   readonly pepper: KeyObject;
   /** First part of every log's origin. */
   readonly platformHost: string;
@@ -53,4 +58,5 @@ export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation> => ({
   ...privacyHandlers(parts),
   ...logHandlers(parts),
   ...keyUsageHandlers(parts),
+  ...longOperationHandlers(parts),
 });

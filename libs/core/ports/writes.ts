@@ -5,6 +5,8 @@ import type {
   DataOperation,
   KeyId,
   KeyState,
+  LongOperation,
+  LongOperationId,
   OnboardTenantRequest,
   PolicyDraftAnswer,
   ServiceName,
@@ -96,6 +98,10 @@ export interface Writes {
   putIdentityProvider(provider: StoredIdentityProvider): Promise<void>;
   /** @throws KeywardError not-found */
   deleteIdentityProvider(): Promise<void>;
+  /** @throws KeywardError already-exists, while one for the same service and version is open */
+  insertOperation(operation: LongOperation): Promise<void>;
+  /** @throws StaleSnapshot when it is over already */
+  cancelOperation(id: LongOperationId): Promise<void>;
   /** `sealed`: what the platform proves itself by there. */
   insertSink(sink: SinkAnswer, sealed: string | undefined): Promise<void>;
   /** @throws KeywardError not-found */

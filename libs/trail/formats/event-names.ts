@@ -36,6 +36,10 @@ const NAMES = {
   AsymmetricDecrypt:               row('Other',  'Decrypt',                         'AsymmetricDecrypt'),
   GenerateRandom:                  row('Create', 'GenerateRandom',                  ''),
   WatchRules:                      row('Read',   '',                                ''),
+  DescribeRewrap:                  row('Read',   '',                                ''),
+  RewrapPage:                      row('Read',   '',                                ''),
+  SettleRewrapPage:                row('Update', '',                                ''),
+  FinishRewrap:                    row('Update', '',                                ''),
 
   OnboardTenant:                   row('Create', '',                                ''),
   ListTenants:                     row('Read',   '',                                ''),
@@ -113,6 +117,11 @@ const NAMES = {
   DeleteSink:                      row('Delete',  '',                                ''),
   TestSink:                        row('Other',   '',                                ''),
   DescribeKeyUsage:                row('Read',   '',                                ''),
+  StartRewrap:                     row('Create', '',                                ''),
+  ListOperations:                  row('Read',   '',                                ''),
+  DescribeOperation:               row('Read',   '',                                ''),
+  WatchOperation:                  row('Read',   '',                                ''),
+  CancelOperation:                 row('Update', '',                                ''),
   ErasePersonalFields:             row('Delete', '',                                ''),
   RotateLogKey:                    row('Update', '',                                ''),
 

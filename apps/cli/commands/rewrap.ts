@@ -1,0 +1,111 @@
+import { createReadStream, promises as fs } from 'node:fs';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { encryptionContext } from '#contract';
+import type { RewrapOutcome, SourcePage, StoredItem } from '#sdk';
+import { EXIT, UsageError } from '../exit-codes.js';
+import type { OpenSession } from '../session.js';
+import { CommandEnded } from './command-ended.js';
+import { watched } from './operation.js';
+import { wholeNumber } from './options.js';
+
+const AFTER_HELP = `
+A line of the file is one item: {"itemId": "row-1", "ciphertext": "base64…", "context": {"purpose": "invoice"}}.
+A line of --out is one result: {"itemId", "status": "moved", "ciphertext"}; "kept" needs nothing, "failed" has a code.
+Run it again after an interruption: it goes on where the project is. If a page was cut off, its results stand in --out twice; either is good.
+
+Example:
+  keyward rewrap start alias/invoices --from kver_… --service billing --credentials anna.json
+  keyward rewrap run op_… --file items.jsonl --out moved.jsonl --tenant acme --credentials billing.json
+  keyward operation watch op_… --credentials anna.json
+`;
+
+interface StartOptions {
+  readonly from: string;
+  readonly service: string;
+  readonly rate?: number;
+  readonly watch?: true;
+}
+
+const PAGE_ITEMS = 500;
+const itemLine = z.strictObject({ itemId: z.string(), ciphertext: z.base64(), context: encryptionContext.optional() });
+
+/** Moving what is under an older version of a key to its primary one: the admin starts it, the service carries it out. */
+export function rewrapCommands(program: Command, open: OpenSession): void {
+  const rewrap = program.command('rewrap').description('move what is under an older version of a key to the primary one');
+  rewrap
+    .command('start <key>')
+    .description('begin a project: a service may now move what it has (admins)')
+    .requiredOption('--from <version>', 'the version that is to be emptied')
+    .requiredOption('--service <name>', 'whose ciphertexts')
+    .option('--rate <n>', 'items a second at most', wholeNumber(1))
+    .option('--watch', 'stay, and tell how far it is until it is over')
+    .action(async (key: string, { from: fromVersionId, service, rate, watch }: StartOptions, command: Command) => {
+      const session = open(command);
+      const { keyId } = await session.admin.describeKey(session.tenant, key);
+      const body = { fromVersionId, service, ...(rate !== undefined && { itemsPerSecond: rate }) };
+      const begun = await session.admin.startRewrap(session.tenant, keyId, body);
+      if (watch !== true) return session.answer(begun);
+      session.say(`${begun.operationId}: waits for ${service}.`);
+      return await watched(session, begun.operationId);
+    });
+  rewrap
+    .command('run <operation>')
+    .description('carry a project out for items in a file (services)')
+    .requiredOption('--file <file>', 'the items, one JSON object a line')
+    .requiredOption('--out <file>', 'the results, appended')
+    .addHelpText('after', AFTER_HELP)
+    .action(async (operationId: string, { file, out }: { readonly file: string; readonly out: string }, command: Command) => {
+      const session = open(command);
+      const results = await fs.open(out, 'a', 0o600);
+      try {
+        const sink = async (outcomes: readonly RewrapOutcome<StoredItem>[]) => {
+          await results.appendFile(outcomes.map((outcome) => `${JSON.stringify(resultOf(outcome))}\n`).join(''));
+          await results.datasync();
+        };
+        const run = { tenant: session.tenant, operationId, source: (cursor?: string) => pageFrom(file, Number(cursor ?? 0)), sink };
+        const ended = await session.rewraps().run(run);
+        session.answer(ended);
+        if (ended.state !== 'succeeded') throw new CommandEnded(EXIT.conflict);
+      } finally {
+        await results.close();
+      }
+    });
+}
+
+const resultOf = ({ item: { itemId }, ...result }: RewrapOutcome<StoredItem>) =>
+  result.status === 'moved'
+    ? { itemId, status: result.status, ciphertext: Buffer.from(result.ciphertext).toString('base64') }
+    : { itemId, ...result };
+
+/** Items from a byte of the file on. @throws UsageError naming the byte of a line that is none */
+async function pageFrom(file: string, start: number): Promise<SourcePage<StoredItem>> {
+  const items: StoredItem[] = [];
+  let at = start;
+  let text = '';
+  const stream = createReadStream(file, { start, encoding: 'latin1' });
+  for await (const chunk of stream as AsyncIterable<string>) {
+    text += chunk;
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n')) {
+      // One more line shows that this page is not the last.
+      if (items.length === PAGE_ITEMS) return { items, next: String(at) };
+      const line = Buffer.from(text.slice(0, end), 'latin1').toString('utf8');
+      if (line.trim() !== '') items.push(itemIn(line, at));
+      at += end + 1;
+      text = text.slice(end + 1);
+    }
+  }
+  if (text.trim() === '') return { items };
+  if (items.length === PAGE_ITEMS) return { items, next: String(at) };
+  items.push(itemIn(Buffer.from(text, 'latin1').toString('utf8'), at));
+  return { items };
+}
+
+function itemIn(line: string, at: number): StoredItem {
+  try {
+    const { ciphertext, ...item } = itemLine.parse(JSON.parse(line));
+    return { ...item, ciphertext: Buffer.from(ciphertext, 'base64') };
+  } catch {
+    throw new UsageError(`The line at byte ${at} is no item: see --help.`);
+  }
+}

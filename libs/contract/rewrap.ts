@@ -1,0 +1,141 @@
+import { z } from 'zod';
+import { base64Bytes } from './bytes.js';
+import { asked, MAX_BATCH_ITEMS, MAX_CIPHERTEXT_BYTES } from './data-operations.js';
+import { encryptionContext } from './encryption-context.js';
+import { keyId, keyVersionId, longOperationId, serviceName, tenantId } from './identifiers.js';
+import { problemCode } from './problem.js';
+import { line } from './text.js';
+
+const time = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
+
+/** Named in the answer; the count is exact however many there are. */
+export const MAX_NAMED_FAILURES = 100;
+const DEFAULT_ITEMS_PER_SECOND = 5000;
+
+/** "Move everything of this service under this version to the primary one." */
+export const startRewrapRequest = z
+  .strictObject({
+    fromVersionId: keyVersionId.meta({ description: 'the version that is to be emptied: any but the primary one' }),
+    service: serviceName.meta({ description: 'whose ciphertexts: it needs ReEncryptFrom and ReEncryptTo of the key' }),
+    itemsPerSecond: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(DEFAULT_ITEMS_PER_SECOND)
+      .meta({ description: 'faster than this it is told to wait' }),
+  })
+  .meta({ id: 'StartRewrapRequest' });
+export type StartRewrapRequest = z.infer<typeof startRewrapRequest>;
+
+export const OPERATION_STATES = ['pending', 'running', 'suspended', 'succeeded', 'failed', 'cancelled'] as const;
+export type OperationState = (typeof OPERATION_STATES)[number];
+/** Of what is over. */
+export const isOver = (state: OperationState): boolean => state === 'succeeded' || state === 'failed' || state === 'cancelled';
+
+const count = z.int().min(0);
+const progress = z.object({
+  population: count.optional().meta({ description: 'as the service counted it beforehand, or exactly, once all was seen' }),
+  done: count.meta({ description: 'under a newer version, and written back' }),
+  failed: count,
+  perSecond: z.number().min(0),
+  etaSeconds: count.optional(),
+});
+const failure = z.object({ itemId: z.string(), code: problemCode });
+
+/** What there is to know of a re-wrap, for the service that carries it out. */
+const common = {
+  operationId: longOperationId,
+  kind: z.literal('ReWrap'),
+  state: z.enum(OPERATION_STATES).meta({
+    description:
+      'suspended: the rules, or the state of the key, do not allow it now; it goes on once they do. failed: it is over, and some items were not moved',
+  }),
+  reason: z.string().optional().meta({ description: 'why it is suspended or cancelled' }),
+  progress,
+  keyId,
+  fromVersionId: keyVersionId,
+  toVersionId: keyVersionId.meta({ description: 'the primary one at the beginning; what became primary since is as good' }),
+  service: serviceName,
+  itemsPerSecond: z.int(),
+};
+
+export const longOperation = z
+  .object({
+    ...common,
+    createdBy: z.string(),
+    createdAt: time,
+    startedAt: time.optional(),
+    endedAt: time.optional(),
+    failures: z.array(failure).meta({ description: `of the items that failed, the first ${MAX_NAMED_FAILURES}` }),
+    records: z
+      .object({ first: count, last: count })
+      .optional()
+      .meta({ description: 'once it is over: everything that it did stands in the log from the one to the other' }),
+  })
+  .meta({ id: 'LongOperation' });
+export type LongOperation = z.infer<typeof longOperation>;
+
+export const rewrapAnswer = z
+  .object({
+    ...common,
+    cursor: z.string().meta({ description: 'where the next page begins, in the words of the service; empty at the beginning' }),
+    atEnd: z.boolean().meta({ description: 'every page was taken, and written back: it can be finished' }),
+  })
+  .meta({ id: 'Rewrap' });
+export type RewrapAnswer = z.infer<typeof rewrapAnswer>;
+
+const cursor = line(512);
+const pageId = z.uuid();
+
+const rewrapItem = z
+  .strictObject({
+    itemId: line(256)
+      .min(1)
+      .meta({ description: "the service's own name for it; shown if it fails, so choose one that tells nothing about a person" }),
+    ciphertext: base64Bytes(50, MAX_CIPHERTEXT_BYTES).meta({ description: 'base64 of what Encrypt or GenerateDataKey answered' }),
+    encryptionContext: encryptionContext.optional(),
+    justification: asked.justification,
+  })
+  .meta({ id: 'RewrapItem' });
+export type RewrapItem = z.infer<typeof rewrapItem>;
+
+/** One page: what is acknowledged with it was written back. */
+export const rewrapPageRequest = z
+  .strictObject({
+    acknowledge: pageId.optional().meta({ description: 'the page before this one, once its results are written back: it is counted now' }),
+    cursor: cursor.meta({ description: 'where this page begins, as the project says' }),
+    next: cursor.min(1).optional().meta({ description: 'where the next one begins; absent: this is the last' }),
+    population: count.optional().meta({ description: 'how many items there are in all, if it is known' }),
+    items: z
+      .array(
+        z
+          .unknown()
+          .transform((value) => rewrapItem.safeParse(value))
+          .meta({ $ref: '#/components/schemas/RewrapItem' }),
+      )
+      .max(MAX_BATCH_ITEMS),
+  })
+  .meta({ id: 'RewrapPageRequest' });
+export type RewrapPageRequest = z.infer<typeof rewrapPageRequest>;
+
+export const finishRewrapRequest = z
+  .strictObject({ acknowledge: pageId.optional().meta({ description: 'the last page, once its results are written back' }) })
+  .meta({ id: 'FinishRewrapRequest' });
+export type FinishRewrapRequest = z.infer<typeof finishRewrapRequest>;
+
+/** What became of one item. `kept`: it was under another version of the key already. */
+const rewrapResult = z.discriminatedUnion('status', [
+  z.object({ status: z.literal('moved'), ciphertext: z.string().meta({ contentEncoding: 'base64' }) }),
+  z.object({ status: z.literal('kept') }),
+  z.object({ status: z.literal('failed'), code: problemCode }),
+]);
+export type RewrapResult = z.infer<typeof rewrapResult>;
+export const rewrapPageAnswer = z
+  .object({
+    page: pageId.meta({ description: 'acknowledge it once the results are written back' }),
+    items: z.array(rewrapResult).meta({ description: 'in the order of the items' }),
+  })
+  .meta({ id: 'RewrapPage' });
+export type RewrapPageAnswer = z.infer<typeof rewrapPageAnswer>;
+
+export const longOperationPath = z.strictObject({ tenant: tenantId, operation: longOperationId });

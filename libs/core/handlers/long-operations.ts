@@ -1,0 +1,90 @@
+import { type LongOperation, type LongOperationId, isOver, type StartRewrapRequest, type TenantId } from '#contract';
+import { InvalidRequest, KeywardError } from '../errors.js';
+import { newLongOperationId } from '../identifiers.js';
+import { mustAllow } from '../key-states.js';
+import type { OperationWatch } from '../operation-watch.js';
+import type { Handlers } from '../pipeline.js';
+import type { Reads } from '../ports/reads.js';
+import type { OperationReads } from '../ports/rewraps.js';
+import type { SnapshotKey } from '../snapshot.js';
+import { ownKey } from './own-key.js';
+
+type OperationOperation = 'StartRewrap' | 'ListOperations' | 'DescribeOperation' | 'WatchOperation' | 'CancelOperation';
+
+export interface LongOperationParts {
+  readonly reads: Pick<Reads, 'serviceExists'>;
+  readonly operations: OperationReads;
+  readonly watch: OperationWatch;
+}
+
+/** Of one tenant, at a time. */
+const MOST_OPEN = 100;
+
+/** Work that goes on after its call was answered, as the tenant's admins see it. */
+export function longOperationHandlers({ reads, operations, watch }: LongOperationParts): Handlers<OperationOperation> {
+  const described = async (tenant: TenantId, id: LongOperationId): Promise<LongOperation> => {
+    const operation = await operations.operation(tenant, id);
+    if (operation === undefined) throw new KeywardError('not-found', 'There is no such operation.');
+    return operation;
+  };
+  return {
+    StartRewrap: async (step) => {
+      const { input, call, principal, now } = step;
+      const key = await ownKey(step, input.keyId);
+      mustAllow(step.operation, key);
+      mustBeOlderVersion(key, input);
+      if (!(await reads.serviceExists(input.service)))
+        throw new InvalidRequest([{ field: 'service', message: 'is not registered with the platform' }]);
+      if ((await operations.countOpen(call.tenant)) >= MOST_OPEN)
+        throw new KeywardError('state-unchangeable', `At most ${MOST_OPEN} operations at a time.`);
+      const { fromVersionId, service, itemsPerSecond } = input;
+      const toVersionId = key.primaryVersion;
+      const operation: LongOperation = {
+        ...{ operationId: newLongOperationId(now), kind: 'ReWrap', state: 'pending' },
+        ...{ progress: { done: 0, failed: 0, perSecond: 0 }, failures: [] },
+        ...{ keyId: key.keyId, fromVersionId, toVersionId, service, itemsPerSecond },
+        ...{ createdBy: principal.name, createdAt: new Date(now).toISOString() },
+      };
+      const { operationId } = operation;
+      return {
+        answer: operation,
+        details: {
+          key: { id: key.keyId, versionId: fromVersionId, state: key.state },
+          change: { operationId, fromVersionId, toVersionId, service, itemsPerSecond },
+        },
+        apply: (writes) => writes.insertOperation(operation),
+      };
+    },
+
+    ListOperations: async ({ input, call }) => ({ answer: await operations.operations(call.tenant, input), details: {} }),
+
+    DescribeOperation: async ({ input, call }) => ({ answer: await described(call.tenant, input.operationId), details: {} }),
+
+    WatchOperation: async ({ input, call }) => ({
+      answer: watch.events(await described(call.tenant, input.operationId), () => described(call.tenant, input.operationId)),
+      details: {},
+    }),
+
+    /** What was moved stays moved; the rest stays as it was. */
+    CancelOperation: async ({ input: { operationId }, call: { tenant } }) => {
+      const before = await described(tenant, operationId);
+      if (isOver(before.state)) throw new KeywardError('state-unchangeable', `It is ${before.state}.`, { reason: 'operation-over' });
+      return {
+        answer: { ...before, state: 'cancelled' },
+        details: { change: { operationId, state: { before: before.state, after: 'cancelled' } } },
+        apply: (writes) => writes.cancelOperation(operationId),
+        completed: () => described(tenant, operationId),
+      };
+    },
+  };
+}
+
+/** @throws InvalidRequest */
+function mustBeOlderVersion({ versions, primaryVersion }: SnapshotKey, { fromVersionId }: StartRewrapRequest): void {
+  const version = versions.get(fromVersionId);
+  if (version === undefined) throw new InvalidRequest([{ field: 'fromVersionId', message: 'is no version of this key' }]);
+  if (fromVersionId === primaryVersion)
+    throw new InvalidRequest([{ field: 'fromVersionId', message: 'is the primary version: make a new one first' }]);
+  if (version.usage !== 'ENCRYPT_DECRYPT' || version.publicKey !== undefined)
+    throw new InvalidRequest([{ field: 'fromVersionId', message: 'is of a key that re-encryption does not know' }]);
+}

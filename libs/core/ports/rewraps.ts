@@ -1,0 +1,56 @@
+import type { KeyVersionId, LongOperation, LongOperationId, PageQuery, ProblemCode, RewrapAnswer, TenantId } from '#contract';
+import type { Page } from './reads.js';
+
+/** What the key plane knows of work that goes on after its call was answered. */
+export interface OperationReads {
+  operations(tenant: TenantId, query: PageQuery): Promise<Page<LongOperation>>;
+  operation(tenant: TenantId, id: LongOperationId): Promise<LongOperation | undefined>;
+  /** Of those that are not over. */
+  countOpen(tenant: TenantId): Promise<number>;
+}
+
+/** Names one project as the service that asks may see it: another tenant's, or another service's, is none. */
+export interface RewrapName {
+  readonly tenant: TenantId;
+  readonly operationId: LongOperationId;
+  readonly service: string;
+}
+
+export interface WantedPage {
+  /** The page whose results are written back. */
+  readonly acknowledge: string | undefined;
+  /** Where the wanted page begins; undefined: none is wanted, this acknowledges only. */
+  readonly cursor: string | undefined;
+  readonly population: number | undefined;
+}
+
+export interface TakenPage {
+  /** `ended`: nothing goes on. `elsewhere`: the project is at another page. `early`: faster than it may be. */
+  readonly verdict: 'taken' | 'ended' | 'elsewhere' | 'early';
+  readonly waitSeconds: number;
+  readonly rewrap: RewrapAnswer;
+  /** Of the key. */
+  readonly versions: readonly KeyVersionId[];
+}
+
+/** What came of a page. It counts when it is acknowledged, once. */
+export interface SettledPage {
+  readonly page: string;
+  readonly cursor: string;
+  readonly next: string | undefined;
+  readonly done: number;
+  readonly failures: readonly { readonly itemId: string; readonly code: ProblemCode }[];
+  /** The record of its first step. */
+  readonly seq: bigint;
+}
+
+/** Projects, for the services that carry them out. Each call may be repeated. */
+export interface Rewraps {
+  rewrap(name: RewrapName): Promise<RewrapAnswer | undefined>;
+  take(name: RewrapName, page: WantedPage): Promise<TakenPage | undefined>;
+  /** False: it is over, or at another page. */
+  settle(name: RewrapName, page: SettledPage): Promise<boolean>;
+  suspend(name: RewrapName, reason: string): Promise<void>;
+  /** After the record at `seq`. Undefined unless every page was acknowledged. */
+  finish(name: RewrapName, seq: bigint): Promise<RewrapAnswer | undefined>;
+}

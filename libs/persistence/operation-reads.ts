@@ -1,0 +1,51 @@
+import { type DataSource, IsNull, MoreThan } from 'typeorm';
+import type { LongOperation, LongOperationId, PageQuery, TenantId } from '#contract';
+import type { OperationReads, Page } from '#core';
+import { iso } from './list-answers.js';
+import { paging } from './paging.js';
+import { RewrapEntity, type RewrapRow } from './rewrap-entity.js';
+import { progressOf } from './rewrap-progress.js';
+import { readTransaction } from './tenant-transaction.js';
+
+/** Long operations for the tenant's admins. */
+export class DatabaseOperationReads implements OperationReads {
+  constructor(private readonly source: DataSource) {}
+
+  async operations(tenant: TenantId, query: PageQuery): Promise<Page<LongOperation>> {
+    const { after, take, page } = paging(`operations ${tenant}`, query);
+    const where = { tenantId: tenant, ...(after !== undefined && { operationId: MoreThan(after as LongOperationId) }) };
+    return await readTransaction(this.source, tenant, async (manager) =>
+      page(await manager.find(RewrapEntity, { where, order: { operationId: 'ASC' }, take }), (row) => row.operationId, longOperation),
+    );
+  }
+
+  async operation(tenant: TenantId, id: LongOperationId): Promise<LongOperation | undefined> {
+    return await readTransaction(this.source, tenant, async (manager) => {
+      const row = await manager.findOneBy(RewrapEntity, { tenantId: tenant, operationId: id });
+      return row === null ? undefined : longOperation(row);
+    });
+  }
+
+  async countOpen(tenant: TenantId): Promise<number> {
+    return await readTransaction(this.source, tenant, (manager) => manager.countBy(RewrapEntity, { tenantId: tenant, endedAt: IsNull() }));
+  }
+}
+
+function longOperation(row: RewrapRow): LongOperation {
+  const { operationId, state, reason, keyId, fromVersion, toVersion, service, itemsPerSecond, createdBy, failures } = row;
+  const { startedAt, endedAt, firstSeq, lastSeq } = row;
+  return {
+    ...{ operationId, kind: 'ReWrap', state },
+    ...(reason !== null && { reason }),
+    progress: progressOf({
+      population: row.population === null ? undefined : Number(row.population),
+      ...{ done: Number(row.done), failed: Number(row.failed), pacedBase: Number(row.pacedBase) },
+      ...{ pacedFrom: row.pacedFrom ?? undefined, pacedAt: row.pacedAt ?? undefined },
+    }),
+    ...{ keyId, fromVersionId: fromVersion, toVersionId: toVersion, service, itemsPerSecond, failures },
+    ...{ createdBy, createdAt: iso(row.createdAt) },
+    ...(startedAt !== null && { startedAt: iso(startedAt) }),
+    ...(endedAt !== null && { endedAt: iso(endedAt) }),
+    ...(firstSeq !== null && lastSeq !== null && { records: { first: Number(firstSeq), last: Number(lastSeq) } }),
+  };
+}

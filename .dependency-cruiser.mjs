@@ -101,7 +101,7 @@ export default {
       to: { path: '^(apps|libs|migrations|test)/', pathNot: '^libs/sdk/(typeorm/)?index\\.ts$' },
     },
     onlyFrom(['passport', 'passport-custom'], 'libs/http', 'Authentication has one home.'),
-    onlyFrom(['bullmq'], 'apps/worker', 'Queues are only triggers.'),
+    { ...onlyFrom(['bullmq', 'ioredis'], '(apps/worker/jobs|migrations)', 'Queues are only triggers.'), name: 'only-worker-uses-bullmq' },
     {
       name: 'pkcs11-only-in-the-custodian',
       severity: 'error',

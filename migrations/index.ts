@@ -40,6 +40,9 @@ import { RootRotation } from './0061-root-rotation.js';
 import { RestoreCheck } from './0062-restore-check.js';
 import { RewrappedImports } from './0063-rewrapped-imports.js';
 import { LabelCoverage } from './0071-label-coverage.js';
+import { Queue } from './0080-queue.js';
+import { Jobs } from './0081-jobs.js';
+import { DueRows } from './0082-due-rows.js';
 import { KeyRotation } from './0085-key-rotation.js';
 import { StateBefore } from './0090-state-before.js';
 import { PrunedBeginnings } from './0094-pruned-beginnings.js';
@@ -90,6 +93,9 @@ export const MIGRATIONS = [
   RestoreCheck,
   RewrappedImports,
   LabelCoverage,
+  Queue,
+  Jobs,
+  DueRows,
   KeyRotation,
   StateBefore,
   PrunedBeginnings,

@@ -95,6 +95,7 @@ const config: Config = {
   listen: { host: '127.0.0.1', port: 0 },
   tls: { mode: 'none' },
   databaseUrl: undefined,
+  redisUrl: undefined,
   socketDir: undefined,
   pepperFile: undefined,
   workerPublicKeyFile: undefined,

@@ -1,13 +1,13 @@
 import { trailRecord } from '#contract';
 import { openWorkerStore, type WorkerStore } from '#persistence';
 import { TestDatabase } from '../../libs/persistence/test-database.js';
-import { Heartbeats } from './heartbeats.js';
+import { heartbeats } from './heartbeats.js';
+import { WHOLE } from './jobs/job-kind.js';
 
 describe('heartbeats', () => {
   let database: TestDatabase;
   let worker: WorkerStore;
   let time = Date.now();
-  let heartbeats: Heartbeats;
 
   beforeAll(async () => {
     database = await TestDatabase.start();
@@ -15,7 +15,6 @@ describe('heartbeats', () => {
     await sql(`UPDATE keyward.tenant_head SET size = 0, last_at = now() - interval '4 minutes'`);
     await sql(`UPDATE keyward.tenant_head SET size = 7 WHERE tenant_id <> 'newcomer'`);
     worker = await openWorkerStore(database.settings('keyward_worker'));
-    heartbeats = new Heartbeats({ logs: worker.idle, trail: worker.trail, lead: worker.checkpoints, clock: { now: () => new Date(time) } });
   });
   afterAll(async () => {
     await worker?.close();
@@ -32,7 +31,7 @@ describe('heartbeats', () => {
   };
   const beat = async () => {
     time += 10_000;
-    await heartbeats.round();
+    await heartbeats({ logs: worker.idle, trail: worker.trail, clock: { now: () => new Date(time) } }).run(WHOLE);
   };
 
   it('are no records of a log in which something happened, nor of one that has not begun', async () => {

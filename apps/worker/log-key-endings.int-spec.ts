@@ -2,7 +2,7 @@ import { trailRecord } from '#contract';
 import { type EndingLogKeys, KeywardError, type LogKeyRemoval } from '#core';
 import { openWorkerStore, type WorkerStore } from '#persistence';
 import { TestDatabase } from '../../libs/persistence/test-database.js';
-import { LogKeyEndings } from './log-key-endings.js';
+import { endLogKeys } from './log-key-endings.js';
 
 /** A crash: what was done before it is done, what comes after it is not. */
 class Killed extends Error {}
@@ -27,13 +27,10 @@ describe('the end of a log key', () => {
       inHsm.delete(`${tenant}/${number}`);
     },
   };
-  const lead = {
-    asLeader: async (work: () => Promise<void>) => {
-      await work();
-      return true;
-    },
+  const round = async (keys: EndingLogKeys, removal = custody) => {
+    const kind = endLogKeys({ keys, custody: removal });
+    for (const of of await kind.due!()) await kind.run(of);
   };
-  const round = (keys: EndingLogKeys, removal = custody) => new LogKeyEndings({ keys, custody: removal, lead }).round();
   const signed = (name: string) =>
     run(`INSERT INTO keyward.signed_checkpoint (tenant_id, size, root, note) VALUES ('${name}', 1, sha256(''), 'signed by both')`);
   /** Its older key is due to end, unless `later`: the record that names the next one is there, and signed unless `unsigned`. */
@@ -94,7 +91,7 @@ describe('the end of a log key', () => {
       if (at === step) throw new Killed();
     };
     const keys: EndingLogKeys = {
-      due: async () => (await worker.logKeys.due()).filter(({ tenant }) => tenant === name),
+      due: async (of) => (await worker.logKeys.due(of)).filter(({ tenant }) => tenant === name),
       retire: (key, body) => killed('retire')(() => worker.logKeys.retire(key, body)),
       destroyed: (key) => killed('destroyed')(() => worker.logKeys.destroyed(key)),
     };

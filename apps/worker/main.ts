@@ -9,18 +9,15 @@ import { Buckets } from './delivery/bucket.js';
 import { DeliveryRounds } from './delivery/deliveries.js';
 import { Syslog } from './delivery/syslog.js';
 import { Webhooks } from './delivery/webhook.js';
-import { Destructions } from './destructions.js';
-import { Heartbeats } from './heartbeats.js';
-import { LogKeyEndings } from './log-key-endings.js';
+import { Engine } from './jobs/engine.js';
+import { Jobs } from './jobs/jobs.js';
+import { jobKinds } from './jobs/kinds.js';
 import { repeat } from './loop.js';
-import { RootRotations } from './root-rotations.js';
-import { Months } from './months.js';
-import { Pruning } from './pruning.js';
 
 /** Of syslog over TLS (RFC 5425). */
 const SYSLOG_PORT = 6514;
 
-/** The worker: what nobody asks for and everybody relies on. Checkpoints, heartbeats, the trail's months, the ends of log keys, what admins scheduled, deliveries. */
+/** The worker: what nobody asks for and everybody relies on. Checkpoints, deliveries, and what is done by the clock (jobs/kinds.ts). */
 const config = loadConfig('worker');
 const log = createLogger('worker', { level: config.logLevel });
 
@@ -36,19 +33,6 @@ health.register('custody', () => custody.ping());
 
 const stop = new AbortController();
 const rounds = new CheckpointRounds(store.checkpoints, custody, log);
-const platform = platformName(config.platformHost);
-const heartbeats = new Heartbeats({ logs: store.idle, trail: store.trail, lead: store.checkpoints, platform });
-const logKeys = new LogKeyEndings({ keys: store.logKeys, custody, lead: store.checkpoints, platform });
-const months = new Months(store.checkpoints);
-const pruning = new Pruning(store.pruning, store.checkpoints);
-const destructions = new Destructions({
-  ...{ endings: store.endings, custody, lead: store.checkpoints, platform },
-  onFailure: (err, about) => log.error({ err, ...about }, 'a key could not be ended'),
-});
-const rotations = new RootRotations({
-  ...{ roots: store.roots, custody, lead: store.checkpoints },
-  onFailure: (err, about) => log.error({ err, ...about }, 'a root could not be rotated further'),
-});
 const tombstones = new TombstoneWatch({
   ...{ reads: store.tombstones, custody },
   onFailure: (err) => log.error({ err }, 'tombstones could not be handed over; it goes on'),
@@ -63,21 +47,19 @@ const deliveries = new DeliveryRounds({
     s3: new Buckets(web, store.checkpoints, store.deliveries),
   },
 });
+const jobs = new Jobs({ kinds: jobKinds({ store, custody, platform: platformName(config.platformHost) }), ledger: store.jobs, log });
+const engine = Engine.start({
+  at: config.redisUrl === undefined ? { databaseUrl: url } : { redisUrl: config.redisUrl },
+  run: (job) => jobs.run(job),
+  log,
+});
+health.register('queue', () => engine.ping());
 const app = await createHealthServer({ title: 'Keyward worker', health, log, tls: serverTls(config.tls) });
 await app.listen(config.listen);
 log.info(config.listen, 'ready');
-const round = async () => {
-  await rounds.round();
-  await heartbeats.round();
-  await logKeys.round();
-  await months.round();
-  await pruning.round();
-  await destructions.round();
-  await rotations.round();
-};
 tombstones.start();
-// Apart: whatever receivers do, checkpoints do not wait.
-const loops = [repeat(round, log, stop.signal), repeat(() => deliveries.round(), log, stop.signal)];
+// Apart: whatever receivers and jobs do, checkpoints do not wait.
+const loops = [() => rounds.round(), () => jobs.look(engine), () => deliveries.round()].map((round) => repeat(round, log, stop.signal));
 
 drainOnSignal({
   logger: log,
@@ -88,7 +70,7 @@ drainOnSignal({
       name: 'rounds',
       run: async () => {
         stop.abort();
-        await Promise.all([...loops, deliveries.close()]);
+        await Promise.all([...loops, deliveries.close(), engine.close()]);
       },
     },
     { name: 'tombstones', run: () => tombstones.close() },

@@ -1,7 +1,5 @@
 import type { TenantId } from '#contract';
 import {
-  type BoundImport,
-  type Checkpoints,
   type Clock,
   type RootKeeping,
   type RootRotationStore,
@@ -10,18 +8,15 @@ import {
   type WrappedKeyVersion,
   workerRecord,
 } from '#core';
-import { seldom } from './seldom.js';
+import type { JobKind } from './jobs/job-kind.js';
 
 const PAGE = 50;
-/** A tenant with very many keys keeps the others, and heartbeats, waiting for so long only. */
-const PAGES_A_ROUND = 10;
-const DROP_EVERY_MS = 60_000;
+/** A tenant with very many keys goes over many jobs: one must end before a process that drains does. */
+const PAGES_A_JOB = 10;
 
 export interface RootRotationParts {
   readonly roots: RootRotationStore;
   readonly custody: RootKeeping;
-  readonly lead: Pick<Checkpoints, 'asLeader'>;
-  readonly onFailure: (error: unknown, about: { readonly tenant: string; readonly keyId?: string }) => void;
   readonly clock?: Clock;
 }
 
@@ -30,72 +25,36 @@ export interface RootRotationParts {
  * is accepted any more, then the old root is destroyed, then the record tells it. Each step may be repeated, and the next one begins
  * where the database says.
  */
-export class RootRotations {
-  readonly #dropping: ReturnType<typeof seldom>;
+export const rotateRoots = (parts: RootRotationParts): JobKind => ({
+  ...{ name: 'rotate-root', everyMs: 1000 },
+  due: async () => (await parts.roots.rotatingRoots()).map(({ tenant }) => ({ tenant, subject: '' })),
+  run: async ({ tenant }) => {
+    for (const rotation of await parts.roots.rotatingRoots(tenant)) await (rotation.rewrapped ? retire : rewrap)(parts, rotation);
+  },
+});
 
-  constructor(private readonly parts: RootRotationParts) {
-    this.#dropping = seldom(DROP_EVERY_MS, parts.clock);
+/** One that cannot be wrapped anew holds up the rotation: the old root stays as long as anything is under it. */
+async function rewrap({ roots, custody }: RootRotationParts, { tenant, root }: RotatingRoot): Promise<void> {
+  for (let page = 0; page < PAGES_A_JOB; page++) {
+    const [imports, versions] = [await roots.importsToRewrap(tenant, PAGE), await versionsToRewrap(roots, tenant)];
+    if (imports.length + versions.length === 0) return void (await roots.endRewrapping(tenant));
+    for (const one of imports) await roots.saveRewrappedImport(one, await custody.rewrapImport(one, root));
+    for (const one of versions) await roots.saveRewrapped(one, await custody.rewrap(one, root));
   }
+}
 
-  /** @throws KeywardError unavailable, when nobody can tell what is under way */
-  async round(): Promise<void> {
-    const { roots, lead, onFailure } = this.parts;
-    await lead.asLeader(async () => {
-      if (this.#dropping() !== undefined) await roots.dropExpiredImports();
-      for (const rotation of await roots.rotatingRoots()) {
-        try {
-          await (rotation.rewrapped ? this.#retire(rotation) : this.#rewrap(rotation));
-        } catch (error) {
-          onFailure(error, { tenant: rotation.tenant });
-        }
-      }
-    });
-  }
+async function versionsToRewrap(roots: RootRotationStore, tenant: TenantId): Promise<WrappedKeyVersion[]> {
+  const blobs = await roots.blobsToRewrap(tenant, PAGE);
+  const ids = new Set(blobs.map(({ versionId }) => versionId));
+  const found: WrappedKeyVersion[] = [];
+  for (const keyId of new Set(blobs.map((blob) => blob.keyId)))
+    found.push(...((await roots.key(tenant, keyId))?.versions ?? []).filter(({ versionId }) => ids.has(versionId)));
+  return found;
+}
 
-  async #rewrap({ tenant, root }: RotatingRoot): Promise<void> {
-    const { roots } = this.parts;
-    for (let page = 0; page < PAGES_A_ROUND; page++) {
-      const [imports, versions] = [await roots.importsToRewrap(tenant, PAGE), await this.#versionsToRewrap(tenant)];
-      if (imports.length + versions.length === 0) return void (await roots.endRewrapping(tenant));
-      for (const one of imports) if (!(await this.#takeOver(one, async () => this.#import(one, root)))) return;
-      for (const one of versions) if (!(await this.#takeOver(one, async () => this.#version(one, root)))) return;
-    }
-  }
-
-  async #versionsToRewrap(tenant: TenantId): Promise<WrappedKeyVersion[]> {
-    const { roots } = this.parts;
-    const blobs = await roots.blobsToRewrap(tenant, PAGE);
-    const ids = new Set(blobs.map(({ versionId }) => versionId));
-    const found: WrappedKeyVersion[] = [];
-    for (const keyId of new Set(blobs.map((blob) => blob.keyId)))
-      found.push(...((await roots.key(tenant, keyId))?.versions ?? []).filter(({ versionId }) => ids.has(versionId)));
-    return found;
-  }
-
-  async #version(version: WrappedKeyVersion, root: number): Promise<void> {
-    await this.parts.roots.saveRewrapped(version, await this.parts.custody.rewrap(version, root));
-  }
-
-  async #import(bound: BoundImport, root: number): Promise<void> {
-    await this.parts.roots.saveRewrappedImport(bound, await this.parts.custody.rewrapImport(bound, root));
-  }
-
-  /** One that cannot be wrapped anew holds up the rotation, and is told: the old root stays as long as anything is under it. */
-  async #takeOver({ tenant, keyId }: { readonly tenant: string; readonly keyId: string }, work: () => Promise<void>): Promise<boolean> {
-    try {
-      await work();
-      return true;
-    } catch (error) {
-      this.parts.onFailure(error, { tenant, keyId });
-      return false;
-    }
-  }
-
-  async #retire(rotation: RotatingRoot): Promise<void> {
-    const { roots, custody, clock = systemClock } = this.parts;
-    const { tenant, root, logId } = rotation;
-    await custody.destroyOlderRoots(tenant, root);
-    const change = { root, destroyed: root - 1 };
-    await roots.retireRoot(rotation, workerRecord(logId, clock.now().getTime(), { op: 'RetireRoot', category: 'management', change }));
-  }
+async function retire({ roots, custody, clock = systemClock }: RootRotationParts, rotation: RotatingRoot): Promise<void> {
+  const { tenant, root, logId } = rotation;
+  await custody.destroyOlderRoots(tenant, root);
+  const change = { root, destroyed: root - 1 };
+  await roots.retireRoot(rotation, workerRecord(logId, clock.now().getTime(), { op: 'RetireRoot', category: 'management', change }));
 }

@@ -39,6 +39,7 @@ export * from './ports/endings.js';
 export * from './ports/epochs.js';
 export * from './ports/grants.js';
 export * from './ports/heartbeats.js';
+export * from './ports/jobs.js';
 export * from './ports/log-keys.js';
 export * from './ports/reads.js';
 export * from './ports/restores.js';

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { keyId, type KeyId, keyVersionId, tenantId, type TenantId } from '#contract';
 import {
   type Destruction,
+  type Due,
   type DueDeletion,
   type Endings,
   type OwedReceipt,
@@ -43,8 +44,8 @@ export class DatabaseEndings implements Endings {
     this.#rules = new DatabaseRules(pool);
   }
 
-  async dueDeletions(): Promise<readonly DueDeletion[]> {
-    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.due_deletions()'));
+  async dueDeletions(of?: Due): Promise<readonly DueDeletion[]> {
+    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.due_deletions($1, $2)', [of?.tenant, of?.subject]));
     return parsed('due_deletions', z.array(dueRow), rows);
   }
 
@@ -60,10 +61,9 @@ export class DatabaseEndings implements Endings {
     return await recordedBy(this.pool, 'destroy_key', values, 'destruction failed');
   }
 
-  async receiptsOwed(): Promise<readonly OwedReceipt[]> {
-    const { rows } = await reading(() =>
-      this.pool.query('SELECT o.*, keyward.newest_log_key(o.tenant_id) AS log_key FROM keyward.receipts_owed() o'),
-    );
+  async receiptsOwed(of?: Due): Promise<readonly OwedReceipt[]> {
+    const sql = 'SELECT o.*, keyward.newest_log_key(o.tenant_id) AS log_key FROM keyward.receipts_owed($1, $2) o';
+    const { rows } = await reading(() => this.pool.query(sql, [of?.tenant, of?.subject]));
     return parsed('receipts_owed', z.array(owedRow), rows);
   }
 

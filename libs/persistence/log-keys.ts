@@ -20,8 +20,8 @@ const dueRow = z.object({
 export class DatabaseLogKeys implements EndingLogKeys {
   constructor(private readonly pool: pg.Pool) {}
 
-  async due(): Promise<readonly EndingLogKey[]> {
-    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.log_keys_due()'));
+  async due(of?: TenantId): Promise<readonly EndingLogKey[]> {
+    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.log_keys_due($1)', [of]));
     return z
       .array(dueRow)
       .parse(rows)

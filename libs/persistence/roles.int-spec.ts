@@ -39,7 +39,7 @@ describe('what each role can and cannot do', () => {
   it('lets each role execute exactly its functions', async () => {
     const { rows } = await database.as('superuser', (client) =>
       client.query<{ name: string; roles: string }>(`
-        SELECT p.proname AS name, coalesce(string_agg(replace(r.rolname, 'keyward_', ''), ' ' ORDER BY r.rolname), '') AS roles
+        SELECT p.proname AS name, coalesce(string_agg(DISTINCT replace(r.rolname, 'keyward_', ''), ' ' ORDER BY replace(r.rolname, 'keyward_', '')), '') AS roles
         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
         LEFT JOIN pg_roles r ON r.rolname IN ('keyward_key_plane', 'keyward_data_plane', 'keyward_auditor', 'keyward_worker') AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
         WHERE n.nspname = 'keyward' GROUP BY 1 ORDER BY 1`),
@@ -50,6 +50,7 @@ describe('what each role can and cannot do', () => {
       bootstrap_platform: 'key_plane',
       calls_since: 'key_plane',
       checkpoint_over: 'key_plane',
+      claim_job_kinds: 'worker',
       claim_sinks: 'worker',
       count_contexts: 'worker',
       count_read: 'auditor',
@@ -68,6 +69,9 @@ describe('what each role can and cannot do', () => {
       identity_provider_of: 'auditor key_plane',
       idle_logs: 'worker',
       imports_to_rewrap: 'worker',
+      job_done: 'worker',
+      job_failed: 'worker',
+      job_rests: '',
       json_or_null: '',
       keep_checkpoint: '',
       key_of: 'data_plane key_plane worker',
@@ -203,7 +207,7 @@ describe('what each role can and cannot do', () => {
       client.query(`
         SELECT c.relname, c.relrowsecurity AND c.relforcerowsecurity AS forced,
           (SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] WHERE i.indrelid = c.oid AND i.indisprimary) AS first
-        FROM pg_class c WHERE c.relnamespace = 'keyward'::regnamespace AND c.relkind = 'r' AND c.relname NOT IN ('schema_migration', 'plane_operation')`),
+        FROM pg_class c WHERE c.relnamespace = 'keyward'::regnamespace AND c.relkind = 'r' AND c.relname NOT IN ('schema_migration', 'plane_operation', 'job_kind')`),
     );
     expect(rows.length).toBeGreaterThan(15);
     expect(rows.filter(({ forced, first }) => !forced || first !== 'tenant_id')).toEqual([]);
@@ -261,6 +265,8 @@ describe('what each role can and cannot do', () => {
           ...(role === 'keyward_auditor' ? [] : ['SELECT disclosure FROM keyward.trail_disclosure']),
           ...(role === 'keyward_key_plane' ? [] : ['DELETE FROM keyward.trail_disclosure']),
           'UPDATE keyward.trail_stat SET count = 0',
+          'SELECT FROM keyward.job_failure',
+          'UPDATE keyward.job_kind SET next_at = now()',
           'UPDATE keyward.trail_stat_head SET covered_size = 0',
           'CREATE TEMPORARY TABLE tenant_head ()',
           'CREATE TABLE keyward.mine ()',

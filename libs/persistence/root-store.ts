@@ -36,8 +36,8 @@ export class DatabaseRoots implements RootRotationStore {
     this.#rules = new DatabaseRules(pool);
   }
 
-  async rotatingRoots(): Promise<readonly RotatingRoot[]> {
-    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.rotating_roots()'));
+  async rotatingRoots(of?: TenantId): Promise<readonly RotatingRoot[]> {
+    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.rotating_roots($1)', [of]));
     return parsed('rotating_roots', z.array(rotatingRow), rows);
   }
 

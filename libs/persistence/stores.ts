@@ -8,6 +8,7 @@ import type {
   EndingLogKeys,
   EpochReads,
   IdleLogs,
+  JobLedger,
   LogPruning,
   OperationReads,
   Reads,
@@ -33,6 +34,7 @@ import { openDatabase } from './database.js';
 import { DatabaseDeliveries } from './delivery-store.js';
 import { reading } from './database-error.js';
 import { DatabaseEndings, DatabaseTombstones } from './ending-store.js';
+import { DatabaseJobLedger } from './job-ledger.js';
 import { DatabaseReads } from './lists.js';
 import { DatabaseOperationReads } from './operation-reads.js';
 import { DatabaseReadCounter } from './read-counter.js';
@@ -47,7 +49,7 @@ import { checkStartup, type Startup } from './startup.js';
 import { DatabaseUseReads } from './use-reads.js';
 
 /** Connections of each pool: the database's work a call is short, and waiting in a pool is cheaper than a busy database. */
-const POOL = { rules: 4, changes: 4, lists: 4, worker: 3, deliveries: 4 } as const;
+const POOL = { rules: 4, changes: 4, lists: 4, worker: 3, jobs: 4, deliveries: 4 } as const;
 
 /** What every process has of its database. */
 interface Store {
@@ -93,6 +95,7 @@ export interface WorkerStore extends Store, TombstoneStore {
   /** For heartbeats, and what the worker does of itself. */
   readonly logKeys: EndingLogKeys;
   readonly pruning: LogPruning;
+  readonly jobs: JobLedger;
   /** For heartbeats. */
   readonly trail: Trail;
 }
@@ -150,23 +153,21 @@ export async function openAuditorStore(settings: AppenderOptions): Promise<Audit
 /** The worker's database: checkpoints, heartbeats and deliveries. @throws KeywardError unavailable */
 export async function openWorkerStore(settings: DatabaseSettings): Promise<WorkerStore> {
   const { pool, startup } = await fitPool(settings, POOL.worker);
-  // Connections of their own: however much is delivered, checkpoints do not wait.
-  const deliveries = openReadPool(settings, POOL.deliveries);
-  const checkpoints = new DatabaseCheckpoints(pool);
+  // Connections of their own: however much is delivered, or due, checkpoints do not wait.
+  const [deliveries, jobs] = [openReadPool(settings, POOL.deliveries), openReadPool(settings, POOL.jobs)];
   const trail = new Appender(settings);
   return {
     startup,
-    checkpoints,
-    idle: checkpoints,
+    ...{ checkpoints: new DatabaseCheckpoints(pool), idle: new DatabaseCheckpoints(jobs), jobs: new DatabaseJobLedger(jobs) },
     deliveries: new DatabaseDeliveries(deliveries),
-    endings: new DatabaseEndings(pool),
-    roots: new DatabaseRoots(pool),
+    endings: new DatabaseEndings(jobs),
+    roots: new DatabaseRoots(jobs),
     tombstones: new DatabaseTombstones(pool),
-    logKeys: new DatabaseLogKeys(pool),
-    pruning: new DatabasePruning(pool),
+    logKeys: new DatabaseLogKeys(jobs),
+    pruning: new DatabasePruning(jobs),
     trail,
     ping: () => bothAnswer(pool, trail),
-    close: () => closed(trail.close(), pool.end(), deliveries.end()),
+    close: () => closed(trail.close(), pool.end(), deliveries.end(), jobs.end()),
   };
 }
 

@@ -35,6 +35,9 @@ describe('loadConfig', () => {
     ['KEYWARD_SOCKET_DIR', { KEYWARD_SOCKET_DIR: `/${'x'.repeat(100)}` }],
     ['KEYWARD_DATABASE_URL', { KEYWARD_DATABASE_URL: 'mysql://localhost/x' }],
     ['KEYWARD_TLS', { KEYWARD_TLS: 'yes' }],
+    ['REDIS_URL', { REDIS_URL: 'http://127.0.0.1:6379' }],
+    ['REDIS_URL', { REDIS_URL: 'rediss://redis.example.com?rejectUnauthorized=false' }],
+    ['REDIS_URL', { REDIS_URL: 'redis://redis.example.com:6379' }],
   ])('names %s when it is wrong', (variable, environment) => {
     expect(() => loadConfig('data-plane', environment)).toThrow(new RegExp(`^${variable}`));
   });
@@ -53,6 +56,10 @@ describe('loadConfig', () => {
     'postgresql://u:p@db.example.com/k?sslmode=verify-full',
   ])('accepts %s', (url) => {
     expect(loadConfig('auditor', { KEYWARD_DATABASE_URL: url }).databaseUrl).toBe(url);
+  });
+
+  it.each(['redis://:p@127.0.0.1:6379/0', 'rediss://u:p@redis.example.com:6380'])('accepts the queue %s', (url) => {
+    expect(loadConfig('worker', { REDIS_URL: url }).redisUrl).toBe(url);
   });
 
   it('never repeats a value: it may hold a password', () => {

@@ -29,6 +29,8 @@ export interface Config {
   readonly tls: TlsMode;
   /** libpq URL with the process's own role; absent for programs without a database. */
   readonly databaseUrl: string | undefined;
+  /** Where the worker's queue is kept; absent: in the database. */
+  readonly redisUrl: string | undefined;
   /** Directory with one sub-directory per plane, each holding the custodian's socket for that plane. */
   readonly socketDir: string | undefined;
   /** 32 bytes that key the digests of API keys. */
@@ -72,6 +74,11 @@ const settings = z.object({
     .regex(/^(\[[0-9A-Fa-f:.]+\]|[^:[\]]+):\d{1,5}$/, 'must be host:port, with an IPv6 address in brackets')
     .optional(),
   KEYWARD_DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+  // A query could say anything, such as not to check certificates.
+  REDIS_URL: z
+    .url({ protocol: /^rediss?$/, error: 'must be a URL such as rediss://host:6379/0' })
+    .regex(/^[^?#]*$/, 'must have neither a query nor a fragment')
+    .optional(),
   KEYWARD_SOCKET_DIR: text.max(80, 'is too long for a Unix socket path; at most 80 characters').optional(),
   KEYWARD_PEPPER_FILE: text.optional(),
   KEYWARD_WORKER_PUBLIC_KEY_FILE: text.optional(),
@@ -106,6 +113,7 @@ export function loadConfig(name: ProcessName, environment: Environment = process
     listen: listenAddress(read.KEYWARD_LISTEN, DEFAULT_PORTS[name]),
     tls: tlsMode(read),
     databaseUrl: read.KEYWARD_DATABASE_URL,
+    redisUrl: read.REDIS_URL,
     socketDir: read.KEYWARD_SOCKET_DIR,
     pepperFile: read.KEYWARD_PEPPER_FILE,
     workerPublicKeyFile: read.KEYWARD_WORKER_PUBLIC_KEY_FILE,
@@ -186,6 +194,9 @@ function refuseOpenTransport(config: Config): void {
     );
   }
   if (config.databaseUrl !== undefined) refuseOpenDatabase(config.databaseUrl, 'KEYWARD_DATABASE_URL');
+  const redis = config.redisUrl === undefined ? undefined : new URL(config.redisUrl);
+  if (redis?.protocol === 'redis:' && !isLoopback(redis.hostname))
+    throw new ConfigurationError('REDIS_URL is beyond loopback: it must begin with rediss:.');
 }
 
 function refuseOpenDatabase(databaseUrl: string, variable: string): void {

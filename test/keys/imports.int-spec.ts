@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { KeyId } from '#contract';
-import { RootRotations } from '../../apps/worker/root-rotations.js';
+import { dropExpiredImports } from '../../apps/worker/expired-imports.js';
+import { WHOLE } from '../../apps/worker/jobs/job-kind.js';
 import { anImportedKey, wrappedFor } from './importing.js';
 import { freshAlias, KeyWorld } from './key-world.js';
 
@@ -72,11 +73,7 @@ describe('a key whose material comes and goes', () => {
     await world.database.as('superuser', (client) =>
       client.query(`UPDATE keyward.key_import SET expires_at = now() WHERE import_token = $1`, [late.importToken]),
     );
-    const onFailure = (error: unknown) => {
-      throw error;
-    };
-    const { roots, checkpoints: lead } = world.worker;
-    await new RootRotations({ roots, lead, custody: world.custody, onFailure }).round();
+    await dropExpiredImports(world.worker.roots).run(WHOLE);
     expect(await blobs()).toEqual(
       new Map([
         [late.importToken, false],

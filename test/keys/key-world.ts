@@ -48,9 +48,10 @@ import {
   openWorkerStore,
   type WorkerStore,
 } from '#persistence';
-import { Destructions } from '../../apps/worker/destructions.js';
+import { type DestructionParts, destroyKeys, signReceipts } from '../../apps/worker/destructions.js';
 import { MAC, TestDatabase } from '../../libs/persistence/test-database.js';
 import { FakeCustody } from '../../libs/testing/fake-custody.js';
+import { round } from './round.js';
 
 export const ACME = 'acme' as TenantId;
 export const GLOBEX = 'globex' as TenantId;
@@ -189,12 +190,10 @@ export class KeyWorld {
   }
 
   /** A worker that has seen what is due, on the custody of this world unless told otherwise. */
-  destructions(parts: Partial<ConstructorParameters<typeof Destructions>[0]> = {}): Destructions {
-    const { endings, checkpoints: lead } = this.worker;
-    const onFailure = (error: unknown) => {
-      throw error;
-    };
-    return new Destructions({ endings, lead, custody: this.custody, onFailure, seenDueForMs: 0, ...parts });
+  destructions({ onFailure = rethrow, ...given }: Partial<DestructionParts> & { readonly onFailure?: (error: unknown) => void } = {}) {
+    const parts = { endings: this.worker.endings, custody: this.custody, seenDueForMs: 0, ...given };
+    const kinds = [destroyKeys(parts), signReceipts(parts)];
+    return { round: () => round(kinds, onFailure) };
   }
 
   /** By hand: a wait of days is over. */
@@ -233,6 +232,10 @@ export class KeyWorld {
     const principal = { role, tenant: home, name, credentialId, authMethod: 'api-key' as const, expiresAt, epoch: '' };
     return { principal, tenant, sourceAddress: undefined, requestId: 'req_1', startedAt: Date.now() };
   }
+}
+
+function rethrow(error: unknown): void {
+  throw error;
 }
 
 /** How it was refused. */

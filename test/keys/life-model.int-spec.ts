@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import type { KeyId, KeyState, ProblemCode } from '#contract';
-import { Destructions } from '../../apps/worker/destructions.js';
-import { RootRotations } from '../../apps/worker/root-rotations.js';
+import { destroyKeys, signReceipts } from '../../apps/worker/destructions.js';
+import { rotateRoots } from '../../apps/worker/root-rotations.js';
 import type { FakeCustody } from '../../libs/testing/fake-custody.js';
 import { dyingAfter } from './dying.js';
 import { KeyWorld, refusal } from './key-world.js';
+import { round } from './round.js';
 
 /** What a key is, as far as its life goes. The model knows kms-semantics and nothing of the code. */
 interface Model {
@@ -110,23 +111,20 @@ describe('the life of a key', () => {
 
   /** Workers, each killed after so many steps, and then one that lives. */
   async function work(keyId: KeyId, what: 'end' | 'root', steps: number): Promise<void> {
-    const { endings, roots, checkpoints: lead } = world.worker;
-    const onFailure = () => undefined;
+    const { endings, roots } = world.worker;
     const custody: FakeCustody = world.custody;
-    const round = async (parts: { endings: typeof endings; roots: typeof roots; custody: FakeCustody }) => {
-      const seenDueForMs = 0;
-      if (what === 'end') await new Destructions({ ...parts, lead, onFailure, seenDueForMs }).round();
-      else await new RootRotations({ ...parts, lead, onFailure }).round();
+    const look = async (parts: { endings: typeof endings; roots: typeof roots; custody: FakeCustody }) => {
+      const kinds = what === 'end' ? [destroyKeys({ ...parts, seenDueForMs: 0 }), signReceipts(parts)] : [rotateRoots(parts)];
+      await round(kinds, () => undefined);
     };
     if (what === 'end') await world.database.as('superuser', (client) => client.query(END_WAIT, [keyId]));
     else await world.admin('RotateRoot', undefined);
-    for (let left = steps; left >= 0; left -= 3) await round(dyingAfter(left, { endings, roots, custody })).catch(() => undefined);
-    // The lead of one that was killed is free only when the database has noticed.
+    for (let left = steps; left >= 0; left -= 3) await look(dyingAfter(left, { endings, roots, custody })).catch(() => undefined);
     const isOpen = async () =>
       what === 'end'
         ? (await world.admin('DescribeKey', { keyId })).state === 'PendingDeletion'
         : (await world.admin('DescribeRoot', undefined)).rotating;
-    do await round({ endings, roots, custody });
+    do await look({ endings, roots, custody });
     while (await isOpen());
   }
 

@@ -1,5 +1,6 @@
 import type { KeyId, RecordBody, TenantId } from '#contract';
 import type { EndedVersion, Tombstone } from './custody.js';
+import type { Due } from './jobs.js';
 import type { StoredKey } from './rules.js';
 
 /** A key whose wait is over. */
@@ -31,12 +32,12 @@ export interface OwedReceipt extends Tombstone {
 
 /** The worker's: it looks, and the database decides again. @throws KeywardError unavailable */
 export interface Endings {
-  /** At most 100, by the database's clock. */
-  dueDeletions(): Promise<readonly DueDeletion[]>;
+  /** By the database's clock: of this key, or at most 500 of all. */
+  dueDeletions(of?: Due): Promise<readonly DueDeletion[]>;
   key(tenant: TenantId, keyId: KeyId): Promise<StoredKey | undefined>;
   /** The record's place; undefined when the key is not, or not any more, to be destroyed at this time. @throws TrailUnavailable */
   destroy(destruction: Destruction): Promise<bigint | undefined>;
-  receiptsOwed(): Promise<readonly OwedReceipt[]>;
+  receiptsOwed(of?: Due): Promise<readonly OwedReceipt[]>;
   /** `owed` as it was read: a rotation that ended since owes another one. */
   saveReceipt(owed: OwedReceipt, note: string): Promise<void>;
 }

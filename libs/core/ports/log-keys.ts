@@ -21,7 +21,8 @@ export interface LogPruning {
 
 /** Rows that the worker works off: a log's older key is retired, then removed from the HSM. */
 export interface EndingLogKeys {
-  due(): Promise<readonly EndingLogKey[]>;
+  /** Of this tenant, or at most 500 of all. */
+  due(of?: TenantId): Promise<readonly EndingLogKey[]>;
   /** With its record, or not at all. @throws KeywardError unavailable, when the record cannot be appended now */
   retire(key: EndingLogKey, body: RecordBody): Promise<void>;
   destroyed(key: EndingLogKey): Promise<void>;

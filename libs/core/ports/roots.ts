@@ -25,7 +25,8 @@ export interface RotatingRoot {
 
 /** What the worker may see and do of rotations. @throws KeywardError unavailable */
 export interface RootRotationStore {
-  rotatingRoots(): Promise<readonly RotatingRoot[]>;
+  /** Of this tenant, or at most 500 of all. */
+  rotatingRoots(of?: TenantId): Promise<readonly RotatingRoot[]>;
   /** Versions under an older root than the newest, at most so many. */
   blobsToRewrap(tenant: TenantId, most: number): Promise<readonly { readonly keyId: KeyId; readonly versionId: KeyVersionId }[]>;
   key(tenant: TenantId, keyId: KeyId): Promise<StoredKey | undefined>;

@@ -1,0 +1,19 @@
+import { PLATFORM } from '#contract';
+import type { Due, JobRhythm } from '#core';
+
+/** One kind of timed work: a row of the table in kinds.ts. */
+export interface JobKind extends JobRhythm {
+  /**
+   * What is due, by the database's clock, without what rests after a failure. A kind without it is due as a whole at each look.
+   * @throws KeywardError unavailable
+   */
+  readonly due?: () => Promise<readonly Due[]>;
+  /**
+   * May be called twice for the same row, at the same time, and for one that is not due any more: it reads the row again, and what it
+   * changes is compared with what it read. A rejection is a failure of this row.
+   */
+  readonly run: (of: Due) => Promise<void>;
+}
+
+/** Of a kind that is due as a whole. */
+export const WHOLE: Due = { tenant: PLATFORM, subject: '' };

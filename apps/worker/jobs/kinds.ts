@@ -1,0 +1,31 @@
+import type { WorkerStore } from '#persistence';
+import { destroyKeys, type DestructionParts, signReceipts } from '../destructions.js';
+import { heartbeats } from '../heartbeats.js';
+import { dropExpiredImports } from '../expired-imports.js';
+import { endLogKeys, type LogKeyParts } from '../log-key-endings.js';
+import { makeMonths } from '../months.js';
+import { pruneRecords } from '../pruning.js';
+import { rotateRoots, type RootRotationParts } from '../root-rotations.js';
+import type { JobKind } from './job-kind.js';
+
+export interface KindParts {
+  readonly store: WorkerStore;
+  readonly custody: DestructionParts['custody'] & LogKeyParts['custody'] & RootRotationParts['custody'];
+  /** As `platformName` says it. */
+  readonly platform: string;
+}
+
+/**
+ * Every timed thing that the platform does, one row each (docs/queue.md tells how to add one). Not here: what must follow its cause within
+ * seconds for every tenant, whatever waits in the queue, which is signing checkpoints, and delivering records.
+ */
+export const jobKinds = ({ store, custody, platform }: KindParts): readonly JobKind[] => [
+  destroyKeys({ endings: store.endings, custody, platform }),
+  signReceipts({ endings: store.endings, custody }),
+  rotateRoots({ roots: store.roots, custody }),
+  dropExpiredImports(store.roots),
+  endLogKeys({ keys: store.logKeys, custody, platform }),
+  heartbeats({ logs: store.idle, trail: store.trail, platform }),
+  makeMonths(store.checkpoints),
+  pruneRecords(store.pruning),
+];

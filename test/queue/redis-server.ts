@@ -1,0 +1,95 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { inheritedEnvironment } from '#runtime';
+import { freePort } from '../../libs/runtime/embedded/free-port.js';
+import { unpackedPackages } from '../../libs/runtime/embedded/debian-packages.js';
+
+const INSTALLED = ['/usr/bin/redis-server', '/usr/local/bin/redis-server', '/opt/homebrew/bin/redis-server'];
+const PACKAGES = ['redis-server', 'redis-tools', 'libjemalloc2', 'liblzf1', 'libatomic1'];
+
+/** Why there is no Redis on this machine; undefined where there is, or Debian has it. */
+export const redisIsMissing: string | undefined =
+  INSTALLED.some((path) => existsSync(path)) || existsSync('/usr/bin/dpkg-deb')
+    ? undefined
+    : 'redis-server is not installed, and this is no Debian';
+
+/** A Redis that keeps nothing on disk: restarted, it is empty. */
+export class RedisServer {
+  #child: ChildProcess | undefined;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'keyward-redis-'));
+
+  private constructor(
+    private readonly binaries: string,
+    private readonly libraries: string,
+    readonly port: number,
+  ) {}
+
+  static async start(): Promise<RedisServer> {
+    const port = await freePort();
+    const installed = INSTALLED.find((path) => existsSync(path));
+    const root = installed === undefined ? await unpackedPackages('redis', PACKAGES) : '/';
+    const [library = ''] = globSync(join(root, 'usr/lib/*/liblzf.so.1'));
+    const server = new RedisServer(installed === undefined ? join(root, 'usr/bin') : dirname(installed), dirname(library), port);
+    await server.up();
+    return server;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}/0`;
+  }
+
+  async up(): Promise<void> {
+    const settings = [
+      '--port',
+      String(this.port),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--maxmemory-policy',
+      'noeviction',
+    ];
+    this.#child = spawn(join(this.binaries, 'redis-server'), settings, { cwd: this.#folder, env: this.#env, stdio: 'ignore' });
+    while (!(await this.#answers())) if (this.#child.exitCode !== null) throw new Error('Redis ended before it answered.');
+  }
+
+  async flush(): Promise<void> {
+    await this.#cli('FLUSHALL');
+  }
+
+  /** As by kill -9. */
+  async down(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exited;
+  }
+
+  async stop(): Promise<void> {
+    await this.down();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  get #env(): Record<string, string> {
+    return { ...inheritedEnvironment(), ...(this.libraries === '.' ? {} : { LD_LIBRARY_PATH: this.libraries }) };
+  }
+
+  async #answers(): Promise<boolean> {
+    return await this.#cli('PING').then(
+      (answer) => answer.trim() === 'PONG',
+      () => false,
+    );
+  }
+
+  async #cli(...command: readonly string[]): Promise<string> {
+    const answered = await promisify(execFile)(join(this.binaries, 'redis-cli'), ['-p', String(this.port), ...command], { env: this.#env });
+    return answered.stdout;
+  }
+}

@@ -48,6 +48,7 @@ export class Connection {
 
   private constructor(
     socket: Socket,
+    private readonly reader: FrameReader,
     private readonly onClose: () => void,
   ) {
     this.#socket = socket;
@@ -63,13 +64,13 @@ export class Connection {
       const buffer = Buffer.alloc(RECEIVE_BYTES);
       const reader = new FrameReader((frame) => connection?.receive(frame));
       // One receive buffer of our own: it holds data keys, and is wiped after each read.
-      const receive = (size: number) => connection?.take(reader, buffer.subarray(0, size)) ?? true;
+      const receive = (size: number) => connection?.take(buffer.subarray(0, size)) ?? true;
       const socket = connect({ path: socketPath, onread: { buffer, callback: receive } });
       let connection: Connection | undefined;
       socket.once('error', reject);
       socket.once('connect', () => {
         socket.off('error', reject);
-        connection = new Connection(socket, onClose);
+        connection = new Connection(socket, reader, onClose);
         resolve(connection);
       });
     });
@@ -100,6 +101,8 @@ export class Connection {
     this.#open = false;
     clearInterval(this.#sweep);
     this.#socket.destroy();
+    this.reader.wipe();
+    this.#outbox.wipe();
     for (const pending of this.#pending.values()) pending.reject(new CustodyUnavailable(reason));
     this.#pending.clear();
     this.onClose();
@@ -111,9 +114,9 @@ export class Connection {
     if (this.#open) this.#outbox.flush();
   };
 
-  private take(reader: FrameReader, bytes: Buffer): boolean {
+  private take(bytes: Buffer): boolean {
     try {
-      reader.push(bytes);
+      this.reader.push(bytes);
     } catch {
       // Whatever it was, the stream cannot be trusted from here on.
       this.close('the custodian sent something that is not a reply');

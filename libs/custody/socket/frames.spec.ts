@@ -36,6 +36,19 @@ describe('the frame reader', () => {
     expect(bytes.equals(Buffer.alloc(stream.length))).toBe(true);
   });
 
+  it('wipes half a frame when its connection ends', () => {
+    const copies = jest.spyOn(Buffer, 'from');
+    const { got, reader } = reading();
+    reader.push(frame('a data key').subarray(0, 12));
+    const kept = copies.mock.results.map(({ value }): unknown => value).at(-1) as Buffer;
+    copies.mockRestore();
+    expect(kept.toString('latin1')).toContain('a data');
+    reader.wipe();
+    expect(kept.equals(Buffer.alloc(12))).toBe(true);
+    reader.push(frame('another'));
+    expect(got).toEqual(['another']);
+  });
+
   it('takes a frame of 64 KiB, and not a byte more', () => {
     const { got, reader } = reading();
     reader.push(frame(Buffer.alloc(MAX_FRAME_BYTES, 'y')));

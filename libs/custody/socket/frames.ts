@@ -25,6 +25,12 @@ export class FrameReader {
     }
   }
 
+  /** Of a frame that will not end: its connection did. */
+  wipe(): void {
+    this.#rest.fill(0);
+    this.#rest = EMPTY;
+  }
+
   #joined(chunk: Buffer): Buffer {
     if (this.#rest.length === 0) return chunk;
     const joined = Buffer.concat([this.#rest, chunk]);

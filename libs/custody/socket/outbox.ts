@@ -22,6 +22,12 @@ export class Outbox {
     content.fill(0);
   }
 
+  /** What was not sent, and will not be. */
+  wipe(): void {
+    this.#buffer.fill(0, 0, this.#used);
+    this.#used = 0;
+  }
+
   flush(): void {
     if (this.#used === 0) return;
     const [full, used] = [this.#buffer, this.#used];

@@ -73,7 +73,11 @@ export class PlaneSocket {
     });
     socket.on('drain', () => socket.resume());
     socket.on('error', () => socket.destroy());
-    socket.on('close', () => this.#sockets.delete(socket));
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      reader.wipe();
+      outbox.wipe();
+    });
   }
 
   #receive(frame: Buffer, outbox: Outbox): void {

@@ -1,4 +1,5 @@
 /** The process that holds the PIN and the PKCS#11 module. Started by main.ts only. */
+import { CustodyUnavailable } from '#core';
 import { CheckpointRefused, CODE, PlaneSocket } from '#custody/socket';
 import { Hsm, SignedCheckpoints, Tombstones } from '#custody/pkcs11';
 import type { HsmEvents } from '#custody/pkcs11';
@@ -18,6 +19,17 @@ async function start(): Promise<void> {
   process.umask(0o077);
   process.on('uncaughtException', die);
   const config = unlessWrong(() => custodianConfig());
+  const running: { hsm?: Hsm } = {};
+  const hsmOnceStarted = (): Hsm => {
+    if (running.hsm === undefined) throw new CustodyUnavailable('the custodian is starting');
+    return running.hsm;
+  };
+  const sockets = planes.map((plane) => {
+    const operations = operationsOf(plane, hsmOnceStarted);
+    return new PlaneSocket({ socketPath: socketPath(config.socketDirectory, plane), operations, codeOf: logged });
+  });
+  // Before the files are opened, which replaces one under whoever still writes it: another custodian, or the child of a parent that was killed.
+  for (const socket of sockets) await socket.listen();
   const signed = await SignedCheckpoints.open(config.stateDirectory, verifyConsistency);
   const tombstones = await Tombstones.open(config.stateDirectory);
   const connected = Promise.withResolvers<undefined>();
@@ -29,15 +41,11 @@ async function start(): Promise<void> {
         eventsFor(() => connected.resolve(undefined)),
       ),
   );
-  const sockets = planes.map(
-    (plane) =>
-      new PlaneSocket({ socketPath: socketPath(config.socketDirectory, plane), operations: operationsOf(plane, hsm), codeOf: logged }),
-  );
+  running.hsm = hsm;
   const stop = stopOnce(hsm, sockets);
   process.on('disconnect', () => void stop('the parent is gone'));
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void stop('asked to'));
   await hsm.start();
-  for (const socket of sockets) await socket.listen();
   beat(() => hsm.destroyed >= config.recycleAt, stop);
   await connected.promise;
   tell({ is: 'ready' });

@@ -2,7 +2,9 @@ import {
   ENCRYPTION_ALGORITHMS,
   type EncryptionAlgorithm,
   HASHED_BY,
+  MAX_DATA_KEY_BYTES,
   MAX_IMPORTED_BYTES,
+  MAX_MAC_MESSAGE_BYTES,
   MAX_OAEP_CIPHERTEXT_BYTES,
   MAX_OAEP_PLAINTEXT_BYTES,
   MAX_RANDOM_BYTES,
@@ -37,8 +39,6 @@ import { bytesAt, integerAt, textAt } from './arguments.js';
 const MAX_ROW_BYTES = 8192;
 const MAX_AAD_BYTES = 16_384;
 const MAX_PLAINTEXT_BYTES = 6144;
-const MAX_DATA_KEY_BYTES = 1024;
-const MAX_MAC_MESSAGE_BYTES = 4096;
 const MAX_MAC_BYTES = 64;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
@@ -237,9 +237,9 @@ const OPERATIONS: Operations = {
 };
 
 /** The operations that a plane's socket accepts, by their number on the wire. */
-export function operationsOf(plane: Plane, hsm: Hsm): ReadonlyMap<number, Handler> {
+export function operationsOf(plane: Plane, hsm: () => Hsm): ReadonlyMap<number, Handler> {
   return new Map(
-    PLANES[plane].map((name) => [OPERATION[name], (tenant: string, args: readonly unknown[]) => OPERATIONS[name](hsm, tenant, args)]),
+    PLANES[plane].map((name) => [OPERATION[name], (tenant: string, args: readonly unknown[]) => OPERATIONS[name](hsm(), tenant, args)]),
   );
 }
 

@@ -10,7 +10,7 @@ function onToken(token: TestToken, code: string): unknown {
     import { Cryptoki } from '${library}/cryptoki.js';
     import { OpenToken } from '${library}/open-token.js';
     import { sweep } from '${library}/sweeper.js';
-    import { rootTemplate, named, namedRoot, versionInUse } from '${library}/key-templates.js';
+    import { BINDING_KEY, logPrivateKey, logPublicKey, named, namedRoot, newbornVersion, rootTemplate, versionInUse } from '${library}/key-templates.js';
     import { TokenCustody } from '${library}/token-custody.js';
     const cryptoki = new Cryptoki(process.env.KEYWARD_HSM_MODULE);
     cryptoki.initialise();
@@ -59,6 +59,39 @@ describe('a token', () => {
       return await custody.createKeyVersion({ tenant: 'mallory' }, 0).then(() => 'allowed', ({ reason }) => reason);`,
     );
     expect(reason).toMatch(/^custody: a root has sensitive = false/);
+  });
+
+  it('does not accept a readable key as the binding key or a log key, whatever its name', () => {
+    const reasons = onToken(
+      token,
+      `
+      const limits = { cachedKeys: 10, cachedForMs: 1000 };
+      const custody = () => new TokenCustody(token, 'SOFTWARE_TOKEN', { of: () => undefined }, limits);
+      const readable = { sensitive: false, extractable: true };
+      const label = 'keyward/log/mallory';
+      cryptoki.generateEd25519(token.holder, logPublicKey('Ed25519', label), { ...logPrivateKey('Ed25519', label), ...readable });
+      const ofLog = refusal(() => custody().logKeys('mallory', [1]));
+      for (const key of token.find(named('keyward/binding-key'))) cryptoki.destroy(token.holder, key);
+      const { modifiable, ...weak } = BINDING_KEY;
+      const planted = cryptoki.generateKey(token.holder, 'generic', { ...weak, ...readable });
+      const ofBinding = refusal(custody);
+      cryptoki.destroy(token.holder, planted);
+      return [ofLog, ofBinding];`,
+    );
+    expect(reasons).toEqual([
+      expect.stringMatching(/^custody: a log key has sensitive = false/),
+      expect.stringMatching(/^custody: the binding key has sensitive = false/),
+    ]);
+  });
+
+  it('finds every object of a kind, however many there are', () => {
+    const found = onToken(
+      token,
+      `
+      for (let made = 0; made < 2500; made++) cryptoki.generateKey(token.holder, 'aes', newbornVersion('AES_256'));
+      return token.find({ class: 4, token: false }).length;`,
+    );
+    expect(found).toBe(2500);
   });
 
   it("does not let a root's use be changed, or its bytes leave", () => {

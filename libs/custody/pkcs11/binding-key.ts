@@ -6,6 +6,7 @@ import type { KeyHandle } from './cryptoki.js';
 import { findOrCreate } from './find-or-create.js';
 import { BINDING_KEY, BINDING_KEY_LABEL, named } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
+import { refuseWeak, STAYS_INSIDE } from './refuse-weak.js';
 
 const NO_BLOB = new Uint8Array(0);
 
@@ -19,6 +20,7 @@ export class BindingKey {
   constructor(private readonly token: OpenToken) {
     const { cryptoki, holder } = token;
     this.#key = findOrCreate(token, named(BINDING_KEY_LABEL), () => [cryptoki.generateKey(holder, 'generic', BINDING_KEY)]);
+    refuseWeak(token, 'the binding key', this.#key, { ...STAYS_INSIDE, modifiable: false });
   }
 
   /** 32 bytes. For versions that were made in this call, never as a call of its own: that would bind whatever anybody writes. */

@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path';
 import pkcs11js from 'pkcs11js';
+import { CustodyUnavailable } from '#core';
 import { checked, checkedLater, CKR_MECHANISM_INVALID, CryptokiError, SIGNATURE_CODES } from './cryptoki-error.js';
 import { EPHEMERAL_BYTES, ephemeralKey } from './key-templates.js';
 import {
@@ -45,6 +46,7 @@ export const MAX_PLAINTEXT_BYTES = 6144;
 const MAX_WRAPPED_BYTES = 4096;
 /** The modulus of RSA_4096. */
 const MAX_RSA_BYTES = 512;
+const FOUND_AT_ONCE = 1000;
 /** Missing in the binding's types. */
 const CKF_HW_SLOT = 0x04;
 const ED25519_PARAMS = Buffer.from('06032b6570', 'hex');
@@ -52,7 +54,8 @@ const ED25519_PARAMS = Buffer.from('06032b6570', 'hex');
 /**
  * The PKCS#11 calls that Keyward makes, and no others. pkcs11js aborts the whole process on malformed input (wrong types,
  * undefined values), so everything is checked here before it gets there. Synchronous: the callback forms of 2.1 do not hold
- * their input against the collector. Throws CryptokiError for CK_RVs, TypeError and RangeError for our own mistakes.
+ * their input against the collector. Throws CryptokiError for CK_RVs, CustodyUnavailable
+ * for answers that are none, TypeError and RangeError for our own mistakes.
  */
 export class Cryptoki {
   readonly #module = new pkcs11js.PKCS11();
@@ -136,12 +139,17 @@ export class Cryptoki {
     checked('C_Login', () => this.#module.C_Login(session, type, pinOf(pin)));
   }
 
-  /** Up to `limit` objects that carry every attribute of the template. Slow on large tokens: never on a hot path. */
-  find(session: Session, template: Template, limit: number): readonly KeyHandle[] {
+  /** All objects that carry every attribute of the template. Slow on large tokens: never on a hot path. */
+  find(session: Session, template: Template): readonly KeyHandle[] {
     const native = nativeTemplate(template);
     checked('C_FindObjectsInit', () => this.#module.C_FindObjectsInit(session, native));
     try {
-      return checked('C_FindObjects', () => this.#module.C_FindObjects(session, limit)) as unknown as KeyHandle[];
+      const found: KeyHandle[] = [];
+      for (;;) {
+        const more = checked('C_FindObjects', () => this.#module.C_FindObjects(session, FOUND_AT_ONCE)) as unknown as KeyHandle[];
+        if (more.length === 0) return found;
+        found.push(...more);
+      }
     } finally {
       checked('C_FindObjectsFinal', () => this.#module.C_FindObjectsFinal(session));
     }
@@ -151,7 +159,7 @@ export class Cryptoki {
   attribute(session: Session, object: KeyHandle, name: AttributeName): Buffer {
     const asked = [{ type: attributeNumber(name) }];
     const value = checked('C_GetAttributeValue', () => this.#module.C_GetAttributeValue(session, object, asked))[0]?.value;
-    if (!Buffer.isBuffer(value)) throw new TypeError('The module answered without a value.');
+    if (!Buffer.isBuffer(value)) throw new CustodyUnavailable('the module answered without a value');
     return value;
   }
 
@@ -238,7 +246,8 @@ export class Cryptoki {
     const mechanism = gcm(iv, aad);
     checked('C_EncryptInit', () => this.#module.C_EncryptInit(session, mechanism, key));
     const sealed = checked('C_Encrypt', () => this.#module.C_Encrypt(session, plaintext, this.#sealed));
-    if (sealed.length !== plaintext.length + TAG_BYTES) throw new TypeError('The module answered a ciphertext of the wrong length.');
+    if (sealed.length !== plaintext.length + TAG_BYTES)
+      throw new CustodyUnavailable('the module answered a ciphertext of the wrong length');
     return sealed;
   }
 
@@ -312,7 +321,7 @@ export class Cryptoki {
     if (!inRange(message, 1, 65_536)) throw new RangeError('A message has 1 to 65536 bytes.');
     checked('C_SignInit', () => this.#module.C_SignInit(session, mechanism, key));
     const signature = checked('C_Sign', () => this.#module.C_Sign(session, message, Buffer.alloc(length)));
-    if (signature.length !== length) throw new TypeError('The module answered a signature of the wrong length.');
+    if (signature.length !== length) throw new CustodyUnavailable('the module answered a signature of the wrong length');
     return signature;
   }
 }

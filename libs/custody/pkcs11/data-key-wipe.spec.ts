@@ -34,6 +34,7 @@ class ShallowToken {
     wrap: () => Buffer.alloc(40),
     unwrap: () => handle,
     seal: () => Buffer.alloc(32),
+    open: () => Buffer.alloc(32),
     mac: () => Buffer.alloc(32),
   };
   find = () => [handle];
@@ -66,6 +67,11 @@ describe('when the generator fails', () => {
     expect(() => uses.generateDataKey(version, Buffer.from('aad'), 1010)).toThrow(CustodyUnavailable);
     expect(taken.mock.results.map(({ type }) => type)).toEqual(['return', 'throw']);
     expect(taken.mock.results[0]?.value).toEqual(Buffer.alloc(1010));
+  });
+
+  it('nobody is given the zeros of a module that writes nothing: the HSM is unavailable', () => {
+    shallow.cryptoki.random = () => undefined;
+    expect(() => new RandomPool(token).take(32)).toThrow(CustodyUnavailable);
   });
 
   it('nobody is given what is left of the pool', () => {

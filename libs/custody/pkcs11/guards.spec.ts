@@ -67,6 +67,14 @@ describe('the cache of handles', () => {
     expect([cache.get('a', 1), cache.get('b', 1)?.toString()]).toEqual([undefined, 'B']);
   });
 
+  it('forgets all of them without a word to the HSM, once that is gone', () => {
+    const { cache, destroyed } = aCache();
+    cache.add('a', 'key', handle('A'), 0);
+    cache.add('b', 'key', handle('B'), 0);
+    expect(cache.emptied().map(String)).toEqual(['A', 'B']);
+    expect([cache.get('a', 1), cache.get('b', 1), destroyed]).toEqual([undefined, undefined, []]);
+  });
+
   it('destroys what is too old, however often it is used', () => {
     const { cache, destroyed } = aCache();
     cache.add('a', 'key', handle('A'), 0);

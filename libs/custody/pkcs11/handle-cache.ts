@@ -36,6 +36,13 @@ export class HandleCache<Handle> {
     }
   }
 
+  /** Forgets all of them, and answers what they were. */
+  emptied(): Handle[] {
+    const handles = [...this.#entries.values()].map(({ handle }) => handle);
+    this.#entries.clear();
+    return handles;
+  }
+
   /** Every version of a key. */
   evict(keyId: string): void {
     for (const [identity, entry] of this.#entries) {

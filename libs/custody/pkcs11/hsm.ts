@@ -255,8 +255,10 @@ export class Hsm {
   /** After a loss SoftHSM stays broken until C_Finalize, even when the token is back. */
   async #drop(): Promise<void> {
     this.#destroyedBefore = this.destroyed;
+    const lost = this.#open;
     this.#open = undefined;
     await Promise.allSettled(this.#underWay);
+    lost?.custody.release();
     if (!this.#initialised) return;
     this.#initialised = false;
     try {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { type KeySpec, SOFTWARE_SPECS, type SoftwareSpec } from '#contract';
+import type { KeySpec, SoftwareSpec } from '#contract';
 import type { BoundImport, ImportedMaterial, ImportParameters, ProtectionLevel, WrappedKeyVersion } from '#core';
 import { ImportRefused } from '../import-refused.js';
 import type { PresentedVersion } from '../presented-version.js';
@@ -24,6 +24,7 @@ import {
 import { AES_CMAC, CMAC_BYTES, IV_BYTES, type Wrapping } from './mechanisms.js';
 import type { OpenToken } from './open-token.js';
 import type { RsaBirths } from './rsa-births.js';
+import { isSoftware } from './software-keys.js';
 import type { TenantRoots } from './tenant-roots.js';
 
 /** 4096 bits: what OAEP leaves in front of a wrapped key. */
@@ -203,5 +204,4 @@ export class KeyImportsInHsm {
   }
 }
 
-const isSoftware = (spec: KeySpec): spec is SoftwareSpec => (SOFTWARE_SPECS as readonly KeySpec[]).includes(spec);
 const sameCheck = (one: Uint8Array, other: Uint8Array): boolean => one.length === other.length && timingSafeEqual(one, other);

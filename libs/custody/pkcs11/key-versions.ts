@@ -124,6 +124,11 @@ export class KeyVersions {
     this.#handles.evict(keyId);
   }
 
+  /** The HSM is gone, and its handles with it; keys in this process's memory are not. */
+  release(): void {
+    for (const key of this.#handles.emptied()) if (!isHandle(key)) key.free();
+  }
+
   #living(presented: PresentedVersion): WrappedKeyVersion {
     const version = this.checked(presented);
     if (version.blob.length === 0 || this.tombstones.of(version.tenant, version.keyId) !== undefined) throw new KeyDestroyed();

@@ -8,6 +8,7 @@ import { edwardsPoint, spkiOf } from './key-pairs.js';
 import { KEY_TYPE_OF_LOG, logKeyLabel, logPrivateKey, logPublicKey, named } from './key-templates.js';
 import { ECDSA } from './mechanisms.js';
 import type { OpenToken } from './open-token.js';
+import { refuseWeak, STAYS_INSIDE } from './refuse-weak.js';
 import { OBJECT_CLASS } from './template.js';
 import type { Template } from './template.js';
 
@@ -80,6 +81,7 @@ export class LogKeys {
 
   #remember(label: string, privateKey: KeyHandle): LogKeyPair {
     const { cryptoki, holder } = this.token;
+    refuseWeak(this.token, 'a log key', privateKey, STAYS_INSIDE);
     const open = only(this.token, { ...named(label), class: OBJECT_CLASS.public });
     if (open === undefined) throw new CustodyUnavailable('a log key has lost its public half');
     const isEdwards = cryptoki.attribute(holder, open, 'keyType').readUInt8() === KEY_TYPE_OF_LOG.Ed25519;

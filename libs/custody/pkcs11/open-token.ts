@@ -67,7 +67,7 @@ export class OpenToken {
   }
 
   find(template: Template): readonly KeyHandle[] {
-    return this.operate((session) => this.cryptoki.find(session, template, 1000));
+    return this.operate((session) => this.cryptoki.find(session, template));
   }
 
   destroy(key: KeyHandle): void {

@@ -1,3 +1,4 @@
+import { CustodyUnavailable } from '#core';
 import type { OpenToken } from './open-token.js';
 
 const POOL_BYTES = 8192;
@@ -26,7 +27,7 @@ export class RandomPool {
     this.#next = POOL_BYTES;
     this.token.operate((session) => this.token.cryptoki.random(session, this.#pool));
     // A module that answers CKR_OK without writing would make every data key zero.
-    if (this.#pool.subarray(0, 32).equals(Buffer.alloc(32))) throw new TypeError('The module answered without random bytes.');
+    if (this.#pool.subarray(0, 32).equals(Buffer.alloc(32))) throw new CustodyUnavailable('the module answered without random bytes');
     this.#next = 0;
   }
 }

@@ -4,17 +4,10 @@ import { CryptokiError } from './cryptoki-error.js';
 import { findOrCreate } from './find-or-create.js';
 import { anyRoot, named, namedRoot, rootNumber, rootTemplate } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
-import type { AttributeName, Template } from './template.js';
+import { refuseWeak, STAYS_INSIDE } from './refuse-weak.js';
+import type { Template } from './template.js';
 
-const REQUIRED: Readonly<Partial<Record<AttributeName, boolean>>> = {
-  sensitive: true,
-  extractable: false,
-  alwaysSensitive: true,
-  neverExtractable: true,
-  modifiable: false,
-  encrypt: false,
-  decrypt: false,
-};
+const REQUIRED = { ...STAYS_INSIDE, modifiable: false, encrypt: false, decrypt: false } as const;
 
 interface Root {
   readonly number: number;
@@ -133,10 +126,4 @@ export function ensureRoot(token: OpenToken, label: string): KeyHandle {
   return findOrCreate(token, name, () => [makeRoot(token, name)]);
 }
 
-/** An object of the right name is not yet a root: whoever has the PIN could have put a readable one there. */
-export function refuseWeakRoot(token: OpenToken, root: KeyHandle): void {
-  for (const [name, wanted] of Object.entries(REQUIRED) as [AttributeName, boolean][]) {
-    const is = token.cryptoki.attribute(token.holder, root, name)[0] === 1;
-    if (is !== wanted) throw new CustodyUnavailable(`a root has ${name} = ${is}`);
-  }
-}
+export const refuseWeakRoot = (token: OpenToken, root: KeyHandle): void => refuseWeak(token, 'a root', root, REQUIRED);

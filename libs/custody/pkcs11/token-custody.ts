@@ -160,6 +160,11 @@ export class TokenCustody {
     return this.#roots.newest(tombstone.tenant);
   }
 
+  /** After the token is lost: nothing that was made on it stays in memory. */
+  release(): void {
+    this.#versions.release();
+  }
+
   bindRule(row: RuleRow): Uint8Array {
     return this.#binding.ruleMac(row);
   }

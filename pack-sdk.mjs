@@ -11,10 +11,12 @@ const target = path.join(root, 'dist', 'sdk-package');
 const LIBRARIES = ['contract', 'trail', 'sdk'];
 /** Entries of the package, by their folder in libs/sdk. */
 const ENTRIES = { '.': 'sdk', './typeorm': 'sdk/typeorm', './aws-encryption-sdk': 'sdk/aws-encryption-sdk', './testing': 'sdk/testing' };
-/** Only for the entries that are named after them. */
-const OPTIONAL = ['typeorm', '@aws-crypto/material-management-node'];
-
 const { version, license, dependencies } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
+/** Only for the entries that are named after them; and whose `trace` a client takes, if there is one. */
+const OPTIONAL = {
+  ...Object.fromEntries(['typeorm', '@aws-crypto/material-management-node'].map((name) => [name, dependencies[name]])),
+  '@opentelemetry/api': '^1.0.0',
+};
 const files = (name) => ({ types: `./${name}/index.d.ts`, default: `./${name}/index.js` });
 
 fs.rmSync(target, { recursive: true, force: true });
@@ -36,8 +38,8 @@ fs.writeFileSync(
       imports: { '#*': files('*') },
       exports: Object.fromEntries(Object.entries(ENTRIES).map(([entry, folder]) => [entry, files(folder)])),
       dependencies: { zod: dependencies.zod },
-      peerDependencies: Object.fromEntries(OPTIONAL.map((name) => [name, dependencies[name]])),
-      peerDependenciesMeta: Object.fromEntries(OPTIONAL.map((name) => [name, { optional: true }])),
+      peerDependencies: OPTIONAL,
+      peerDependenciesMeta: Object.fromEntries(Object.keys(OPTIONAL).map((name) => [name, { optional: true }])),
     },
     undefined,
     2,

@@ -29,6 +29,7 @@ import { type Bearer, bearerOf, type Proof } from './bearer.js';
 import { errorOf, KeywardError } from './errors.js';
 import type { ForRecipient, Recipient } from './recipient.js';
 import { type Patience, patienceOf, withRetries } from './retries.js';
+import { type TracerProvider, Tracing } from './tracing.js';
 import { type Connection, Transport, type WireAnswer } from './transport.js';
 
 export const DEFAULT_DATA_PLANE = 'http://127.0.0.1:7720';
@@ -41,6 +42,8 @@ export type KeywardClientOptions = Proof &
   Partial<Omit<Connection, 'keepAlive'>> & {
     /** Have every plaintext and data key answered sealed to this recipient, and opened here: nothing in between can read them. */
     readonly recipient?: Recipient | undefined;
+    /** `trace` of `@opentelemetry/api`: a span for every call to Keyward, without secrets (docs/sdk.md). */
+    readonly tracerProvider?: TracerProvider | undefined;
   };
 
 interface OfTenant {
@@ -216,9 +219,11 @@ export class KeywardClient {
   readonly #bearer: Bearer;
   readonly #patience: Patience;
   readonly #recipient: Recipient | undefined;
+  readonly #tracing: Tracing;
 
-  constructor({ url = DEFAULT_DATA_PLANE, ca, allowPlainHttp, recipient, ...options }: KeywardClientOptions) {
+  constructor({ url = DEFAULT_DATA_PLANE, ca, allowPlainHttp, recipient, tracerProvider, ...options }: KeywardClientOptions) {
     this.#recipient = recipient;
+    this.#tracing = new Tracing(tracerProvider, url);
     this.#bearer = bearerOf(options);
     this.#transport = new Transport({ url, ca, allowPlainHttp, keepAlive: true });
     this.#patience = patienceOf(options);
@@ -429,7 +434,7 @@ export class KeywardClient {
   ) {
     const body = batchBody(items.map((item) => BODIES[operation]({ ...item, tenant } as DryRunCalls[Name], undefined, recipient)));
     try {
-      return await this.#call(tenant, `${PATHS[operation]}/batch`, body);
+      return await this.#call(tenant, `${PATHS[operation]}/batch`, body, { items: items.length });
     } finally {
       body.fill(0);
     }
@@ -439,16 +444,19 @@ export class KeywardClient {
   async #framed({ tenant }: OfTenant, operation: string, asked: object, bytes: Uint8Array = NOTHING): Promise<WireAnswer> {
     const body = joinFrame(jsonBody(asked), bytes);
     try {
-      return await this.#call(tenant, operation, body, FRAME_TYPE);
+      return await this.#call(tenant, operation, body, { type: FRAME_TYPE });
     } finally {
       body.fill(0);
     }
   }
 
-  #call(tenant: string, operation: string, body: Uint8Array, type?: string): Promise<WireAnswer> {
+  #call(tenant: string, operation: string, body: Uint8Array, { type, items }: { type?: string; items?: number } = {}): Promise<WireAnswer> {
     const call = { method: 'POST', path: `/v1/tenants/${encodeURIComponent(tenant)}/${operation}`, body, type } as const;
-    return withRetries(this.#patience, async (timeoutMs) =>
-      succeeded(await this.#transport.exchange({ ...call, token: await this.#bearer() }, timeoutMs)),
+    return this.#tracing.span({ operation, tenant, items }, (attempted, headers) =>
+      withRetries(this.#patience, async (timeoutMs) => {
+        attempted();
+        return succeeded(await this.#transport.exchange({ ...call, headers, token: await this.#bearer() }, timeoutMs));
+      }),
     );
   }
 }

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -107,7 +107,10 @@ describe('the SDK on a whole platform', () => {
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
     writeFileSync(join(folder, 'service.js'), SERVICE);
     const env = { PATH: process.env['PATH'], API_KEY: world.billing, URL_OF_PLANE: world.platform.urls.dataPlanes[0] };
-    expect(execFileSync(process.execPath, ['service.js'], { cwd: folder, env, encoding: 'utf8' })).toBe('DE02 1001, in memory too\n');
+    const told = () => execFileSync(process.execPath, ['service.js'], { cwd: folder, env, encoding: 'utf8' }).trim();
+    expect(told()).toBe('DE02 1001, in memory too, no spans');
+    symlinkSync(join(checkout, 'node_modules', '@opentelemetry'), join(modules, '@opentelemetry'));
+    expect(told()).toBe('DE02 1001, in memory too, keyward data-keys, keyward decrypt');
   }, 120_000);
 });
 
@@ -116,7 +119,10 @@ import { Envelope, Fields, KeywardClient } from '@keyward/sdk';
 import { MemoryKeyward } from '@keyward/sdk/testing';
 
 const scope = { tenant: 'acme', keyId: 'alias/invoices', context: { purpose: 'invoice' } };
-const client = new KeywardClient({ url: process.env.URL_OF_PLANE, apiKey: process.env.API_KEY });
+const otel = await import('@opentelemetry/sdk-trace-base').catch(() => undefined);
+const spans = otel && new otel.InMemorySpanExporter();
+const tracerProvider = otel && new otel.BasicTracerProvider({ spanProcessors: [new otel.SimpleSpanProcessor(spans)] });
+const client = new KeywardClient({ url: process.env.URL_OF_PLANE, apiKey: process.env.API_KEY, tracerProvider });
 const message = await new Envelope(client).encrypt(Buffer.from('DE02 1001'), scope);
 const opened = await new Envelope(client).decrypt(message, { tenant: 'acme', expectedContext: scope.context });
 client.close();
@@ -125,5 +131,6 @@ const memory = new MemoryKeyward();
 memory.grant('acme', 'alias/invoices');
 const fields = new Fields(memory).of(scope);
 const sealed = await fields.encrypt(Buffer.from('in memory too'));
-console.log(\`\${Buffer.from(opened)}, \${Buffer.from(await fields.decrypt(sealed))}\`);
+const told = spans ? spans.getFinishedSpans().map(({ name }) => name) : ['no spans'];
+console.log([Buffer.from(opened), Buffer.from(await fields.decrypt(sealed)), ...told].join(', '));
 `;

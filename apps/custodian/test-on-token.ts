@@ -24,7 +24,7 @@ const PRELUDE = (library: string) => `
  * What only who has the PIN can do: `code` is the body of a function over `token`, `cryptoki`, `raw` and `input`, and what it returns comes
  * back. In a process of its own, as the module reads the real environment.
  */
-export function onToken(token: TestToken, code: string, input: unknown): unknown {
+export function onToken(token: Pick<TestToken, 'env'>, code: string, input: unknown): unknown {
   const script = `${PRELUDE(join(process.cwd(), 'dist/libs/custody/pkcs11'))}
     process.stdout.write(JSON.stringify(await (async () => { ${code} })()));`;
   const options = { env: token.env, encoding: 'utf8', input: JSON.stringify(input), maxBuffer: 1 << 26 } as const;

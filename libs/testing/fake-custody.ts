@@ -505,7 +505,8 @@ export class FakeCustody
     if (version.blob.length === 0 || this.tombstones.has(version.keyId)) throw new KeyDestroyed();
   }
 
-  #bear({ spec }: KeyVersionDraft, root: KeyObject): Pick<WrappedKeyVersion, 'blob' | 'publicKey'> {
+  #bear({ spec, origin }: KeyVersionDraft, root: KeyObject): Pick<WrappedKeyVersion, 'blob' | 'publicKey'> {
+    if (origin === 'EXTERNAL') return { blob: new Uint8Array(0) };
     if (!isPair(spec)) return { blob: sealedUnder(root, spec, randomBytes(KEY_BYTES[spec])) };
     const { secret, publicKey } = aPairOf(spec);
     return { blob: sealedUnder(root, spec, secret), publicKey };

@@ -84,6 +84,15 @@ export function importsContract(imports: () => Imports): void {
       await expect(take(bound, { before: version })).rejects.toMatchObject(OTHER_MATERIAL);
     });
 
+    it('fills a version that was made without material', async () => {
+      const making = new Permit<'CreateKey'>({ operation: 'CreateKey', tenant: ACME, versionId: draft.versionId });
+      const { spec, usage } = parameters;
+      const before = await imports().key.createKeyVersion(making, { ...draft, spec, usage, origin: 'EXTERNAL' }, 0);
+      expect([before.blob.length, before.imported]).toEqual([0, undefined]);
+      await expect(seal(before)).rejects.toThrow(KeyDestroyed);
+      await expect(seal(await take(bound, { before }))).resolves.toBeDefined();
+    });
+
     it('leaves a version without material when that is deleted; only the same comes back', async () => {
       const bytes = randomBytes(32);
       const version = await take(bound, { bytes });

@@ -9,9 +9,9 @@ const LOG_KEYS = 'log_keys_due(text)';
 const FUNCTIONS = [DELETIONS, OWED, ROOTS, LOG_KEYS];
 
 /** At most so many are on their way to be done at once. */
-const MOST = 500;
+export const MOST = 500;
 /** All of them without those that rest after a failure; or the one that is named, whether it rests or not: a job reads its row again. */
-const wanted = (kind: string, tenant: string, subject: string): string =>
+export const wanted = (kind: string, tenant: string, subject: string): string =>
   `(of_tenant = ${tenant} OR of_tenant IS NULL AND NOT keyward.job_rests('${kind}', ${tenant}, ${subject}))`;
 
 /** What is due, as jobs ask it: beside the functions of the same names without parameters, which code before jobs calls. */

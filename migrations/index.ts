@@ -44,6 +44,7 @@ import { Queue } from './0080-queue.js';
 import { Jobs } from './0081-jobs.js';
 import { DueRows } from './0082-due-rows.js';
 import { KeyRotation } from './0085-key-rotation.js';
+import { AutomaticRotation } from './0086-automatic-rotation.js';
 import { StateBefore } from './0090-state-before.js';
 import { PrunedBeginnings } from './0094-pruned-beginnings.js';
 import { LastUse } from './0097-last-use.js';
@@ -97,6 +98,7 @@ export const MIGRATIONS = [
   Jobs,
   DueRows,
   KeyRotation,
+  AutomaticRotation,
   StateBefore,
   PrunedBeginnings,
   LastUse,

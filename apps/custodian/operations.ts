@@ -23,6 +23,7 @@ import {
   CustodyBusy,
   decodeDraft,
   decodeImport,
+  decodeRotation,
   decodeTombstone,
   encodeImport,
   encodeRow,
@@ -37,6 +38,8 @@ import type { CustodyOperation, Handler, Plane } from '#custody/socket';
 import { bytesAt, integerAt, textAt } from './arguments.js';
 
 const MAX_ROW_BYTES = 8192;
+/** All names that a key can have, and little else. */
+const MAX_CLAIM_BYTES = 32_768;
 const MAX_AAD_BYTES = 16_384;
 const MAX_PLAINTEXT_BYTES = 6144;
 const MAX_MAC_BYTES = 64;
@@ -228,6 +231,13 @@ const OPERATIONS: Operations = {
     if (bound.tenant !== tenant) throw new RangeError("The import is another tenant's.");
     return [encodeImport(hsm.use((custody) => custody.rewrapImport(bound, root)))];
   },
+  rotateKey: async (hsm, tenant, args) => {
+    const row = new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES));
+    const claim = decodeRotation(bytesAt(args, 1, 1, MAX_CLAIM_BYTES));
+    const { version, namesMac } = await hsm.useLater((custody) => custody.rotateKey(tenantId.parse(tenant), row, claim));
+    return [encodeRow(version), namesMac];
+  },
+
   destroyOlderRoots: (hsm, tenant, args) => {
     const root = integerAt(args, 0, 1, MAX_ROOT);
     return hsm.use((custody) => custody.destroyOlderRoots(tenantId.parse(tenant), root));

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { SocketCustody } from '#custody/socket';
-import { TombstoneWatch } from '#core';
+import { BoundRules, Snapshots, TombstoneWatch } from '#core';
+import { CasbinGrants, readModel } from '#grants';
 import { createHealthServer, Egress, readOpening, untilThere } from '#http';
 import { openWorkerStore } from '#persistence';
-import { createLogger, drainOnSignal, Health, loadConfig, platformName, required, serverTls } from '#runtime';
+import { checkoutPath, createLogger, drainOnSignal, Health, loadConfig, platformName, required, serverTls } from '#runtime';
 import { CheckpointRounds } from './checkpoint-signer.js';
 import { Buckets } from './delivery/bucket.js';
 import { DeliveryRounds } from './delivery/deliveries.js';
@@ -47,7 +48,15 @@ const deliveries = new DeliveryRounds({
     s3: new Buckets(web, store.checkpoints, store.deliveries),
   },
 });
-const jobs = new Jobs({ kinds: jobKinds({ store, custody, platform: platformName(config.platformHost) }), ledger: store.jobs, log });
+const grants = new CasbinGrants(readModel(checkoutPath('policies', 'model.conf')), (err, tenant) =>
+  log.error({ err, tenant }, 'a rule failed closed'),
+);
+const rules = new BoundRules(store.rules, custody, {
+  onBroken: (broken) => log.error(broken, 'binding broken: somebody wrote a rule past Keyward'),
+});
+const snapshots = new Snapshots(rules, grants);
+const kinds = jobKinds({ store, custody, grants, snapshots, platform: platformName(config.platformHost) });
+const jobs = new Jobs({ kinds, ledger: store.jobs, log });
 const engine = Engine.start({
   at: config.redisUrl === undefined ? { databaseUrl: url } : { redisUrl: config.redisUrl },
   run: (job) => jobs.run(job),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { encryptionContext } from './encryption-context.js';
 import { alias, credentialId, keyId, keyReference, principalName, serviceName, stopId, tenantId } from './identifiers.js';
-import { DATA_OPERATIONS } from './operations.js';
+import { DATA_OPERATIONS, WORKER_OPERATIONS } from './operations.js';
 import { CONDITION_NAMES, justification, MAX_POLICY_BYTES, policyDocument, SERVICE_AUTH_METHODS, stopTarget } from './policy.js';
 import { authMethod, role } from './principal.js';
 import { problemCode } from './problem.js';
@@ -282,10 +282,11 @@ export const simulateAnswer = z
   .meta({ id: 'Simulation' });
 export type SimulateAnswer = z.infer<typeof simulateAnswer>;
 
+const grantedOperation = z.enum([...DATA_OPERATIONS, ...WORKER_OPERATIONS]);
 export const whoCanQuery = z
   .strictObject({
     keyId: keyReference.optional().meta({ description: 'default: every key of the tenant, spare ones included' }),
-    operation: dataOperation.optional(),
+    operation: grantedOperation.optional(),
     cursor,
     limit,
   })
@@ -296,8 +297,8 @@ export const whoCanEntry = z
   .object({
     keyId,
     aliases: z.array(alias),
-    subject: z.string(),
-    operations: z.array(dataOperation),
+    subject: z.string().meta({ description: 'a service or workload; `worker`, by the rule that a key’s rotation policy is' }),
+    operations: z.array(grantedOperation),
     grant: z.string(),
     role: z.string().optional(),
     conditions: z.string().meta({ description: 'in words; empty: always' }),

@@ -129,8 +129,20 @@ export type ServiceOperation = (typeof SERVICE_OPERATIONS)[number];
 /** What the key plane does of itself when the custodian remembers more than the database: no route, no caller. */
 export const RESTORE_OPERATIONS = ['DestroyAgain', 'StopRestored'] as const;
 
+/** What the worker does with a tenant's keys because a rule of its admins says so: no route, no caller. */
+export const WORKER_OPERATIONS = ['RotateKey'] as const;
+export type WorkerOperation = (typeof WORKER_OPERATIONS)[number];
+
 /** What the platform does of itself and records: no route, no caller. All but those above are the worker's. */
-export const SYSTEM_OPERATIONS = ['Heartbeat', 'RetireLogKey', 'DestroyKey', 'RetireRoot', 'SinkDisabled', ...RESTORE_OPERATIONS] as const;
+export const SYSTEM_OPERATIONS = [
+  'Heartbeat',
+  'RetireLogKey',
+  'DestroyKey',
+  'RetireRoot',
+  'SinkDisabled',
+  ...WORKER_OPERATIONS,
+  ...RESTORE_OPERATIONS,
+] as const;
 
 /** All that somebody may ask for, in one list. */
 export const OPERATION_NAMES = [...DATA_OPERATIONS, ...SERVICE_OPERATIONS, ...KEY_OPERATIONS, ...AUDIT_OPERATIONS] as const;

@@ -9,6 +9,7 @@ import {
   type KeyVersionId,
   type Lease,
   LONGEST_LEASE,
+  type OperationName,
   type ProblemCode,
   type RefusalReason,
   type RuleVerdict,
@@ -95,7 +96,7 @@ export function refusalByCatalogue(rules: TenantRules, service: string, operatio
 
 /** The tenant's rules and the key's state; only a caller whom a grant would allow learns of anything but `not-granted`. */
 export function refusalByRules(
-  operation: DataOperation,
+  operation: OperationName,
   decision: GrantDecision,
   { suspended }: Pick<TenantRules, 'suspended'>,
   key: { readonly state: KeyState },

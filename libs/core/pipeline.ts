@@ -1,4 +1,4 @@
-import { type OperationName, PLATFORM, type TenantId } from '#contract';
+import { type KeyVersionId, type OperationName, PLATFORM, type TenantId } from '#contract';
 import { Batch, type BatchItem, type ItemOutcome } from './batch.js';
 import type { Call } from './call.js';
 import { overLimit, paidBy, paidFor } from './charges.js';
@@ -328,3 +328,7 @@ function wipe(done: Prepared<unknown> | Declined): void {
 
 /** Root creation is one of the five system operations (DESIGN, promise 1): the platform's own log key, before any operator exists. */
 export const bootstrapPermit = (): Permit<'OnboardTenant'> => new Permit({ operation: 'OnboardTenant', tenant: PLATFORM });
+
+/** The worker's, for a key whose rotation policy allows it (automatic-rotation.ts). */
+export const rotationPermit = (tenant: TenantId, versionId: KeyVersionId): Permit<'CreateKeyVersion'> =>
+  new Permit({ operation: 'CreateKeyVersion', tenant, versionId });

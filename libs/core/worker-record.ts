@@ -5,7 +5,10 @@ import { newRecordId, newRequestId } from './identifiers.js';
 export function workerRecord(
   logId: string,
   now: number,
-  { platform, ...done }: Pick<RecordBody, 'op' | 'category' | 'change' | 'platform'> & Partial<Pick<RecordBody, 'phase' | 'key'>>,
+  {
+    platform,
+    ...done
+  }: Pick<RecordBody, 'op' | 'category' | 'change' | 'platform'> & Partial<Pick<RecordBody, 'phase' | 'key' | 'authz' | 'hsm'>>,
 ): RecordBody {
   return {
     ...{ v: 1, id: newRecordId(now), log: logId, time: new Date(now).toISOString(), durationUs: 0 },

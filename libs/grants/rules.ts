@@ -1,5 +1,5 @@
 import { type Grant, type Guardrail, type Lease, type PolicyDocument, policyDocument, type StopTarget, stopTarget } from '#contract';
-import type { ActiveStop, LimitedGrant, TenantPolicy } from '#core';
+import type { ActiveStop, GeneratedGrant, LimitedGrant, TenantPolicy } from '#core';
 import { compileConditions, type RuleConditions } from './conditions.js';
 import { contextIncludes } from './context-conditions.js';
 
@@ -32,9 +32,9 @@ const always = compileConditions(undefined, undefined);
  * be of a newer release; they are unknown.
  * @throws Error for what is no policy document
  */
-export function rulesOf({ document, stops }: TenantPolicy): PolicyRules {
-  const stopping = stops.map(stopRule);
-  if (document === undefined) return { roles: {}, rules: stopping };
+export function rulesOf({ document, stops, generated = [] }: TenantPolicy): PolicyRules {
+  const besides = [...generated.map(generatedRule), ...stops.map(stopRule)];
+  if (document === undefined) return { roles: {}, rules: besides };
   const { grants, guardrails } = document;
   const bare = policyDocument.parse({ ...document, grants: grants.map(unconditional), guardrails: guardrails.map(unconditional) });
   return {
@@ -42,7 +42,7 @@ export function rulesOf({ document, stops }: TenantPolicy): PolicyRules {
     rules: [
       ...bare.grants.map((rule, index) => grantRule(rule, index, grants[index])),
       ...bare.guardrails.map((rule, index) => documentRule('guardrail', rule, index, guardrails[index])),
-      ...stopping,
+      ...besides,
     ],
   };
 }
@@ -66,6 +66,12 @@ function documentRule(
   const conditions = compileConditions(stated?.when, stated?.unless);
   return { id, kind, subjects, objects, operations, conditionsId: `${kind}-${index}`, conditions, limited: undefined, lease: undefined };
 }
+
+/** Two of one id differ in nothing. */
+const generatedRule = ({ id, subject, keyId, operation }: GeneratedGrant): Rule => ({
+  ...{ id, kind: 'grant', subjects: [subject], objects: [keyId], operations: [operation] },
+  ...{ conditionsId: `generated-${id}`, conditions: always, limited: undefined, lease: undefined },
+});
 
 /** A stop is a guardrail that no policy version contains, so publishing, rolling back or importing one cannot lift it. */
 function stopRule({ stopId, target: stated }: ActiveStop, index: number): Rule {

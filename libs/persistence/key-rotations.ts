@@ -1,4 +1,4 @@
-import type { EntityManager } from 'typeorm';
+import { type EntityManager, In } from 'typeorm';
 import type { KeyId, KeyVersionId, TenantId } from '#contract';
 import { drawnAt, KeywardError, type StoredRotation } from '#core';
 import { KeyRotationEntity } from './entities.js';
@@ -28,3 +28,13 @@ export const moveRotation = (manager: EntityManager, { tenantId, keyId }: WhichK
        WHERE tenant_id = $1 AND key_id = $2 AND interval_days IS NOT NULL`,
     [tenantId, keyId, drawnAt(primary)],
   );
+
+/** Of those keys that have one. */
+export async function rotationsOf(
+  manager: EntityManager,
+  tenantId: TenantId,
+  keys: readonly { readonly keyId: KeyId }[],
+): Promise<ReadonlyMap<KeyId, Pick<StoredRotation, 'intervalDays'>>> {
+  const rows = await manager.findBy(KeyRotationEntity, { tenantId, keyId: In(keys.map(({ keyId }) => keyId)) });
+  return new Map(rows.map(({ keyId, intervalDays }) => [keyId, { intervalDays: intervalDays ?? undefined }]));
+}

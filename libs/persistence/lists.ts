@@ -42,6 +42,7 @@ import {
 } from './entities.js';
 import { PolicyDraftEntity, PolicyEntity, StopEntity, type StopRow } from './rule-entities.js';
 import { parsed } from './function-answer.js';
+import { rotationsOf } from './key-rotations.js';
 import { newestLogKey } from './log-keys.js';
 import {
   credentialSummary,
@@ -208,10 +209,11 @@ export class DatabaseReads implements Reads {
       const where = { tenantId: tenant, ...(after !== undefined && { keyId: MoreThan(after as KeyDescription['keyId']) }) };
       const keys = await manager.find(CmkEntity, { where, order: { keyId: 'ASC' }, take });
       const aliases = await aliasesOf(manager, tenant, keys);
+      const rotations = await rotationsOf(manager, tenant, keys);
       return page(
         keys,
         (key) => key.keyId,
-        ({ keyId, state, tags }) => ({ keyId, state, tags, aliases: aliases.get(keyId) ?? [] }),
+        ({ keyId, state, tags }) => ({ keyId, state, tags, aliases: aliases.get(keyId) ?? [], rotation: rotations.get(keyId) }),
       );
     });
   }

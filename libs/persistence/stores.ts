@@ -9,6 +9,7 @@ import type {
   EpochReads,
   IdleLogs,
   JobLedger,
+  KeyRotationStore,
   LogPruning,
   OperationReads,
   Reads,
@@ -37,6 +38,7 @@ import { DatabaseEndings, DatabaseTombstones } from './ending-store.js';
 import { DatabaseJobLedger } from './job-ledger.js';
 import { DatabaseReads } from './lists.js';
 import { DatabaseOperationReads } from './operation-reads.js';
+import { DatabaseKeyRotations } from './key-rotation-store.js';
 import { DatabaseReadCounter } from './read-counter.js';
 import { DatabaseRestores } from './restore-store.js';
 import { DatabaseRewraps } from './rewrap-store.js';
@@ -87,6 +89,9 @@ export interface AuditorStore extends DeciderStore {
   readonly readCounter: DatabaseReadCounter;
 }
 export interface WorkerStore extends Store, TombstoneStore {
+  /** What decides whether a key may be rotated. */
+  readonly rules: RuleStore;
+  readonly rotations: KeyRotationStore;
   readonly endings: Endings;
   readonly roots: RootRotationStore;
   readonly checkpoints: Checkpoints & TrailMonths;
@@ -162,6 +167,7 @@ export async function openWorkerStore(settings: DatabaseSettings): Promise<Worke
     deliveries: new DatabaseDeliveries(deliveries),
     endings: new DatabaseEndings(jobs),
     roots: new DatabaseRoots(jobs),
+    ...{ rules: new DatabaseRules(jobs), rotations: new DatabaseKeyRotations(jobs) },
     tombstones: new DatabaseTombstones(pool),
     logKeys: new DatabaseLogKeys(jobs),
     pruning: new DatabasePruning(jobs),

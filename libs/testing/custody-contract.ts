@@ -20,6 +20,7 @@ import type {
   Custody,
   CustodyCapabilities,
   KeyImports,
+  KeyRotator,
   KeyVersionDraft,
   RuleBindings,
   RuleOperation,
@@ -31,12 +32,13 @@ import { rawOf } from '#custody/socket';
 import { aTree } from './claimed-tree.js';
 import { verifyDigest } from './ecdsa.js';
 import { importsContract } from './imports-contract.js';
+import { rotationContract } from './rotation-contract.js';
 
 /** An implementation of the port under test; the three may be one object. */
 export interface CustodyUnderTest {
   readonly key: Custody & KeyImports & RuleBindings;
   readonly data: Custody & BindingChecks;
-  readonly signer: CheckpointSigner & LogKeyRemoval;
+  readonly signer: CheckpointSigner & LogKeyRemoval & KeyRotator;
   stop(): Promise<void>;
 }
 
@@ -653,6 +655,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
     });
 
     if (!isMissing('RSA_4096')) importsContract(() => under);
+    rotationContract(() => under);
 
     describe('checkpoints', () => {
       const aLog = async (tenant = ACME) => {

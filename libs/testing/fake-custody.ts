@@ -48,7 +48,10 @@ import type {
   LogKeyRemoval,
   Permit,
   ReceiptOrder,
+  KeyRotator,
   RootKeeping,
+  RotatedKey,
+  RotationOrder,
   RuleBindings,
   RuleOperation,
   RuleRow,
@@ -68,6 +71,9 @@ import {
   receiptBody,
   NotCapable,
   ruleMessage,
+  claimedRows,
+  mustBeWanted,
+  namesAfter,
   signedNote,
   spendToBind,
   derOf,
@@ -88,7 +94,17 @@ const TAG_BYTES = 16;
 
 /** Custody in memory, true to the port (custody-contract.ts runs against both). For tests that need no HSM. */
 export class FakeCustody
-  implements Custody, KeyImports, RuleBindings, CheckpointSigner, LogKeyRemoval, KeyEnding, TombstoneKeeper, RootKeeping, CustodyMemory
+  implements
+    Custody,
+    KeyImports,
+    RuleBindings,
+    CheckpointSigner,
+    LogKeyRemoval,
+    KeyEnding,
+    TombstoneKeeper,
+    RootKeeping,
+    KeyRotator,
+    CustodyMemory
 {
   /** While true every call fails, as when the HSM is lost. */
   down = false;
@@ -388,6 +404,19 @@ export class FakeCustody
     );
     const signedSize = await this.signedSize(tenant, logId);
     return { signedSize, hasRoot: this.rootsOf(tenant).includes(root), destroyed: destroyed.sort().slice(0, 100) };
+  }
+
+  async rotateKey(permit: Permit<'CreateKeyVersion'>, { primary, ...claim }: RotationOrder): Promise<RotatedKey> {
+    const { tenant, keyId, spec, usage, origin, logId } = primary;
+    permit.spend({ operation: 'CreateKeyVersion', tenant, versionId: claim.versionId });
+    this.#reach('rotateKey');
+    mustBeWanted(claim, primary);
+    if (!claimedRows(tenant, claim).every((row) => timingSafeEqual(row.mac, this.#ruleMac(row))))
+      throw new KeyBindingBroken('of a rotation');
+    this.#mustLive(primary);
+    const draft = { tenant, keyId, versionId: claim.versionId, spec, usage, origin, logId };
+    const version = { ...draft, protectionLevel: 'SOFTWARE' as const, ...this.#bear(draft, this.#rootOf(tenant, claim.root)) };
+    return { version: { ...version, mac: this.#mac(version) }, namesMac: this.#ruleMac(namesAfter(tenant, claim)) };
   }
 
   async rewrap(version: WrappedKeyVersion, root: number): Promise<WrappedKeyVersion> {

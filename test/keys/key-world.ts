@@ -16,6 +16,7 @@ import {
   type RewrapPageRequest,
   type Role,
   type ServiceOperation,
+  type StopTarget,
   type TenantId,
 } from '#contract';
 import {
@@ -30,12 +31,16 @@ import {
   keyHandlers,
   KeywardError,
   newCredentialId,
+  newStopId,
+  Permit,
   Pipeline,
   OperationWatch,
   reEncrypt,
   rewrapHandlers,
   rewrapPage,
+  type RotationParts,
   Snapshots,
+  stopRow,
   systemClock,
   type Trail,
   type TrailEntry,
@@ -49,10 +54,14 @@ import {
   type WorkerStore,
 } from '#persistence';
 import { type DestructionParts, destroyKeys, signReceipts } from '../../apps/worker/destructions.js';
+import { CasbinGrants, policyTools, readModel } from '#grants';
+import { rotateKeys } from '../../apps/worker/key-rotations.js';
 import { MAC, TestDatabase } from '../../libs/persistence/test-database.js';
 import { FakeCustody } from '../../libs/testing/fake-custody.js';
 import { round } from './round.js';
 
+const DAY_MS = 86_400_000;
+const casbin = new CasbinGrants(readModel('policies/model.conf'));
 export const ACME = 'acme' as TenantId;
 export const GLOBEX = 'globex' as TenantId;
 type RewrapOperation = Exclude<ServiceOperation, 'WatchRules'>;
@@ -61,6 +70,9 @@ const GRANTED = { grant: 'all', limited: [], guardrail: undefined, stop: undefin
 /** Both planes' pipelines over a real database and a custody in memory; every service is granted everything. */
 export class KeyWorld {
   readonly custody = new FakeCustody();
+  /** How far the key plane's clock is from the right time: keys that are made then are old now. */
+  offsetMs = 0;
+  readonly clock = { now: () => new Date(Date.now() + this.offsetMs) };
   readonly records: RecordBody[] = [];
   /** Two replicas, each with what it remembers. */
   readonly keys: readonly [Pipeline<KeyOperation>, Pipeline<KeyOperation>];
@@ -87,7 +99,7 @@ export class KeyWorld {
     const lane = (rules: KeyPlaneStore['rules']) => ({
       snapshots: new Snapshots(new BoundRules(rules, custody), grants),
       credentials: new Credentials(rules, pepper, systemClock),
-      clock: systemClock,
+      clock: this.clock,
       changes: {
         commit: (change: Parameters<KeyPlaneStore['changes']['commit']>[0]) => append(change, () => store.changes.commit(change)),
       },
@@ -101,7 +113,8 @@ export class KeyWorld {
       watch: new OperationWatch(),
       rules: store.rules,
       pepper,
-      grants,
+      grants: casbin,
+      tools: policyTools,
       sinks: {},
     } as unknown as KeyPlaneParts;
     const trailOf = (trail: Trail): Trail => {
@@ -194,6 +207,36 @@ export class KeyWorld {
     const parts = { endings: this.worker.endings, custody: this.custody, seenDueForMs: 0, ...given };
     const kinds = [destroyKeys(parts), signReceipts(parts)];
     return { round: () => round(kinds, onFailure) };
+  }
+
+  /** A worker that rotates keys, on the custody of this world unless told otherwise. */
+  keyRotations({ onFailure = rethrow, ...given }: Partial<RotationParts> & { readonly onFailure?: (error: unknown) => void } = {}) {
+    const { rules, rotations } = this.worker;
+    const snapshots = new Snapshots(new BoundRules(rules, this.custody), casbin);
+    const kind = rotateKeys({ snapshots, grants: casbin, custody: this.custody, rotations, ...given });
+    return { round: () => round([kind], onFailure) };
+  }
+
+  /** A key that is so old, with a rotation policy. */
+  async rotating(daysOld: number, intervalDays: number, tenant: TenantId = ACME): Promise<KeyDescription> {
+    this.offsetMs = -daysOld * DAY_MS;
+    const key = await this.create({}, tenant).finally(() => {
+      this.offsetMs = 0;
+    });
+    await this.admin('PutKeyRotation', { keyId: key.keyId, enabled: true, intervalDays, replaces: 0 }, tenant);
+    return key;
+  }
+
+  /** By hand: a stop, bound as if an admin had made it, until it is taken away. */
+  async stopped(target: StopTarget, tenant: TenantId = ACME): Promise<{ lift(): Promise<void> }> {
+    const stop = { stopId: newStopId(Date.now()), target, stoppedBy: 'anna', stoppedAt: new Date().toISOString() };
+    const mac = Buffer.from(await this.custody.bindRule(new Permit({ operation: 'Stop', tenant }), stopRow(tenant, stop)));
+    const run = (text: string, values: unknown[]) => this.database.as('superuser', (client) => client.query(text, values));
+    await run(
+      `INSERT INTO keyward.stop (tenant_id, stop_id, target, reason, stopped_by, stopped_at, mac) VALUES ($1, $2, $3, '', 'anna', $4, $5)`,
+      [tenant, stop.stopId, target, stop.stoppedAt, mac],
+    );
+    return { lift: async () => void (await run('DELETE FROM keyward.stop WHERE stop_id = $1', [stop.stopId])) };
   }
 
   /** By hand: a wait of days is over. */

@@ -3,14 +3,15 @@ import { destroyKeys, type DestructionParts, signReceipts } from '../destruction
 import { heartbeats } from '../heartbeats.js';
 import { dropExpiredImports } from '../expired-imports.js';
 import { endLogKeys, type LogKeyParts } from '../log-key-endings.js';
+import { rotateKeys, type RotationParts } from '../key-rotations.js';
 import { makeMonths } from '../months.js';
 import { pruneRecords } from '../pruning.js';
 import { rotateRoots, type RootRotationParts } from '../root-rotations.js';
 import type { JobKind } from './job-kind.js';
 
-export interface KindParts {
+export interface KindParts extends Pick<RotationParts, 'grants' | 'snapshots'> {
   readonly store: WorkerStore;
-  readonly custody: DestructionParts['custody'] & LogKeyParts['custody'] & RootRotationParts['custody'];
+  readonly custody: DestructionParts['custody'] & LogKeyParts['custody'] & RootRotationParts['custody'] & RotationParts['custody'];
   /** As `platformName` says it. */
   readonly platform: string;
 }
@@ -19,9 +20,10 @@ export interface KindParts {
  * Every timed thing that the platform does, one row each (docs/queue.md tells how to add one). Not here: what must follow its cause within
  * seconds for every tenant, whatever waits in the queue, which is signing checkpoints, and delivering records.
  */
-export const jobKinds = ({ store, custody, platform }: KindParts): readonly JobKind[] => [
+export const jobKinds = ({ store, custody, grants, snapshots, platform }: KindParts): readonly JobKind[] => [
   destroyKeys({ endings: store.endings, custody, platform }),
   signReceipts({ endings: store.endings, custody }),
+  rotateKeys({ rotations: store.rotations, custody, grants, snapshots, platform }),
   rotateRoots({ roots: store.roots, custody }),
   dropExpiredImports(store.roots),
   endLogKeys({ keys: store.logKeys, custody, platform }),

@@ -4,15 +4,17 @@ import { describeRotation, mustRotateByItself, nextRotation } from '../key-rotat
 import { mustAllow } from '../key-states.js';
 import type { Handlers } from '../pipeline.js';
 import type { RuleBindings } from '../ports/custody.js';
+import type { GrantPolicy } from '../ports/grants.js';
 import { changedFields } from './changed-fields.js';
 import { ownKey } from './own-key.js';
 
 export interface KeyRotationParts {
   readonly custody: Pick<RuleBindings, 'bindRule'>;
+  readonly grants: GrantPolicy;
 }
 
 /** How often a key is rotated without anybody's asking: what its admins publish, bound by the HSM like every rule. */
-export const keyRotationHandlers = ({ custody }: KeyRotationParts): Handlers<'PutKeyRotation' | 'GetKeyRotation'> => ({
+export const keyRotationHandlers = ({ custody, grants }: KeyRotationParts): Handlers<'PutKeyRotation' | 'GetKeyRotation'> => ({
   PutKeyRotation: async (step) => {
     const { call, input, snapshot, permit } = step;
     const { intervalDays, replaces } = input;
@@ -26,7 +28,7 @@ export const keyRotationHandlers = ({ custody }: KeyRotationParts): Handlers<'Pu
     const rotation = { ...policy, mac };
     const nextAt = intervalDays === undefined ? undefined : nextRotation(key.primaryVersion, intervalDays);
     return {
-      answer: describeRotation(snapshot.rules, { ...key, rotation }),
+      answer: describeRotation(grants, snapshot.rules, { ...key, rotation }, step.now),
       details: { key: { id: key.keyId, state: key.state }, change: changedFields(told(key.rotation), told(rotation)) },
       apply: (writes) => writes.putRotation(key.keyId, rotation, nextAt),
     };
@@ -34,7 +36,7 @@ export const keyRotationHandlers = ({ custody }: KeyRotationParts): Handlers<'Pu
 
   GetKeyRotation: async (step) => {
     const key = await ownKey(step, step.input.keyId);
-    return { answer: describeRotation(step.snapshot.rules, key), details: { key: { id: key.keyId, state: key.state } } };
+    return { answer: describeRotation(grants, step.snapshot.rules, key, step.now), details: { key: { id: key.keyId, state: key.state } } };
   },
 });
 

@@ -34,7 +34,7 @@ export function keyVersionHandlers({
       mustAllow(step.operation, key);
       if (key.versions.get(key.primaryVersion)?.origin === 'EXTERNAL')
         throw new InvalidRequest([{ field: 'keyId', message: 'has imported material: import its next version' }]);
-      mustBeFew(key, isPair(key) ? PAIRS.mostVersions : MOST_VERSIONS);
+      mustBeFew(key);
       if (isPair(key)) mustBeDue(key, now, input.reason);
       const { keySpec: spec, keyUsage: usage } = describeKey(key, key.versions.values());
       const versionId = newKeyVersionId(now);
@@ -93,8 +93,9 @@ export function keyVersionHandlers({
 const isPair = ({ versions, primaryVersion }: SnapshotKey): boolean => versions.get(primaryVersion)?.publicKey !== undefined;
 
 /** @throws InvalidRequest */
-function mustBeFew({ versions }: SnapshotKey, most: number): void {
-  if (versions.size >= most)
+export function mustBeFew(key: SnapshotKey): void {
+  const most = isPair(key) ? PAIRS.mostVersions : MOST_VERSIONS;
+  if (key.versions.size >= most)
     throw new InvalidRequest([{ field: 'keyId', message: `has ${most} versions, as many as a key of its kind may have` }]);
 }
 

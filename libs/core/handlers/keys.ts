@@ -7,6 +7,7 @@ import { describeRotation } from '../key-rotation.js';
 import { mustAllow } from '../key-states.js';
 import type { Handlers, Prepared, Step } from '../pipeline.js';
 import type { Custody, RuleBindings } from '../ports/custody.js';
+import type { GrantPolicy } from '../ports/grants.js';
 import type { Reads, UseReads } from '../ports/reads.js';
 import type { StoredKey } from '../ports/rules.js';
 import type { KeyChange } from '../ports/writes.js';
@@ -36,10 +37,11 @@ export interface KeyLifeParts {
   readonly custody: Custody & Pick<RuleBindings, 'bindRule'>;
   readonly reads: Reads;
   readonly uses: Pick<UseReads, 'lastUse'>;
+  readonly grants: GrantPolicy;
 }
 
 /** A tenant's keys, from their making to the wait for their end. */
-export function keyLifeHandlers({ custody, reads, uses }: KeyLifeParts): Handlers<KeyLifeOperation> {
+export function keyLifeHandlers({ custody, reads, uses, grants }: KeyLifeParts): Handlers<KeyLifeOperation> {
   async function retag(step: Step<'TagKey'> | Step<'UntagKey'>, tagsOf: (key: SnapshotKey) => Readonly<Record<string, string>>) {
     const key = await changeable(step);
     const tags = tagsOf(key);
@@ -88,7 +90,7 @@ export function keyLifeHandlers({ custody, reads, uses }: KeyLifeParts): Handler
     DescribeKey: async (step) => {
       const key = await ownKey(step, step.input.keyId);
       const lastUse = await uses.lastUse(step.call.tenant, key.keyId);
-      const rotation = key.rotation && describeRotation(step.snapshot.rules, key);
+      const rotation = key.rotation && describeRotation(grants, step.snapshot.rules, key, step.now);
       const { destroyedAt } = key.state === 'Destroyed' ? await reads.keyPast(step.call.tenant, key.keyId) : {};
       const ended = destroyedAt && { destroyedAt: destroyedAt.toISOString() };
       const answer = { ...describeKey(key, key.versions.values()), ...(lastUse && { lastUse }), ...(rotation && { rotation }), ...ended };

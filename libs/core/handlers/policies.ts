@@ -204,7 +204,7 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
       return { answer: await simulate({ grants, tools }, step, document), details: {} };
     }),
 
-    WhoCan: inTurn(async (step) => ({ answer: await whoCanPage({ reads, tools }, step), details: {} })),
+    WhoCan: inTurn(async (step) => ({ answer: await whoCanPage({ reads, tools, grants }, step), details: {} })),
   };
 }
 

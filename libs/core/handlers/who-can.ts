@@ -1,14 +1,15 @@
 import type { DataOperation, InventoryItem, WhoCanEntry } from '#contract';
 import { KeywardError } from '../errors.js';
+import { rotationGrant, rotationRefusal } from '../key-rotation.js';
 import type { Step } from '../pipeline.js';
-import type { PolicyTools } from '../ports/grants.js';
+import type { GrantPolicy, PolicyTools } from '../ports/grants.js';
 import type { KeyNames, Page, Reads } from '../ports/reads.js';
 import type { TenantRules } from '../ports/rules.js';
 
 /** Who may use which key, by the policy in force and its stops. A page holds so many keys, with everybody who may use them. */
 export async function whoCanPage(
-  { reads, tools }: { readonly reads: Pick<Reads, 'keyNames'>; readonly tools: PolicyTools },
-  { input, call, snapshot }: Pick<Step<'WhoCan'>, 'input' | 'call' | 'snapshot'>,
+  { reads, tools, grants }: { readonly reads: Pick<Reads, 'keyNames'>; readonly tools: PolicyTools; readonly grants: GrantPolicy },
+  { input, call, snapshot, now }: Pick<Step<'WhoCan'>, 'input' | 'call' | 'snapshot' | 'now'>,
 ): Promise<Page<WhoCanEntry>> {
   const { keyId: reference, operation, ...page } = input;
   const { policy, stops, services, suspended } = snapshot.rules;
@@ -26,13 +27,19 @@ export async function whoCanPage(
   const { items, nextCursor } = await keys();
   const entries = items
     .filter(({ state }) => state === 'Enabled')
-    .flatMap(({ keyId, aliases, tags }) =>
-      tools.whoCan(rules, { keyId, aliases, tags }).flatMap(({ role, operations, except, ...who }) => {
+    .flatMap((key): WhoCanEntry[] => {
+      const { keyId, tags } = key;
+      const aliases = [...key.aliases];
+      const granted = tools.whoCan(rules, { keyId, aliases, tags }).flatMap(({ role, operations, except, ...who }) => {
         const remaining = asked(who.subject, operations);
         if (remaining.length === 0) return [];
-        return [{ keyId, aliases: [...aliases], ...who, ...(role !== undefined && { role }), operations: remaining, except: [...except] }];
-      }),
-    );
+        return [{ keyId, aliases, ...who, ...(role !== undefined && { role }), operations: remaining, except: [...except] }];
+      });
+      const rotation = operation === undefined || operation === 'RotateKey' ? rotationGrant(key) : undefined;
+      if (rotation === undefined || rotationRefusal(grants, snapshot.rules, key, now) !== undefined) return granted;
+      const { id: grant, subject, conditions } = rotation;
+      return [...granted, { keyId, aliases, subject, operations: [rotation.operation], grant, conditions, except: [] }];
+    });
   return { items: entries, ...(nextCursor !== undefined && { nextCursor }) };
 }
 

@@ -15,6 +15,7 @@ import type {
   StopId,
   StopTarget,
   TenantId,
+  WorkerOperation,
 } from '#contract';
 
 export interface ActiveStop {
@@ -27,6 +28,19 @@ export interface TenantPolicy {
   readonly tenant: TenantId;
   readonly document: PolicyDocument | undefined;
   readonly stops: readonly ActiveStop[];
+  /** Rules that follow from what an admin published elsewhere. */
+  readonly generated?: readonly GeneratedGrant[];
+}
+
+/** A grant that no document contains: for one caller, operation and key. */
+export interface GeneratedGrant {
+  /** No id of a document has a colon. */
+  readonly id: string;
+  readonly subject: string;
+  readonly keyId: KeyId;
+  readonly operation: WorkerOperation;
+  /** In words. */
+  readonly conditions: string;
 }
 
 /** An encryption context that is known by the digests of its pairs only, as a record tells it. */
@@ -40,9 +54,9 @@ export class RecordedContext {
 
 /** What is undefined is unknown: it never satisfies a grant's condition, and always meets a guardrail's. */
 export interface GrantRequest {
-  /** `svc:name` or `wl:cluster/name`. */
+  /** `svc:name`, `wl:cluster/name`, or `worker`, whom only generated grants name. */
   readonly subject: string;
-  readonly operation: DataOperation;
+  readonly operation: DataOperation | WorkerOperation;
   /** undefined: the operation uses none (GenerateRandom), and only what means every key, `*`, means it. */
   readonly keyId: KeyId | undefined;
   readonly aliases: readonly Alias[];

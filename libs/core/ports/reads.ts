@@ -41,7 +41,7 @@ import type {
   TenantSummary,
 } from '#contract';
 import type { StoredRoot } from './roots.js';
-import type { StoredPolicy } from './rules.js';
+import type { StoredPolicy, StoredRotation } from './rules.js';
 
 export interface Page<Item> {
   readonly items: Item[];
@@ -90,6 +90,8 @@ export interface StoredImport extends BoundImport {
 }
 
 export interface KeyNames {
+  /** Where it has a rotation policy. */
+  readonly rotation?: Pick<StoredRotation, 'intervalDays'> | undefined;
   readonly keyId: KeyId;
   readonly state: KeyState;
   readonly aliases: readonly Alias[];

@@ -1,4 +1,4 @@
-import type { KeySpec, SoftwareSpec } from '#contract';
+import type { KeySpec, KeyVersionId, SoftwareSpec } from '#contract';
 import { CustodyUnavailable, KeyDestroyed } from '#core';
 import type { KeyVersionDraft, ProtectionLevel, WrappedKeyVersion } from '#core';
 import type { PresentedVersion } from '../presented-version.js';
@@ -54,6 +54,12 @@ export class KeyVersions {
     const born = draft.origin === 'EXTERNAL' ? { blob: NO_MATERIAL } : await this.#bear(this.roots.of(draft.tenant, root), draft);
     const version = { ...draft, protectionLevel, ...born };
     return { ...version, mac: this.binding.mac(version) };
+  }
+
+  /** The next version of the key of a row: the same in everything but its id and its material. @throws KeyBindingBroken, KeyDestroyed */
+  async createNext(presented: PresentedVersion, versionId: KeyVersionId, root: number): Promise<WrappedKeyVersion> {
+    const { tenant, keyId, spec, usage, origin, logId } = this.#living(presented);
+    return await this.create({ tenant, keyId, versionId, spec, usage, origin, logId }, root);
   }
 
   /**

@@ -8,11 +8,15 @@ import type {
   LogAlgorithm,
   LogKey,
   ProtectionLevel,
+  RotatedKey,
   RuleRow,
   Tombstone,
   WrappedKeyVersion,
 } from '#core';
+import type { TenantId } from '#contract';
+import { KeyBindingBroken } from '#core';
 import type { PresentedVersion } from '../presented-version.js';
+import { claimedRows, mustBeWanted, namesAfter, type RotationClaim } from '../rotation-order.js';
 import { BindingKey } from './binding-key.js';
 import { Canary } from './canary.js';
 import { ImportRefused } from '../import-refused.js';
@@ -119,6 +123,15 @@ export class TokenCustody {
     const refusal = this.#tried.unavailable[draft.spec];
     if (refusal !== undefined) throw new RangeError(`The HSM cannot do it: ${refusal}`);
     return this.#versions.create(draft, root);
+  }
+
+  /** Looks itself whether the tenant's admins want it. @throws KeyBindingBroken, KeyDestroyed */
+  async rotateKey(tenant: TenantId, presented: PresentedVersion, claim: RotationClaim): Promise<RotatedKey> {
+    mustBeWanted(claim, presented.row());
+    if (!claimedRows(tenant, claim).every((row) => this.#binding.isBound(row)))
+      throw new KeyBindingBroken(`of a rotation of ${claim.key.keyId}`);
+    const version = await this.#versions.createNext(presented, claim.versionId, claim.root);
+    return { version, namesMac: this.#binding.ruleMac(namesAfter(tenant, claim)) };
   }
 
   /** A wrapping key takes seconds. `body` is what the tenant's log key signs. @throws CustodyBusy */

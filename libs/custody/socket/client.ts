@@ -20,7 +20,10 @@ import type {
   LogKeyRemoval,
   Permit,
   ReceiptOrder,
+  KeyRotator,
   RootKeeping,
+  RotatedKey,
+  RotationOrder,
   RuleBindings,
   RuleOperation,
   RuleRow,
@@ -51,6 +54,7 @@ import { Connection } from './connection.js';
 import type { Call } from './connection.js';
 import { encodeImport, IMPORT } from './import-row.js';
 import { encodeDraft, encodeRow } from './key-version-row.js';
+import { encodeRotation, readRotated } from './rotation-on-wire.js';
 import { encodeTombstone, readEndedVersion, readKept } from './tombstone-on-wire.js';
 import { OPERATION } from './wire.js';
 
@@ -73,7 +77,7 @@ const BACK_OFF_MS = { first: 10, longest: 1000 } as const;
  * meanwhile calls fail with CustodyUnavailable, at the latest after 250 ms.
  */
 export class SocketCustody
-  implements Custody, KeyImports, RuleBindings, CheckpointSigner, LogKeyRemoval, KeyEnding, TombstoneKeeper, RootKeeping
+  implements Custody, KeyImports, RuleBindings, CheckpointSigner, LogKeyRemoval, KeyEnding, TombstoneKeeper, RootKeeping, KeyRotator
 {
   readonly #timeoutMs: number;
   #connection: Connection | undefined;
@@ -284,6 +288,13 @@ export class SocketCustody
 
   async kept(tenant: TenantId, { logId, root, afterKey }: Parameters<CustodyMemory['kept']>[1]): Promise<KeptByCustody> {
     return this.#call(OPERATION.kept, tenant, [logId, root, afterKey], readKept);
+  }
+
+  async rotateKey(permit: Permit<'CreateKeyVersion'>, { primary, ...claim }: RotationOrder): Promise<RotatedKey> {
+    const { tenant } = primary;
+    permit.spend({ operation: 'CreateKeyVersion', tenant, versionId: claim.versionId });
+    const args = [encodeRow(primary), encodeRotation(claim)];
+    return this.#call(OPERATION.rotateKey, tenant, args, readRotated(tenant, claim), claim.versionId);
   }
 
   async rewrap(version: WrappedKeyVersion, root: number): Promise<WrappedKeyVersion> {

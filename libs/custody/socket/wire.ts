@@ -40,6 +40,7 @@ export const OPERATION = {
   rewrap: 33,
   destroyOlderRoots: 34,
   shreddingReceipt: 35,
+  rotateKey: 42,
 } as const;
 export type CustodyOperation = keyof typeof OPERATION;
 
@@ -86,6 +87,9 @@ export const PLANES = {
     'shreddingReceipt',
     'rewrap',
     'destroyOlderRoots',
+    'rotateKey',
+    'checkBindings',
+    'capabilities',
     'ping',
   ],
 } as const satisfies Record<string, readonly CustodyOperation[]>;

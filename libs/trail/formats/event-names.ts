@@ -145,6 +145,7 @@ const NAMES = {
   DestroyAgain:                    row('Update', 'ScheduleKeyDeletion',             'ScheduleKeyDeletion'),
   StopRestored:                    row('Update', '',                                ''),
   RetireRoot:                      row('Delete', '',                                ''),
+  RotateKey:                       row('Create', 'RotateKey',                       'CreateKeyVersion'),
   DestroyKey:                      row('Delete', 'DeleteKey',                       'DeleteKey'),
   RetireLogKey:                    row('Delete', '',                                ''),
 } as const satisfies Record<Operation, EventNames>;

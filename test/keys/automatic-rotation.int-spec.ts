@@ -1,0 +1,198 @@
+import type { KeyId, StopTarget } from '#contract';
+import type { RotationOrder } from '#core';
+import { dyingAfter } from './dying.js';
+import { GLOBEX, KeyWorld } from './key-world.js';
+
+const DAY_MS = 86_400_000;
+
+describe('the automatic rotation of keys', () => {
+  let world: KeyWorld;
+  beforeAll(async () => {
+    world = await KeyWorld.start();
+  });
+  afterAll(() => world?.stop());
+
+  const versionsOf = async (keyId: KeyId) => {
+    const { items } = await world.admin('ListKeyVersions', { keyId, limit: 10, cursor: undefined });
+    return items.map(({ keyVersionId, primary }) => [keyVersionId, primary] as const);
+  };
+  const recordsOf = async (keyId: KeyId) => {
+    const { rows } = await world.database.as('superuser', (client) =>
+      client.query<{ body: object }>(
+        `SELECT convert_from(bytes, 'UTF8')::json AS body FROM keyward.trail_record WHERE op = 'RotateKey' AND key_id = $1`,
+        [keyId],
+      ),
+    );
+    return rows.map(({ body }) => body);
+  };
+  const sealed = async (keyId: KeyId) => {
+    const answer = await world.service('GenerateDataKeyWithoutPlaintext', { keyId });
+    if (!('ciphertext' in answer)) throw new Error('A dry run.');
+    return answer;
+  };
+  /** Versions and records of one key must agree: one record for each version after the first. */
+  const count = async (keyId: KeyId) => {
+    const [versions, records] = [await versionsOf(keyId), await recordsOf(keyId)];
+    expect(records).toHaveLength(versions.length - 1);
+    expect(versions.filter(([, primary]) => primary)).toHaveLength(1);
+    return versions.length;
+  };
+
+  it('gives a key that is due one version, tells it, and is due again an interval later', async () => {
+    const { keyId, primaryVersion: first } = await world.rotating(100, 90);
+    const old = await sealed(keyId);
+    await world.keyRotations().round();
+    await world.keyRotations().round();
+    const second = (await versionsOf(keyId)).at(-1)![0];
+    expect(await versionsOf(keyId)).toEqual([
+      [first, false],
+      [second, true],
+    ]);
+    expect(await count(keyId)).toBe(2);
+    expect(await recordsOf(keyId)).toMatchObject([
+      {
+        ...{ op: 'RotateKey', category: 'management', outcome: 'succeeded', writer: 'keyward_worker' },
+        actor: { type: 'worker', tenant: 'platform', principal: 'worker' },
+        key: { id: keyId, versionId: second, spec: 'AES_256', origin: 'KEYWARD', state: 'Enabled' },
+        authz: { decision: 'allow', ruleId: `rotation:${keyId}` },
+        change: { primaryVersion: { before: first, after: second }, protectionLevel: 'SOFTWARE', rotationVersion: 1 },
+        hsm: { serial: 'fake', firmware: '0.0' },
+      },
+    ]);
+    const { nextRotationAt } = await world.admin('GetKeyRotation', { keyId });
+    const wait = Date.parse(nextRotationAt!) - Date.now();
+    expect(wait).toBeGreaterThan(89 * DAY_MS);
+    expect(wait).toBeLessThanOrEqual(90 * DAY_MS);
+    expect((await sealed(keyId)).keyVersionId).toBe(second);
+    for (const { ciphertext } of [old, await sealed(keyId)])
+      await expect(world.service('Decrypt', { ciphertext: Buffer.from(ciphertext) })).resolves.toMatchObject({ keyId });
+  });
+
+  it('rotates nothing that is not due, has no policy, or was rotated by hand in between', async () => {
+    const [young, byHand, off] = [await world.rotating(10, 90), await world.rotating(100, 90), await world.rotating(100, 90)];
+    await world.admin('CreateKeyVersion', { keyId: byHand.keyId });
+    await world.admin('PutKeyRotation', { keyId: off.keyId, enabled: false, replaces: 1 });
+    await world.keyRotations().round();
+    for (const { keyId, versions } of [
+      { ...young, versions: 1 },
+      { ...byHand, versions: 2 },
+      { ...off, versions: 1 },
+    ]) {
+      expect(await versionsOf(keyId)).toHaveLength(versions);
+      expect(await recordsOf(keyId)).toEqual([]);
+    }
+  });
+
+  it('waits while the key is disabled, and then rotates it at once', async () => {
+    const { keyId } = await world.rotating(100, 90);
+    await world.admin('DisableKey', { keyId });
+    await world.keyRotations().round();
+    expect(await count(keyId)).toBe(1);
+    await world.admin('EnableKey', { keyId });
+    await world.keyRotations().round();
+    expect(await count(keyId)).toBe(2);
+  });
+
+  it.each([
+    ['everything', () => ({ scope: 'everything' })],
+    ['the key', (keyId) => ({ scope: 'key', keyId })],
+  ] as const satisfies readonly (readonly [string, (keyId: KeyId) => StopTarget])[])(
+    'waits while a stop of %s lasts, and is found as soon as it is lifted',
+    async (_, target) => {
+      const { keyId } = await world.rotating(100, 90);
+      const [other, foreign] = [await world.rotating(100, 90), await world.rotating(100, 90, GLOBEX)];
+      const stop = await world.stopped(target(keyId));
+      expect(await world.admin('GetKeyRotation', { keyId })).toMatchObject({ status: 'Suspended', suspendedBy: 'stop' });
+      await world.keyRotations().round();
+      expect(await count(keyId)).toBe(1);
+      expect(await count(other.keyId)).toBe(target(keyId).scope === 'key' ? 2 : 1);
+      expect(await recordsOf(foreign.keyId)).toHaveLength(1);
+      await stop.lift();
+      await world.keyRotations().round();
+      expect([await count(keyId), await count(other.keyId)]).toEqual([2, 2]);
+    },
+  );
+
+  it('goes on under a stop of a service or of a label: a rotation is neither', async () => {
+    const { keyId } = await world.rotating(100, 90);
+    const stops = [
+      await world.stopped({ scope: 'service', service: 'billing' }),
+      await world.stopped({ scope: 'context', name: 'a', value: 'b' }),
+    ];
+    await world.keyRotations().round();
+    expect(await count(keyId)).toBe(2);
+    for (const stop of stops) await stop.lift();
+  });
+
+  it('does not accept what was decided before a stop, whenever that came', async () => {
+    const { keyId } = await world.rotating(100, 90);
+    let stop: Awaited<ReturnType<KeyWorld['stopped']>> | undefined;
+    const { custody } = world;
+    const late = {
+      capabilities: () => custody.capabilities(),
+      rotateKey: async (permit: Parameters<typeof custody.rotateKey>[0], order: RotationOrder) => {
+        const made = await custody.rotateKey(permit, order);
+        stop ??= await world.stopped({ scope: 'key', keyId });
+        return made;
+      },
+    };
+    const failures: unknown[] = [];
+    await world.keyRotations({ custody: late, onFailure: (error) => failures.push(error) }).round();
+    expect(failures).toMatchObject([{ code: 'stopped' }]);
+    expect(await count(keyId)).toBe(1);
+    await stop!.lift();
+    await world.keyRotations().round();
+    expect(await count(keyId)).toBe(2);
+  });
+
+  it('looks only where the database says, and believes only what the HSM bound', async () => {
+    const [often, early] = [await world.rotating(10, 90), await world.rotating(10, 90)];
+    const edit = (keyId: KeyId, set: string) =>
+      world.database.as('superuser', (client) => client.query(`UPDATE keyward.key_rotation SET ${set} WHERE key_id = $1`, [keyId]));
+    await edit(often.keyId, `next_at = now() - interval '1 day', interval_days = 7`);
+    await edit(early.keyId, `next_at = now() - interval '1 day'`);
+    const failures: unknown[] = [];
+    await world.keyRotations({ onFailure: (error) => failures.push(error) }).round();
+    expect(failures).toMatchObject([{ code: 'unavailable', reason: `binding-broken: key-rotation ${often.keyId}` }]);
+    expect(await recordsOf(often.keyId)).toEqual([]);
+    expect(await recordsOf(early.keyId)).toEqual([]);
+    for (const { keyId } of [often, early]) await edit(keyId, 'next_at = NULL, interval_days = NULL');
+  });
+
+  it('is one version a due time, whoever else is at it and wherever one is killed', async () => {
+    const keys = [];
+    for (let made = 0; made < 8; made++) keys.push(await world.rotating(100, 90));
+    const { custody } = world;
+    const { rotations } = world.worker;
+    const ignoring = { onFailure: () => undefined };
+    for (let steps = 0; steps < 12; steps++)
+      await world
+        .keyRotations({ ...dyingAfter(steps, { custody, rotations }), ...ignoring })
+        .round()
+        .catch(() => undefined);
+    // What one overtook is stale for the others, who find it again: each round at least one gets on.
+    while ((await rotations.dueRotations()).length > 0) await Promise.all([1, 2, 3].map(() => world.keyRotations(ignoring).round()));
+    for (const { keyId } of keys) expect(await count(keyId)).toBe(2);
+  });
+
+  it('is the rule by which who-can tells the worker, for this key and nothing else', async () => {
+    const { keyId } = await world.rotating(1, 90);
+    const asked = { keyId, limit: 10, cursor: undefined };
+    const rule = {
+      keyId,
+      aliases: [],
+      subject: 'worker',
+      operations: ['RotateKey'],
+      grant: `rotation:${keyId}`,
+      conditions: 'every 90 days',
+      except: [],
+    };
+    expect((await world.admin('WhoCan', asked)).items).toEqual([rule]);
+    expect((await world.admin('WhoCan', { ...asked, operation: 'Encrypt' })).items).toEqual([]);
+    const all = await world.admin('WhoCan', { limit: 100, cursor: undefined, operation: 'RotateKey' });
+    expect(all.items).toContainEqual(rule);
+    const stop = await world.stopped({ scope: 'key', keyId });
+    expect((await world.admin('WhoCan', asked)).items).toEqual([]);
+    await stop.lift();
+  });
+});

@@ -47,6 +47,7 @@ import { KeyRotation } from './0085-key-rotation.js';
 import { AutomaticRotation } from './0086-automatic-rotation.js';
 import { StateBefore } from './0090-state-before.js';
 import { PrunedBeginnings } from './0094-pruned-beginnings.js';
+import { ErasedReads } from './0095-erased-reads.js';
 import { LastUse } from './0097-last-use.js';
 import { RewrapProjects } from './0100-rewraps.js';
 
@@ -101,6 +102,7 @@ export const MIGRATIONS = [
   AutomaticRotation,
   StateBefore,
   PrunedBeginnings,
+  ErasedReads,
   LastUse,
   RewrapProjects,
 ];

@@ -27,7 +27,7 @@ export async function writing<Answer>(thing: string, work: () => Promise<Answer>
   try {
     return await work();
   } catch (error) {
-    if (error instanceof KeywardError) throw error;
+    if (error instanceof KeywardError || error instanceof StaleSnapshot) throw error;
     switch (sqlState(error)) {
       case '23505':
         throw new KeywardError('already-exists', `${thing} exists already.`);

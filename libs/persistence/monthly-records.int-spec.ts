@@ -12,7 +12,7 @@ describe('records by month', () => {
 
   beforeAll(async () => {
     database = await TestDatabase.start();
-    tenants = await database.addTenants('platform', 'acme', 'globex', 'initech');
+    tenants = await database.addTenants('platform', 'acme', 'globex', 'initech', 'umbrella');
     appender = new Appender(database.settings('keyward_data_plane'));
   });
   afterAll(async () => {
@@ -64,6 +64,43 @@ describe('records by month', () => {
     } finally {
       await auditor.close();
     }
+  });
+
+  it("go on over a month's end while two planes append and an auditor reads", async () => {
+    const other = new Appender(database.settings('keyward_data_plane'));
+    const auditor = await openAuditorStore(database.settings('keyward_auditor'));
+    // A log that is ahead of the clock goes on by microseconds: 300 records before the month ends, 300 after.
+    await lastAt('umbrella', `${MONTH_END} - interval '301 microseconds'`);
+    const epochs = await database.as('superuser', (client) => epochsOf(client, 'umbrella'));
+    let running = true;
+    const seen: number[] = [];
+    const reading = async () => {
+      while (running) {
+        const { items, size } = await auditor.auditReads.records(tenants.get('umbrella')!, { fromSeq: 0, limit: 1000 });
+        expect(items).toMatchObject(Array.from({ length: size }, (_, seq) => ({ seq })));
+        seen.push(size);
+      }
+    };
+    const appending = async (plane: Appender) => {
+      for (let left = 30; left > 0; left--)
+        await Promise.all(Array.from({ length: 10 }, () => plane.append(anEntry(tenants.get('umbrella')!, epochs))));
+    };
+    const appended = Promise.all([appending(appender), appending(other)]).finally(() => (running = false));
+    await Promise.all([appended, reading()]);
+    await Promise.all([other.close(), auditor.close()]);
+    const found = await run(`
+      SELECT seq::int, tableoid::regclass::text AS place, recorded_at >= ${MONTH_END} AS later, leaf_hash = sha256('\\x00'::bytea || bytes) AS fits,
+          recorded_at > lag(recorded_at, 1, '-infinity') OVER (ORDER BY seq) AS goes_on
+        FROM keyward.trail_record WHERE tenant_id = 'umbrella' ORDER BY seq`);
+    expect(found).toEqual(
+      Array.from({ length: 600 }, (_, seq) => {
+        const later: unknown = found[seq]?.later;
+        const place = `keyward.${later === true ? nameOf(1) : 'trail_record_first'}`;
+        return { seq, place, later, fits: true, goes_on: true };
+      }),
+    );
+    expect(new Set(found.map(({ later }) => String(later)))).toEqual(new Set(['true', 'false']));
+    expect(seen.length).toBeGreaterThan(0);
   });
 
   it('are never refused because a month has no partition, and that month is left where it is', async () => {

@@ -1,6 +1,6 @@
-import { trailRecord } from '#contract';
-import { StaleSnapshot, type TrailEntry } from '#core';
-import { type AuditorStore, openAuditorStore } from './stores.js';
+import { DISCLOSURE_NAMES, trailRecord } from '#contract';
+import { type Change, disclose, type PersonalFields, StaleSnapshot, type TrailEntry } from '#core';
+import { type AuditorStore, type KeyPlaneStore, openAuditorStore, openKeyPlaneStore } from './stores.js';
 import { anEntry, epochsOf, TestDatabase, type TestTenant } from './test-database.js';
 
 const actor = { type: 'auditor' as const, principal: 'otto', authMethod: 'api-key' as const };
@@ -13,7 +13,7 @@ describe("an auditor's own reads", () => {
 
   beforeAll(async () => {
     database = await TestDatabase.start();
-    tenants = await database.addTenants('platform', 'acme', 'globex', 'initech', 'umbrella');
+    tenants = await database.addTenants('platform', 'acme', 'globex', 'initech', 'umbrella', 'hooli', 'initrode');
     [auditor, replica] = [
       await openAuditorStore(database.settings('keyward_auditor')),
       await openAuditorStore(database.settings('keyward_auditor')),
@@ -78,6 +78,63 @@ describe("an auditor's own reads", () => {
     await admin.end();
     expect(await auditor.readCounter.recordReads()).toBe(true);
     expect(await recordsOf('initech')).toMatchObject([{ op: 'GetTile', count: 1 }]);
+  });
+
+  describe('whose personal fields are erased', () => {
+    const FIELDS = ['sourceIp', 'userAgent', 'userName'] as const;
+    let plane: KeyPlaneStore;
+    beforeAll(async () => {
+      plane = await openKeyPlaneStore(database.settings('keyward_key_plane'));
+    });
+    afterAll(() => plane?.close());
+
+    /** Anna's name, and where otto called from. */
+    const counted = async (name: string) => {
+      const disclosures = FIELDS.map((field) => disclose(field, field === 'userName' ? 'anna' : 'otto', field));
+      const entry = await readOf(name);
+      const body = { ...entry.body, _sd: disclosures.map(({ digest }) => digest), _sd_alg: 'sha-256' as const };
+      expect(await auditor.readCounter.count({ ...entry, body, disclosures })).toEqual({ verdict: 'counted' });
+    };
+    const shown = async (name: string) =>
+      (await sql(`SELECT name FROM keyward.trail_disclosure WHERE tenant_id = '${name}' ORDER BY 1`)).rows.map((row) => String(row.name));
+    const ofOtto = { fromSeq: 0, abouts: ['otto'], fields: DISCLOSURE_NAMES };
+    const count = async (name: string, more: Partial<Omit<PersonalFields, 'sharedFrom'>> = {}) =>
+      (await plane.uses.personalFields(tenants.get(name)!.tenant, { ...ofOtto, ...more })).count;
+    const erase = async (name: string, expected: number, more: Partial<PersonalFields> = {}) => {
+      const { validUntil, tenant, body } = await readOf(name, 'ErasePersonalFields');
+      const { credentialId } = tenants.get(name)!;
+      const epochs = await database.as('superuser', (client) => epochsOf(client, name));
+      const apply: Change['apply'] = (writes) => writes.erasePersonalFields({ ...ofOtto, sharedFrom: 0, ...more }, expected);
+      return (await plane.changes.commit({ tenant, epochs, validUntil, body, credential: { tenant, credentialId }, apply })).verdict;
+    };
+
+    it('carry none of those, and the others, once they are recorded', async () => {
+      await counted('hooli');
+      // A range that ends holds no read that has no place yet.
+      expect([await count('hooli'), await count('hooli', { fields: ['userAgent'] }), await count('hooli', { toSeq: 9 })]).toEqual([
+        2, 1, 0,
+      ]);
+      expect(await erase('hooli', 3)).toBe('stale');
+      expect(await erase('hooli', 2)).toBe('durable');
+      await minuteIsOver();
+      await auditor.readCounter.recordReads();
+      expect((await recordsOf('hooli')).at(-1)).toMatchObject({ op: 'GetTile', count: 1, _sd: expect.any(Array) as unknown });
+      expect(await shown('hooli')).toEqual(['userName']);
+      expect([await count('hooli', { abouts: ['anna'] }), await erase('hooli', 1, { abouts: undefined })]).toEqual([1, 'durable']);
+      expect(await shown('hooli')).toEqual([]);
+    });
+
+    it('carry none of those when they are recorded at that very moment', async () => {
+      for (let time = 0; time < 3; time++) {
+        await counted('initrode');
+        await minuteIsOver();
+        const expected = await count('initrode');
+        const [verdict] = await Promise.all([erase('initrode', expected), auditor.readCounter.recordReads()]);
+        expect(verdict).toBe('durable');
+        while (!(await auditor.readCounter.recordReads()));
+        expect([await count('initrode'), await shown('initrode')]).toEqual([0, Array.from({ length: time + 1 }, () => 'userName')]);
+      }
+    });
   });
 
   it('end with the credential, in the statement that reads', async () => {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Epochs, Reader } from '#core';
 import { appendLeaf, emptyTree, growTree, rootOf, type TileNode } from '#trail';
 import { Appender } from './appender.js';
@@ -9,6 +10,7 @@ const SIZE = 900;
 /** Names the log's second key. */
 const ROTATION = 5;
 const NAMES = `CASE n WHEN ${ROTATION} THEN ',"change":{"number":2}' ELSE '' END`;
+const VOUCHING = `SELECT record_seq FROM keyward.log_key WHERE tenant_id = 'acme'`;
 const OLD = `now() - interval '3000 days'`;
 
 describe('records whose time is over', () => {
@@ -85,6 +87,42 @@ describe('records whose time is over', () => {
         code: 'KW005',
       });
   });
+
+  it.each(['log_key', 'trail_record'])(
+    'are all there after a kill -9 of a step at its change of %s',
+    async (table) => {
+      const admin = await database.session('superuser');
+      const gone = new Promise((ended) => admin.once('end', ended));
+      await admin.query(`BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; LOCK TABLE keyward.${table} IN SHARE MODE`);
+      const waiting = async () =>
+        (await run(`SELECT pid FROM pg_locks WHERE NOT granted AND relation = 'keyward.${table}'::regclass`))[0]?.pid as number | undefined;
+      for (let killed = false; !killed; ) {
+        // It waits for a second at most: then once more.
+        let ended = false;
+        const step = worker.pruning
+          .pruneStep()
+          .catch(() => undefined)
+          .finally(() => (ended = true));
+        while (!ended && !killed) {
+          const pid = await waiting();
+          if (pid !== undefined) killed = process.kill(pid, 'SIGKILL');
+        }
+        expect(await step).toBeUndefined();
+      }
+      // The server ends every session then, and recovers.
+      await gone;
+      const state = async (): Promise<unknown> => {
+        try {
+          return [await records('acme'), await run('SELECT count(*)::int AS tiles FROM keyward.pruned_tile'), await run(VOUCHING)];
+        } catch {
+          await sleep(50);
+          return await state();
+        }
+      };
+      expect(await state()).toEqual([{ first: 0, count: SIZE }, [{ tiles: 0 }], [{ record_seq: null }]]);
+    },
+    60_000,
+  );
 
   it('are gone, their disclosures too, and every hash, count and later record is as before', async () => {
     const stats = await run(`SELECT * FROM keyward.trail_stat ORDER BY minute`);

@@ -65,6 +65,7 @@ describe('what each role can and cannot do', () => {
       due_deletions: 'worker',
       due_rotations: 'worker',
       end_rewrapping: 'worker',
+      erase_read_fields: 'key_plane',
       epochs_of: 'data_plane',
       finish_rewrap: 'data_plane',
       identity_provider_of: 'auditor key_plane',

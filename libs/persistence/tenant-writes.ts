@@ -76,7 +76,7 @@ export class TenantWrites implements Writes {
   }
 
   async erasePersonalFields(chosen: PersonalFields, expected: number): Promise<void> {
-    await writing('personal fields', () => erasePersonalFields(this.manager, chosen, expected));
+    await writing('personal fields', () => erasePersonalFields(this.manager, this.tenantId, chosen, expected));
     // Changes nothing but the epoch: planes may know salts that are gone now, and no record may carry them.
     await this.activateTenant();
   }

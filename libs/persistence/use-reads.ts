@@ -104,7 +104,7 @@ export class DatabaseUseReads implements UseReads {
     chosen: Parameters<UseReads['personalFields']>[1],
   ): Promise<{ readonly count: number; readonly sharedFrom: number }> {
     const sharedFrom = await this.#ask('shared_from', z.int(), [tenant, chosen.fromSeq]);
-    const count = await readTransaction(this.source, tenant, (manager) => countPersonalFields(manager, { ...chosen, sharedFrom }));
+    const count = await readTransaction(this.source, tenant, (manager) => countPersonalFields(manager, tenant, { ...chosen, sharedFrom }));
     return { count, sharedFrom };
   }
 

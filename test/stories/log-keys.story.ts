@@ -47,6 +47,17 @@ describe.each([
     expect(await cli.run('bundle', 'download', cli.file('acme.tar'))).toMatchObject({ exit: 0 });
   }
 
+  /** Its time is over: it is retired, which is signed, and out of the HSM. */
+  async function olderKeyEnded(tenant: string): Promise<void> {
+    await query(`UPDATE keyward.log_key SET retires_at = now() WHERE tenant_id = '${tenant}'`);
+    for (const deadline = performance.now() + PATIENCE_MS; ; await sleep(200)) {
+      const [row] = await query(`SELECT destroyed_at IS NOT NULL AS destroyed FROM keyward.log_key WHERE tenant_id = '${tenant}'`);
+      if (row.destroyed) break;
+      if (performance.now() > deadline) throw new Error('The key did not leave the HSM.');
+    }
+    const [retired] = await query(`SELECT seq FROM keyward.trail_record WHERE tenant_id = '${tenant}' AND op = 'RetireLogKey'`);
+    await signedSize(world, tenant, Number(retired.seq) + 1);
+  }
   /** A proof takes any of the keys that were pinned, and no other. */
   async function provenByOneOf(): Promise<void> {
     const { items } = await new KeywardAdmin({ auditor: world.platform.urls.auditor, apiKey: world.acme.auditor }).listRecords('acme', {
@@ -82,14 +93,7 @@ describe.each([
   });
 
   it('retires the older key and takes it out of the HSM, with a record, and is followed from it', async () => {
-    await query(`UPDATE keyward.log_key SET retires_at = now() WHERE tenant_id = 'acme'`);
-    for (const deadline = performance.now() + PATIENCE_MS; ; await sleep(200)) {
-      const [row] = await query(`SELECT destroyed_at IS NOT NULL AS destroyed FROM keyward.log_key WHERE tenant_id = 'acme'`);
-      if (row.destroyed) break;
-      if (performance.now() > deadline) throw new Error('The key did not leave the HSM.');
-    }
-    const [retired] = await query(`SELECT seq FROM keyward.trail_record WHERE tenant_id = 'acme' AND op = 'RetireLogKey'`);
-    await signedSize(world, 'acme', Number(retired.seq) + 1);
+    await olderKeyEnded('acme');
     expect(await signers()).toBe(1);
     await downloaded();
     await byBoth();
@@ -122,14 +126,7 @@ describe.each([
     const made = await keyward('log', 'rotate-key', '--overlap-days', '1');
     expect(made).toMatchObject({ number: 2, replaces: vkey });
     await signedSize(world, 'platform', Number((await keyward('records', 'list', '--op', 'RotateLogKey'))['size']));
-    await query(`UPDATE keyward.log_key SET retires_at = now() WHERE tenant_id = 'platform'`);
-    for (const deadline = performance.now() + PATIENCE_MS; ; await sleep(200)) {
-      const [row] = await query(`SELECT destroyed_at IS NOT NULL AS destroyed FROM keyward.log_key WHERE tenant_id = 'platform'`);
-      if (row.destroyed) break;
-      if (performance.now() > deadline) throw new Error('The key did not leave the HSM.');
-    }
-    const [retired] = await query(`SELECT seq FROM keyward.trail_record WHERE tenant_id = 'platform' AND op = 'RetireLogKey'`);
-    await signedSize(world, 'platform', Number(retired.seq) + 1);
+    await olderKeyEnded('platform');
     const verified = await keyward('verify', `${platform.urls.auditor}/v1/tenants/platform`);
     expect(verified).toMatchObject({ status: 'verified', pinned: true, followedTo: made['vkey'] });
 

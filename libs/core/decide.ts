@@ -228,8 +228,9 @@ function unfit(operation: KeyUse, version: UsableVersion | undefined, wish: Wish
   const isPair = version.publicKey !== undefined;
   if (version.usage !== usage || isPair !== pair)
     return new InvalidRequest([{ field: 'keyId', message: `is a key ${isPair ? 'pair ' : ''}for ${version.usage}` }]);
+  if (wish.algorithm === undefined) return undefined;
   const able: readonly string[] = [...(SIGNS_WITH[version.spec] ?? []), ...(ENCRYPTS_WITH[version.spec] ?? [])];
-  if (wish.algorithm === undefined || able.includes(wish.algorithm)) return undefined;
+  if (able.includes(wish.algorithm)) return undefined;
   return new InvalidRequest([{ field: 'algorithm', message: `is not one of a key of ${version.spec}` }]);
 }
 

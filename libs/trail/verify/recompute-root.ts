@@ -1,7 +1,7 @@
 import type { TreeHead } from '../checkpoint.js';
 import { emptyTree, type Frontier, growTree, rootOf } from '../frontier.js';
-import { equalBytes, utf8 } from '../octets.js';
-import { parseRecord } from '../parse-record.js';
+import { equalBytes } from '../octets.js';
+import { parseRecord, recordText } from '../parse-record.js';
 import type { Bundle } from '../read-bundle.js';
 import { PlaceReader } from '../read-place.js';
 import { type PlatformSpeed, sha256 as ours } from '../sha256.js';
@@ -43,7 +43,7 @@ export async function recomputeRoot(
     logId,
     earlier = [],
     sha256 = ours,
-    latin1,
+    latin1 = recordText,
   }: { readonly logId: string; readonly earlier?: readonly TreeHead[] } & Partial<PlatformSpeed>,
 ): Promise<Recomputed> {
   const { leafHash, nodeHash } = treeHasher(sha256);
@@ -87,7 +87,7 @@ export async function recomputeRoot(
       compareHeads();
       const checked = checkRecord(bytes, { reader, index, logId, after: lastAt ?? '' });
       if ('code' in checked) firstFault ??= checked;
-      else if (unseen.length > 0) mayPrune = Math.max(mayPrune, minIndexIn(bytes));
+      else if (unseen.length > 0) mayPrune = Math.max(mayPrune, minIndexIn(bytes, latin1(bytes)));
       if (!('code' in checked)) [firstAt, lastAt] = [firstAt ?? checked.recordedAt, checked.recordedAt];
     }
   }
@@ -114,15 +114,10 @@ function addTo(ranges: RecordRange[], from: number, to: number): void {
   else ranges.push({ from, to });
 }
 
-const PRUNING = utf8('"op":"PruneRecords"');
-
 /** Up to where a record says that records were pruned; 0 for any other. Looked at only behind records that are not there. */
-function minIndexIn(bytes: Uint8Array): number {
-  if (!includes(bytes, PRUNING)) return 0;
+function minIndexIn(bytes: Uint8Array, text: string): number {
+  if (!text.includes('"op":"PruneRecords"')) return 0;
   const { op, outcome, change } = parseRecord(bytes);
   const minIndex = change?.['minIndex'];
   return op === 'PruneRecords' && outcome === 'succeeded' && typeof minIndex === 'number' ? minIndex : 0;
 }
-
-const includes = (bytes: Uint8Array, part: Uint8Array): boolean =>
-  bytes.some((byte, at) => byte === part[0] && part.every((other, i) => bytes[at + i] === other));

@@ -8,6 +8,7 @@ import { AlgorithmSuiteIdentifier, CommitmentPolicy } from '@aws-crypto/material
 import fc from 'fast-check';
 import { KeywardClient } from '../client.js';
 import { Envelope } from '../envelope.js';
+import { InvalidCall } from '../errors.js';
 import { FakeDataPlane } from '../test/fake-data-plane.js';
 import { KeywardKeyring } from './index.js';
 
@@ -72,6 +73,10 @@ describe('messages beside those of the AWS Encryption SDK', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it("seals with no signed suite, the library's own choice: its signature would bind nobody", async () => {
+    await expect(aws.encrypt(new KeywardKeyring(client, scope), randomBytes(1))).rejects.toBeInstanceOf(InvalidCall);
   });
 
   it('and so do our vectors', async () => {

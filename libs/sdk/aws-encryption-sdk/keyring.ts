@@ -16,8 +16,12 @@ export interface KeyringScope {
   readonly keyId?: string;
 }
 
-/** Added to the context by the library for signed suites; reserved at Keyward, and bound by the message's header anyway. */
+/**
+ * Added to the context by the library for signed suites; reserved at Keyward, so no data key is bound to it. Whoever may open a message could
+ * sign another one under the same data key: that is why none is sealed with a signature here.
+ */
 const SIGNER_NAME = 'aws-crypto-public-key';
+const COMMITTING = 'ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY';
 
 /**
  * A keyring for the AWS Encryption SDK whose data keys a tenant's key in Keyward protects. Provider info of an encrypted data key is
@@ -38,6 +42,8 @@ export class KeywardKeyring extends KeyringNode {
     const { tenant, keyId } = this.#scope;
     if (keyId === undefined || material.hasUnencryptedDataKey)
       throw new InvalidCall('This keyring makes data keys of its own, under a key that it was given.', { code: 'invalid-request' });
+    if (material.suite.signatureCurve !== undefined)
+      throw new InvalidCall(`No signed suite: use ${COMMITTING}; here a signature would show nothing.`, { code: 'invalid-request' });
     const numberOfBytes = material.suite.keyLengthBytes;
     const dataKey = await this.#source.generateDataKey({
       tenant,

@@ -55,8 +55,9 @@ once "$out/postgres/superuser-password" password superuser
 once "$out/postgres/pg_hba.conf" printf 'local all all scram-sha-256\nhostssl all all all scram-sha-256\n'
 once "$out/provision/pgpass" passfile postgres "$(password superuser)"
 once "$out/provision/role-passwords.json" passwords
-once "$out/redis/users.acl" printf 'user default off\nuser keyward on >%s ~* &* +@all -@admin\n' "$(password queue)"
-once "$out/worker/queue-password" password queue
+once "$out/redis/users.acl" printf 'user default off\nuser keyward on >%s ~keyward:* &* +@all -@dangerous +info\n' "$(password queue)"
+once "$out/redis/password" password queue
+once "$out/worker/redis-password" password queue
 once "$out/custodian/pin" secret
 once "$out/custodian/so-pin" secret
 for plane in $planes; do

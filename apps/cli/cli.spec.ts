@@ -96,6 +96,7 @@ const config: Config = {
   tls: { mode: 'none' },
   databaseUrl: undefined,
   redisUrl: undefined,
+  redisPasswordFile: undefined,
   socketDir: undefined,
   pepperFile: undefined,
   workerPublicKeyFile: undefined,

@@ -10,7 +10,7 @@ import { Buckets } from './delivery/bucket.js';
 import { DeliveryRounds } from './delivery/deliveries.js';
 import { Syslog } from './delivery/syslog.js';
 import { Webhooks } from './delivery/webhook.js';
-import { Engine } from './jobs/engine.js';
+import { Engine, redisAt } from './jobs/engine.js';
 import { Jobs } from './jobs/jobs.js';
 import { jobKinds } from './jobs/kinds.js';
 import { repeat } from './loop.js';
@@ -58,7 +58,7 @@ const snapshots = new Snapshots(rules, grants);
 const kinds = jobKinds({ store, custody, grants, snapshots, platform: platformName(config.platformHost) });
 const jobs = new Jobs({ kinds, ledger: store.jobs, log });
 const engine = Engine.start({
-  at: config.redisUrl === undefined ? { databaseUrl: url } : { redisUrl: config.redisUrl },
+  at: config.redisUrl === undefined ? { databaseUrl: url } : redisAt(config.redisUrl, config.redisPasswordFile),
   run: (job) => jobs.run(job),
   log,
 });

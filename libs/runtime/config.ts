@@ -31,6 +31,8 @@ export interface Config {
   readonly databaseUrl: string | undefined;
   /** Where the worker's queue is kept; absent: in the database. */
   readonly redisUrl: string | undefined;
+  /** The password of the user in that URL, where it is not in it. */
+  readonly redisPasswordFile: string | undefined;
   /** Directory with one sub-directory per plane, each holding the custodian's socket for that plane. */
   readonly socketDir: string | undefined;
   /** 32 bytes that key the digests of API keys. */
@@ -75,6 +77,7 @@ const settings = z.object({
     .optional(),
   KEYWARD_DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
   // A query could say anything, such as not to check certificates.
+  REDIS_PASSWORD_FILE: text.optional(),
   REDIS_URL: z
     .url({ protocol: /^rediss?$/, error: 'must be a URL such as rediss://host:6379/0' })
     .regex(/^[^?#]*$/, 'must have neither a query nor a fragment')
@@ -114,6 +117,7 @@ export function loadConfig(name: ProcessName, environment: Environment = process
     tls: tlsMode(read),
     databaseUrl: read.KEYWARD_DATABASE_URL,
     redisUrl: read.REDIS_URL,
+    redisPasswordFile: read.REDIS_PASSWORD_FILE,
     socketDir: read.KEYWARD_SOCKET_DIR,
     pepperFile: read.KEYWARD_PEPPER_FILE,
     workerPublicKeyFile: read.KEYWARD_WORKER_PUBLIC_KEY_FILE,

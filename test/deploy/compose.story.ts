@@ -3,12 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkoutPath, openDataDir, prepareSoftHsm } from '#runtime';
 import { serverArguments } from '../../libs/runtime/embedded/postgres-settings.js';
+import { until } from '../../libs/runtime/embedded/spawn.js';
 import { Compose, type Service } from './compose.js';
 import { WithoutContainers } from './without-containers.js';
 
 const FILE = checkoutPath('docker-compose.yml');
-const ENV = { KEYWARD_PLATFORM_HOST: 'kms.example' };
+const ENV = { KEYWARD_PLATFORM_HOST: 'kms.example', REDIS_URL: 'rediss://keyward@redis:6379/0' };
 const PLANES = ['key-plane', 'data-plane', 'auditor', 'worker'];
+const ALWAYS = ['postgres', 'redis', 'custodian', ...PLANES];
 
 describe('docker-compose.yml', () => {
   let compose: Compose;
@@ -81,13 +83,19 @@ describe('docker-compose.yml', () => {
       const order = platform.inOrder();
       expect(order.indexOf('set-up')).toBe(0);
       expect(order.indexOf('key-plane')).toBeLessThan(order.indexOf('data-plane'));
-      for (const name of ['custodian', ...PLANES]) expect([name, platform.isHealthy(name)]).toEqual([name, true]);
+      for (const name of ALWAYS) expect([name, platform.isHealthy(name)]).toEqual([name, true]);
     });
 
     it('serve the CLI over TLS', () => {
       const { exit, out, err } = platform.run('cli', 'tenant', 'onboard', 'acme', '--name', 'Acme Ltd', '--json');
       expect({ exit, err }).toEqual({ exit: 0, err: expect.any(String) });
       expect(JSON.parse(out)).toMatchObject({ enrolmentCode: expect.any(String) });
+    });
+
+    it('do what is due, by the queue in Redis', async () => {
+      const finished = () => /"?completed"?/.test(platform.askRedis('XREVRANGE', 'keyward:due:events', '+', '-', 'COUNT', '50'));
+      expect(await until(finished, 30_000, 200)).toBe(true);
+      expect(platform.log('worker')).not.toMatch(/"level":(50|60)/);
     });
 
     it('are set up once: a second run changes nothing', () => {
@@ -99,13 +107,15 @@ describe('docker-compose.yml', () => {
     });
 
     it('keep their secrets out of environments, commands and logs', () => {
-      const seen = [JSON.stringify(services), ...['postgres', 'custodian', ...PLANES].map((name) => platform.log(name))];
+      const seen = [JSON.stringify(services), ...ALWAYS.map((name) => platform.log(name))];
       for (const text of seen) expect(platform.secretsIn(text)).toBe(false);
     });
 
     it('are unhealthy when they are gone', async () => {
       await platform.kill('custodian');
       expect(platform.isHealthy('custodian')).toBe(false);
+      await platform.kill('redis');
+      expect(platform.isHealthy('redis')).toBe(false);
       await platform.kill('auditor');
       expect(platform.isHealthy('auditor')).toBe(false);
     });

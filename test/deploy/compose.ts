@@ -62,7 +62,8 @@ export class Compose {
         .map(([name, value]) => `${name}=${value}\n`)
         .join(''),
     );
-    const run = ['-c', 'from compose.cli.main import main; main()', '--file', file, '--env-file', settings, 'config'];
+    const options = ['--file', file, '--env-file', settings, '--profile', 'redis', '--profile', 'cli'];
+    const run = ['-c', 'from compose.cli.main import main; main()', ...options, 'config'];
     const { status, stdout, stderr } = this.#python(run);
     rmSync(dirname(settings), { recursive: true });
     return { exit: status, said: status === 0 ? stdout : stderr };

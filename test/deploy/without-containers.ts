@@ -7,12 +7,13 @@ import { checkoutRoot, freePort, softHsmModule } from '#runtime';
 import { postgresUser } from '../../libs/runtime/embedded/as-user.js';
 import { postgresBin } from '../../libs/runtime/embedded/postgres-binaries.js';
 import { until } from '../../libs/runtime/embedded/spawn.js';
+import { type RedisPrograms, redisPrograms } from '../queue/redis-server.js';
 import type { Service } from './compose.js';
 
 /** Folders of the containers: each service's own lie under a root of its own here. */
 const INSIDE = /(?<![\w/])\/(?:etc\/keyward|run\/keyward|var\/lib\/(?:keyward|softhsm|postgresql)|operator|out)\b/g;
-const PORTS = ['5432', '7710', '7720', '7730', '7740'];
-const HOSTS = /\b(?:postgres|key-plane|0\.0\.0\.0)(?=:\d)/g;
+const PORTS = ['5432', '6379', '7710', '7720', '7730', '7740'];
+const HOSTS = /\b(?:postgres|redis|key-plane|0\.0\.0\.0)(?=:\d)/g;
 const PATIENCE_MS = 60_000;
 
 /**
@@ -25,6 +26,7 @@ export class WithoutContainers {
   readonly #running = new Map<string, ChildProcess>();
   readonly #ports = new Map<string, number>();
   #module = '';
+  #redis: RedisPrograms | undefined;
 
   constructor(private readonly services: Readonly<Record<string, Service>>) {
     chmodSync(this.#folder, 0o711);
@@ -34,6 +36,7 @@ export class WithoutContainers {
   /** Starts everything as Compose would: what a service waits for comes before it. */
   async up(): Promise<void> {
     this.#module = await softHsmModule();
+    this.#redis = await redisPrograms();
     for (const port of PORTS) this.#ports.set(port, await freePort());
     for (const name of Object.keys(this.services)) this.#mount(name);
     for (const name of this.inOrder()) await this.#start(name);
@@ -49,10 +52,19 @@ export class WithoutContainers {
 
   /** Whether a service's own health check passes. */
   isHealthy(name: string): boolean {
-    const [, ...test] = this.services[name]!.healthcheck!.test;
+    const [by, ...test] = this.services[name]!.healthcheck!.test;
     if (test[0] === 'pg_isready') return this.#postgresAnswers();
-    const [program, ...args] = this.#translated(name, test);
+    const command = by === 'CMD-SHELL' ? ['/bin/sh', '-c', test[0]!.replaceAll('$$', '$')] : test;
+    const [program, ...args] = this.#translated(name, command);
     return spawnSync(program!, args, { cwd: checkoutRoot, env: this.#environment(name) }).status === 0;
+  }
+
+  /** What Redis answers to its health check's user. */
+  askRedis(...command: readonly string[]): string {
+    const [, check] = this.services['redis']!.healthcheck!.test;
+    const [shell] = this.#translated('redis', [check!.replaceAll('$$', '$').replace('ping | grep PONG', '"$@"')]);
+    const asked = spawnSync('/bin/sh', ['-c', shell!, 'sh', ...command], { env: this.#environment('redis'), encoding: 'utf8' });
+    return asked.stdout;
   }
 
   /** Kills a service; whoever would restart it is not here. */
@@ -115,7 +127,8 @@ export class WithoutContainers {
     const [program, ...args] = this.#translated(name, this.services[name]!.command);
     const isPostgres = name === 'postgres';
     const data = ['-D', this.#data, '-cunix_socket_directories=', '-clisten_addresses=127.0.0.1', `-cport=${this.#ports.get('5432')}`];
-    const command = isPostgres ? [join(postgresBin(), 'postgres'), ...args, ...data] : [program!, ...args];
+    const loopback = name === 'redis' ? ['--bind', '127.0.0.1'] : [];
+    const command = isPostgres ? [join(postgresBin(), 'postgres'), ...args, ...data] : [program!, ...args, ...loopback];
     const user = isPostgres ? postgresUser() : undefined;
     const identity = user === undefined ? {} : { uid: user.uid, gid: user.gid };
     const child = spawn(command[0]!, command.slice(1), {
@@ -186,7 +199,8 @@ export class WithoutContainers {
     );
     const [uid, user] = [String(process.getuid!()), postgresUser()];
     return {
-      PATH: `${dirname(process.execPath)}:/usr/bin:/bin`,
+      ...(name === 'redis' && this.#redis!.env),
+      PATH: `${dirname(process.execPath)}:${this.#redis!.folder}:/usr/bin:/bin`,
       ...(name === 'set-up' && { KEYWARD_UID: uid, REDIS_UID: uid, POSTGRES_UID: String(user?.uid ?? uid) }),
       ...Object.fromEntries(own),
     };
@@ -200,7 +214,7 @@ export class WithoutContainers {
         .replace(/^\/keyward(?=\/)/, checkoutRoot)
         .replaceAll(INSIDE, (path) => join(this.#root(name), path))
         .replaceAll(HOSTS, (host) => (host === '0.0.0.0' ? '127.0.0.1' : 'localhost'));
-      return PORTS.reduce((so, port) => so.replaceAll(new RegExp(`:${port}\\b`, 'g'), `:${this.#ports.get(port)}`), here);
+      return PORTS.reduce((so, port) => so.replaceAll(new RegExp(`(?<![\\w.])${port}\\b`, 'g'), String(this.#ports.get(port))), here);
     });
   }
 

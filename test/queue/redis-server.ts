@@ -17,23 +17,33 @@ export const redisIsMissing: string | undefined =
     ? undefined
     : 'redis-server is not installed, and this is no Debian';
 
+/** Where Redis's programs are, and the environment that they need. */
+export interface RedisPrograms {
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Installed, or unpacked from Debian's packages. */
+export async function redisPrograms(): Promise<RedisPrograms> {
+  const installed = INSTALLED.find((path) => existsSync(path));
+  if (installed !== undefined) return { folder: dirname(installed), env: inheritedEnvironment() };
+  const root = await unpackedPackages('redis', PACKAGES);
+  const [library = ''] = globSync(join(root, 'usr/lib/*/liblzf.so.1'));
+  return { folder: join(root, 'usr/bin'), env: { ...inheritedEnvironment(), LD_LIBRARY_PATH: dirname(library) } };
+}
+
 /** A Redis that keeps nothing on disk: restarted, it is empty. */
 export class RedisServer {
   #child: ChildProcess | undefined;
   readonly #folder = mkdtempSync(join(tmpdir(), 'keyward-redis-'));
 
   private constructor(
-    private readonly binaries: string,
-    private readonly libraries: string,
+    private readonly programs: RedisPrograms,
     readonly port: number,
   ) {}
 
   static async start(): Promise<RedisServer> {
-    const port = await freePort();
-    const installed = INSTALLED.find((path) => existsSync(path));
-    const root = installed === undefined ? await unpackedPackages('redis', PACKAGES) : '/';
-    const [library = ''] = globSync(join(root, 'usr/lib/*/liblzf.so.1'));
-    const server = new RedisServer(installed === undefined ? join(root, 'usr/bin') : dirname(installed), dirname(library), port);
+    const server = new RedisServer(await redisPrograms(), await freePort());
     await server.up();
     return server;
   }
@@ -55,7 +65,11 @@ export class RedisServer {
       '--maxmemory-policy',
       'noeviction',
     ];
-    this.#child = spawn(join(this.binaries, 'redis-server'), settings, { cwd: this.#folder, env: this.#env, stdio: 'ignore' });
+    this.#child = spawn(join(this.programs.folder, 'redis-server'), settings, {
+      cwd: this.#folder,
+      env: this.programs.env,
+      stdio: 'ignore',
+    });
     while (!(await this.#answers())) if (this.#child.exitCode !== null) throw new Error('Redis ended before it answered.');
   }
 
@@ -77,10 +91,6 @@ export class RedisServer {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  get #env(): Record<string, string> {
-    return { ...inheritedEnvironment(), ...(this.libraries === '.' ? {} : { LD_LIBRARY_PATH: this.libraries }) };
-  }
-
   async #answers(): Promise<boolean> {
     return await this.#cli('PING').then(
       (answer) => answer.trim() === 'PONG',
@@ -89,7 +99,9 @@ export class RedisServer {
   }
 
   async #cli(...command: readonly string[]): Promise<string> {
-    const answered = await promisify(execFile)(join(this.binaries, 'redis-cli'), ['-p', String(this.port), ...command], { env: this.#env });
+    const answered = await promisify(execFile)(join(this.programs.folder, 'redis-cli'), ['-p', String(this.port), ...command], {
+      env: this.programs.env,
+    });
     return answered.stdout;
   }
 }

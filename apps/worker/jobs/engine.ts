@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import {
   type BackendFactory,
   createPostgresBackend,
@@ -12,6 +13,13 @@ import type { Job, JobQueue } from './jobs.js';
 
 /** Where BullMQ keeps its jobs: in a schema of the platform's database, or in Redis. */
 export type EngineUrl = { readonly databaseUrl: string } | { readonly redisUrl: string };
+
+/** A URL with the password that a file holds; without one, the URL as it is. */
+export function redisAt(url: string, passwordFile: string | undefined): EngineUrl {
+  const redis = new URL(url);
+  if (passwordFile !== undefined) redis.password = readFileSync(passwordFile, 'utf8').trim();
+  return { redisUrl: redis.href };
+}
 
 export interface EngineParts {
   readonly at: EngineUrl;

@@ -117,7 +117,9 @@ export class Envelope {
   #openingStream({ expectedContext, ...scope }: OpenScope, length: number | undefined): Duplex {
     this.#requireOpen();
     const context = validContext(expectedContext);
-    return new OpeningStream((header) => this.#openingKey({ ...scope, context }, header, length));
+    return new OpeningStream((header, headerBytes) =>
+      this.#openingKey({ ...scope, context }, header, length && plaintextBytes(length - headerBytes, header.frameBytes)),
+    );
   }
 
   /** `length` of what is small enough to share a data key. */
@@ -140,7 +142,7 @@ export class Envelope {
    * Compared before a data key is asked for or taken from the cache, so a message that was moved from one row to another opens nowhere. (The
    * header's context is a claim at this point; the data key and the header's tag prove it before any plaintext.)
    */
-  async #openingKey(scope: OpeningScope, header: MessageHeader, length: number | undefined): Promise<MessageKey> {
+  async #openingKey(scope: OpeningScope, header: MessageHeader, bytes: number | undefined): Promise<MessageKey> {
     const { tenant, context, justification } = scope;
     if (!sameContext(header.context, context)) throw notAMessage();
     const keys = header.encryptedDataKeys.map(({ providerId, providerInfo, ciphertext }) => [
@@ -149,10 +151,9 @@ export class Envelope {
     ]);
     const name = JSON.stringify(['open', boundName(tenant, context), keys, justification]);
     const load = () => openedEnvelopeKey(this.#source, scope, header.encryptedDataKeys);
-    const bytes = length === undefined ? 0 : plaintextBytes(length, header);
     return await this.#withKey(
-      length === undefined ? undefined : this.#keys,
-      { name, tenant, bytes, load },
+      bytes === undefined ? undefined : this.#keys,
+      { name, tenant, bytes: bytes ?? 0, load },
       ({ plaintext }) => new MessageKey(plaintext, Uint8Array.from(header.messageId)),
     );
   }

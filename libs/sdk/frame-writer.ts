@@ -1,6 +1,5 @@
 import type { CipherGCM } from 'node:crypto';
 import { InvalidCall } from './errors.js';
-import { headerBytes, type MessageHeader } from './message-header.js';
 import { type FramePlace, frameIv, IV_BYTES, type MessageKey, TAG_BYTES } from './message-key.js';
 
 /** In the place of a sequence number, it says that the last frame begins. */
@@ -9,11 +8,11 @@ export const HEAD_BYTES = 4 + IV_BYTES;
 /** Mark ‖ sequence ‖ IV ‖ length. */
 export const FINAL_HEAD_BYTES = 4 + HEAD_BYTES + 4;
 
-/** How much a whole message of `length` bytes says, by what its header says of its frames; never negative. */
-export function plaintextBytes(length: number, header: MessageHeader): number {
-  const body = length - headerBytes(header).length - TAG_BYTES - FINAL_HEAD_BYTES - TAG_BYTES;
+/** How much a whole message says whose header is followed by `length` bytes, its tag among them; never negative. */
+export function plaintextBytes(length: number, frameBytes: number): number {
+  const body = length - TAG_BYTES - FINAL_HEAD_BYTES - TAG_BYTES;
   const around = HEAD_BYTES + TAG_BYTES;
-  return Math.max(0, body - Math.floor(body / (header.frameBytes + around)) * around);
+  return Math.max(0, body - Math.floor(body / (frameBytes + around)) * around);
 }
 
 /**

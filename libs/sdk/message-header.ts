@@ -1,4 +1,4 @@
-import type { EncryptionContext } from '#contract';
+import { canonicalContext, type EncryptionContext } from '#contract';
 import { DecryptFailed } from './errors.js';
 
 /** A data key as it stands in a message. Nothing of it is authenticated before the header's tag was checked. */
@@ -35,13 +35,11 @@ export const notAMessage = () => new DecryptFailed('The message does not open.',
 
 /** The header without its tag, which authenticates exactly these bytes. */
 export function headerBytes({ messageId, context, encryptedDataKeys, frameBytes, commitment }: MessageHeader): Buffer {
-  const pairs = Object.entries(context)
-    .map((pair) => pair.map((text) => Buffer.from(text)) as [Buffer, Buffer])
-    .sort(([one], [other]) => Buffer.compare(one, other));
+  const pairs = Object.keys(context).length;
   const keys = encryptedDataKeys.map(({ providerId, providerInfo, ciphertext }) =>
     Buffer.concat([prefixed(Buffer.from(providerId)), prefixed(Buffer.from(providerInfo)), prefixed(ciphertext)]),
   );
-  const contextBytes = pairs.length === 0 ? [] : [u16(pairs.length), ...pairs.flat().map(prefixed)];
+  const contextBytes = pairs === 0 ? [] : [u16(pairs), canonicalContext(context)];
   return Buffer.concat([
     ...[Uint8Array.of(FORMAT_VERSION), SUITE_ID, messageId, prefixed(Buffer.concat(contextBytes))],
     ...[u16(keys.length), ...keys, Uint8Array.of(FRAMED), u32(frameBytes), commitment],

@@ -47,13 +47,13 @@ export class SealingStream extends Transform {
 /** Long before it, the header says something that cannot be. */
 const MAX_HEADER_BYTES = 512 * 1024;
 
-/** Message in, verified plaintext out. `keyFor` is asked once, for a header that nothing has authenticated yet. */
+/** Message in, verified plaintext out. `keyFor` is asked once, for a header that nothing has authenticated yet, and its length. */
 export class OpeningStream extends Transform {
   #key: MessageKey | undefined;
   #frames: FrameReader | undefined;
   #start: Buffer = Buffer.alloc(0);
 
-  constructor(private readonly keyFor: (header: MessageHeader) => Promise<MessageKey>) {
+  constructor(private readonly keyFor: (header: MessageHeader, headerBytes: number) => Promise<MessageKey>) {
     super();
   }
 
@@ -79,7 +79,7 @@ export class OpeningStream extends Transform {
     if (parsed === undefined && this.#start.length > MAX_HEADER_BYTES) throw notAMessage();
     if (parsed === undefined || this.#start.length < parsed.length + TAG_BYTES) return;
     const { header, length } = parsed;
-    const key = await this.keyFor(header);
+    const key = await this.keyFor(header, length);
     this.#key = key;
     // Given up meanwhile: `_destroy` was here already.
     if (this.destroyed) return key.wipe();

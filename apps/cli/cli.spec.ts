@@ -149,14 +149,39 @@ describe('what a command sends', () => {
     [['untag', KEY, 'team,a'], 'POST', '/untag', { names: ['team', 'a'] }],
     [['protect', KEY], 'PUT', '/deletion-protection', { enabled: true }],
     [['unprotect', KEY], 'PUT', '/deletion-protection', { enabled: false }],
+    [['unprotect', KEY, '--service', 'billing'], 'PUT', '/deletion-protection', { enabled: false, service: 'billing' }],
+    [['disable', KEY], 'POST', '/disable', {}],
+    [['disable', KEY, '--service', 'billing'], 'POST', '/disable', { service: 'billing' }],
+    [['schedule-deletion', KEY, '--service', 'billing'], 'POST', '/schedule-deletion', { pendingDays: 30, service: 'billing' }],
     [['schedule-deletion', KEY], 'POST', '/schedule-deletion', { pendingDays: 30 }],
     [['schedule-deletion', KEY, '--days', '7'], 'POST', '/schedule-deletion', { pendingDays: 7 }],
     [['cancel-deletion', KEY], 'POST', '/cancel-deletion', undefined],
+    [['delete-material', KEY], 'POST', '/delete-material', undefined],
   ])('key %j', async (line, method, path, body) => {
     answers = [{ status: 200, body: described }];
     expect(await keyward(['key', ...line])).toMatchObject({ exit: 0 });
     expect(asked[0]).toMatchObject({ method, path: `/v1/tenants/acme/keys/${KEY}${path}` });
     expect(asked[0]!.body === '' ? undefined : JSON.parse(asked[0]!.body)).toEqual(body);
+  });
+
+  it.each([
+    ['rotate', 'POST', '/v1/tenants/acme/root/rotate'],
+    ['describe', 'GET', '/v1/tenants/acme/root'],
+  ])('root %s', async (command, method, path) => {
+    const root = { root: 1, rotating: true, left: 3, startedAt: TIME };
+    answers = [{ status: 200, body: root }];
+    const said = await keyward(['root', command, '--json']);
+    expect([said.exit, JSON.parse(said.out)]).toEqual([0, expect.objectContaining(root)]);
+    expect(asked[0]).toMatchObject({ method, path });
+  });
+
+  it('key shredding-receipt prints the receipt as it was signed, and says when there is none yet', async () => {
+    const destroyed = { keyId: KEY, destroyedAt: TIME };
+    answers = [{ status: 200, body: { ...destroyed, receipt: 'keyward.example\n\n— signed\n' } }];
+    expect(await keyward(['key', 'shredding-receipt', KEY])).toMatchObject({ exit: 0, out: 'keyward.example\n\n— signed\n' });
+    expect(asked[0]).toMatchObject({ method: 'GET', path: `/v1/tenants/acme/keys/${KEY}/shredding-receipt` });
+    answers = [{ status: 200, body: destroyed }];
+    expect((await keyward(['key', 'shredding-receipt', KEY])).exit).not.toBe(0);
   });
 
   it.each([

@@ -7,6 +7,8 @@ import {
   createKeyVersionRequest,
   type DeletionProtectionRequest,
   deletionProtectionRequest,
+  type DisableKeyRequest,
+  disableKeyRequest,
   type KeyDescriptionRequest,
   keyDescriptionRequest,
   type ImportKeyMaterialRequest,
@@ -75,8 +77,12 @@ export class KeysController {
 
   @Post(':key/disable')
   @Operation('DisableKey')
-  disable(@Calling() call: Call, @Param({ schema: keyPath }) { key }: KeyPath, @Body({ schema: noBody }) _body: unknown) {
-    return this.pipeline.run('DisableKey', call, { keyId: key });
+  disable(
+    @Calling() call: Call,
+    @Param({ schema: keyPath }) { key }: KeyPath,
+    @Body({ schema: disableKeyRequest }) body: DisableKeyRequest,
+  ) {
+    return this.pipeline.run('DisableKey', call, { keyId: key, ...body });
   }
 
   @Post(':key/versions')

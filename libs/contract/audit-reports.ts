@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { alias, keyId, keyVersionId } from './identifiers.js';
+import { alias, keyId, keyVersionId, serviceName } from './identifiers.js';
 import { recordedLease } from './lease.js';
 import { pageQuery, whoCanEntry } from './key-operations.js';
 import { OPERATION_NAMES } from './operations.js';
@@ -73,6 +73,7 @@ export const inventoryItem = z
     tags: z.record(z.string(), z.string()),
     createdAt: time,
     aliases: z.array(alias),
+    managedBy: serviceName.optional().meta({ description: 'the service that the key is kept for' }),
     versions: z.array(
       z.object({
         versionId: keyVersionId,

@@ -35,13 +35,18 @@ export type LongOperationId = z.infer<typeof longOperationId>;
 export const importToken = prefixedId('imp').brand<'ImportToken'>();
 export type ImportToken = z.infer<typeof importToken>;
 
-/** `alias/` and 1–255 of letters, digits, `_`, `-`, `/`; the clouds' own prefixes are reserved. */
+const RESERVED = /^alias\/(acs|aws)/;
+const MANAGED = /^alias\/acs\/([a-z][a-z0-9-]{0,62})$/;
+const reserved = 'alias/acs… and alias/aws… are reserved';
+/** `alias/` and 1–255 of letters, digits, `_`, `-`, `/`; of the clouds' own prefixes only those of managed keys are there. */
 export const alias = z
   .string()
   .regex(/^alias\/[A-Za-z0-9_/-]{1,255}$/, 'must be alias/ and 1 to 255 of letters, digits, _, - and /')
-  .refine((name) => !/^alias\/(acs|aws)/.test(name), 'alias/acs… and alias/aws… are reserved')
+  .refine((name) => !RESERVED.test(name) || MANAGED.test(name), reserved)
   .brand<'Alias'>();
 export type Alias = z.infer<typeof alias>;
+/** One that people give and take. */
+export const ownAlias = alias.refine((name) => !RESERVED.test(name), reserved);
 
 /** A key as a body names it: its id or one of its aliases. */
 export const keyReference = z.union([keyId, alias], { error: 'must be a key id or alias/name' });
@@ -59,3 +64,9 @@ export const serviceName = z
   .regex(/^[a-z][a-z0-9-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9 and -, starting with a letter')
   .brand<'ServiceName'>();
 export type ServiceName = z.infer<typeof serviceName>;
+
+/** The name of the key that is kept for a service: nobody else gives it, moves it or takes it away. */
+export const managedAlias = (service: ServiceName): Alias => `alias/acs/${service}` as Alias;
+/** The service that a key is kept for. */
+export const managedBy = (aliases: readonly string[]): ServiceName | undefined =>
+  aliases.map((name) => MANAGED.exec(name)?.[1]).find((service) => service !== undefined) as ServiceName | undefined;

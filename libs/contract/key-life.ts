@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { TRIED_ALGORITHMS } from './asymmetric-algorithms.js';
-import { alias, keyId, keyReference, keyVersionId } from './identifiers.js';
+import { alias, keyId, keyReference, keyVersionId, ownAlias, serviceName } from './identifiers.js';
 import { pageQuery } from './key-operations.js';
 import { keyRotation } from './key-rotation.js';
 import { DATA_OPERATIONS } from './operations.js';
@@ -67,9 +67,17 @@ export const createKeyRequest = z
     keyUsage: keyUsage.optional().meta({ description: 'fixed at creation; needed where a spec is good for more than one' }),
     origin: z.enum(KEY_ORIGINS).default('KEYWARD').meta({ description: 'EXTERNAL: the material will be imported' }),
     description: description.default(''),
-    alias: alias.optional().meta({ description: 'a first alias, made in the same step' }),
+    alias: ownAlias.optional().meta({ description: 'a first alias, made in the same step' }),
+    service: serviceName.optional().meta({
+      description:
+        'keeps the key for this service: alias/acs/<service>, with deletion protection, and not disabled or ended unless the service is named again',
+    }),
     tags: tags.optional(),
     deletionProtection: z.boolean().optional().meta({ description: 'deletion cannot be scheduled until it is switched off' }),
+  })
+  .refine(({ service, origin }) => service === undefined || origin === 'KEYWARD', {
+    path: ['service'],
+    message: 'is for keys that are made in the HSM',
   })
   .refine(({ keySpec: spec, keyUsage: usage }) => usage === undefined || USAGES_OF[spec].includes(usage), {
     path: ['keyUsage'],
@@ -91,6 +99,7 @@ export const keyDescription = z
     protectionLevel: z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']),
     description: z.string(),
     aliases: z.array(alias),
+    managedBy: serviceName.optional().meta({ description: 'the service that the key is kept for' }),
     tags: z.record(z.string(), z.string()),
     primaryVersion: keyVersionId,
     createdAt: time,
@@ -134,10 +143,18 @@ export const tagKeyRequest = z
 export type TagKeyRequest = z.infer<typeof tagKeyRequest>;
 export const untagKeyRequest = z.strictObject({ names: z.array(tagName).min(1).max(MAX_TAGS) }).meta({ id: 'UntagKeyRequest' });
 export type UntagKeyRequest = z.infer<typeof untagKeyRequest>;
-export const deletionProtectionRequest = z.strictObject({ enabled: z.boolean() }).meta({ id: 'DeletionProtectionRequest' });
+const meant = serviceName
+  .optional()
+  .meta({ description: 'of a key that is kept for a service: its name, as a sign that this key is meant' });
+export const disableKeyRequest = z.strictObject({ service: meant }).optional().meta({ id: 'DisableKeyRequest' });
+export type DisableKeyRequest = z.infer<typeof disableKeyRequest>;
+export const deletionProtectionRequest = z.strictObject({ enabled: z.boolean(), service: meant }).meta({ id: 'DeletionProtectionRequest' });
 export type DeletionProtectionRequest = z.infer<typeof deletionProtectionRequest>;
 export const scheduleDeletionRequest = z
-  .strictObject({ pendingDays: z.int().min(DELETION_DAYS.shortest).max(DELETION_DAYS.longest).default(DELETION_DAYS.usual) })
+  .strictObject({
+    pendingDays: z.int().min(DELETION_DAYS.shortest).max(DELETION_DAYS.longest).default(DELETION_DAYS.usual),
+    service: meant,
+  })
   .meta({ id: 'ScheduleDeletionRequest' });
 export type ScheduleDeletionRequest = z.infer<typeof scheduleDeletionRequest>;
 
@@ -211,7 +228,7 @@ export const keyVersionSummary = z
 export type KeyVersionSummary = z.infer<typeof keyVersionSummary>;
 
 // Aliases
-export const aliasTarget = z.strictObject({ alias, keyId }).meta({ id: 'AliasTarget' });
+export const aliasTarget = z.strictObject({ alias: ownAlias, keyId }).meta({ id: 'AliasTarget' });
 export type AliasTarget = z.infer<typeof aliasTarget>;
 export const aliasAnswer = z.object({ alias, keyId }).meta({ id: 'Alias' });
 export type AliasAnswer = z.infer<typeof aliasAnswer>;
@@ -219,4 +236,4 @@ export const listAliasesQuery = z
   .strictObject({ ...pageQuery.shape, keyId: keyId.optional().meta({ description: 'only the aliases of this key' }) })
   .meta({ id: 'ListAliasesQuery' });
 export type ListAliasesQuery = z.infer<typeof listAliasesQuery>;
-export const aliasQuery = z.strictObject({ alias });
+export const aliasQuery = z.strictObject({ alias: ownAlias });

@@ -7,8 +7,10 @@ import {
   MAX_CIPHERTEXT_BYTES,
   verifyMacRequest,
 } from './data-operations.js';
-import { alias } from './identifiers.js';
+import { alias, ownAlias } from './identifiers.js';
 import {
+  aliasQuery,
+  aliasTarget,
   createKeyRequest,
   createKeyVersionRequest,
   keyDescriptionRequest,
@@ -85,4 +87,15 @@ describe('the limits of a request about keys', () => {
       expect(alias.safeParse(name).success).toBe(false);
     },
   );
+
+  it('alias/acs/<service> is the name of the key that is kept for a service, and nothing that people give', () => {
+    expect(alias.safeParse('alias/acs/gateway').success).toBe(true);
+    expect(ownAlias.safeParse('alias/acs/gateway').success).toBe(false);
+    for (const request of [
+      createKeyRequest.safeParse({ alias: 'alias/acs/gateway' }),
+      aliasTarget.safeParse({ alias: 'alias/acs/gateway', keyId: `key_${'0'.repeat(26)}` }),
+      aliasQuery.safeParse({ alias: 'alias/acs/gateway' }),
+    ])
+      expect(request.error?.issues).toMatchObject([{ path: ['alias'], message: expect.stringContaining('reserved') }]);
+  });
 });

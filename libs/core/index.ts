@@ -15,6 +15,7 @@ export * from './errors.js';
 export * from './handlers/audit.js';
 export * from './handlers/data.js';
 export { describeMaterial } from './handlers/describe-key.js';
+export { keptFor } from './handlers/managed-keys.js';
 export * from './handlers/issue-credential.js';
 export * from './handlers/key.js';
 export * from './handlers/key-links.js';

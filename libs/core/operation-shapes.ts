@@ -16,6 +16,7 @@ import type {
   CredentialSummary,
   DecryptRequest,
   DeletionProtectionRequest,
+  DisableKeyRequest,
   DiffPolicyQuery,
   EncryptionAlgorithm,
   EncryptRequest,
@@ -250,7 +251,7 @@ export interface OperationShapes {
   DescribeKey: Shape<{ readonly keyId: KeyReference }, KeyDescription>;
   ListKeys: Shape<ListKeysQuery, Page<KeyDescription>>;
   EnableKey: Shape<{ readonly keyId: KeyId }, KeyDescription>;
-  DisableKey: Shape<{ readonly keyId: KeyId }, KeyDescription>;
+  DisableKey: Shape<{ readonly keyId: KeyId } & DisableKeyRequest, KeyDescription>;
   DescribeCapabilities: Shape<undefined, CapabilitiesAnswer>;
   CreateKeyVersion: Shape<OfKey<CreateKeyVersionRequest>, KeyDescription>;
   /** `replaces`: the version that the caller has read, 0 for none. */

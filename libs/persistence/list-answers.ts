@@ -13,7 +13,7 @@ import {
   type StopAnswer,
   type SuspensionAnswer,
 } from '#contract';
-import { describeMaterial, drawnAt } from '#core';
+import { describeMaterial, drawnAt, keptFor } from '#core';
 import { orNone } from './function-answer.js';
 import type { CmkRow, CredentialRow, KeyVersionRow, ServiceRow, SuspensionRow } from './entities.js';
 import type { PolicyRow, StopRow } from './rule-entities.js';
@@ -72,7 +72,7 @@ export function keyDescription(key: CmkRow, primary: KeyVersionRow | undefined, 
   const { keyId: id, state, description, tags, primaryVersion, createdAt, deletionProtection, deletionAt, destroyedAt } = key;
   const { spec: keySpec, usage: keyUsage, origin, protectionLevel, importCheck: check, validTo, inMemory } = primary;
   return {
-    ...{ keyId: id, state, keySpec, keyUsage, origin, protectionLevel, description, aliases, tags, primaryVersion },
+    ...{ keyId: id, state, keySpec, keyUsage, origin, protectionLevel, description, aliases, tags, primaryVersion, ...keptFor(aliases) },
     ...{ createdAt: iso(createdAt), deletionProtection, ...(deletionAt !== null && { deletionAt: iso(deletionAt) }) },
     ...(destroyedAt !== null && { destroyedAt: iso(destroyedAt) }),
     ...(check !== null && describeMaterial({ check, validTo: Number(validTo), inMemory: inMemory === true })),

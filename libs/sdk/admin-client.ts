@@ -21,6 +21,7 @@ import {
   type identityProviderRequest,
   inventoryItem,
   type issueCredentialRequest,
+  type disableKeyRequest,
   issuedCredential,
   type issueServiceCredentialRequest,
   keyDescription,
@@ -190,8 +191,9 @@ export class KeywardAdmin {
   enableKey(tenant: string, keyId: string) {
     return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/enable` });
   }
-  disableKey(tenant: string, keyId: string) {
-    return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/disable` });
+  /** `service`: of a key that is kept for one, its name. */
+  disableKey(tenant: string, keyId: string, body: z.input<typeof disableKeyRequest> = {}) {
+    return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/disable`, body });
   }
   /** What the connected HSM can do. */
   describeCapabilities(tenant: string) {
@@ -228,9 +230,9 @@ export class KeywardAdmin {
   untagKey(tenant: string, keyId: string, names: readonly string[]) {
     return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/untag`, body: { names } });
   }
-  setDeletionProtection(tenant: string, keyId: string, enabled: boolean) {
+  setDeletionProtection(tenant: string, keyId: string, enabled: boolean, service?: string) {
     const path = at`/v1/tenants/${tenant}/keys/${keyId}/deletion-protection`;
-    return this.#keys.change(keyDescription, { method: 'PUT', path, body: { enabled } });
+    return this.#keys.change(keyDescription, { method: 'PUT', path, body: { enabled, ...(service !== undefined && { service }) } });
   }
   /** What breaks if it is disabled. */
   describeKeyUsage(tenant: string, keyId: string) {

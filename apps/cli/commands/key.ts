@@ -16,8 +16,16 @@ interface NewKey {
   readonly usage?: KeyUsage;
   readonly origin?: KeyOrigin;
   readonly alias?: string;
+  readonly service?: string;
   readonly description: string;
 }
+
+interface Meant {
+  readonly service?: string;
+}
+
+const meant = (command: Command): Command =>
+  command.option('--service <service>', 'of a key that is kept for a service: its name, to say that this key is meant');
 
 /** For admins: their tenant's master keys. */
 export function keyCommands(program: Command, open: OpenSession): void {
@@ -46,6 +54,7 @@ export function keyCommands(program: Command, open: OpenSession): void {
     .command('create')
     .description('make a key inside the HSM')
     .option('--alias <alias>', 'a first name for it, as alias/invoices')
+    .option('--service <service>', 'keep it for this service: alias/acs/<service>, not disabled or ended by mistake')
     .option('--spec <spec>', `one of ${KEY_SPECS.join(', ')}`)
     .addOption(new Option('--usage <usage>', 'for RSA keys: what for').choices(['SIGN_VERIFY', 'ENCRYPT_DECRYPT']))
     .addOption(new Option('--origin <origin>', 'EXTERNAL: its material will be imported').choices(KEY_ORIGINS))
@@ -94,7 +103,12 @@ export function keyCommands(program: Command, open: OpenSession): void {
       session.answer(usage, [...usage.sentences, table(columns, rows)].join('\n'));
     });
   one('enable <key>', 'let a disabled key be used again', (to, keyId) => to.admin.enableKey(to.tenant, keyId));
-  one('disable <key>', 'from its return on no replica uses the key', (to, keyId) => to.admin.disableKey(to.tenant, keyId));
+  meant(key.command('disable <key>').description('from its return on no replica uses the key')).action(
+    async (keyId: string, body: Meant, command: Command) => {
+      const session = open(command);
+      session.answer(await session.admin.disableKey(session.tenant, keyId, body));
+    },
+  );
   key
     .command('rotate <key>')
     .description('make a new version, which is primary; older ones go on opening what they sealed')
@@ -121,14 +135,18 @@ export function keyCommands(program: Command, open: OpenSession): void {
     to.admin.untagKey(to.tenant, keyId, listed(names)),
   );
   one('protect <key>', 'deletion cannot be scheduled', (to, keyId) => to.admin.setDeletionProtection(to.tenant, keyId, true));
-  one('unprotect <key>', 'deletion can be scheduled', (to, keyId) => to.admin.setDeletionProtection(to.tenant, keyId, false));
-  key
-    .command('schedule-deletion <key>')
+  meant(key.command('unprotect <key>').description('deletion can be scheduled')).action(
+    async (keyId: string, { service }: Meant, command: Command) => {
+      const session = open(command);
+      session.answer(await session.admin.setDeletionProtection(session.tenant, keyId, false, service));
+    },
+  );
+  meant(key.command('schedule-deletion <key>'))
     .description('nothing can be done with the key from now on; until its end it can be cancelled')
     .option('--days <n>', '7 to 366', wholeNumber(1), 30)
-    .action(async (keyId: string, { days }: { days: number }, command: Command) => {
+    .action(async (keyId: string, { days: pendingDays, ...body }: { days: number } & Meant, command: Command) => {
       const session = open(command);
-      session.answer(await session.admin.scheduleKeyDeletion(session.tenant, keyId, { pendingDays: days }));
+      session.answer(await session.admin.scheduleKeyDeletion(session.tenant, keyId, { pendingDays, ...body }));
     });
   key
     .command('shredding-receipt <key>')

@@ -2,6 +2,7 @@ import type { KeyDescription } from '#contract';
 import { KeywardError } from '../errors.js';
 import type { ImportedMaterial } from '../ports/custody.js';
 import type { StoredKey } from '../ports/rules.js';
+import { keptFor } from './managed-keys.js';
 
 /** What people are told of imported material. */
 export function describeMaterial({
@@ -27,6 +28,7 @@ export function describeKey(key: Omit<StoredKey, 'versions'>, versions: Iterable
   const { spec: keySpec, usage: keyUsage, origin, protectionLevel, imported } = primary;
   return {
     ...{ keyId, state, keySpec, keyUsage, origin, protectionLevel, description },
+    ...keptFor(aliases),
     ...{ aliases: [...aliases], tags: { ...tags }, primaryVersion, createdAt: createdAt.toISOString(), deletionProtection },
     ...(imported && describeMaterial(imported)),
     ...(deletion && { deletionAt: deletion.at.toISOString() }),

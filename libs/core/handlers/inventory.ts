@@ -2,6 +2,7 @@ import type { InventoryItem } from '#contract';
 import type { Step } from '../pipeline.js';
 import type { PolicyTools } from '../ports/grants.js';
 import type { AuditReads, InventoryEntry, Page } from '../ports/reads.js';
+import { keptFor } from './managed-keys.js';
 import { usersOf } from './who-can.js';
 
 /** A tenant's keys for its auditors: their versions, their last use, and who may use them by the policy in force and its stops. */
@@ -15,7 +16,7 @@ export async function inventoryPage(
   const items = found.slice(0, input.limit);
   const last = items.at(-1);
   return {
-    items: items.map((entry) => ({ ...entry, usableBy: usableBy(entry) })),
+    items: items.map((entry) => ({ ...entry, ...keptFor(entry.aliases), usableBy: usableBy(entry) })),
     ...(found.length > input.limit && last !== undefined && { nextCursor: last.keyId }),
   };
 }

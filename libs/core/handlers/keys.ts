@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { type KeyDescription, type KeyState, USAGES_OF } from '#contract';
+import { type Alias, type KeyDescription, type KeyState, managedAlias, type ServiceName, USAGES_OF } from '#contract';
 import { keyNamesRow } from '../bound-rows.js';
-import { KeywardError } from '../errors.js';
+import { InvalidRequest, KeywardError } from '../errors.js';
 import { newKeyId, newKeyVersionId } from '../identifiers.js';
 import { describeRotation } from '../key-rotation.js';
 import { mustAllow } from '../key-states.js';
@@ -17,6 +17,7 @@ import { mustBeAble } from './capabilities.js';
 import { destroyed } from './destroyed.js';
 import { changedFields } from './changed-fields.js';
 import { describeKey } from './describe-key.js';
+import { mustBeMeant } from './managed-keys.js';
 import { hasMaterial, ownKey, storedKey } from './own-key.js';
 import { tagChange, taggedWith, untagged } from './tags.js';
 
@@ -48,10 +49,27 @@ export function keyLifeHandlers({ custody, reads, uses, grants }: KeyLifeParts):
     const namesMac = await custody.bindRule(step.permit(), keyNamesRow(step.call.tenant, { ...key, tags }));
     return changed(key, { tags, namesMac }, tagChange(key.tags, tags));
   }
+  /** The name of a managed key, and its last owner, if that one is no more: then the name goes on. */
+  async function managed({ call, snapshot, permit }: Step<'CreateKey'>, service: ServiceName) {
+    if ((await reads.service(service)) === undefined)
+      throw new InvalidRequest([{ field: 'service', message: 'is no service of this platform' }]);
+    const alias = managedAlias(service);
+    const owner = await snapshot.key({ reference: alias });
+    if (owner === undefined) return { alias, owner };
+    if (owner.state !== 'Destroyed') throw new KeywardError('already-exists', `The key of ${service} is ${owner.keyId}.`);
+    const aliases = owner.aliases.filter((name) => name !== alias);
+    return {
+      alias,
+      owner: { keyId: owner.keyId, namesMac: await custody.bindRule(permit(), keyNamesRow(call.tenant, { ...owner, aliases })) },
+    };
+  }
   return {
-    CreateKey: async ({ input, call, snapshot, now, permit }) => {
+    CreateKey: async (step) => {
+      const { input, call, snapshot, now, permit } = step;
       const keyId = newKeyId(now);
-      const { keySpec: spec, origin, alias, tags = {}, description, deletionProtection = false } = input;
+      const { keySpec: spec, origin, alias, service, tags = {}, description, deletionProtection = service !== undefined } = input;
+      const kept = service === undefined ? undefined : await managed(step, service);
+      const aliases = [kept?.alias, alias].filter((name): name is Alias => name !== undefined);
       const hsm = await mustBeAble({ custody }, spec);
       const made = { tenant: call.tenant, keyId, versionId: newKeyVersionId(now), origin };
       const version = await custody.createKeyVersion(
@@ -63,7 +81,7 @@ export function keyLifeHandlers({ custody, reads, uses, grants }: KeyLifeParts):
         (await reads.root(call.tenant)).number,
       );
       const state = origin === 'EXTERNAL' ? 'PendingImport' : 'Enabled';
-      const names = { keyId, aliases: alias === undefined ? [] : [alias], tags, primaryVersion: version.versionId };
+      const names = { keyId, aliases, tags, primaryVersion: version.versionId };
       const key: StoredKey = {
         ...names,
         ...{ state, description, createdAt: new Date(now), deletionProtection, deletion: undefined },
@@ -79,11 +97,18 @@ export function keyLifeHandlers({ custody, reads, uses, grants }: KeyLifeParts):
             spec,
             protectionLevel: version.protectionLevel,
             ...(alias && { alias }),
+            ...(service && { managedBy: service }),
             ...(input.tags && tagChange({}, tags)),
             ...(deletionProtection && { deletionProtection }),
           },
         },
-        apply: (writes) => writes.insertKey(key),
+        apply: async (writes) => {
+          if (kept?.owner !== undefined) {
+            await writes.deleteAlias(kept.alias);
+            await writes.updateKey(kept.owner.keyId, { namesMac: kept.owner.namesMac });
+          }
+          await writes.insertKey(key);
+        },
       };
     },
 
@@ -105,7 +130,7 @@ export function keyLifeHandlers({ custody, reads, uses, grants }: KeyLifeParts):
     }),
 
     EnableKey: (step) => moveKey(step, 'Enabled'),
-    DisableKey: (step) => moveKey(step, 'Disabled'),
+    DisableKey: (step) => moveKey(step, 'Disabled', step.input.service),
 
     UpdateKeyDescription: async (step) => {
       const { description } = step.input;
@@ -117,14 +142,16 @@ export function keyLifeHandlers({ custody, reads, uses, grants }: KeyLifeParts):
     UntagKey: (step) => retag(step, (key) => untagged(key.tags, step.input.names)),
 
     SetDeletionProtection: async (step) => {
-      const { enabled: deletionProtection } = step.input;
+      const { enabled: deletionProtection, service } = step.input;
       const key = await changeable(step);
+      if (!deletionProtection) mustBeMeant(key, service);
       return changed(key, { deletionProtection }, changedFields({ deletionProtection: key.deletionProtection }, { deletionProtection }));
     },
 
     /** From its return on no replica uses the key; nothing is lost yet. */
     ScheduleKeyDeletion: async (step) => {
       const key = await changeable(step);
+      mustBeMeant(key, step.input.service);
       if (key.deletionProtection)
         throw new KeywardError('state-unchangeable', 'Deletion protection is on.', { reason: 'deletion-protected' });
       const at = new Date(step.now + step.input.pendingDays * DAY_MS);
@@ -158,8 +185,9 @@ const digested = ({ description }: { readonly description: string }) => ({
   descriptionDigest: createHash('sha256').update(description).digest('base64url'),
 });
 
-async function moveKey(step: Step<'EnableKey'> | Step<'DisableKey'>, state: KeyState) {
+async function moveKey(step: Step<'EnableKey'> | Step<'DisableKey'>, state: KeyState, service?: ServiceName) {
   const key = await changeable(step);
+  if (state === 'Disabled') mustBeMeant(key, service);
   return changed(key, { state }, changedFields({ state: key.state }, { state }));
 }
 

@@ -50,13 +50,12 @@ export class Jobs implements MigrationInterface {
           AND f.next_attempt_at > clock_timestamp() AND f.next_attempt_at < clock_timestamp() + ${LONGEST_PAUSE})
       $$;
 
-      -- Kinds to look at now, by whoever asks first, and whether the last look failed. A clock that was set back keeps nothing from being looked at.
-      CREATE FUNCTION keyward.claim_job_kinds(kinds text[], pauses interval[]) RETURNS TABLE (kind text, failing boolean)
+      -- Kinds to look at now, by whoever asks first; whether the last look failed; and rows that failed and have rested, which may not be
+      -- due any more. A clock that was set back keeps nothing from being looked at.
+      CREATE FUNCTION keyward.claim_job_kinds(kinds text[], pauses interval[]) RETURNS TABLE (kind text, failing boolean, retries json)
       LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
       BEGIN
         INSERT INTO keyward.job_kind AS j (kind) SELECT unnest(kinds) ON CONFLICT DO NOTHING;
-        -- What was not tried again is not due any more.
-        DELETE FROM keyward.job_failure f WHERE f.next_attempt_at < clock_timestamp() - ${LONGEST_PAUSE};
         RETURN QUERY
           WITH due AS (
             SELECT j.kind, asked.pause FROM keyward.job_kind j JOIN unnest(kinds, pauses) asked (kind, pause) ON asked.kind = j.kind
@@ -64,7 +63,11 @@ export class Jobs implements MigrationInterface {
               FOR UPDATE OF j SKIP LOCKED)
           UPDATE keyward.job_kind j SET looked_at = clock_timestamp(), next_at = clock_timestamp() + due.pause
             FROM due WHERE j.kind = due.kind
-            RETURNING j.kind, EXISTS (SELECT FROM keyward.job_failure f WHERE f.tenant_id = 'platform' AND f.kind = j.kind AND f.subject = '');
+            RETURNING j.kind, EXISTS (SELECT FROM keyward.job_failure f WHERE f.tenant_id = 'platform' AND f.kind = j.kind AND f.subject = ''), (
+              SELECT coalesce(json_agg(json_build_object('tenant', r.tenant_id, 'subject', r.subject)), '[]') FROM (
+                SELECT f.tenant_id, f.subject FROM keyward.job_failure f
+                  WHERE f.kind = j.kind AND NOT (f.tenant_id = 'platform' AND f.subject = '') AND NOT keyward.job_rests(f.kind, f.tenant_id, f.subject)
+                  ORDER BY f.next_attempt_at LIMIT 100) r);
       END $$;
 
       CREATE FUNCTION keyward.job_done(of_kind text, of_tenant text, of_subject text) RETURNS void

@@ -1,7 +1,13 @@
 import type pg from 'pg';
 import { z } from 'zod';
+import { tenantId } from '#contract';
 import type { Due, JobLedger, JobRhythm } from '#core';
 import { reading } from './database-error.js';
+import { parsed } from './function-answer.js';
+
+const claimed = z.array(
+  z.object({ kind: z.string(), failing: z.boolean(), retries: z.array(z.object({ tenant: tenantId, subject: z.string() })) }),
+);
 
 /** The worker's (migration 0081). */
 export class DatabaseJobLedger implements JobLedger {
@@ -10,7 +16,7 @@ export class DatabaseJobLedger implements JobLedger {
   async claim(kinds: readonly JobRhythm[]): ReturnType<JobLedger['claim']> {
     const values = [kinds.map(({ name }) => name), kinds.map(({ everyMs }) => interval(everyMs))];
     const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.claim_job_kinds($1, $2)', values));
-    return z.array(z.object({ kind: z.string(), failing: z.boolean() })).parse(rows);
+    return parsed('claim_job_kinds', claimed, rows);
   }
 
   async done(kind: string, { tenant, subject }: Due): Promise<void> {

@@ -39,6 +39,8 @@ const LIMITS = { max: 3, connectionTimeoutMillis: 2000, statement_timeout: 5000,
 const AT_ONCE = 4;
 const LOCK_MS = 30_000;
 const ANSWER_MS = 5000;
+/** After an error of the queue. */
+const RETRY_MS = 1000;
 /** A job is one try. Nothing of it stays behind: the ledger tells what became of it, and the same id may come again. */
 const ONE_TRY = { attempts: 1, removeOnComplete: true, removeOnFail: true } as const;
 /** Whoever had a stalled job was killed or stopped; the job is not to blame. */
@@ -102,7 +104,7 @@ function opened<B extends IQueueBackend, C>(
   const queue = new Queue(QUEUE, { connection: adding, prefix: PREFIX });
   const locks = { lockDuration: lockMs, stalledInterval: lockMs, maxStalledCount: NEVER_TOO_OFTEN };
   const worker = new Worker(QUEUE, ({ name, data }: QueuedJob) => run({ kind: name, ...row.parse(data) }), {
-    ...{ connection: taking, prefix: PREFIX, concurrency: AT_ONCE, ...locks },
+    ...{ connection: taking, prefix: PREFIX, concurrency: AT_ONCE, runRetryDelay: RETRY_MS, ...locks },
   });
   // Without a listener, an error would end the process.
   const onError = (err: Error) => log.error({ err }, 'the queue failed; what is due stays due');

@@ -132,6 +132,17 @@ describe('what is done by the clock', () => {
     expect((await worker.ledger()).failures).toEqual([]);
   });
 
+  it('is no failure any more when somebody else did it, or it is not due any more', async () => {
+    let runs = 0;
+    const run = () => (runs++ === 0 ? Promise.reject(new Error()) : Promise.resolve());
+    const worker = aWorker({ due: () => Promise.resolve([]), run, pausesMs: [0] });
+    await worker.run(ROW);
+    expect((await worker.ledger()).failures).toHaveLength(1);
+    await worker.look();
+    expect(worker.found).toEqual([{ kind: worker.name, ...ROW }]);
+    expect((await worker.ledger()).failures).toEqual([]);
+  });
+
   it('is left to others when its kind is not known here', async () => {
     const worker = aWorker();
     const jobs = new Jobs({ kinds: [], ledger: store.jobs, log: { error: () => undefined } });

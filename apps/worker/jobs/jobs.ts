@@ -34,8 +34,8 @@ export class Jobs {
   /** Looks for what is due, of the kinds whose time has come. @throws KeywardError unavailable; whatever the queue throws */
   async look(queue: JobQueue): Promise<void> {
     const { ledger, kinds } = this.parts;
-    for (const { kind, failing } of await ledger.claim(kinds)) {
-      const found = await this.#dueOf(this.#kinds.get(kind)!, failing);
+    for (const { kind, failing, retries } of await ledger.claim(kinds)) {
+      const found = [...(await this.#dueOf(this.#kinds.get(kind)!, failing)), ...retries];
       if (found.length > 0) await queue.add(found.map((of) => ({ kind, ...of })));
     }
   }

@@ -90,27 +90,27 @@ export const MAX_BATCH_BYTES = 1024 * 1024;
 
 /** Only the number of items counts for the whole; each is parsed by itself, so that a bad one fails alone. */
 const batchOf = <Item extends z.ZodType>(name: string, item: Item) =>
-  z
-    .strictObject({
-      items: z
-        .array(
-          z
-            .unknown()
-            .transform((value) => item.safeParse(value))
-            .meta({ $ref: `#/components/schemas/${name}Request` }),
-        )
-        .min(1)
-        .max(MAX_BATCH_ITEMS),
-    })
-    .meta({ id: `${name}BatchRequest` });
+  z.strictObject({
+    items: z
+      .array(
+        z
+          .unknown()
+          .transform((value) => item.safeParse(value))
+          .meta({ $ref: `#/components/schemas/${name}Request` }),
+      )
+      .min(1)
+      .max(MAX_BATCH_ITEMS),
+  });
 
-export const encryptBatchRequest = batchOf('Encrypt', encryptRequest);
+export const encryptBatchRequest = batchOf('Encrypt', encryptRequest).meta({ id: 'EncryptBatchRequest' });
 export type EncryptBatchRequest = z.infer<typeof encryptBatchRequest>;
-export const decryptBatchRequest = batchOf('Decrypt', decryptRequest);
+export const decryptBatchRequest = batchOf('Decrypt', decryptRequest).meta({ id: 'DecryptBatchRequest' });
 export type DecryptBatchRequest = z.infer<typeof decryptBatchRequest>;
-export const generateDataKeyBatchRequest = batchOf('GenerateDataKey', generateDataKeyRequest);
+export const generateDataKeyBatchRequest = batchOf('GenerateDataKey', generateDataKeyRequest).meta({ id: 'GenerateDataKeyBatchRequest' });
 export type GenerateDataKeyBatchRequest = z.infer<typeof generateDataKeyBatchRequest>;
-export const reEncryptBatchRequest = batchOf('ReEncrypt', reEncryptRequest);
+export const encryptBatchFrame = batchOf('Encrypt', encryptFrame);
+export const decryptBatchFrame = batchOf('Decrypt', decryptFrame);
+export const reEncryptBatchRequest = batchOf('ReEncrypt', reEncryptRequest).meta({ id: 'ReEncryptBatchRequest' });
 export type ReEncryptBatchRequest = z.infer<typeof reEncryptBatchRequest>;
 export const MAX_MAC_MESSAGE_BYTES = 4096;
 const macMessage = base64Bytes(1, MAX_MAC_MESSAGE_BYTES).meta({ description: 'base64 of 1 to 4096 bytes' });

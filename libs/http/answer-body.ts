@@ -16,7 +16,7 @@ import {
   type SignatureResult,
   type ValidityResult,
 } from '#core';
-import { FRAMED, joinFrame, type OperationName } from '#contract';
+import { FRAMED, joinFrame, joinItems, type OperationName } from '#contract';
 import { base64Length, writeBase64 } from './base64.js';
 import type { FramedOperation } from './frame-body.js';
 import { problemOf } from './problem.js';
@@ -81,26 +81,51 @@ export const objectBody = (members: readonly Piece[]): Buffer => written(['{', .
 
 /** A frame: the object without its last member, where that is what a frame carries as bytes, and these behind it. */
 export function framedBody(operation: FramedOperation, members: readonly Piece[]): Buffer {
+  const { json, bytes } = apart(operation, members);
+  return joinFrame(objectBody(json), bytes);
+}
+
+/** What of an answer stands in a frame's JSON, and what behind it. */
+function apart(operation: FramedOperation, members: readonly Piece[]): { json: readonly Piece[]; bytes: Uint8Array } {
   const [name, bytes] = members.slice(-3);
   const opening = `"${FRAMED[operation].answer}":"`;
   if (typeof name !== 'string' || typeof bytes === 'string' || bytes === undefined || !name.endsWith(opening))
-    return joinFrame(objectBody(members), NOTHING);
-  const before = name.slice(0, -opening.length).replace(/,$/, '');
-  return joinFrame(objectBody([...members.slice(0, -3), before]), bytes);
+    return { json: members, bytes: NOTHING };
+  return { json: [...members.slice(0, -3), name.slice(0, -opening.length).replace(/,$/, '')], bytes };
 }
 
 const NOTHING = new Uint8Array(0);
 
+type ItemAnswer<Name extends OperationName> = Extract<ItemOutcome<Name>, { answer: unknown }>['answer'];
+
+/** The same as a frame: what `batchBody` has, without the bytes of the items, and these behind it. */
+export function framedBatch<Name extends OperationName>(
+  operation: FramedOperation,
+  outcomes: readonly ItemOutcome<Name>[],
+  members: Members<ItemAnswer<Name>>,
+  requestId: string,
+): Buffer {
+  const parts = outcomes.map((outcome) => ('answer' in outcome ? apart(operation, members(outcome.answer)) : PROBLEM));
+  const json = batchBody(outcomes, (_, index) => parts[index]!.json, requestId);
+  const bytes = joinItems(parts.map((part) => part.bytes));
+  try {
+    return joinFrame(json, bytes);
+  } finally {
+    bytes.fill(0);
+  }
+}
+const PROBLEM = { json: [], bytes: NOTHING };
+
 /** The answer of a batch: one object an item, in order, with the place of its record; a problem in the place of an answer that is none. */
 export function batchBody<Name extends OperationName>(
   outcomes: readonly ItemOutcome<Name>[],
-  members: Members<Extract<ItemOutcome<Name>, { answer: unknown }>['answer']>,
+  members: (answer: ItemAnswer<Name>, index: number) => readonly Piece[],
   requestId: string,
 ): Buffer {
   const pieces: Piece[] = ['{"items":['];
   for (const [index, outcome] of outcomes.entries()) {
     if (index > 0) pieces.push(',');
-    if ('answer' in outcome) pieces.push('{', ...members(outcome.answer), `,"record":${outcome.record}}`);
+    if ('answer' in outcome) pieces.push('{', ...members(outcome.answer, index), `,"record":${outcome.record}}`);
     else pieces.push(failure(outcome.error, requestId));
   }
   pieces.push(']}');

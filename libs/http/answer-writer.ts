@@ -12,7 +12,7 @@ import {
   OPERATIONS,
   type Wipeable,
 } from '#core';
-import { batchBody, framedBody } from './answer-body.js';
+import { batchBody, framedBatch, framedBody } from './answer-body.js';
 import { ANSWERS, type AnswerForm, JSON_TYPE } from './answers.js';
 import { type FramedOperation, isFramed } from './frame-body.js';
 import { waitSeconds } from './problem.js';
@@ -56,9 +56,11 @@ export class AnswerWriter {
   #sendBatch(reply: FastifyReply, { items, secret }: AnyBatch): FastifyReply {
     const { members } = formOf(reply.request.operation);
     if (members === undefined) throw new KeywardError('internal', '', { reason: 'a batch of an operation that takes none' });
-    const body = batchBody(items, members, reply.request.id);
+    const framed = framedOperation(reply.request);
+    const { id } = reply.request;
+    const body = framed === undefined ? batchBody(items, members, id) : framedBatch(framed, items, members, id);
     const record = items.map((item) => ('answer' in item ? item.record : item.error.record)).find((seq) => seq !== undefined);
-    reply.code(200).header('content-type', JSON_TYPE);
+    reply.code(200).header('content-type', framed === undefined ? JSON_TYPE : FRAME_TYPE);
     if (record !== undefined) reply.header('keyward-record', String(record));
     const waits = items.map((item) => ('error' in item ? (waitSeconds(item.error) ?? 0) : 0));
     if (waits.some((wait) => wait > 0)) reply.header('retry-after', String(Math.max(...waits)));

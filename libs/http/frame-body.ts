@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyRequest } from 'fastify';
-import { FRAMED, splitFrame } from '#contract';
+import { FRAMED, splitFrame, splitItems } from '#contract';
 import { InvalidRequest, KeywardError } from '#core';
 import './request.js';
 
@@ -16,19 +16,49 @@ export const isFramed = (operation: string | null | undefined): operation is Fra
 export async function readFrame(request: FastifyRequest, payload: IncomingMessage, readJson: ReadJson): Promise<unknown> {
   const { config, bodyLimit } = request.routeOptions;
   const { operation, batch } = config;
-  if (!isFramed(operation) || batch) throw new KeywardError('unsupported-media-type', 'Send application/json.');
+  if (!isFramed(operation)) throw new KeywardError('unsupported-media-type', 'Send application/json.');
   const frame = await received(payload, bodyLimit);
   try {
     const parts = splitFrame(frame);
     if (parts === undefined) throw notAFrame();
     const value = await readJson(request, parts.json.toString('utf8'));
-    const field = FRAMED[operation].request;
-    if (typeof value !== 'object' || value === null || (field !== undefined && Object.hasOwn(value, field))) throw notAFrame();
-    if (field === undefined && parts.bytes.length > 0) throw notAFrame();
-    return field === undefined ? value : { ...value, [field]: Buffer.from(parts.bytes) };
+    const { request: field } = FRAMED[operation];
+    if (field === undefined) {
+      if (parts.bytes.length > 0) throw notAFrame();
+      return value;
+    }
+    const bytes = Buffer.from(parts.bytes);
+    try {
+      return batch ? batchWith(value, field, bytes) : objectWith(value, field, bytes);
+    } catch (error) {
+      bytes.fill(0);
+      throw error;
+    }
   } finally {
     frame.fill(0);
   }
+}
+
+/** @throws InvalidRequest for what is no object, or has the field already */
+function objectWith(value: unknown, field: string, bytes: Buffer): object {
+  if (typeof value !== 'object' || value === null || Object.hasOwn(value, field)) throw notAFrame();
+  return { ...value, [field]: bytes };
+}
+
+/** @throws InvalidRequest for what are not the bytes of so many items */
+function batchWith(value: unknown, field: string, bytes: Buffer): object {
+  if (typeof value !== 'object' || value === null || !('items' in value) || !Array.isArray(value.items)) throw notABatch();
+  const items: unknown[] = value.items;
+  const each = splitItems(bytes, items.length);
+  if (each === undefined) throw notABatch();
+  return { ...value, items: items.map((item, index) => objectWith(item, field, each[index]!)) };
+}
+
+/** The bytes of what was read here, in one or in the items of many. */
+export function framedBytes(body: unknown): Buffer[] {
+  if (typeof body !== 'object' || body === null) return [];
+  const values: unknown[] = Object.values(body);
+  return values.flatMap((value) => (Buffer.isBuffer(value) ? [value] : Array.isArray(value) ? value.flatMap(framedBytes) : []));
 }
 
 /** @throws KeywardError `payload-too-large` */
@@ -47,6 +77,11 @@ async function received(payload: IncomingMessage, limit: number): Promise<Buffer
     for (const chunk of chunks) chunk.fill(0);
   }
 }
+
+const notABatch = () =>
+  new InvalidRequest([
+    { field: 'body', message: 'must be a frame: u32 length, so many bytes of JSON with `items`, and of each of them u32 length and bytes' },
+  ]);
 
 const notAFrame = () =>
   new InvalidRequest([

@@ -76,7 +76,6 @@ describe('a frame', () => {
     ['6145 bytes', 'encrypt', frame(asked, Buffer.alloc(6145)), 400, 'plaintext'],
     ['bytes where there are none', 'data-keys', frame(asked), 400, 'body'],
     ['more than a body may have', 'encrypt', frame(asked, Buffer.alloc(70_000)), 413, undefined],
-    ['a batch', 'decrypt/batch', frame({ items: [] }), 415, undefined],
   ])('is refused with %s', async (_, path, body, status, field) => {
     const answer = await post(path, body);
     expect([answer.statusCode, answer.json().errors?.[0].field]).toEqual([status, field]);

@@ -3,9 +3,11 @@ import {
   asymmetricDecryptRequest,
   asymmetricEncryptRequest,
   type DataOperation,
+  decryptBatchFrame,
   decryptBatchRequest,
   decryptFrame,
   decryptRequest,
+  encryptBatchFrame,
   encryptBatchRequest,
   encryptFrame,
   encryptRequest,
@@ -29,7 +31,7 @@ import type { z } from 'zod';
 import type { AnswerWriter } from './answer-writer.js';
 import { itemsOf } from './batch-items.js';
 import type { EdgeLog } from './edge-log.js';
-import type { FramedOperation } from './frame-body.js';
+import { type FramedOperation, framedBytes } from './frame-body.js';
 import type { RateLimits } from './rate-limits.js';
 import type { Turns } from './turns.js';
 import { parsed } from './validation.js';
@@ -48,13 +50,17 @@ export interface HotParts {
 /** What is one call of the pipeline; re-encryption is two. */
 type HotOperation = Exclude<DataOperation, 'ReEncryptFrom' | 'ReEncryptTo'>;
 type Body<Name extends DataOperation> = z.ZodType<InputOf<Name>>;
-/** What a frame's body is after it was read; also taken from JSON, where it cannot occur. */
-const FRAMES: { readonly [Name in FramedOperation]?: Body<Name> } = { Encrypt: encryptFrame, Decrypt: decryptFrame };
-
 type BatchBody<Name extends DataOperation> = z.ZodType<{ items: z.ZodSafeParseResult<InputOf<Name>>[] }>;
+type Bodies<Name extends DataOperation> = readonly [one: Body<Name>, batch: BatchBody<Name> | undefined];
+
+/** What the bodies of frames are after they were read; also taken from JSON, where they cannot occur. */
+const FRAMES: { readonly [Name in FramedOperation]?: Bodies<Name> } = {
+  Encrypt: [encryptFrame, encryptBatchFrame],
+  Decrypt: [decryptFrame, decryptBatchFrame],
+};
 
 // biome-ignore format: an aligned table is read column by column
-const BODIES: { readonly [Name in HotOperation]: readonly [Body<Name>, BatchBody<Name> | undefined] } = {
+const BODIES: { readonly [Name in HotOperation]: Bodies<Name> } = {
   Encrypt:                         [encryptRequest,         encryptBatchRequest],
   Decrypt:                         [decryptRequest,         decryptBatchRequest],
   GenerateDataKey:                 [generateDataKeyRequest, generateDataKeyBatchRequest],
@@ -85,27 +91,27 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
 
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- it ties the body's schema to the operation
   function handlerOf<Operation extends HotOperation>(operation: Operation): RouteHandlerMethod {
-    const [json] = BODIES[operation];
-    const frame = (FRAMES as Partial<Record<HotOperation, Body<Operation>>>)[operation];
-    return answering(async (call, body) => {
-      const bytes = bytesOf(body);
-      try {
-        const input = parsed(bytes === undefined ? json : (frame ?? json), body, 'body');
+    const { json, frame } = bodiesOf(operation);
+    return answering((call, body) =>
+      wiping(body, async (isFrame) => {
+        const [one] = isFrame ? frame : json;
+        const input = parsed(one, body, 'body');
         return await inTurn(limits.calls, operation, call, () => pipeline.run(operation, call, input));
-      } finally {
-        bytes?.fill(0);
-      }
-    });
+      }),
+    );
   }
 
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- it ties the body's schema to the operation
   function batchHandlerOf<Operation extends HotOperation>(operation: Operation): RouteHandlerMethod {
-    const [, schema] = BODIES[operation];
-    if (schema === undefined) throw new Error(`${operation} takes no batches.`);
-    return answering(async (call, body, requestId) => {
-      const items = itemsOf(parsed(schema, body, 'body'));
-      return logged(await batchInTurn(operation, call, items.length, () => pipeline.runBatch(operation, call, items)), requestId);
-    });
+    const { json, frame } = bodiesOf(operation);
+    return answering((call, body, requestId) =>
+      wiping(body, async (isFrame) => {
+        const [, batch] = isFrame ? frame : json;
+        if (batch === undefined) throw new KeywardError('internal', '', { reason: 'a batch of an operation that takes none' });
+        const items = itemsOf(parsed(batch, body, 'body'));
+        return logged(await batchInTurn(operation, call, items.length, () => pipeline.runBatch(operation, call, items)), requestId);
+      }),
+    );
   }
 
   function reEncryptBatchHandler(): RouteHandlerMethod {
@@ -172,7 +178,19 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
   }
 }
 
-/** The bytes of a frame that was read: JSON has none. */
-function bytesOf(body: unknown): Buffer | undefined {
-  return typeof body === 'object' && body !== null ? Object.values(body).find((value) => Buffer.isBuffer(value)) : undefined;
+function bodiesOf<Operation extends HotOperation>(
+  operation: Operation,
+): { readonly json: Bodies<Operation>; readonly frame: Bodies<Operation> } {
+  const json: Bodies<Operation> = BODIES[operation];
+  return { json, frame: (FRAMES as Partial<Record<HotOperation, Bodies<Operation>>>)[operation] ?? json };
+}
+
+/** The bytes of a frame, which JSON has none of, do not outlive the call. */
+async function wiping<Answer>(body: unknown, work: (isFrame: boolean) => Promise<Answer>): Promise<Answer> {
+  const bytes = framedBytes(body);
+  try {
+    return await work(bytes.length > 0);
+  } finally {
+    for (const one of bytes) one.fill(0);
+  }
 }

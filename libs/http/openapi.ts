@@ -46,7 +46,7 @@ function withPathParameters(paths: OpenAPIObject['paths']): OpenAPIObject['paths
         ...others,
       ];
       operation.responses = responsesOf(operation);
-      if (isFramed(operation.operationId)) alsoFramed(operation);
+      if (isFramed(operation.operationId?.replace(/Batch$/, ''))) alsoFramed(operation);
     }
   }
   return paths;

@@ -1,6 +1,5 @@
 import type { z } from 'zod';
 import { problem, splitFrame } from '#contract';
-import { decodeBase64 } from './base64-bytes.js';
 import { errorOf, type ErrorCode, type KeywardError } from './errors.js';
 import type { WireAnswer } from './transport.js';
 
@@ -66,36 +65,6 @@ export function unframed<Schema extends z.ZodType>(schema: Schema, answer: WireA
 }
 
 /**
- * Takes every `"plaintext":"<base64>"` out of a JSON body, in order, and leaves blanks in its place, so that it never becomes a JavaScript
- * string. Nothing else in JSON looks like the name with its colon: inside a string its quotes would be escaped, and no value has a colon behind it.
- * @throws ServerFault `bad-answer`
- */
-export function takePlaintexts(answer: WireAnswer): Uint8Array[] {
-  const { body } = answer;
-  const plaintexts: Uint8Array[] = [];
-  try {
-    for (let at = body.indexOf(NAME); at >= 0; at = body.indexOf(NAME, at + NAME.length)) {
-      const start = body.indexOf('"', at + NAME.length) + 1;
-      const end = body.indexOf('"', start);
-      if (start === 0 || end < 0) throw new RangeError('No plaintext.');
-      const base64 = body.subarray(start, end);
-      plaintexts.push(decodeBase64(base64));
-      base64.fill(' ');
-    }
-    return plaintexts;
-  } catch {
-    // Whatever was wrong, the bytes may be key material: neither they nor the cause go any further.
-    for (const plaintext of plaintexts) plaintext.fill(0);
-    body.fill(0);
-    throw unreadable(answer);
-  }
-}
-
-const NAME = Buffer.from('"plaintext":');
-
-const unreadable = (answer: WireAnswer) => badAnswer(answer, 'The answer carries no readable plaintext.');
-
-/**
  * A data key of `length` bytes that is not all zero, or nothing: a server that wiped its buffer too early answers zeros.
  * @throws ServerFault `bad-answer`
  */
@@ -131,7 +100,7 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   504: 'unavailable',
 };
 
-const badAnswer = (answer: WireAnswer, message: string) =>
+export const badAnswer = (answer: WireAnswer, message: string) =>
   errorOf(message, { code: 'bad-answer', status: answer.status, requestId: textHeader(answer, 'x-request-id'), record: recordOf(answer) });
 
 function jsonOf(body: Buffer): unknown {

@@ -1,3 +1,4 @@
+import { FRAME_TYPE, joinFrame, joinItems } from '#contract';
 import { KeywardClient } from './client.js';
 import { DecryptFailed, ServerFault, Stopped } from './errors.js';
 import { FakeDataPlane, KEY_ID, VERSION_ID } from './test/fake-data-plane.js';
@@ -24,13 +25,14 @@ afterEach(async () => {
   client.close();
   await fake.close();
 });
-const answering = (...items: object[]) => {
-  fake.script = (_asked, response) => fake.json(response, { items });
+const answering = (field: 'plaintext' | 'ciphertext', ...items: object[]) => {
+  fake.script = (_asked, response) => fake.framedItems(response, items as Record<string, unknown>[], field);
 };
 const item = { ciphertext: bytes('KW…'), context: { purpose: 'invoice' } };
 
 it('sends one call, and gives each item its own result, in order', async () => {
   answering(
+    'plaintext',
     { ...used, plaintext: base64('first'), record: 4 },
     { problem: problem('stopped'), record: 5 },
     { ...used, plaintext: base64('third'), record: 4 },
@@ -50,7 +52,7 @@ it('sends one call, and gives each item its own result, in order', async () => {
 });
 
 it('carries plaintexts that never were strings', async () => {
-  answering({ ...used, ciphertext: base64('KW1'), record: 1 }, { problem: problem('decrypt-failed') });
+  answering('ciphertext', { ...used, ciphertext: base64('KW1'), record: 1 }, { problem: problem('decrypt-failed') });
   const [one, other] = await client.encryptBatch('acme', [
     { keyId: KEY_ID, plaintext: bytes('a') },
     { keyId: KEY_ID, plaintext: bytes('bb') },
@@ -60,9 +62,25 @@ it('carries plaintexts that never were strings', async () => {
   expect(fake.asked[0]?.body).toMatchObject({ items: [{ plaintext: base64('a') }, { plaintext: base64('bb') }] });
 });
 
+it('refuses a frame whose bytes do not come out to the last', async () => {
+  const items = [
+    { ...used, record: 1 },
+    { ...used, record: 1 },
+  ];
+  const two = joinItems([bytes('first'), bytes('second')]);
+  for (const spoilt of [two.subarray(0, -1), Buffer.concat([two, bytes('x')]), two.subarray(0, 9), bytes('')]) {
+    fake.script = (_asked, response) => {
+      response.writeHead(200, { 'content-type': FRAME_TYPE, 'x-request-id': 'req_x', 'keyward-record': '1' });
+      response.end(joinFrame(Buffer.from(JSON.stringify({ items })), spoilt));
+      return 'answered';
+    };
+    await expect(client.decryptBatch('acme', [item, item])).rejects.toMatchObject({ code: 'bad-answer' });
+  }
+});
+
 it('gives each its own plaintext also beside a problem that is about a plaintext', async () => {
   const errors = [{ field: 'plaintext', message: 'must have at least 1 byte' }];
-  answering({ problem: { ...problem('invalid-request'), errors } }, { ...used, plaintext: base64('second'), record: 1 });
+  answering('plaintext', { problem: { ...problem('invalid-request'), errors } }, { ...used, plaintext: base64('second'), record: 1 });
   const [one, other] = await client.decryptBatch('acme', [item, item]);
   expect(one).toMatchObject({ error: { fields: errors } });
   expect(other).toMatchObject({ plaintext: new Uint8Array(bytes('second')) });
@@ -75,6 +93,6 @@ it.each([
   ['no plaintext', Array(2).fill({ ...used, ciphertext: 'AA==', record: 1 })],
   ['no record', Array(2).fill({ ...used, ciphertext: 'AA==', plaintext: base64('x'.repeat(32)) })],
 ])('refuses answers with %s', async (_, items) => {
-  answering(...(items as object[]));
+  answering('plaintext', ...(items as object[]));
   await expect(client.generateDataKeyBatch('acme', [{ keyId: KEY_ID }, { keyId: KEY_ID }])).rejects.toBeInstanceOf(ServerFault);
 });

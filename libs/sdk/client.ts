@@ -24,7 +24,7 @@ import {
 import { z } from 'zod';
 import { parsed, type Provenance, provenanceOf, soundDataKey, succeeded, unframed } from './answers.js';
 import { encodeBase64 } from './base64-bytes.js';
-import { batchBody, itemResults, type ItemResult } from './batches.js';
+import { framedItems, framedResults, itemResults, type ItemResult } from './batches.js';
 import { type Bearer, bearerOf, type Proof } from './bearer.js';
 import { errorOf, KeywardError } from './errors.js';
 import type { ForRecipient, Recipient } from './recipient.js';
@@ -276,33 +276,56 @@ export class KeywardClient {
 
   /** Up to 500 values of one tenant, 1 MiB in all; each with a result of its own, in order. */
   async encryptBatch(tenant: string, items: readonly ItemOf<EncryptCall>[]): Promise<ItemResult<Ciphertext>[]> {
-    return ciphertextsFrom(await this.#batch(tenant, 'encrypt', items), items.length);
+    const asked = items.map((item) => askedFor(item));
+    const answer = await this.#framedBatch(
+      tenant,
+      PATHS.encrypt,
+      asked,
+      items.map(({ plaintext }) => plaintext),
+    );
+    return framedResults(answer, items.length, usedKeyAnswer, (used, provenance, ciphertext) => ({
+      ...{ ...used, ciphertext: notEmpty(ciphertext, provenance) },
+      ...provenance,
+    }));
   }
 
   /** As `encryptBatch`. Wipe every `plaintext`. */
   async decryptBatch(tenant: string, items: readonly ItemOf<DecryptCall>[]): Promise<ItemResult<Plaintext>[]> {
-    const answer = await this.#batch(tenant, 'decrypt', items, this.#recipientKey);
+    const asked = items.map((item) => ({ ...askedFor(item), recipient: this.#recipientKey }));
+    const answer = await this.#framedBatch(
+      tenant,
+      PATHS.decrypt,
+      asked,
+      items.map(({ ciphertext }) => ciphertext),
+    );
     const recipient = this.#recipient;
     if (recipient !== undefined)
-      return itemResults(answer, items.length, plaintextForRecipientAnswer, (sealed, { record, requestId }, _, index) =>
+      return framedResults(answer, items.length, plaintextForRecipientAnswer, (sealed, { record, requestId }, _, index) =>
         orItsError(() => ({ ...openedBy(recipient, sealed, items[index]!.ciphertext, requestId), record, requestId })),
       );
-    return itemResults(answer, items.length, plaintextAnswer, (used, provenance, plaintext) => ({ ...used, plaintext, ...provenance }));
+    return framedResults(answer, items.length, heldKeyAnswer, (used, provenance, plaintext) => ({
+      ...{ ...used, plaintext: notEmpty(plaintext, provenance) },
+      ...provenance,
+    }));
   }
 
   /** As `encryptBatch`. @throws ServerFault `bad-answer` when one of the data keys is short or all zero */
   async generateDataKeyBatch(tenant: string, items: readonly ItemOf<DataKeyCall>[]): Promise<ItemResult<DataKey>[]> {
-    const answer = await this.#batch(tenant, 'generateDataKey', items, this.#recipientKey);
+    const asked = items.map(({ keySpec, numberOfBytes, ...item }) => ({
+      ...{ keySpec, numberOfBytes, ...askedFor(item) },
+      recipient: this.#recipientKey,
+    }));
+    const answer = await this.#framedBatch(tenant, PATHS.generateDataKey, asked, []);
     const recipient = this.#recipient;
     if (recipient !== undefined)
-      return itemResults(answer, items.length, dataKeyForRecipientAnswer, (sealed, provenance, _, index) =>
+      return framedResults(answer, items.length, dataKeyForRecipientAnswer, (sealed, provenance, _, index) =>
         orItsError(() => {
           const ciphertext = fromBase64(sealed.ciphertext);
           const { plaintext, ...used } = openedBy(recipient, sealed, ciphertext, provenance.requestId);
           return { ...used, ciphertext, plaintext: soundDataKey(plaintext, lengthOf(items[index]!), provenance), ...provenance };
         }),
       );
-    return itemResults(answer, items.length, dataKeyAnswer, ({ ciphertext, ...used }, provenance, plaintext, index) => ({
+    return framedResults(answer, items.length, framedDataKey, ({ ciphertext, ...used }, provenance, plaintext, index) => ({
       ...used,
       ciphertext: fromBase64(ciphertext),
       plaintext: soundDataKey(plaintext, lengthOf(items[index]!), provenance),
@@ -317,7 +340,12 @@ export class KeywardClient {
 
   /** As `encryptBatch`. */
   async reEncryptBatch(tenant: string, items: readonly ItemOf<ReEncryptCall>[]): Promise<ItemResult<Ciphertext>[]> {
-    return ciphertextsFrom(await this.#batch(tenant, 'reEncrypt', items), items.length);
+    const body = jsonBody({ items: items.map((item) => reEncryption(item)) });
+    const answer = await this.#call(tenant, `${PATHS.reEncrypt}/batch`, body, { items: items.length });
+    return itemResults(answer, items.length, ciphertextAnswer, ({ ciphertext, ...used }, provenance) => ({
+      ...{ ...used, ciphertext: fromBase64(ciphertext) },
+      ...provenance,
+    }));
   }
 
   /** HMAC with the hash of the key: `HMAC_256`, `HMAC_384`, `HMAC_512` or `HMAC_SM3`. `message` is 1 to 4096 bytes. */
@@ -426,15 +454,10 @@ export class KeywardClient {
     return { json: rest, bytes: plaintext };
   }
 
-  async #batch<Name extends keyof DryRunCalls>(
-    tenant: string,
-    operation: Name,
-    items: readonly ItemOf<DryRunCalls[Name]>[],
-    recipient?: string,
-  ) {
-    const body = batchBody(items.map((item) => BODIES[operation]({ ...item, tenant } as DryRunCalls[Name], undefined, recipient)));
+  async #framedBatch(tenant: string, operation: string, asked: readonly object[], bytes: readonly Uint8Array[]): Promise<WireAnswer> {
+    const body = framedItems(asked, bytes);
     try {
-      return await this.#call(tenant, `${PATHS[operation]}/batch`, body, { items: items.length });
+      return await this.#call(tenant, `${operation}/batch`, body, { type: FRAME_TYPE, items: asked.length });
     } finally {
       body.fill(0);
     }
@@ -497,16 +520,11 @@ function orItsError<Answer>(read: () => Answer): ItemResult<Answer> {
   }
 }
 
-const ciphertextsFrom = (answer: WireAnswer, count: number) =>
-  itemResults(
-    answer,
-    count,
-    ciphertextAnswer,
-    ({ ciphertext, ...used }, provenance): Ciphertext => ({
-      ...{ ...used, ciphertext: fromBase64(ciphertext) },
-      ...provenance,
-    }),
-  );
+/** @throws ServerFault `bad-answer` */
+function notEmpty(bytes: Uint8Array, { requestId, record }: Provenance): Uint8Array {
+  if (bytes.length > 0) return bytes;
+  throw errorOf('An item of the answer has no bytes.', { code: 'bad-answer', requestId, record });
+}
 
 function ciphertextFrom(answer: WireAnswer): Ciphertext {
   const { ciphertext, ...used } = parsed(ciphertextAnswer, answer);
@@ -538,13 +556,7 @@ const BODIES: { readonly [Name in keyof DryRunCalls]: (call: DryRunCalls[Name], 
     jsonBody({ ciphertext: toBase64(ciphertext), ...askedFor(call, dryRun), recipient }),
   generateDataKey: dataKeyBody,
   generateDataKeyWithoutPlaintext: (call, dryRun) => dataKeyBody(call, dryRun),
-  reEncrypt: ({ ciphertext, sourceContext, sourceKeyId, destinationKeyId, destinationContext, justification }, dryRun) =>
-    jsonBody({
-      ciphertext: toBase64(ciphertext),
-      ...{ sourceEncryptionContext: sourceContext, sourceKeyId },
-      ...{ destinationKeyId, destinationEncryptionContext: destinationContext },
-      ...{ justification, dryRun },
-    }),
+  reEncrypt: (call, dryRun) => jsonBody({ ...reEncryption(call), dryRun }),
   generateMac: ({ keyId, message, justification }, dryRun) => jsonBody({ keyId, message: toBase64(message), justification, dryRun }),
   verifyMac: ({ keyId, keyVersionId, message, mac, justification }, dryRun) =>
     jsonBody({ keyId, keyVersionId, message: toBase64(message), mac: toBase64(mac), justification, dryRun }),
@@ -561,7 +573,17 @@ const BODIES: { readonly [Name in keyof DryRunCalls]: (call: DryRunCalls[Name], 
     jsonBody({ keyId, keyVersionId, algorithm, ciphertext: toBase64(ciphertext), justification, dryRun }),
 };
 
-function askedFor({ keyId, context, justification }: OfTenant & { readonly keyId?: string | undefined }, dryRun?: true): object {
+function reEncryption({ ciphertext, justification, ...call }: ItemOf<ReEncryptCall>): object {
+  const { sourceContext, sourceKeyId, destinationKeyId, destinationContext } = call;
+  return {
+    ciphertext: toBase64(ciphertext),
+    ...{ sourceEncryptionContext: sourceContext, sourceKeyId },
+    ...{ destinationKeyId, destinationEncryptionContext: destinationContext },
+    justification,
+  };
+}
+
+function askedFor({ keyId, context, justification }: ItemOf<OfTenant> & { readonly keyId?: string | undefined }, dryRun?: true): object {
   return { keyId, encryptionContext: context, justification, dryRun };
 }
 

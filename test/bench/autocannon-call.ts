@@ -6,7 +6,7 @@ import { z } from 'zod';
 const callFile = z.object({
   url: z.string(),
   headers: z.record(z.string(), z.string()),
-  body: z.string(),
+  body: z.string().transform((base64) => Buffer.from(base64, 'base64')),
   connections: z.int(),
   seconds: z.number(),
 });

@@ -1,3 +1,4 @@
+import { joinFrame, joinItems } from '#contract';
 import { KeywardClient } from '#sdk';
 import { routeBench } from './route-bench.js';
 
@@ -5,7 +6,7 @@ const ITEMS = 100;
 const FIELD_BYTES = 64;
 const CONNECTIONS = 16;
 
-/** Decrypt in batches, each item decided, fenced and recorded; the empty route receives one item a request, and is counted by requests. */
+/** Decrypt in batches, as the SDK sends them, each item decided, fenced and recorded; the empty route receives one item a request, and is counted by requests. */
 export const batchDecrypt = routeBench({
   ...{ name: 'batch-decrypt', unit: 'items/s', path: 'decrypt/batch', operation: 'Decrypt' },
   ...{ connections: CONNECTIONS, items: ITEMS },
@@ -18,10 +19,12 @@ export const batchDecrypt = routeBench({
     }));
     const sealed = await client.encryptBatch('acme', fields);
     client.close();
-    const items = sealed.map((one) => {
+    const ciphertexts = sealed.map((one) => {
       if ('error' in one) throw one.error;
-      return { ciphertext: Buffer.from(one.ciphertext).toString('base64'), encryptionContext };
+      return one.ciphertext;
     });
-    return { ours: JSON.stringify({ items }), empty: JSON.stringify(items[0]) };
+    const items = ciphertexts.map(() => ({ encryptionContext }));
+    const empty = JSON.stringify({ ciphertext: Buffer.from(ciphertexts[0]!).toString('base64'), encryptionContext });
+    return { ours: joinFrame(Buffer.from(JSON.stringify({ items })), joinItems(ciphertexts)), empty };
   },
 });

@@ -11,7 +11,7 @@ export interface LoadCall {
   readonly url: string;
   /** Header values; they may hold a credential, so they never stand on a command line. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  readonly body: Uint8Array;
   readonly connections: number;
   readonly seconds: number;
 }
@@ -46,7 +46,12 @@ async function withWrk({ url, headers, body, connections, seconds }: LoadCall, f
   const setHeaders = Object.entries(headers).map(([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`);
   const report = `io.write(string.format('{"answers":%d,"us":%d,"status":%d,"broken":%d,"p50":%d,"p99":%d}\\n', s.requests, s.duration, s.errors.status,
     s.errors.connect + s.errors.read + s.errors.write + s.errors.timeout, l:percentile(50), l:percentile(99)))`;
-  const lines = [`wrk.method = "POST"`, `wrk.body = ${JSON.stringify(body)}`, ...setHeaders, `done = function(s, l, r) ${report} end`];
+  const lines = [
+    `wrk.method = "POST"`,
+    `wrk.body = "${[...body].map((byte) => `\\${String(byte).padStart(3, '0')}`).join('')}"`,
+    ...setHeaders,
+    `done = function(s, l, r) ${report} end`,
+  ];
   writeFileSync(script, `${lines.join('\n')}\n`, { mode: 0o600 });
   const { output, cpuUs } = await timed(['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '-s', script, url]);
   const read = wrkReport.parse(JSON.parse(/^\{"answers".*$/m.exec(output)?.[0] ?? 'null'));
@@ -58,7 +63,7 @@ const wrkReport = z.object({ answers: z.int(), us: z.int(), status: z.int(), bro
 
 async function withAutocannon(call: LoadCall, folder: string): Promise<Load> {
   const settings = join(folder, 'call.json');
-  writeFileSync(settings, JSON.stringify(call), { mode: 0o600 });
+  writeFileSync(settings, JSON.stringify({ ...call, body: Buffer.from(call.body).toString('base64') }), { mode: 0o600 });
   const program = checkoutPath('dist', 'test', 'bench', 'autocannon-call.js');
   const { output, cpuUs } = await timed([process.execPath, program, settings]);
   const { answers, failures, seconds, p50, p99 } = autocannonReport.parse(JSON.parse(output.slice(0, output.indexOf('\n'))));

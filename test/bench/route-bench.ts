@@ -1,5 +1,5 @@
 import { cpus } from 'node:os';
-import type { DataOperation } from '#contract';
+import { type DataOperation, FRAME_TYPE } from '#contract';
 import { type Baseline, startBaseline } from './baseline.js';
 import { canMeasureCpu, cpuTimes } from './cpu-time.js';
 import { GENERATOR, generateLoad, type Load, type LoadCall } from './load-generator.js';
@@ -10,6 +10,9 @@ import { countRecorded, durability, startWorld, type World } from './world.js';
 export const CONNECTIONS = 128;
 const PAIRS = 3;
 const WARM_UP_SECONDS = 3;
+
+/** JSON, or a frame (docs/formats.md). */
+export type Body = string | Uint8Array;
 
 /** One route under load. */
 export interface RouteUnderTest {
@@ -22,7 +25,7 @@ export interface RouteUnderTest {
   /** Operations in one request. */
   readonly items: number;
   /** The bodies for the route and for the empty one. */
-  readonly bodies: (world: World) => Promise<{ readonly ours: string; readonly empty: string }>;
+  readonly bodies: (world: World) => Promise<{ readonly ours: Body; readonly empty: Body }>;
 }
 type Bodies = Awaited<ReturnType<RouteUnderTest['bodies']>>;
 
@@ -94,13 +97,14 @@ function requireRecords(answered: number, recorded: number, inFlight: number): v
 }
 
 async function measure(
-  { apiKey, ...call }: Omit<LoadCall, 'headers'> & { readonly apiKey: string },
+  { apiKey, body, ...call }: Omit<LoadCall, 'headers' | 'body'> & { readonly apiKey: string; readonly body: Body },
   processes: ReadonlyMap<string, number>,
   items = 1,
 ): Promise<Measurement> {
-  const headers = { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` };
+  const type = typeof body === 'string' ? 'application/json' : FRAME_TYPE;
+  const headers = { 'content-type': type, authorization: `Bearer ${apiKey}` };
   const before = canMeasureCpu ? cpuTimes(processes) : undefined;
-  const load = await generateLoad({ ...call, headers });
+  const load = await generateLoad({ ...call, headers, body: Buffer.from(body) });
   if (load.failures > 0) throw new Error(`${load.failures} of ${load.answers} calls to ${new URL(call.url).pathname} failed.`);
   const spent = before === undefined ? [] : [...cpuTimes(processes)].map(([name, us]) => [name, us - (before.get(name) ?? 0)] as const);
   const each = [...spent, ['generator', load.cpuUs] as const].map(([name, us]) => [name, rounded(us / load.answers / items, 2)] as const);

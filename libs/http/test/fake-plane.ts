@@ -7,8 +7,12 @@ import {
   decryptRequest,
   type DecryptRequest,
   encryptRequest,
+  type EncryptBatchRequest,
+  encryptBatchRequest,
   type EncryptRequest,
   generateDataKeyRequest,
+  type GenerateDataKeyBatchRequest,
+  generateDataKeyBatchRequest,
   type GenerateDataKeyRequest,
   keyPath,
   MAX_BATCH_BYTES,
@@ -123,6 +127,12 @@ class TestController {
     return this.pipeline.run('Encrypt', call, body);
   }
 
+  @Post('encrypt/batch')
+  @Operation('Encrypt', { batch: true, bodyLimit: MAX_BATCH_BYTES })
+  encryptBatch(@Calling() call: Call, @Body({ schema: encryptBatchRequest }) body: EncryptBatchRequest) {
+    return this.pipeline.runBatch('Encrypt', call, itemsOf(body));
+  }
+
   @Post('decrypt')
   @Operation('Decrypt')
   decrypt(@Calling() call: Call, @Body({ schema: decryptRequest }) body: DecryptRequest) {
@@ -139,6 +149,12 @@ class TestController {
   @Operation('GenerateDataKey')
   generate(@Calling() call: Call, @Body({ schema: generateDataKeyRequest }) body: GenerateDataKeyRequest) {
     return this.pipeline.run('GenerateDataKey', call, body);
+  }
+
+  @Post('data-keys/batch')
+  @Operation('GenerateDataKey', { batch: true, bodyLimit: MAX_BATCH_BYTES })
+  generateBatch(@Calling() call: Call, @Body({ schema: generateDataKeyBatchRequest }) body: GenerateDataKeyBatchRequest) {
+    return this.pipeline.runBatch('GenerateDataKey', call, itemsOf(body));
   }
 
   @Get('keys')

@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from '
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
-import { FRAME_TYPE, joinFrame, type ProblemCode, splitFrame, type Lease } from '#contract';
+import { FRAME_TYPE, joinFrame, joinItems, type ProblemCode, splitFrame, splitItems, type Lease } from '#contract';
 
 export const KEY_ID = 'key_01jb000000e008000000000000';
 export const VERSION_ID = 'kver_01jb000000e008000000000000';
@@ -113,6 +113,15 @@ export class FakeDataPlane {
     return 'answered';
   }
 
+  /** The same of a batch: of each item, the field's base64 stands behind the JSON. */
+  framedItems(response: ServerResponse, items: readonly Record<string, unknown>[], field: string): 'answered' {
+    const bytes = items.map((item) => Buffer.from(z.string().default('').parse(item[field]), 'base64'));
+    const body = { items: items.map(({ [field]: _bytes, ...item }) => item) };
+    response.writeHead(200, { 'content-type': FRAME_TYPE, 'x-request-id': 'req_x', 'keyward-record': String(++this.#record) });
+    response.end(joinFrame(Buffer.from(JSON.stringify(body)), joinItems(bytes)));
+    return 'answered';
+  }
+
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const received = Buffer.concat(await request.toArray());
     const framed = request.headers['content-type'] === FRAME_TYPE ? splitFrame(received) : undefined;
@@ -120,8 +129,7 @@ export class FakeDataPlane {
     const path = request.url ?? '';
     const [, , , tenant = '', ...operation] = path.split('/');
     const { method = '', headers } = request;
-    const bytes = framed && { plaintext: framed.bytes.toString('base64'), ciphertext: framed.bytes.toString('base64') };
-    const body = askedBody.parse({ ...JSON.parse(text || '{}'), ...bytes });
+    const body = askedBody.parse(withBytes(JSON.parse(text || '{}'), framed?.bytes));
     const asked: Asked = { method, path, tenant, operation: operation.join('/'), authorization: headers.authorization, headers, body };
     this.asked.push(asked);
     if (this.script(asked, response) === undefined) this.#work(asked, response);
@@ -131,7 +139,9 @@ export class FakeDataPlane {
     const [single, batched] = operation.split('/batch');
     if (batched !== undefined) {
       const items = z.array(askedBody).parse(body['items']);
-      this.json(response, { items: items.map((item) => ({ ...this.#itemOf(tenant, single!, item), record: ++this.#record })) });
+      const answers = items.map((item) => ({ ...this.#itemOf(tenant, single!, item), record: ++this.#record }));
+      if (headers['content-type'] !== FRAME_TYPE) this.json(response, { items: answers });
+      else this.framedItems(response, answers, single === 'encrypt' ? 'ciphertext' : 'plaintext');
       return;
     }
     const worked = this.#answer(tenant, operation, body);
@@ -189,6 +199,16 @@ export class FakeDataPlane {
       .setAuthTag(ciphertext.subarray(-16));
     return Buffer.concat([decipher.update(ciphertext.subarray(33, -16)), decipher.final()]);
   }
+}
+
+/** What a frame had behind its JSON, in both fields that it may be. */
+function withBytes(json: Record<string, unknown>, bytes: Buffer | undefined): object {
+  const asFields = (one: Buffer) => ({ plaintext: one.toString('base64'), ciphertext: one.toString('base64') });
+  if (bytes === undefined) return json;
+  if (!Array.isArray(json['items'])) return { ...json, ...asFields(bytes) };
+  const items: object[] = json['items'];
+  const each = bytes.length === 0 ? [] : splitItems(bytes, items.length)!;
+  return { ...json, items: items.map((item, index) => ({ ...item, ...(each[index] && asFields(each[index])) })) };
 }
 
 const contextBytes = (tenant: string, context: Record<string, string>) =>

@@ -15,7 +15,7 @@ A line of --out is one result: {"itemId", "status": "moved", "ciphertext"}; "kep
 Run it again after an interruption: it goes on where the project is. If a page was cut off, its results stand in --out twice; either is good.
 
 Example:
-  keyward rewrap start alias/invoices --from kver_… --service billing --credentials anna.json
+  keyward rewrap start key_… --from kver_… --service billing --credentials anna.json
   keyward rewrap run op_… --file items.jsonl --out moved.jsonl --tenant acme --credentials billing.json
   keyward operation watch op_… --credentials anna.json
 `;
@@ -42,9 +42,8 @@ export function rewrapCommands(program: Command, open: OpenSession): void {
     .option('--watch', 'stay, and tell how far it is until it is over')
     .action(async (key: string, { from: fromVersionId, service, rate, watch }: StartOptions, command: Command) => {
       const session = open(command);
-      const { keyId } = await session.admin.describeKey(session.tenant, key);
       const body = { fromVersionId, service, ...(rate !== undefined && { itemsPerSecond: rate }) };
-      const begun = await session.admin.startRewrap(session.tenant, keyId, body);
+      const begun = await session.admin.startRewrap(session.tenant, key, body);
       if (watch !== true) return session.answer(begun);
       session.say(`${begun.operationId}: waits for ${service}.`);
       return await watched(session, begun.operationId);

@@ -50,6 +50,7 @@ import { PrunedBeginnings } from './0094-pruned-beginnings.js';
 import { ErasedReads } from './0095-erased-reads.js';
 import { LastUse } from './0097-last-use.js';
 import { RewrapProjects } from './0100-rewraps.js';
+import { VersionEnd } from './0101-version-end.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -105,4 +106,5 @@ export const MIGRATIONS = [
   ErasedReads,
   LastUse,
   RewrapProjects,
+  VersionEnd,
 ];

@@ -25,6 +25,7 @@ import { signatureCommands } from './commands/signature.js';
 import { sinkCommands } from './commands/sink.js';
 import { stopCommands } from './commands/stop.js';
 import { tenantCommands } from './commands/tenant.js';
+import { verifyCertificateCommand } from './commands/verify-certificate.js';
 import { verifyCommand } from './commands/verify.js';
 import { verifyReceiptCommand } from './commands/verify-receipt.js';
 import { witnessCommands } from './commands/witness.js';
@@ -58,6 +59,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   logCommands,
   verifyCommand,
   verifyReceiptCommand,
+  verifyCertificateCommand,
   witnessCommands,
 ];
 

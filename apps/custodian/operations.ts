@@ -59,6 +59,12 @@ const MAX_ROWS_CHECKED = 64;
 const DIGEST_BYTES = 32;
 const MAX_PROOF_HASHES = 128;
 const MAX_LOG_KEY = 1_000_000;
+/** Closed forms: what is signed has no room for other words. */
+const OPERATION_ID = /^op_[0-9a-z]{26}$/;
+const KEY_ID = /^key_[0-9a-z]{26}$/;
+const VERSION_ID = /^kver_[0-9a-z]{26}$/;
+const SERVICE = /^[a-z][a-z0-9-]{0,62}$/;
+const MAX_COUNT = 999_999_999_999_999;
 const DECIMAL = /^(0|[1-9]\d{0,18})$/;
 
 type Operations = Record<CustodyOperation, (hsm: Hsm, tenant: string, args: readonly unknown[]) => unknown>;
@@ -217,6 +223,17 @@ const OPERATIONS: Operations = {
       logKey: args[3] === undefined ? 1 : integerAt(args, 3, 1, MAX_LOG_KEY),
       rootEndedAt: args[4] === null ? undefined : textAt(args, 4, TIME),
     }),
+
+  completionCertificate: (hsm, tenant, args) => {
+    const order = {
+      ...{ tenant: tenantId.parse(tenant), operationId: textAt(args, 2, OPERATION_ID), keyId: textAt(args, 3, KEY_ID) },
+      ...{ fromVersionId: textAt(args, 4, VERSION_ID), toVersionId: textAt(args, 5, VERSION_ID), service: textAt(args, 6, SERVICE) },
+      ...{ population: integerAt(args, 7, 0, MAX_COUNT), done: integerAt(args, 8, 0, MAX_COUNT), failed: integerAt(args, 9, 0, MAX_COUNT) },
+      ...{ startedAt: textAt(args, 10, TIME), endedAt: textAt(args, 11, TIME) },
+      ...{ firstRecord: integerAt(args, 12, 0, MAX_COUNT), lastRecord: integerAt(args, 13, 0, MAX_COUNT) },
+    };
+    return hsm.completionCertificate(order, textAt(args, 0, ORIGIN), integerAt(args, 1, 1, MAX_LOG_KEY));
+  },
 
   kept: (hsm, tenant, args) => {
     const asked = { logId: textAt(args, 0, LOG_ID), root: integerAt(args, 1, 0, MAX_ROOT), afterKey: textAt(args, 2, AFTER_KEY) };

@@ -28,6 +28,9 @@ import {
   publicKeyQuery,
   type ScheduleDeletionRequest,
   scheduleDeletionRequest,
+  keyVersionPath,
+  type RetireVersionRequest,
+  retireVersionRequest,
   type StartRewrapRequest,
   startRewrapRequest,
   type TagKeyRequest,
@@ -39,6 +42,7 @@ import { type Call, Pipeline } from '#core';
 import { Calling, Conditional, Operation, Replaces } from '#http';
 
 type KeyPath = z.infer<typeof keyPath>;
+type KeyVersionPath = z.infer<typeof keyVersionPath>;
 
 /** A tenant's keys: their making, their description, the wait for their end. */
 @Controller('v1/tenants/:tenant/keys')
@@ -111,6 +115,22 @@ export class KeysController {
     @Body({ schema: keyRotationRequest }) body: KeyRotationRequest,
   ) {
     return this.pipeline.run('PutKeyRotation', call, { keyId: key, ...body, replaces });
+  }
+
+  @Get(':key/versions/:keyVersion/references')
+  @Operation('ListVersionReferences')
+  references(@Calling() call: Call, @Param({ schema: keyVersionPath }) { key, keyVersion }: KeyVersionPath) {
+    return this.pipeline.run('ListVersionReferences', call, { keyId: key, keyVersionId: keyVersion });
+  }
+
+  @Post(':key/versions/:keyVersion/retire')
+  @Operation('RetireKeyVersion')
+  retire(
+    @Calling() call: Call,
+    @Param({ schema: keyVersionPath }) { key, keyVersion }: KeyVersionPath,
+    @Body({ schema: retireVersionRequest }) body: RetireVersionRequest,
+  ) {
+    return this.pipeline.run('RetireKeyVersion', call, { keyId: key, keyVersionId: keyVersion, ...body });
   }
 
   /** Answered at once; the operation goes on. */

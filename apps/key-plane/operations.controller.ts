@@ -29,6 +29,12 @@ export class OperationsController {
     return this.pipeline.run('WatchOperation', call, { operationId: operation });
   }
 
+  @Get(':operation/certificate')
+  @Operation('GetCompletionCertificate')
+  certificate(@Calling() call: Call, @Param({ schema: longOperationPath }) { operation }: OperationPath) {
+    return this.pipeline.run('GetCompletionCertificate', call, { operationId: operation });
+  }
+
   @Post(':operation/cancel')
   @Operation('CancelOperation')
   cancel(

@@ -28,3 +28,4 @@ export * from './key-import.js';
 export * from './signing.js';
 export * from './rewrap.js';
 export * from './sinks.js';
+export * from './version-end.js';

@@ -223,6 +223,7 @@ export const keyVersionSummary = z
     primary: z.boolean().meta({ description: 'encrypts and signs; the others only decrypt and verify' }),
     protectionLevel: z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']),
     createdAt: time,
+    retired: z.literal(true).optional().meta({ description: 'its material is destroyed: what it sealed never opens again' }),
   })
   .meta({ id: 'KeyVersion' });
 export type KeyVersionSummary = z.infer<typeof keyVersionSummary>;

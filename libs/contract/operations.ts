@@ -101,6 +101,9 @@ export const KEY_OPERATIONS = [
   'DescribeOperation',
   'WatchOperation',
   'CancelOperation',
+  'GetCompletionCertificate',
+  'ListVersionReferences',
+  'RetireKeyVersion',
 ] as const;
 export type KeyOperation = (typeof KEY_OPERATIONS)[number];
 

@@ -122,7 +122,10 @@ import type {
   RewrapPageAnswer,
   RewrapPageRequest,
   RewrapResult,
+  CompletionCertificateAnswer,
+  RetireVersionRequest,
   StartRewrapRequest,
+  VersionReferencesAnswer,
 } from '#contract';
 import type { CiphertextKind } from './ciphertext.js';
 import type { Page } from './ports/reads.js';
@@ -202,6 +205,7 @@ interface SealAgain extends Omit<EncryptRequest, 'plaintext'> {
 
 type Shape<Input, Answer> = { readonly input: Input; readonly answer: Answer };
 type OfKey<Input> = Input & { readonly keyId: KeyId };
+type OfVersion<Input> = OfKey<Input> & { readonly keyVersionId: KeyVersionId };
 type OfOperation<Input> = Input & { readonly operationId: LongOperationId };
 type OfSink<Input> = Input & { readonly sinkId: SinkId };
 type OfService<Input> = Input & { readonly service: ServiceName };
@@ -314,6 +318,9 @@ export interface OperationShapes {
   /** An event stream. */
   WatchOperation: Shape<OfOperation<unknown>, AsyncIterable<Uint8Array>>;
   CancelOperation: Shape<OfOperation<unknown>, LongOperation>;
+  GetCompletionCertificate: Shape<OfOperation<unknown>, CompletionCertificateAnswer>;
+  ListVersionReferences: Shape<OfVersion<unknown>, VersionReferencesAnswer>;
+  RetireKeyVersion: Shape<OfVersion<RetireVersionRequest>, KeyDescription>;
   DescribeKeyUsage: Shape<{ readonly keyId: KeyReference }, KeyUsageAnswer>;
   ErasePersonalFields: Shape<ErasePersonalFieldsRequest, ErasureAnswer>;
   RotateLogKey: Shape<RotateLogKeyRequest, LogKeyAnswer>;

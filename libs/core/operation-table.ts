@@ -142,6 +142,9 @@ export const OPERATIONS = {
   DescribeOperation:               row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   WatchOperation:                  row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   CancelOperation:                 row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  GetCompletionCertificate:        row('key',   'read',   ['admin'],             NONE,                   'read',   []),
+  ListVersionReferences:           row('key',   'read',   ['admin'],             NONE,                   'read',   []),
+  RetireKeyVersion:                row('key',   'change', ['admin'],             ['Enabled', 'Disabled'], 'manage', ['change']),
   ErasePersonalFields:             row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
   RotateLogKey:                    row('key',   'change', ['admin', 'operator'], NONE,                   'manage', ['change']),
 

@@ -105,8 +105,13 @@ export class Snapshot {
   }
 }
 
+/** Without material, and not because that is yet to come: there is no such version any more. Of a pair the public half is left. */
+const isRetired = ({ state, primaryVersion }: StoredKey, { versionId, blob, publicKey }: WrappedKeyVersion): boolean =>
+  state !== 'Destroyed' && versionId !== primaryVersion && blob.length === 0 && publicKey === undefined;
+
 function withHeaders(key: StoredKey): SnapshotKey {
-  const versions = key.versions.map((version): [KeyVersionId, UsableVersion] => [
+  const kept = key.versions.filter((version) => !isRetired(key, version));
+  const versions = kept.map((version): [KeyVersionId, UsableVersion] => [
     version.versionId,
     {
       ...version,

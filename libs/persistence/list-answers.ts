@@ -79,9 +79,13 @@ export function keyDescription(key: CmkRow, primary: KeyVersionRow | undefined, 
   };
 }
 
-export const keyVersionSummary = ({ versionId, protectionLevel }: KeyVersionRow, primary: string | undefined): KeyVersionSummary => ({
+export const keyVersionSummary = (
+  { versionId, protectionLevel, blob, publicKey }: KeyVersionRow,
+  primary: string | undefined,
+): KeyVersionSummary => ({
   keyVersionId: versionId,
   primary: versionId === primary,
   protectionLevel,
   createdAt: iso(drawnAt(versionId)),
+  ...(blob.length === 0 && publicKey === null && versionId !== primary && { retired: true as const }),
 });

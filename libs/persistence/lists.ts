@@ -166,7 +166,8 @@ export class DatabaseReads implements Reads {
     const where = { tenantId: tenant, keyId, ...(after !== undefined && { versionId: MoreThan(after as KeyVersionRow['versionId']) }) };
     return await readTransaction(this.source, tenant, async (manager) => {
       const key = await manager.findOneBy(CmkEntity, { tenantId: tenant, keyId });
-      const rows = await manager.find(KeyVersionEntity, { where, order: { versionId: 'ASC' }, take });
+      const select = { versionId: true, protectionLevel: true, blob: true, publicKey: true };
+      const rows = await manager.find(KeyVersionEntity, { select, where, order: { versionId: 'ASC' }, take });
       return page(
         rows,
         (row) => row.versionId,

@@ -1,5 +1,5 @@
 import { type DataSource, IsNull, MoreThan } from 'typeorm';
-import type { LongOperation, LongOperationId, PageQuery, TenantId } from '#contract';
+import type { KeyId, KeyVersionId, LongOperation, LongOperationId, PageQuery, TenantId } from '#contract';
 import type { OperationReads, Page } from '#core';
 import { iso } from './list-answers.js';
 import { paging } from './paging.js';
@@ -24,6 +24,13 @@ export class DatabaseOperationReads implements OperationReads {
       const row = await manager.findOneBy(RewrapEntity, { tenantId: tenant, operationId: id });
       return row === null ? undefined : longOperation(row);
     });
+  }
+
+  async rewrapsOf(tenant: TenantId, keyId: KeyId, fromVersion: KeyVersionId): Promise<LongOperation[]> {
+    const where = { tenantId: tenant, keyId, fromVersion };
+    return await readTransaction(this.source, tenant, async (manager) =>
+      (await manager.find(RewrapEntity, { where, order: { operationId: 'ASC' } })).map(longOperation),
+    );
   }
 
   async countOpen(tenant: TenantId): Promise<number> {

@@ -56,7 +56,9 @@ import {
   type registerServiceRequest,
   type rotateLogKeyRequest,
   type scheduleDeletionRequest,
+  completionCertificateAnswer,
   longOperation,
+  versionReferencesAnswer,
   rootAnswer,
   type startRewrapRequest,
   serviceSummary,
@@ -256,6 +258,18 @@ export class KeywardAdmin {
   }
   cancelOperation(tenant: string, operationId: string) {
     return this.#keys.change(longOperation, { path: at`/v1/tenants/${tenant}/operations/${operationId}/cancel` });
+  }
+  /** Of one that is over: `verifyCertificate` of the trail library checks it. */
+  completionCertificate(tenant: string, operationId: string) {
+    return this.#keys.read(completionCertificateAnswer, at`/v1/tenants/${tenant}/operations/${operationId}/certificate`);
+  }
+  versionReferences(tenant: string, keyId: string, keyVersionId: string) {
+    return this.#keys.read(versionReferencesAnswer, at`/v1/tenants/${tenant}/keys/${keyId}/versions/${keyVersionId}/references`);
+  }
+  /** For good, and only when there are no references. */
+  retireKeyVersion(tenant: string, keyId: string, keyVersionId: string) {
+    const path = at`/v1/tenants/${tenant}/keys/${keyId}/versions/${keyVersionId}/retire`;
+    return this.#keys.change(keyDescription, { path, body: { confirm: keyVersionId } });
   }
   /** Each time it has moved, until it is over. */
   watchOperation(tenant: string, operationId: string) {

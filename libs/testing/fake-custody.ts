@@ -47,6 +47,7 @@ import type {
   LogKey,
   LogKeyRemoval,
   Permit,
+  CertificateOrder,
   ReceiptOrder,
   KeyRotator,
   RootKeeping,
@@ -68,6 +69,7 @@ import {
   importMessage,
   ImportRefused,
   importStatement,
+  certificateBody,
   receiptBody,
   NotCapable,
   ruleMessage,
@@ -209,8 +211,11 @@ export class FakeCustody
     return { ...version, mac: this.#mac(version) };
   }
 
-  async emptyKeyVersion(permit: Permit<'DeleteImportedKeyMaterial'>, version: WrappedKeyVersion): Promise<WrappedKeyVersion> {
-    permit.spend({ operation: 'DeleteImportedKeyMaterial', tenant: version.tenant, versionId: version.versionId });
+  async emptyKeyVersion(
+    permit: Permit<'DeleteImportedKeyMaterial' | 'RetireKeyVersion'>,
+    version: WrappedKeyVersion,
+  ): Promise<WrappedKeyVersion> {
+    permit.spend({ operation: permit.operation, tenant: version.tenant, versionId: version.versionId });
     this.#reach('emptyKeyVersion');
     this.#mustBeBound(version);
     const emptied = { ...version, blob: new Uint8Array(0) };
@@ -465,6 +470,20 @@ export class FakeCustody
       return { publicKey: rawPublicKey(pair.publicKey), signature: sign(null, Buffer.from(body), pair.privateKey) };
     });
     return signedNote(origin, body, signatures);
+  }
+
+  async completionCertificate(permit: Permit<'GetCompletionCertificate'>, { origin, logKey, ...order }: CertificateOrder): Promise<string> {
+    permit.spend({ operation: 'GetCompletionCertificate', tenant: order.tenant, versionId: undefined });
+    this.#reach('completionCertificate');
+    return this.#note(order.tenant, logKey, origin, certificateBody(order));
+  }
+
+  #note(tenant: TenantId, logKey: number, origin: string, body: string): string {
+    const pair = this.#logKeys.get(tenant)?.get(logKey);
+    if (pair === undefined) throw new CustodyUnavailable('no log key');
+    return signedNote(origin, body, [
+      { publicKey: rawPublicKey(pair.publicKey), signature: sign(null, Buffer.from(body), pair.privateKey) },
+    ]);
   }
 
   #claim(name: string, next: { size: bigint; root: string; origin: string }, proof: readonly Uint8Array[]): void {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { parseCiphertext } from '#core';
+import { parseVkey, verifyCertificate } from '#trail';
 import { KeywardAdmin, KeywardClient, KeywardError } from '#sdk';
 import { must } from '../stories/api.js';
 import { builtTest } from '../stories/built.js';
@@ -138,6 +139,11 @@ describe(`a re-wrap of ${ITEMS} data keys`, () => {
     expect(await admin.describeOperation('acme', operationId)).toMatchObject({
       state: 'succeeded',
       progress: { population: ITEMS, done: ITEMS, failed: 0 },
+    });
+    const { certificate } = await admin.completionCertificate('acme', operationId);
+    expect(await verifyCertificate(certificate, [parseVkey(world.acme.vkey)])).toMatchObject({
+      ...{ tenant: 'acme', operationId, keyId, fromVersionId: from, toVersionId: to, service: 'billing' },
+      ...{ population: ITEMS, done: ITEMS, failed: 0 },
     });
     const sample = await client.decryptBatch(
       'acme',

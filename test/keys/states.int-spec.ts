@@ -25,6 +25,7 @@ const TABLE = {
   ReEncryptTo:           ['ok',   disabled, deletion,        pimport,       gone],
   CreateKeyVersion:      ['ok',   disabled, deletion,        pimport,       gone],
   StartRewrap:           ['ok',   disabled, deletion,        pimport,       gone],
+  RetireKeyVersion:      ['ok',   'ok',     deletion,        pimport,       gone],
   PutKeyRotation:        ['ok',   disabled, deletion,        pimport,       gone],
   GetKeyRotation:        ['ok',   'ok',     'ok',            'ok',          'ok'],
   ListKeyVersions:       ['ok',   'ok',     'ok',            'ok',          'ok'],
@@ -83,7 +84,7 @@ describe('an operation on a key in a state', () => {
     const keySpec = specFor(operation);
     const keyUsage = keySpec === 'RSA_2048' ? 'ENCRYPT_DECRYPT' : undefined;
     const { keyId, primaryVersion: keyVersionId } = await world.create({ keySpec, keyUsage, alias, tags: { team: 'blue' } });
-    if (operation === 'StartRewrap') await world.admin('CreateKeyVersion', { keyId });
+    if (operation === 'StartRewrap' || operation === 'RetireKeyVersion') await world.admin('CreateKeyVersion', { keyId });
     const message = Buffer.from('m');
     const algorithm = 'ECDSA_SHA_256' as const;
     const spare = freshAlias();
@@ -109,6 +110,7 @@ describe('an operation on a key in a state', () => {
       AsymmetricDecrypt: () => world.service('AsymmetricDecrypt', { keyId, keyVersionId, ciphertext: encrypted, algorithm: oaep }),
       DescribePublicKey: () => world.admin('DescribePublicKey', { keyId }),
       CreateKeyVersion: () => world.admin('CreateKeyVersion', { keyId }),
+      RetireKeyVersion: () => world.admin('RetireKeyVersion', { keyId, keyVersionId, confirm: keyVersionId }),
       StartRewrap: () =>
         world.admin('StartRewrap', { keyId, fromVersionId: keyVersionId, service: 'billing' as ServiceName, itemsPerSecond: 1 }),
       PutKeyRotation: () => world.admin('PutKeyRotation', { keyId, enabled: true, intervalDays: 90, replaces: 0 }),

@@ -56,6 +56,7 @@ describe('every route of every plane', () => {
       .replace(':version', '1')
       .replace(':key', world.acme.keyId)
       .replace(':stop', 'stop_01jdsz0000e008000000000001')
+      .replace(':keyVersion', 'kver_01jdsz0000e008000000000001')
       .replace(':operation', 'op_01jdsz0000e008000000000001')
       .replace(':sink', 'sink_01jdsz0000e008000000000001')
       .replace('tile/*', 'tile/0/000.p/1')
@@ -119,6 +120,7 @@ describe('every route of every plane', () => {
     UpdateKeyDescription: { description: '' },
     CreateKeyVersion: {},
     StartRewrap: { fromVersionId: 'kver_01jdsz0000e008000000000001', service: 'billing' },
+    RetireKeyVersion: { confirm: 'kver_01jdsz0000e008000000000001' },
     SettleRewrapPage: { cursor: '', items: [] },
     FinishRewrap: {},
     GetImportParameters: { algorithm: 'RSAES_OAEP_SHA_1' },

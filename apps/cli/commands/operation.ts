@@ -29,6 +29,15 @@ export function operationCommands(program: Command, open: OpenSession): void {
     .addHelpText('after', '\nExit code 0: it succeeded. 4: it failed or was cancelled.\n')
     .action(async (id: string, _options: object, command: Command) => await watched(open(command), id));
   operation
+    .command('certificate <operation>')
+    .description('the signed statement that it is over, and how it ended')
+    .addHelpText('after', '\nExample:\n  keyward operation certificate op_… > certificate && keyward verify-certificate certificate\n')
+    .action(async (id: string, _options: object, command: Command) => {
+      const session = open(command);
+      const answer = await session.admin.completionCertificate(session.tenant, id);
+      session.answer(answer, answer.certificate.trimEnd());
+    });
+  operation
     .command('cancel <operation>')
     .description('end it where it is; what was moved stays moved')
     .action(async (id: string, _options: object, command: Command) => {

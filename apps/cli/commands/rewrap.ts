@@ -5,6 +5,7 @@ import { encryptionContext } from '#contract';
 import type { RewrapOutcome, SourcePage, StoredItem } from '#sdk';
 import { EXIT, UsageError } from '../exit-codes.js';
 import type { OpenSession } from '../session.js';
+import { table } from '../terminal.js';
 import { CommandEnded } from './command-ended.js';
 import { watched } from './operation.js';
 import { wholeNumber } from './options.js';
@@ -47,6 +48,27 @@ export function rewrapCommands(program: Command, open: OpenSession): void {
       if (watch !== true) return session.answer(begun);
       session.say(`${begun.operationId}: waits for ${service}.`);
       return await watched(session, begun.operationId);
+    });
+  rewrap
+    .command('references <key> <version>')
+    .description('what is known to need an older version: what hinders that it is retired (admins)')
+    .action(async (key: string, version: string, _options: object, command: Command) => {
+      const session = open(command);
+      const answer = await session.admin.versionReferences(session.tenant, key, version);
+      const rows = answer.references.map((one) => [one.kind, one.service, one.operationId, one.count?.toString(), one.at]);
+      session.answer(
+        answer,
+        rows.length === 0 ? 'Nothing is known to need it.' : table(['WHAT', 'SERVICE', 'OPERATION', 'COUNT', 'AT'], rows),
+      );
+    });
+  rewrap
+    .command('retire <key> <version>')
+    .description('destroy the material of a version that nothing is known to need, for good (admins)')
+    .requiredOption('--confirm <version>', 'the version once more: what it sealed never opens again')
+    .action(async (key: string, version: string, { confirm }: { readonly confirm: string }, command: Command) => {
+      if (confirm !== version) throw new UsageError('--confirm must be the version that is to be retired.');
+      const session = open(command);
+      session.answer(await session.admin.retireKeyVersion(session.tenant, key, version));
     });
   rewrap
     .command('run <operation>')

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { KeyOperation } from '#contract';
 import type { Handlers } from '../pipeline.js';
-import type { Custody, KeyImports, RuleBindings } from '../ports/custody.js';
+import type { CompletionCertifier, Custody, KeyImports, RuleBindings } from '../ports/custody.js';
 import type { GrantPolicy, PolicyTools } from '../ports/grants.js';
 import type { Reads, UseReads } from '../ports/reads.js';
 import type { RowProofs, RuleStore } from '../ports/rules.js';
@@ -23,10 +23,11 @@ import { policyHandlers } from './policies.js';
 import { rootHandlers } from './roots.js';
 import { sinkHandlers, type SinkParts } from './sinks.js';
 import { privacyHandlers } from './privacy.js';
+import { versionEndHandlers } from './version-end.js';
 import { stopHandlers } from './stops.js';
 
 export interface KeyPlaneParts {
-  readonly custody: Custody & RuleBindings & KeyImports;
+  readonly custody: Custody & RuleBindings & KeyImports & CompletionCertifier;
   readonly rules: Pick<RuleStore, 'identityProvider'> & RowProofs;
   readonly reads: Reads;
   readonly uses: UseReads;
@@ -59,4 +60,5 @@ export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation> => ({
   ...logHandlers(parts),
   ...keyUsageHandlers(parts),
   ...longOperationHandlers(parts),
+  ...versionEndHandlers(parts),
 });

@@ -4,15 +4,23 @@ import { newLongOperationId } from '../identifiers.js';
 import { mustAllow } from '../key-states.js';
 import type { OperationWatch } from '../operation-watch.js';
 import type { Handlers } from '../pipeline.js';
+import type { CompletionCertifier } from '../ports/custody.js';
 import type { Reads } from '../ports/reads.js';
 import type { OperationReads } from '../ports/rewraps.js';
 import type { SnapshotKey } from '../snapshot.js';
 import { ownKey } from './own-key.js';
 
-type OperationOperation = 'StartRewrap' | 'ListOperations' | 'DescribeOperation' | 'WatchOperation' | 'CancelOperation';
+type OperationOperation =
+  | 'StartRewrap'
+  | 'ListOperations'
+  | 'DescribeOperation'
+  | 'WatchOperation'
+  | 'CancelOperation'
+  | 'GetCompletionCertificate';
 
 export interface LongOperationParts {
-  readonly reads: Pick<Reads, 'serviceExists'>;
+  readonly reads: Pick<Reads, 'serviceExists' | 'logKey'>;
+  readonly custody: CompletionCertifier;
   readonly operations: OperationReads;
   readonly watch: OperationWatch;
 }
@@ -21,7 +29,7 @@ export interface LongOperationParts {
 const MOST_OPEN = 100;
 
 /** Work that goes on after its call was answered, as the tenant's admins see it. */
-export function longOperationHandlers({ reads, operations, watch }: LongOperationParts): Handlers<OperationOperation> {
+export function longOperationHandlers({ reads, custody, operations, watch }: LongOperationParts): Handlers<OperationOperation> {
   const described = async (tenant: TenantId, id: LongOperationId): Promise<LongOperation> => {
     const operation = await operations.operation(tenant, id);
     if (operation === undefined) throw new KeywardError('not-found', 'There is no such operation.');
@@ -64,6 +72,23 @@ export function longOperationHandlers({ reads, operations, watch }: LongOperatio
       answer: watch.events(await described(call.tenant, input.operationId), () => described(call.tenant, input.operationId)),
       details: {},
     }),
+
+    GetCompletionCertificate: async ({ input, call: { tenant }, snapshot, permit }) => {
+      const { records, ...operation } = await described(tenant, input.operationId);
+      const { startedAt, endedAt, progress, operationId } = operation;
+      if (records === undefined || startedAt === undefined || endedAt === undefined)
+        throw new KeywardError('state-unchangeable', `It is ${operation.state}: there is nothing to certify.`, {
+          reason: 'nothing-to-certify',
+        });
+      const { keyId, fromVersionId, toVersionId, service } = operation;
+      const certificate = await custody.completionCertificate(permit(), {
+        ...{ origin: snapshot.rules.log.origin, logKey: (await reads.logKey(tenant)).number },
+        ...{ tenant, operationId, keyId, fromVersionId, toVersionId, service, startedAt, endedAt },
+        ...{ population: progress.done + progress.failed, done: progress.done, failed: progress.failed },
+        ...{ firstRecord: records.first, lastRecord: records.last },
+      });
+      return { answer: { operationId, certificate }, details: {} };
+    },
 
     /** What was moved stays moved; the rest stays as it was. */
     CancelOperation: async ({ input: { operationId }, call: { tenant } }) => {

@@ -7,6 +7,7 @@ import type {
   KeySpec,
   KeyUsage,
   KeyVersionId,
+  LongOperationId,
   OperationName,
   SigningAlgorithm,
   TenantId,
@@ -90,7 +91,7 @@ export interface KeyImports {
     },
   ): Promise<WrappedKeyVersion>;
   /** The row without its material. */
-  emptyKeyVersion(permit: Permit<'DeleteImportedKeyMaterial'>, version: WrappedKeyVersion): Promise<WrappedKeyVersion>;
+  emptyKeyVersion(permit: Permit<'DeleteImportedKeyMaterial' | 'RetireKeyVersion'>, version: WrappedKeyVersion): Promise<WrappedKeyVersion>;
 }
 
 /** A version before it has bytes: what createKeyVersion is told to make; of origin EXTERNAL it has none then. */
@@ -282,6 +283,31 @@ export interface KeyEnding {
   makeTombstone(version: WrappedKeyVersion): Promise<EndedVersion & { readonly tombstoneMac: Uint8Array }>;
   /** A signed note (C2SP signed-note) that custody composes itself, by the log's key of this number. Only of a key whose tombstone it keeps. */
   shreddingReceipt(tenant: TenantId, receipt: ReceiptOrder): Promise<string>;
+}
+
+/** What a certificate of a re-wrap says, and who signs it. */
+export interface CertificateOrder {
+  readonly origin: string;
+  /** Number of the log's key that signs. */
+  readonly logKey: number;
+  readonly tenant: TenantId;
+  readonly operationId: LongOperationId;
+  readonly keyId: KeyId;
+  readonly fromVersionId: KeyVersionId;
+  readonly toVersionId: KeyVersionId;
+  readonly service: string;
+  readonly population: number;
+  readonly done: number;
+  readonly failed: number;
+  readonly startedAt: string;
+  readonly endedAt: string;
+  readonly firstRecord: number;
+  readonly lastRecord: number;
+}
+
+export interface CompletionCertifier {
+  /** A signed note (C2SP signed-note) that custody composes itself, so that nobody can have other text signed. */
+  completionCertificate(permit: Permit<'GetCompletionCertificate'>, order: CertificateOrder): Promise<string>;
 }
 
 /** Every process that has custody hands tombstones to it. */

@@ -1,10 +1,12 @@
-import type { KeyVersionId, LongOperation, LongOperationId, PageQuery, ProblemCode, RewrapAnswer, TenantId } from '#contract';
+import type { KeyId, KeyVersionId, LongOperation, LongOperationId, PageQuery, ProblemCode, RewrapAnswer, TenantId } from '#contract';
 import type { Page } from './reads.js';
 
 /** What the key plane knows of work that goes on after its call was answered. */
 export interface OperationReads {
   operations(tenant: TenantId, query: PageQuery): Promise<Page<LongOperation>>;
   operation(tenant: TenantId, id: LongOperationId): Promise<LongOperation | undefined>;
+  /** From this version, in the order of their beginnings. */
+  rewrapsOf(tenant: TenantId, key: KeyId, from: KeyVersionId): Promise<LongOperation[]>;
   /** Of those that are not over. */
   countOpen(tenant: TenantId): Promise<number>;
 }

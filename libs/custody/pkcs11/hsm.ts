@@ -7,6 +7,7 @@ import { OpenToken } from './open-token.js';
 import { PinRefused, readPin } from './pin.js';
 import { SelfTestFailed } from './self-test.js';
 import type { SignedCheckpoints } from './signed-checkpoints.js';
+import { certificateBody, type CompletedRewrap } from '../completion-certificate.js';
 import { type BackupDays, receiptBody } from '../shredding-receipt.js';
 import { sweep } from './sweeper.js';
 import type { SweepReport } from './sweeper.js';
@@ -188,10 +189,23 @@ export class Hsm {
     // Not because somebody says so: the token itself has no root any more that could have wrapped it.
     const isRootGone = this.use((custody) => custody.oldestRoot(tenant)) > kept.root;
     const body = receiptBody({ ...kept, seq, rootDestroyedAt: isRootGone ? rootEndedAt : undefined }, this.options.backupDays);
+    return this.#signed(tenant, { origin, keys: [logKey] }, body);
+  }
+
+  /** Composes the certificate itself: nobody can have other text signed. @throws CustodyUnavailable */
+  completionCertificate(rewrap: CompletedRewrap, origin: string, logKey: number): string {
+    return this.#signed(rewrap.tenant, { origin, keys: [logKey] }, certificateBody(rewrap));
+  }
+
+  #signed(tenant: string, { origin, keys }: Pick<SignedLog, 'origin' | 'keys'>, body: string): string {
     return this.use((custody) => {
-      const [publicKey] = custody.logKeys(tenant, [logKey]);
-      const [signature] = custody.signLog(tenant, [logKey], body);
-      return signedNote(origin, body, [{ publicKey: publicKey!, signature: signature! }]);
+      const publicKeys = custody.logKeys(tenant, keys);
+      const signatures = custody.signLog(tenant, keys, body);
+      return signedNote(
+        origin,
+        body,
+        publicKeys.map((publicKey, at) => ({ publicKey, signature: signatures[at]! })),
+      );
     });
   }
 

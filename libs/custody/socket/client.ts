@@ -12,6 +12,8 @@ import type {
   EndedVersion,
   GeneratedDataKey,
   ImportParameters,
+  CertificateOrder,
+  CompletionCertifier,
   KeyImports,
   KeyEnding,
   KeptByCustody,
@@ -77,7 +79,17 @@ const BACK_OFF_MS = { first: 10, longest: 1000 } as const;
  * meanwhile calls fail with CustodyUnavailable, at the latest after 250 ms.
  */
 export class SocketCustody
-  implements Custody, KeyImports, RuleBindings, CheckpointSigner, LogKeyRemoval, KeyEnding, TombstoneKeeper, RootKeeping, KeyRotator
+  implements
+    Custody,
+    KeyImports,
+    CompletionCertifier,
+    RuleBindings,
+    CheckpointSigner,
+    LogKeyRemoval,
+    KeyEnding,
+    TombstoneKeeper,
+    RootKeeping,
+    KeyRotator
 {
   readonly #timeoutMs: number;
   #connection: Connection | undefined;
@@ -150,7 +162,10 @@ export class SocketCustody
     return this.#call(OPERATION.importKeyMaterial, bound.tenant, args, readVersionOf(bound), bound.versionId);
   }
 
-  async emptyKeyVersion(permit: Permit<'DeleteImportedKeyMaterial'>, version: WrappedKeyVersion): Promise<WrappedKeyVersion> {
+  async emptyKeyVersion(
+    permit: Permit<'DeleteImportedKeyMaterial' | 'RetireKeyVersion'>,
+    version: WrappedKeyVersion,
+  ): Promise<WrappedKeyVersion> {
     spendWithoutAad(permit, version);
     return this.#call(OPERATION.emptyKeyVersion, version.tenant, [encodeRow(version)], readVersionOf(version), version.versionId);
   }
@@ -284,6 +299,14 @@ export class SocketCustody
 
   async shreddingReceipt(tenant: TenantId, { origin, keyId, seq, logKey, rootEndedAt }: ReceiptOrder): Promise<string> {
     return this.#call(OPERATION.shreddingReceipt, tenant, [origin, keyId, seq.toString(), logKey, rootEndedAt ?? null], readNote, keyId);
+  }
+
+  async completionCertificate(permit: Permit<'GetCompletionCertificate'>, order: CertificateOrder): Promise<string> {
+    const { tenant, origin, logKey, operationId, keyId, fromVersionId, toVersionId, service, startedAt, endedAt } = order;
+    permit.spend({ operation: 'GetCompletionCertificate', tenant, versionId: undefined });
+    const counts = [order.population, order.done, order.failed];
+    const args = [origin, logKey, operationId, keyId, fromVersionId, toVersionId, service, ...counts, startedAt, endedAt];
+    return this.#call(OPERATION.completionCertificate, tenant, [...args, order.firstRecord, order.lastRecord], readNote, operationId);
   }
 
   async kept(tenant: TenantId, { logId, root, afterKey }: Parameters<CustodyMemory['kept']>[1]): Promise<KeptByCustody> {

@@ -5,6 +5,7 @@ export { importStatement } from '../import-statement.js';
 export { NotCapable } from '../not-capable.js';
 export { bindingMessage, importMessage, ruleMessage, tombstoneMessage } from '../binding-message.js';
 export { checkpointBody, noteKeyId, signedNote } from '../checkpoint-note.js';
+export { certificateBody } from '../completion-certificate.js';
 export { receiptBody } from '../shredding-receipt.js';
 export type { PresentedVersion } from '../presented-version.js';
 export { spendToBind } from '../spend-to-bind.js';

@@ -41,6 +41,7 @@ export const OPERATION = {
   destroyOlderRoots: 34,
   shreddingReceipt: 35,
   rotateKey: 42,
+  completionCertificate: 50,
 } as const;
 export type CustodyOperation = keyof typeof OPERATION;
 
@@ -53,6 +54,7 @@ export const PLANES = {
     'createImport',
     'importKeyMaterial',
     'emptyKeyVersion',
+    'completionCertificate',
     'bindRule',
     'checkBindings',
     'publicKey',

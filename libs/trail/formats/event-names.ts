@@ -122,6 +122,9 @@ const NAMES = {
   DescribeOperation:               row('Read',   '',                                ''),
   WatchOperation:                  row('Read',   '',                                ''),
   CancelOperation:                 row('Update', '',                                ''),
+  GetCompletionCertificate:        row('Read',   '',                                ''),
+  ListVersionReferences:           row('Read',   '',                                ''),
+  RetireKeyVersion:                row('Delete', '',                                ''),
   ErasePersonalFields:             row('Delete', '',                                ''),
   RotateLogKey:                    row('Update', '',                                ''),
 

@@ -1,0 +1,18 @@
+import type { Command } from 'commander';
+import { CertificateRefused, type CompletionCertificate, verifyCertificate } from '#trail';
+import type { OpenSession } from '../session.js';
+import { verifyStatement } from './verify-statement.js';
+
+/** For anybody who was given the completion certificate of a re-wrap. */
+export function verifyCertificateCommand(program: Command, open: OpenSession): void {
+  verifyStatement(program, open, {
+    ...{ command: 'verify-certificate', description: 'verify the completion certificate of a re-wrap offline, and say what it says' },
+    ...{ verify: verifyCertificate, Refused: CertificateRefused, inWords },
+  });
+}
+
+const inWords = ({ tenant, keyId, service, operationId, fromVersionId, toVersionId, ...certificate }: CompletionCertificate): string =>
+  [
+    `OK: ${certificate.done} of ${certificate.population} item(s) of ${service} left ${fromVersionId} of ${keyId} of ${tenant} for ${toVersionId} or a newer version; ${certificate.failed} did not.`,
+    `${operationId} ran from ${certificate.startedAt} to ${certificate.endedAt}. Records ${certificate.firstRecord} to ${certificate.lastRecord} of the log tell it.`,
+  ].join('\n');

@@ -1,0 +1,100 @@
+import type { KeyVersionId, LongOperation, VersionReference } from '#contract';
+import { isOver } from '#contract';
+import { InvalidRequest, KeywardError } from '../errors.js';
+import { mustAllow } from '../key-states.js';
+import type { Handlers, Step } from '../pipeline.js';
+import type { KeyImports } from '../ports/custody.js';
+import type { KeyUses, UseReads } from '../ports/reads.js';
+import type { OperationReads } from '../ports/rewraps.js';
+import { recordedVersion } from '../record.js';
+import type { SnapshotKey, UsableVersion } from '../snapshot.js';
+import { describeKey } from './describe-key.js';
+import { ownKey } from './own-key.js';
+
+type VersionEnd = 'ListVersionReferences' | 'RetireKeyVersion';
+
+export interface VersionEndParts {
+  readonly custody: Pick<KeyImports, 'emptyKeyVersion'>;
+  readonly operations: Pick<OperationReads, 'rewrapsOf'>;
+  readonly uses: Pick<UseReads, 'keyUses'>;
+}
+
+/** The end of one version of a key: only when nothing is known to hang on it any more. */
+export function versionEndHandlers({ custody, operations, uses }: VersionEndParts): Handlers<VersionEnd> {
+  const referring = async ({ call: { tenant }, now }: Step<VersionEnd>, key: SnapshotKey, version: KeyVersionId) => {
+    const used = await uses.keyUses(tenant, key.keyId, new Date(now));
+    const rewraps = await operations.rewrapsOf(tenant, key.keyId, version);
+    return { asOf: used.asOf, references: [...ofKey(key, version, used, now), ...ofServices(rewraps, used, version)] };
+  };
+  return {
+    ListVersionReferences: async (step) => {
+      const { key, version } = await versionOf(step);
+      const found = await referring(step, key, version.versionId);
+      return { answer: { keyId: key.keyId, keyVersionId: version.versionId, ...found }, details: toldOf(key, version) };
+    },
+
+    /** Its material is gone with the change's commit: no snapshot that has it is accepted afterwards. */
+    RetireKeyVersion: async (step) => {
+      const { key, version } = await versionOf(step);
+      mustAllow(step.operation, key);
+      if (step.input.confirm !== version.versionId)
+        throw new InvalidRequest([{ field: 'confirm', message: 'must be the version that is to be retired' }]);
+      const { references, asOf } = await referring(step, key, version.versionId);
+      const [first] = references;
+      if (first !== undefined)
+        throw new KeywardError('state-unchangeable', `Something is known to need it: ${references.map(({ kind }) => kind).join(', ')}.`, {
+          reason: `version-referenced: ${first.kind}`,
+        });
+      const emptied = await custody.emptyKeyVersion(step.permit({ versionId: version.versionId }), version);
+      return {
+        answer: describeKey(key, key.versions.values()),
+        details: { ...toldOf(key, version), change: { retired: version.versionId, asOf } },
+        apply: (writes) => writes.putMaterial(emptied),
+      };
+    },
+  };
+}
+
+const toldOf = (key: SnapshotKey, version: UsableVersion) => ({ key: { id: key.keyId, ...recordedVersion(version), state: key.state } });
+
+/** @throws KeywardError not-found, InvalidRequest for a key whose ciphertexts cannot be moved */
+async function versionOf(step: Step<VersionEnd>): Promise<{ readonly key: SnapshotKey; readonly version: UsableVersion }> {
+  const key = await ownKey(step, step.input.keyId);
+  const version = key.versions.get(step.input.keyVersionId);
+  if (version === undefined) throw new KeywardError('not-found', 'The key has no such version.', { reason: 'unknown-version' });
+  if (version.usage !== 'ENCRYPT_DECRYPT' || version.publicKey !== undefined)
+    throw new InvalidRequest([{ field: 'keyVersionId', message: 'is of a key whose versions end with it' }]);
+  return { key, version };
+}
+
+function ofKey(key: SnapshotKey, version: KeyVersionId, { leases, leasesComplete }: KeyUses, now: number): VersionReference[] {
+  const held = leases.filter(({ until }) => Date.parse(until) > now);
+  return [
+    ...(version === key.primaryVersion ? [{ kind: 'primary' as const }] : []),
+    ...held.map(({ service, count, until }) => ({ kind: 'leases' as const, service, count, at: new Date(until).toISOString() })),
+    ...(leasesComplete ? [] : [{ kind: 'leases' as const }]),
+  ];
+}
+
+function ofServices(rewraps: readonly LongOperation[], { uses, asOf }: KeyUses, version: KeyVersionId): VersionReference[] {
+  const lastUses = new Map<string, string>();
+  for (const { service, versionId, lastUse } of uses)
+    if (versionId === version && lastUse !== undefined && lastUse > (lastUses.get(service) ?? '')) lastUses.set(service, lastUse);
+  const services = new Set([...lastUses.keys(), ...rewraps.map(({ service }) => service)]);
+  return [...services].flatMap((service) => {
+    const own = rewraps.filter((one) => one.service === service);
+    return ofService(service, own, lastUses.get(service), asOf);
+  });
+}
+
+/** `own` in the order of their beginnings: at most one is open, and it is the last. */
+function ofService(service: string, own: readonly LongOperation[], lastUse: string | undefined, asOf: number): VersionReference[] {
+  const open = own.find(({ state }) => !isOver(state));
+  if (open !== undefined) return [{ kind: 'open-operation', service, operationId: open.operationId }];
+  const last = own.findLast(({ state }) => state !== 'cancelled');
+  if (last === undefined) return lastUse === undefined ? [] : [{ kind: 'not-moved', service, at: lastUse }];
+  const { operationId, endedAt = '', records, progress } = last;
+  if (last.state === 'failed') return [{ kind: 'failed-items', service, operationId, count: progress.failed }];
+  if (records === undefined || asOf <= records.last) return [{ kind: 'not-counted', service, operationId }];
+  return lastUse !== undefined && lastUse > endedAt ? [{ kind: 'used-since', service, operationId, at: lastUse }] : [];
+}

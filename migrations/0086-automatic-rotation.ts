@@ -5,9 +5,49 @@ import { mayExecute, ownedByFunctions } from './row-security.js';
 
 const DUE = 'due_rotations(text, text)';
 const ROOT = 'root_of(text)';
-const ROTATE = 'rotate_key(bytea, text, text, uuid, uuid, timestamptz, text, bytea, text, text, bytea, bytea)';
+export const ROTATE = 'rotate_key(bytea, text, text, uuid, uuid, timestamptz, text, bytea, text, text, bytea, bytea)';
 const FUNCTIONS = [DUE, ROOT, ROTATE];
 const RULES = 'rules_of(text)';
+
+/** Of `r`: no stop, and no suspension, that lets nobody rotate it. */
+export const LET_THROUGH = `NOT EXISTS (
+              SELECT FROM keyward.stop s WHERE s.tenant_id = r.tenant_id AND s.lifted_at IS NULL
+                AND (s.target ->> 'scope' = 'everything' OR s.target ->> 'keyId' = r.key_id))
+            AND NOT EXISTS (SELECT FROM keyward.tenant_suspension s WHERE s.tenant_id = 'platform' AND s.suspended_tenant = r.tenant_id)`;
+
+/** `isDue`: a condition on key_rotation. */
+export const rotateKey = (isDue: string): string => `
+      -- Version, primary, due time and record in one transaction. NULL: it is not due, or not any more. Raises KW001 when a rule came in
+      -- between. Spec, usage and log are those of the version before: they never change.
+      CREATE FUNCTION keyward.rotate_key(
+        body bytea, of_tenant text, of_key text, epoch uuid, platform_epoch uuid, due timestamptz, before text, new_names bytea,
+        new_version text, level text, new_blob bytea, new_mac bytea
+      ) RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+      DECLARE
+        answer bigint;
+      BEGIN
+        UPDATE keyward.cmk SET primary_version = new_version, names_mac = new_names
+          WHERE tenant_id = of_tenant AND key_id = of_key AND state = 'Enabled' AND primary_version = before;
+        IF NOT FOUND THEN
+          RETURN NULL;
+        END IF;
+        UPDATE keyward.key_rotation SET next_at = clock_timestamp() + make_interval(hours => 24 * interval_days)
+          WHERE tenant_id = of_tenant AND key_id = of_key AND next_at = due AND (${isDue});
+        IF NOT FOUND THEN
+          RAISE EXCEPTION 'not due' USING ERRCODE = 'KW001';
+        END IF;
+        INSERT INTO keyward.key_version (tenant_id, version_id, key_id, spec, usage, origin, protection_level, log_id, blob, mac)
+          SELECT v.tenant_id, new_version, v.key_id, v.spec, v.usage, v.origin, level, v.log_id, new_blob, new_mac
+            FROM keyward.key_version v WHERE v.tenant_id = of_tenant AND v.key_id = of_key AND v.version_id = before;
+        IF NOT FOUND THEN
+          RAISE EXCEPTION 'no such version' USING ERRCODE = 'KW001';
+        END IF;
+        answer := (keyward.trail_append(body, ARRAY[length(body)], ARRAY[of_tenant], ARRAY[epoch], ARRAY[platform_epoch], ARRAY[NULL::timestamptz]))[1];
+        IF (answer >= 0) IS NOT TRUE THEN
+          RAISE EXCEPTION 'not recorded: %', answer USING ERRCODE = 'KW001';
+        END IF;
+        RETURN answer;
+      END $$;`;
 
 /** What the worker may see and do of keys that are rotated automatically. */
 export class AutomaticRotation implements MigrationInterface {
@@ -28,10 +68,7 @@ export class AutomaticRotation implements MigrationInterface {
           FROM keyward.key_rotation r JOIN keyward.cmk k USING (tenant_id, key_id)
           WHERE r.next_at <= clock_timestamp() AND k.state = 'Enabled'
             AND ${wanted('rotate-key', 'r.tenant_id', 'r.key_id')} AND (of_key = r.key_id OR of_key IS NULL)
-            AND NOT EXISTS (
-              SELECT FROM keyward.stop s WHERE s.tenant_id = r.tenant_id AND s.lifted_at IS NULL
-                AND (s.target ->> 'scope' = 'everything' OR s.target ->> 'keyId' = r.key_id))
-            AND NOT EXISTS (SELECT FROM keyward.tenant_suspension s WHERE s.tenant_id = 'platform' AND s.suspended_tenant = r.tenant_id)
+            AND ${LET_THROUGH}
           ORDER BY r.next_at LIMIT ${MOST} FOR UPDATE OF r SKIP LOCKED
       $$;
 
@@ -40,37 +77,7 @@ export class AutomaticRotation implements MigrationInterface {
         SELECT coalesce((SELECT r.root FROM keyward.tenant_root r WHERE r.tenant_id = wanted), 0)
       $$;
 
-      -- Version, primary, due time and record in one transaction. NULL: it is not due, or not any more. Raises KW001 when a rule came in
-      -- between. Spec, usage and log are those of the version before: they never change.
-      CREATE FUNCTION keyward.rotate_key(
-        body bytea, of_tenant text, of_key text, epoch uuid, platform_epoch uuid, due timestamptz, before text, new_names bytea,
-        new_version text, level text, new_blob bytea, new_mac bytea
-      ) RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-      DECLARE
-        answer bigint;
-      BEGIN
-        UPDATE keyward.cmk SET primary_version = new_version, names_mac = new_names
-          WHERE tenant_id = of_tenant AND key_id = of_key AND state = 'Enabled' AND primary_version = before;
-        IF NOT FOUND THEN
-          RETURN NULL;
-        END IF;
-        UPDATE keyward.key_rotation SET next_at = clock_timestamp() + make_interval(hours => 24 * interval_days)
-          WHERE tenant_id = of_tenant AND key_id = of_key AND next_at = due AND next_at <= clock_timestamp();
-        IF NOT FOUND THEN
-          RAISE EXCEPTION 'not due' USING ERRCODE = 'KW001';
-        END IF;
-        INSERT INTO keyward.key_version (tenant_id, version_id, key_id, spec, usage, origin, protection_level, log_id, blob, mac)
-          SELECT v.tenant_id, new_version, v.key_id, v.spec, v.usage, v.origin, level, v.log_id, new_blob, new_mac
-            FROM keyward.key_version v WHERE v.tenant_id = of_tenant AND v.key_id = of_key AND v.version_id = before;
-        IF NOT FOUND THEN
-          RAISE EXCEPTION 'no such version' USING ERRCODE = 'KW001';
-        END IF;
-        answer := (keyward.trail_append(body, ARRAY[length(body)], ARRAY[of_tenant], ARRAY[epoch], ARRAY[platform_epoch], ARRAY[NULL::timestamptz]))[1];
-        IF (answer >= 0) IS NOT TRUE THEN
-          RAISE EXCEPTION 'not recorded: %', answer USING ERRCODE = 'KW001';
-        END IF;
-        RETURN answer;
-      END $$;
+      ${rotateKey('next_at <= clock_timestamp()')}
       ${ownedByFunctions(...FUNCTIONS)}
       ${[...FUNCTIONS, RULES].map((signature) => mayExecute(signature, 'keyward_worker')).join('')}
     `);

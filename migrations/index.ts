@@ -45,6 +45,8 @@ import { Jobs } from './0081-jobs.js';
 import { DueRows } from './0082-due-rows.js';
 import { KeyRotation } from './0085-key-rotation.js';
 import { AutomaticRotation } from './0086-automatic-rotation.js';
+import { WornKeys } from './0087-worn-keys.js';
+import { Calendar } from './0088-calendar.js';
 import { StateBefore } from './0090-state-before.js';
 import { PrunedBeginnings } from './0094-pruned-beginnings.js';
 import { ErasedReads } from './0095-erased-reads.js';
@@ -101,6 +103,8 @@ export const MIGRATIONS = [
   DueRows,
   KeyRotation,
   AutomaticRotation,
+  WornKeys,
+  Calendar,
   StateBefore,
   PrunedBeginnings,
   ErasedReads,

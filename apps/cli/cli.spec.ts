@@ -196,6 +196,12 @@ describe('what a command sends', () => {
     if (headers) expect(asked[0]!.headers).toMatchObject(headers);
   });
 
+  it('key rotation calendar lists what comes', async () => {
+    answers = [{ status: 200, body: { items: [{ at: TIME, event: 'deletion', keyId: KEY, keyState: 'PendingDeletion' }] } }];
+    expect(await keyward(['key', 'rotation', 'calendar', '--limit', '5'])).toMatchObject({ exit: 0 });
+    expect(asked[0]).toMatchObject({ method: 'GET', path: '/v1/tenants/acme/calendar?limit=5' });
+  });
+
   it('key rotation set replaces the version that it has just read', async () => {
     answers = [
       { status: 200, body: { version: 4, status: 'Disabled' } },

@@ -1,4 +1,5 @@
 import { AliasesController } from './aliases.controller.js';
+import { CalendarController } from './calendar.controller.js';
 import { CapabilitiesController } from './capabilities.controller.js';
 import { CredentialsController } from './credentials.controller.js';
 import { IdentityProviderController } from './identity-provider.controller.js';
@@ -23,6 +24,7 @@ export const controllers = [
     KeysController,
     LogController,
     AliasesController,
+    CalendarController,
     CapabilitiesController,
     PolicyController,
     RootController,

@@ -1,20 +1,32 @@
-import { rotateDueKey, type RotationParts, TenantTurns } from '#core';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Due, type DueRotation, rotateDueKey, type RotationParts, TenantTurns } from '#core';
 import type { JobKind } from './jobs/job-kind.js';
 
 export type { RotationParts } from '#core';
 
 const EVERY_MS = 1000;
+/** Each rotation has what its tenant's services are doing just now decided again: a hundred at once must not keep one call waiting twice. */
+const APART_MS = 250;
+/** It takes days to wear a key out, and every ledger of a key with a policy is looked at. */
+const WORN_EVERY_MS = 600_000;
 
-/** Gives keys their next version when their rotation policy says so: each once a due time, whoever else is at it. */
-export function rotateKeys(parts: RotationParts): JobKind {
+/** Give keys their next version when their rotation policy says so, or before, when they are worn: once, whoever else is at it. */
+export function rotateKeys({ apartMs = APART_MS, ...parts }: RotationParts & { readonly apartMs?: number }): readonly JobKind[] {
   const { rotations } = parts;
-  // Each rotation is a change of its tenant's rules, which makes stale what is decided beside it.
   const turns = new TenantTurns();
-  return {
-    ...{ name: 'rotate-key', everyMs: EVERY_MS },
-    due: async () => (await rotations.dueRotations()).map(({ tenant, keyId }) => ({ tenant, subject: keyId })),
+  const kind = (name: string, everyMs: number, find: (of?: Due) => Promise<readonly DueRotation[]>): JobKind => ({
+    ...{ name, everyMs },
+    due: async () => (await find()).map(({ tenant, keyId }) => ({ tenant, subject: keyId })),
     run: async (of) => {
-      for (const due of await rotations.dueRotations(of)) await turns.run(due.tenant, () => rotateDueKey(parts, due));
+      for (const due of await find(of))
+        await turns.run(due.tenant, async () => {
+          await rotateDueKey(parts, due);
+          await sleep(apartMs);
+        });
     },
-  };
+  });
+  return [
+    kind('rotate-key', EVERY_MS, (of) => rotations.dueRotations(of)),
+    kind('rotate-worn-key', WORN_EVERY_MS, (of) => rotations.wornKeys(of)),
+  ];
 }

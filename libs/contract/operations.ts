@@ -45,6 +45,7 @@ export const KEY_OPERATIONS = [
   'GetImportParameters',
   'ImportKeyMaterial',
   'DeleteImportedKeyMaterial',
+  'ListCalendar',
   'PutKeyRotation',
   'GetKeyRotation',
   'ListKeyVersions',

@@ -52,7 +52,7 @@ async function attemptRotation({ snapshots, grants, custody, rotations, platform
   const refusal = rotationRefusal(grants, rules, key, now);
   if (refusal !== undefined) throw new KeywardError(refusal.code, '', { reason: refusal.reason });
   const { rotation, primary, intervalDays } = wanted(key);
-  if (nextRotation(key.primaryVersion, intervalDays).getTime() > now) return undefined;
+  if (!due.worn && nextRotation(key.primaryVersion, intervalDays).getTime() > now) return undefined;
   mustBeFew(key);
 
   const versionId = newKeyVersionId(now);
@@ -67,6 +67,7 @@ async function attemptRotation({ snapshots, grants, custody, rotations, platform
       primaryVersion: { before: key.primaryVersion, after: versionId },
       protectionLevel: rotated.version.protectionLevel,
       rotationVersion: rotation.version,
+      ...(due.worn && { reason: 'iv-budget' }),
     },
   });
   return await rotations.rotate({ ...rotated, due, epochs: rules.epochs, before: key.primaryVersion, body });

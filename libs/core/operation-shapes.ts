@@ -5,6 +5,7 @@ import type {
   AsymmetricDecryptRequest,
   AsymmetricEncryptRequest,
   CapabilitiesAnswer,
+  CalendarItem,
   CatalogueEntryRequest,
   CheckpointsAnswer,
   ConsistencyAnswer,
@@ -260,6 +261,7 @@ export interface OperationShapes {
   CreateKeyVersion: Shape<OfKey<CreateKeyVersionRequest>, KeyDescription>;
   /** `replaces`: the version that the caller has read, 0 for none. */
   PutKeyRotation: Shape<OfKey<KeyRotationRequest> & { readonly replaces: number }, KeyRotation>;
+  ListCalendar: Shape<PageQuery, Page<CalendarItem>>;
   GetKeyRotation: Shape<{ readonly keyId: KeyId }, KeyRotation>;
   GetImportParameters: Shape<OfKey<ImportParametersRequest>, ImportParametersAnswer>;
   ImportKeyMaterial: Shape<OfKey<ImportKeyMaterialRequest>, KeyDescription>;

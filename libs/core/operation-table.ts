@@ -85,6 +85,7 @@ export const OPERATIONS = {
   DisableKey:                      row('key',   'change', ['admin'],             ['Enabled', 'Disabled'], 'stop',   ['change']),
   DescribeCapabilities:            row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   CreateKeyVersion:                row('key',   'change', ['admin'],             ['Enabled'],            'manage', ['change']),
+  ListCalendar:                    row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   PutKeyRotation:                  row('key',   'change', ['admin'],             ['Enabled'],            'manage', ['change']),
   GetKeyRotation:                  row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   GetImportParameters:             row('key',   'change', ['admin'],             NOT_DESTROYED,          'manage', ['change']),

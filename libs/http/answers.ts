@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import {
+  calendarItem,
   aliasAnswer,
   asymmetricCiphertextAnswer,
   asymmetricPlaintextAnswer,
@@ -196,6 +197,7 @@ export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Na
   UpdateKeyDescription:    read('Describes what a key is for.', keyDescription),
   TagKey:                  read('Adds tags to a key, or changes their values.', keyDescription),
   UntagKey:                read('Takes tags from a key.', keyDescription),
+  ListCalendar:            read('Lists what will happen to keys and credentials by the clock, the soonest first.', page('CalendarPage', calendarItem)),
   PutKeyRotation:          versioned('Sets how often a key is rotated automatically, or that it is not.', keyRotation),
   GetKeyRotation:          versioned('Tells whether a key is rotated automatically, and when next.', keyRotation),
   SetDeletionProtection:   read('Switches deletion protection: while it is on, deletion cannot be scheduled.', keyDescription),

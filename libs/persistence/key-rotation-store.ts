@@ -8,15 +8,18 @@ import { recordBytes } from './record-bytes.js';
 
 const dueRow = z
   .object({ tenant_id: tenantId, key_id: keyId, due: z.string(), at: z.date() })
-  .transform(({ tenant_id: tenant, key_id, due, at }): DueRotation => ({ tenant, keyId: key_id, due, at }));
+  .transform(({ tenant_id: tenant, key_id, due, at }) => ({ tenant, keyId: key_id, due, at }));
 
 /** The worker's part of rotations of keys; its role may call these functions and nothing else. */
 export class DatabaseKeyRotations implements KeyRotationStore {
   constructor(private readonly pool: pg.Pool) {}
 
   async dueRotations(of?: Due): Promise<readonly DueRotation[]> {
-    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.due_rotations($1, $2)', [of?.tenant, of?.subject]));
-    return parsed('due_rotations', z.array(dueRow), rows);
+    return (await this.#found('due_rotations', of)).map((found) => ({ ...found, worn: false }));
+  }
+
+  async wornKeys(of?: Due): Promise<readonly DueRotation[]> {
+    return (await this.#found('worn_keys', of)).map((found) => ({ ...found, worn: true }));
   }
 
   async root(tenant: TenantId): Promise<number> {
@@ -31,5 +34,10 @@ export class DatabaseKeyRotations implements KeyRotationStore {
       ...[versionId, protectionLevel, Buffer.from(blob), Buffer.from(mac)],
     ];
     return await recordedBy(this.pool, 'rotate_key', values, 'rotation of a key failed');
+  }
+
+  async #found(name: 'due_rotations' | 'worn_keys', of: Due | undefined) {
+    const { rows } = await reading(() => this.pool.query(`SELECT * FROM keyward.${name}($1, $2)`, [of?.tenant, of?.subject]));
+    return parsed(name, z.array(dueRow), rows);
   }
 }

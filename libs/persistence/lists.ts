@@ -4,6 +4,7 @@ import {
   type Alias,
   alias,
   type AliasAnswer,
+  type CalendarItem,
   type CredentialSummary,
   type ImportToken,
   type KeyDescription,
@@ -42,6 +43,7 @@ import {
 } from './entities.js';
 import { PolicyDraftEntity, PolicyEntity, StopEntity, type StopRow } from './rule-entities.js';
 import { parsed } from './function-answer.js';
+import { calendar } from './calendar.js';
 import { rotationsOf } from './key-rotations.js';
 import { newestLogKey } from './log-keys.js';
 import {
@@ -189,6 +191,10 @@ export class DatabaseReads implements Reads {
       FROM keyward.cmk k JOIN keyward.key_tombstone t USING (tenant_id, key_id) WHERE k.tenant_id = $1 AND k.key_id = $2`;
     const rows: unknown = await readTransaction(this.source, tenant, (manager) => manager.query(text, [tenant, id]));
     return parsed('key_tombstone', z.array(receiptRow), rows)[0];
+  }
+
+  async calendar(tenant: TenantId, query: PageQuery): Promise<Page<CalendarItem>> {
+    return await calendar(this.source, tenant, query);
   }
 
   async aliases(tenant: TenantId, { keyId, ...query }: ListAliasesQuery): Promise<Page<AliasAnswer>> {

@@ -130,7 +130,9 @@ describe('what each role can and cannot do', () => {
       tombstones_since: 'data_plane key_plane worker',
       trail_append: 'auditor data_plane key_plane worker',
       trail_commit: 'key_plane',
+      sealed_under: '',
       uses_before: 'key_plane',
+      worn_keys: 'worker',
     });
   });
 

@@ -112,6 +112,7 @@ const ROUTES: readonly [want: string, answered: object | undefined, call: () => 
   [`POST /v1/tenants/acme/keys/${KEY_ID}/tag`,                  key,              () => admin.tagKey('acme', KEY_ID, { a: 'b' })],
   [`POST /v1/tenants/acme/keys/${KEY_ID}/untag`,                key,              () => admin.untagKey('acme', KEY_ID, ['a'])],
   [`PUT /v1/tenants/acme/keys/${KEY_ID}/deletion-protection`,   key,              () => admin.setDeletionProtection('acme', KEY_ID, true)],
+  ['GET /v1/tenants/acme/calendar?limit=2',                     page({ at: TIME, event: 'rotation', keyId: KEY_ID, keyState: 'Enabled' }), () => admin.listCalendar('acme', { limit: 2 })],
   [`GET /v1/tenants/acme/keys/${KEY_ID}/rotation`,              { version: 0, status: 'Disabled' }, () => admin.keyRotation('acme', KEY_ID)],
   [`PUT /v1/tenants/acme/keys/${KEY_ID}/rotation`,              { version: 1, status: 'Disabled' }, () => admin.putKeyRotation('acme', KEY_ID, { enabled: false }, 0)],
   [`POST /v1/tenants/acme/keys/${KEY_ID}/schedule-deletion`,    key,              () => admin.scheduleKeyDeletion('acme', KEY_ID)],

@@ -4,6 +4,7 @@ import {
   aliasAnswer,
   type aliasTarget,
   checkpointsAnswer,
+  calendarItem,
   capabilitiesAnswer,
   type catalogueEntryRequest,
   type createKeyRequest,
@@ -204,6 +205,10 @@ export class KeywardAdmin {
   /** The new one is primary. */
   createKeyVersion(tenant: string, keyId: string, body: z.input<typeof createKeyVersionRequest> = {}) {
     return this.#keys.change(keyDescription, { path: at`/v1/tenants/${tenant}/keys/${keyId}/versions`, body });
+  }
+  /** What will happen by the clock, the soonest first. */
+  listCalendar(tenant: string, page: Page = {}) {
+    return this.#keys.read(pageOf(calendarItem), at`/v1/tenants/${tenant}/calendar`, page);
   }
   keyRotation(tenant: string, keyId: string) {
     return this.#keys.read(keyRotation, at`/v1/tenants/${tenant}/keys/${keyId}/rotation`);

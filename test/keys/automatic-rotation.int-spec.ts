@@ -1,5 +1,5 @@
 import type { KeyId, StopTarget } from '#contract';
-import type { RotationOrder } from '#core';
+import { type RotationOrder, TrailUnavailable } from '#core';
 import { dyingAfter } from './dying.js';
 import { GLOBEX, KeyWorld } from './key-world.js';
 
@@ -29,6 +29,15 @@ describe('the automatic rotation of keys', () => {
     const answer = await world.service('GenerateDataKeyWithoutPlaintext', { keyId });
     if (!('ciphertext' in answer)) throw new Error('A dry run.');
     return answer;
+  };
+  /** As the SDK does: what came between two changes of the rules is asked again. */
+  const settled = async <Answer>(ask: () => Promise<Answer>, tries = 1000): Promise<Answer> => {
+    try {
+      return await ask();
+    } catch (error) {
+      if (tries === 0 || !(error instanceof TrailUnavailable)) throw error;
+      return await settled(ask, tries - 1);
+    }
   };
   /** Versions and records of one key must agree: one record for each version after the first. */
   const count = async (keyId: KeyId) => {
@@ -175,6 +184,56 @@ describe('the automatic rotation of keys', () => {
     for (const { keyId } of keys) expect(await count(keyId)).toBe(2);
   });
 
+  it.each([
+    [2 ** 31, 2],
+    [2 ** 31 - 1, 1],
+  ])('comes before it is due when the primary version has sealed %i times: %i versions', async (sealings, versions) => {
+    const { keyId, primaryVersion } = await world.rotating(1, 90);
+    const unpolicied = await world.create();
+    const used = (of: KeyId, version: string, op: string, calls: number) =>
+      world.database.as('superuser', (client) =>
+        client.query(`INSERT INTO keyward.key_use VALUES ('acme', $1, 'billing', $2, $3, 'succeeded', current_date, $4, now(), now())`, [
+          ...[of, op, version, calls],
+        ]),
+      );
+    await used(keyId, primaryVersion, 'GenerateDataKey', sealings - 5);
+    await used(keyId, primaryVersion, 'ReEncryptTo', 5);
+    await used(keyId, primaryVersion, 'Decrypt', 2 ** 40);
+    await used(unpolicied.keyId, unpolicied.primaryVersion, 'Encrypt', 2 ** 40);
+    for (let times = 0; times < 2; times++) await world.keyRotations().round();
+    expect([await count(keyId), await count(unpolicied.keyId)]).toEqual([versions, 1]);
+    if (versions > 1) expect(await recordsOf(keyId)).toMatchObject([{ change: { reason: 'iv-budget' } }]);
+  });
+
+  it('stands in the calendar, page by page, the soonest first, with what else comes', async () => {
+    const [later, sooner] = [await world.rotating(1, 91), await world.rotating(1, 90)];
+    const ending = await world.create();
+    await world.admin('ScheduleKeyDeletion', { keyId: ending.keyId, pendingDays: 7 });
+    const found = [];
+    let cursor: string | undefined;
+    do {
+      const page = await world.admin('ListCalendar', { limit: 2, cursor });
+      found.push(...page.items);
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+    expect(found.map(({ at }) => at)).toEqual(found.map(({ at }) => at).sort());
+    expect(new Set(found.map((item) => JSON.stringify(item))).size).toBe(found.length);
+    const mine = found.filter(({ keyId }) => [later.keyId, sooner.keyId, ending.keyId].includes(keyId!));
+    const { nextRotationAt } = await world.admin('GetKeyRotation', { keyId: sooner.keyId });
+    expect(mine).toMatchObject([
+      { event: 'deletion', keyId: ending.keyId, keyState: 'PendingDeletion' },
+      { event: 'rotation', keyId: sooner.keyId, keyState: 'Enabled', at: nextRotationAt },
+      { event: 'rotation', keyId: later.keyId, keyState: 'Enabled' },
+    ]);
+    expect(found.filter(({ event }) => event === 'credential-expiry').length).toBeGreaterThan(0);
+    const globex = await world.admin('ListCalendar', { limit: 100, cursor: undefined }, GLOBEX);
+    expect(globex.items.filter(({ keyId }) => mine.some((item) => item.keyId === keyId))).toEqual([]);
+    const cursorOfAcme = (await world.admin('ListCalendar', { limit: 1, cursor: undefined })).nextCursor;
+    await expect(world.admin('ListCalendar', { limit: 1, cursor: cursorOfAcme }, GLOBEX)).rejects.toMatchObject({
+      code: 'invalid-request',
+    });
+  });
+
   it('is the rule by which who-can tells the worker, for this key and nothing else', async () => {
     const { keyId } = await world.rotating(1, 90);
     const asked = { keyId, limit: 10, cursor: undefined };
@@ -194,5 +253,51 @@ describe('the automatic rotation of keys', () => {
     const stop = await world.stopped({ scope: 'key', keyId });
     expect((await world.admin('WhoCan', asked)).items).toEqual([]);
     await stop.lift();
+  });
+
+  it('gives a hundred keys one version each while three workers are killed again and again, and nothing fails to open meanwhile', async () => {
+    world.offsetMs = -100 * DAY_MS;
+    const keys = await Promise.all(Array.from({ length: 100 }, () => world.create()));
+    world.offsetMs = 0;
+    for (const { keyId } of keys) await world.admin('PutKeyRotation', { keyId, enabled: true, intervalDays: 90, replaces: 0 });
+    const ciphertexts = [];
+    for (const { keyId } of keys.slice(0, 10)) ciphertexts.push(Buffer.from((await sealed(keyId)).ciphertext));
+    const { custody } = world;
+    const { rotations } = world.worker;
+
+    let [opened, isOver] = [0, false];
+    const opening = (async () => {
+      for (let at = 0; !isOver; at++) {
+        const { keyId } = keys[at % 10]!;
+        const fresh = await settled(() => sealed(keyId));
+        for (const ciphertext of [ciphertexts[at % 10]!, Buffer.from(fresh.ciphertext)]) {
+          await settled(() => world.service('Decrypt', { ciphertext }));
+          opened++;
+        }
+      }
+    })();
+    let life = 0;
+    for (let round = 0; round < 500 && (await rotations.dueRotations()).length > 0; round++)
+      await Promise.all(
+        [1, 2, 3].map(() => {
+          const dying = dyingAfter((life++ * 37) % 101, { custody, rotations });
+          return world
+            .keyRotations({ ...dying, apartMs: 5, onFailure: () => undefined })
+            .round()
+            .catch(() => undefined);
+        }),
+      );
+    isOver = true;
+    await opening;
+    expect(opened).toBeGreaterThan(0);
+    const { rows } = await world.database.as('superuser', (client) =>
+      client.query<{ versions: number; records: number }>(
+        `SELECT DISTINCT (SELECT count(*)::int FROM keyward.key_version v WHERE v.key_id = k.key_id) AS versions,
+            (SELECT count(*)::int FROM keyward.trail_record r WHERE r.op = 'RotateKey' AND r.key_id = k.key_id) AS records
+          FROM keyward.cmk k WHERE k.key_id = ANY ($1)`,
+        [keys.map(({ keyId }) => keyId)],
+      ),
+    );
+    expect(rows).toEqual([{ versions: 2, records: 1 }]);
   });
 });

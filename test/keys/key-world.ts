@@ -210,11 +210,14 @@ export class KeyWorld {
   }
 
   /** A worker that rotates keys, on the custody of this world unless told otherwise. */
-  keyRotations({ onFailure = rethrow, ...given }: Partial<RotationParts> & { readonly onFailure?: (error: unknown) => void } = {}) {
+  keyRotations({
+    onFailure = rethrow,
+    ...given
+  }: Partial<RotationParts> & { readonly apartMs?: number; readonly onFailure?: (error: unknown) => void } = {}) {
     const { rules, rotations } = this.worker;
     const snapshots = new Snapshots(new BoundRules(rules, this.custody), casbin);
-    const kind = rotateKeys({ snapshots, grants: casbin, custody: this.custody, rotations, ...given });
-    return { round: () => round([kind], onFailure) };
+    const kinds = rotateKeys({ snapshots, grants: casbin, custody: this.custody, rotations, apartMs: 0, ...given });
+    return { round: () => round(kinds, onFailure) };
   }
 
   /** A key that is so old, with a rotation policy. */

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { ROTATION_DAYS } from '#contract';
 import type { OpenSession } from '../session.js';
-import { wholeNumber } from './options.js';
+import { table } from '../terminal.js';
+import { paged, type PageOptions, wholeNumber } from './options.js';
 
 interface Replacing {
   readonly replaces?: number;
@@ -19,6 +20,14 @@ export function rotationCommands(key: Command, open: OpenSession): void {
       const session = open(command);
       session.answer(await session.admin.keyRotation(session.tenant, keyId));
     });
+  paged(rotation.command('calendar').description('what comes by the clock: rotations, deletions, expiries')).action(
+    async (options: PageOptions, command: Command) => {
+      const session = open(command);
+      const page = await session.admin.listCalendar(session.tenant, options);
+      const rows = page.items.map((item) => [item.at, item.event, item.keyId ?? item.credentialId, item.keyState ?? item.principal]);
+      session.answer(page, table(['AT', 'EVENT', 'KEY OR CREDENTIAL', 'STATE OR PERSON'], rows));
+    },
+  );
   const changing = (usage: string, description: string) =>
     rotation
       .command(usage)

@@ -23,7 +23,7 @@ export interface KindParts extends Pick<RotationParts, 'grants' | 'snapshots'> {
 export const jobKinds = ({ store, custody, grants, snapshots, platform }: KindParts): readonly JobKind[] => [
   destroyKeys({ endings: store.endings, custody, platform }),
   signReceipts({ endings: store.endings, custody }),
-  rotateKeys({ rotations: store.rotations, custody, grants, snapshots, platform }),
+  ...rotateKeys({ rotations: store.rotations, custody, grants, snapshots, platform }),
   rotateRoots({ roots: store.roots, custody }),
   dropExpiredImports(store.roots),
   endLogKeys({ keys: store.logKeys, custody, platform }),

@@ -5,16 +5,24 @@ import { mustAllow } from '../key-states.js';
 import type { Handlers } from '../pipeline.js';
 import type { RuleBindings } from '../ports/custody.js';
 import type { GrantPolicy } from '../ports/grants.js';
+import type { Reads } from '../ports/reads.js';
 import { changedFields } from './changed-fields.js';
 import { ownKey } from './own-key.js';
 
 export interface KeyRotationParts {
   readonly custody: Pick<RuleBindings, 'bindRule'>;
   readonly grants: GrantPolicy;
+  readonly reads: Pick<Reads, 'calendar'>;
 }
 
 /** How often a key is rotated without anybody's asking: what its admins publish, bound by the HSM like every rule. */
-export const keyRotationHandlers = ({ custody, grants }: KeyRotationParts): Handlers<'PutKeyRotation' | 'GetKeyRotation'> => ({
+export const keyRotationHandlers = ({
+  custody,
+  grants,
+  reads,
+}: KeyRotationParts): Handlers<'PutKeyRotation' | 'GetKeyRotation' | 'ListCalendar'> => ({
+  ListCalendar: async ({ input, call }) => ({ answer: await reads.calendar(call.tenant, input), details: {} }),
+
   PutKeyRotation: async (step) => {
     const { call, input, snapshot, permit } = step;
     const { intervalDays, replaces } = input;

@@ -12,6 +12,8 @@ export interface DueRotation {
   readonly due: string;
   /** By the database's clock, when it was found. */
   readonly at: Date;
+  /** Its primary version has sealed so much that the next one is wanted before that. */
+  readonly worn: boolean;
 }
 
 /** The next version of a key, and the key's names with it as the primary one. */
@@ -49,6 +51,8 @@ export interface RotationChange extends RotatedKey {
 export interface KeyRotationStore {
   /** By the database's clock: of this key, or at most 500 of all, the longest due first. Not those that a stop, or a suspension, lets nobody rotate. */
   dueRotations(of?: Due): Promise<readonly DueRotation[]>;
+  /** The same of keys that are worn. */
+  wornKeys(of?: Due): Promise<readonly DueRotation[]>;
   /** Number of the root that wraps the tenant's new keys. Read it after the rules: a rotation of it that began since makes the change stale. */
   root(tenant: TenantId): Promise<number>;
   /**

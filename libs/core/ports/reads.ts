@@ -4,6 +4,7 @@ import type {
   Alias,
   AliasAnswer,
   AuthMethod,
+  CalendarItem,
   CheckpointsAnswer,
   CredentialId,
   CredentialSummary,
@@ -67,6 +68,8 @@ export interface Reads {
   keyPast(tenant: TenantId, id: KeyId): Promise<{ readonly stateBefore: KeyState | undefined; readonly destroyedAt: Date | undefined }>;
   /** Undefined for a key that is not destroyed. */
   shreddingReceipt(tenant: TenantId, id: KeyId): Promise<ShreddingReceiptAnswer | undefined>;
+  /** What will happen by the clock, the soonest first. */
+  calendar(tenant: TenantId, query: PageQuery): Promise<Page<CalendarItem>>;
   aliases(tenant: TenantId, query: ListAliasesQuery): Promise<Page<AliasAnswer>>;
   stops(tenant: TenantId, query: PageQuery): Promise<Page<StopAnswer>>;
   stop(tenant: TenantId, id: StopId): Promise<StopAnswer | undefined>;

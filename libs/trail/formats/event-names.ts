@@ -73,6 +73,7 @@ const NAMES = {
   UpdateKeyDescription:            row('Update', 'UpdateKeyDescription',            'UpdateKeyDescription'),
   TagKey:                          row('Update', 'TagResource',                     'TagResource'),
   UntagKey:                        row('Update', 'UntagResource',                   'UntagResource'),
+  ListCalendar:                    row('Read',   '',                                ''),
   PutKeyRotation:                  row('Update', '',                                'UpdateRotationPolicy'),
   GetKeyRotation:                  row('Read',   'GetKeyRotationStatus',            'DescribeKeyRotation'),
   SetDeletionProtection:           row('Update', '',                                'SetDeletionProtection'),

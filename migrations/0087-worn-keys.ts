@@ -1,0 +1,56 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { MOST, wanted } from './0082-due-rows.js';
+import { LET_THROUGH, ROTATE, rotateKey } from './0086-automatic-rotation.js';
+import { mayExecute, ownedByFunctions } from './row-security.js';
+
+const WORN = 'worn_keys(text, text)';
+const SEALED = 'sealed_under(text, text, text)';
+/**
+ * Half of what random IVs of 96 bits allow under one key (NIST SP 800-38D §8.3: 2³²). The other half is for what is sealed between two looks,
+ * and while a stop or the state of the key lets nobody rotate it.
+ */
+const BUDGET = 2 ** 31;
+const IS_DUE = 'next_at <= clock_timestamp()';
+
+const replaced = (isDue: string): string => `
+      DROP FUNCTION keyward.${ROTATE};
+      ${rotateKey(isDue)}
+      ${ownedByFunctions(ROTATE)}
+      ${mayExecute(ROTATE, 'keyward_worker')}`;
+
+/** Keys that are rotated before they are due, because their primary version has sealed so much. */
+export class WornKeys implements MigrationInterface {
+  readonly name = 'WornKeys0000000000087';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      -- By the usage ledger, which is a few seconds behind.
+      CREATE FUNCTION keyward.sealed_under(of_tenant text, of_key text, of_version text) RETURNS numeric
+      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        SELECT coalesce(sum(u.calls), 0) FROM keyward.key_use u
+          WHERE u.tenant_id = of_tenant AND u.key_id = of_key AND u.version_id = of_version AND u.outcome = 'succeeded'
+            AND u.op IN ('Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'ReEncryptTo')
+      $$;
+      CREATE FUNCTION keyward.worn_keys(of_tenant text, of_key text) RETURNS TABLE (tenant_id text, key_id text, due text, at timestamptz)
+      LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        SELECT r.tenant_id, r.key_id, r.next_at::text, clock_timestamp()
+          FROM keyward.key_rotation r JOIN keyward.cmk k USING (tenant_id, key_id)
+          WHERE r.next_at IS NOT NULL AND k.state = 'Enabled'
+            AND ${wanted('rotate-worn-key', 'r.tenant_id', 'r.key_id')} AND (of_key = r.key_id OR of_key IS NULL)
+            AND ${LET_THROUGH}
+            AND keyward.sealed_under(r.tenant_id, r.key_id, k.primary_version) >= ${BUDGET}
+          ORDER BY r.next_at LIMIT ${MOST} FOR UPDATE OF r SKIP LOCKED
+      $$;
+      ${ownedByFunctions(SEALED, WORN)}
+      ${replaced(`${IS_DUE} OR keyward.sealed_under(of_tenant, of_key, before) >= ${BUDGET}`)}
+      ${mayExecute(WORN, 'keyward_worker')}
+    `);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      ${replaced(IS_DUE)}
+      DROP FUNCTION keyward.${WORN}, keyward.${SEALED};
+    `);
+  }
+}

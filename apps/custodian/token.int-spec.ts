@@ -1,25 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
 import { TestCustodian, TestToken } from './test-bed.js';
-
-/** Runs code beside an open token, in a process of its own: SoftHSM reads its configuration from the real environment. */
-function onToken(token: TestToken, code: string): unknown {
-  const library = join(process.cwd(), 'dist/libs/custody/pkcs11');
-  const script = `
-    import { readFileSync } from 'node:fs';
-    import { Cryptoki } from '${library}/cryptoki.js';
-    import { OpenToken } from '${library}/open-token.js';
-    import { sweep } from '${library}/sweeper.js';
-    import { BINDING_KEY, logPrivateKey, logPublicKey, named, namedRoot, newbornVersion, rootTemplate, versionInUse } from '${library}/key-templates.js';
-    import { TokenCustody } from '${library}/token-custody.js';
-    const cryptoki = new Cryptoki(process.env.KEYWARD_HSM_MODULE);
-    cryptoki.initialise();
-    const token = OpenToken.open(cryptoki, process.env.KEYWARD_HSM_TOKEN, readFileSync(process.env.KEYWARD_HSM_PIN_FILE, 'utf8').trim());
-    const refusal = (attempt) => { try { attempt(); return 'allowed'; } catch (error) { return error.reason ?? error.message; } };
-    const main = async () => { ${code} };
-    process.stdout.write(JSON.stringify(await main()));`;
-  return JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', script], { env: token.env, encoding: 'utf8' }));
-}
+import { onToken } from './test-on-token.js';
 
 describe('a token', () => {
   let token: TestToken;
@@ -125,5 +105,27 @@ describe('a token', () => {
       return [seal().length, refusal(garbage), refusal(garbage), seal().length];`,
     );
     expect(lengths).toEqual([17, expect.stringMatching(/C_Decrypt: CKR_/), expect.stringMatching(/C_Decrypt: CKR_/), 17]);
+  });
+
+  it('opens no session for a bad ciphertext, and another one when an operation stayed active', () => {
+    const found = onToken(
+      token,
+      `
+      const key = cryptoki.generateKey(token.holder, 'aes', newbornVersion('AES_256'));
+      const [iv, aad] = [Buffer.alloc(12), Buffer.from('aad')];
+      const seal = () => token.operate((session) => Buffer.from(cryptoki.seal(session, key, iv, aad, Buffer.from('x')))).length;
+      let opened = 0;
+      const open = cryptoki.openSession.bind(cryptoki);
+      cryptoki.openSession = (...args) => (opened++, open(...args));
+      for (let i = 0; i < 50; i++) refusal(() => token.operate((session) => cryptoki.open(session, key, iv, aad, Buffer.alloc(40, i))));
+      const afterGarbage = opened;
+      const mechanism = { mechanism: pkcs11js.CKM_AES_GCM, parameter: { type: pkcs11js.CK_PARAMS_AES_GCM_v240, iv, ivBits: 96, aad, tagBits: 128 } };
+      const stays = refusal(() => token.operate((session) => {
+        raw.C_DecryptInit(session, mechanism, key);
+        throw new CryptokiError('C_Decrypt', 0x40, 'CKR_ENCRYPTED_DATA_INVALID');
+      }));
+      return { afterGarbage, stays, sealed: seal(), opened };`,
+    );
+    expect(found).toEqual({ afterGarbage: 0, stays: expect.stringContaining('ENCRYPTED_DATA_INVALID'), sealed: 17, opened: 1 });
   });
 });

@@ -49,5 +49,7 @@ export const MECHANISM_CODES: ReadonlySet<number> = new Set([0x54, 0x68, 0x70, 0
 /** CKR_PIN_INCORRECT, _INVALID, _LEN_RANGE, _EXPIRED, _LOCKED, CKR_USER_PIN_NOT_INITIALIZED. */
 export const PIN_CODES: ReadonlySet<number> = new Set([0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0x102]);
 
+/** Of an Init: the one before has not ended. Nothing was done. */
+export const CKR_OPERATION_ACTIVE = 0x90;
 export const CKR_TOKEN_NOT_PRESENT = 0xe0;
 export const CKR_MECHANISM_INVALID = 0x70;

@@ -1,5 +1,5 @@
 import type { Cryptoki, KeyHandle, Session, Slot } from './cryptoki.js';
-import { CKR_TOKEN_NOT_PRESENT, CryptokiError, PIN_CODES } from './cryptoki-error.js';
+import { CIPHERTEXT_CODES, CKR_OPERATION_ACTIVE, CKR_TOKEN_NOT_PRESENT, CryptokiError, PIN_CODES } from './cryptoki-error.js';
 import { PinRefused, refuseRiskyPin } from './pin.js';
 import { type Dialect, dialectOf } from './dialect.js';
 import type { Template } from './template.js';
@@ -9,7 +9,7 @@ import type { Template } from './template.js';
  * and dropped with it, because after a new C_Initialize an old handle names another key.
  *
  * The holder session owns every session object and runs one-shot calls only. Multi-call operations (Init, then result) run in
- * the operation session, which is replaced after any error: PKCS#11 2.40 cannot cancel an operation that stayed active.
+ * the operation session, which is replaced after an error: PKCS#11 2.40 cannot cancel an operation that stayed active.
  * One operation session is enough, since calls are synchronous.
  */
 export class OpenToken {
@@ -45,12 +45,18 @@ export class OpenToken {
     return new OpenToken(cryptoki, slot, holder, dialect);
   }
 
-  /** Runs a multi-call operation. */
+  /**
+   * Runs a multi-call operation. Callers can send bad ciphertexts at will, and another session takes SoftHSM milliseconds once it holds
+   * thousands of keys: since C_Decrypt has ended the operation, the session stays, and is replaced only when the next Init says otherwise.
+   */
   operate<T>(operation: (session: Session) => T): T {
     try {
       return operation(this.#operation);
     } catch (error) {
+      const code = error instanceof CryptokiError ? error.code : undefined;
+      if (code !== undefined && CIPHERTEXT_CODES.has(code)) throw error;
       this.#replaceOperationSession();
+      if (code === CKR_OPERATION_ACTIVE) return operation(this.#operation);
       throw error;
     }
   }

@@ -48,6 +48,7 @@ import { AutomaticRotation } from './0086-automatic-rotation.js';
 import { WornKeys } from './0087-worn-keys.js';
 import { Calendar } from './0088-calendar.js';
 import { StateBefore } from './0090-state-before.js';
+import { ForkedTrails } from './0091-forked-trails.js';
 import { PrunedBeginnings } from './0094-pruned-beginnings.js';
 import { ErasedReads } from './0095-erased-reads.js';
 import { LastUse } from './0097-last-use.js';
@@ -106,6 +107,7 @@ export const MIGRATIONS = [
   WornKeys,
   Calendar,
   StateBefore,
+  ForkedTrails,
   PrunedBeginnings,
   ErasedReads,
   LastUse,

@@ -237,8 +237,8 @@ const OPERATIONS: Operations = {
 
   kept: (hsm, tenant, args) => {
     const asked = { logId: textAt(args, 0, LOG_ID), root: integerAt(args, 1, 0, MAX_ROOT), afterKey: textAt(args, 2, AFTER_KEY) };
-    const { signedSize, hasRoot, destroyed } = hsm.remembered(tenantId.parse(tenant), asked);
-    return [signedSize.toString(), hasRoot, destroyed];
+    const { signedSize, signedRoot, hasRoot, destroyed } = hsm.remembered(tenantId.parse(tenant), asked);
+    return [signedSize.toString(), hasRoot, destroyed, signedRoot ?? null];
   },
 
   rewrap: (hsm, tenant, args) => {

@@ -11,6 +11,7 @@ const EVERY_MS = 60_000;
 /** What was found to have gone back; each is told, and none of them changes anything that is still wanted. */
 export type Restored =
   | { readonly what: 'destroyed-key'; readonly tenant: TenantId; readonly keyId: KeyId }
+  /** It has fewer records than were signed, or others. */
   | { readonly what: 'trail'; readonly tenant: TenantId; readonly signedSize: bigint; readonly size: bigint }
   | { readonly what: 'token'; readonly tenant: TenantId; readonly missingRoot: number };
 
@@ -32,6 +33,8 @@ export class RestoreCheck {
   /** Found to be destroyed, while the log did not shrink. */
   readonly #settled = new Map<TenantId, { size: bigint; readonly keys: Set<KeyId> }>();
   readonly #told = new Set<string>();
+  /** How much of a log is what was signed. */
+  readonly #genuine = new Map<TenantId, bigint>();
   #watching: Promise<void> | undefined;
 
   constructor(private readonly parts: RestoreCheckParts) {}
@@ -60,9 +63,10 @@ export class RestoreCheck {
     const settled = this.#settledOf(head);
     let afterKey = '';
     for (;;) {
-      const { signedSize, hasRoot, destroyed } = await this.parts.custody.kept(tenant, { logId, root, afterKey });
+      const { signedSize, signedRoot, hasRoot, destroyed } = await this.parts.custody.kept(tenant, { logId, root, afterKey });
       if (afterKey === '') {
-        if (signedSize > size) await this.#stop(head, signedSize);
+        if (signedSize > size) await this.#stop(head, signedSize, 'there are fewer');
+        else if (await this.#isOther(tenant, signedSize, signedRoot)) await this.#stop(head, signedSize, 'there are others');
         if (!hasRoot && tenant !== PLATFORM) this.#tell({ what: 'token', tenant, missingRoot: root }, `${tenant} ${root}`);
       }
       for (const keyId of destroyed) if (!settled.has(keyId) && (await this.#destroyAgain(head, keyId))) settled.add(keyId);
@@ -78,17 +82,28 @@ export class RestoreCheck {
     return keys;
   }
 
-  async #stop({ tenant, logId, size }: LogHead, signedSize: bigint): Promise<void> {
+  /** Went back, and grew past what was signed: its beginning is another one. What custody and the database say of the same tree never changes. */
+  async #isOther(tenant: TenantId, signedSize: bigint, signedRoot: Uint8Array | undefined): Promise<boolean> {
+    if (signedRoot === undefined || this.#genuine.get(tenant) === signedSize) return false;
+    const root = await this.parts.store.treeRoot(tenant, signedSize);
+    if (root === undefined) return false;
+    if (!Buffer.from(root).equals(signedRoot)) return true;
+    this.#genuine.set(tenant, signedSize);
+    return false;
+  }
+
+  async #stop({ tenant, logId, size }: LogHead, signedSize: bigint, instead: 'there are fewer' | 'there are others'): Promise<void> {
     const { store, clock, onRestored } = this.parts;
     const found = { what: 'trail', tenant, signedSize, size } as const;
     // It has no keys; its log is not signed on, which tells it too.
     if (tenant === PLATFORM) return this.#tell(found, `${tenant} ${signedSize}`);
     const now = clock.now().getTime();
-    const [stopId, reason] = [newStopId(now), `The trail went back: ${signedSize} records were signed, and there are fewer.`];
+    const [stopId, reason] = [newStopId(now), `The trail went back: ${signedSize} records were signed, and ${instead}.`];
+    const fewerThan = instead === 'there are fewer' ? signedSize : undefined;
     const change = { stopId, scope: 'everything', signed: Number(signedSize), size: Number(size) };
     const seq = await store.stopRestored(
       tenant,
-      { stopId, reason, signedSize },
+      { stopId, reason, fewerThan },
       workerRecord(logId, now, { op: 'StopRestored', category: 'management', change }),
     );
     if (seq !== undefined) onRestored(found);

@@ -112,5 +112,6 @@ export class DatabaseCheckpoints implements Checkpoints, IdleLogs, TrailMonths {
   }
 }
 
-const hashesIn = (joined: Buffer): Uint8Array[] =>
+/** Of a function's answer, 32 bytes each. */
+export const hashesIn = (joined: Buffer): Uint8Array[] =>
   Array.from({ length: joined.length / LEAF_BYTES }, (_, index) => joined.subarray(index * LEAF_BYTES, (index + 1) * LEAF_BYTES));

@@ -2,6 +2,8 @@ import type pg from 'pg';
 import { z } from 'zod';
 import { type KeyId, type RecordBody, tenantId, type TenantId } from '#contract';
 import { type LogHead, type RestoreStop, type RestoreStore, type StoredKey, TrailUnavailable } from '#core';
+import { frontierAt, rootOf } from '#trail';
+import { hashesIn } from './checkpoint-store.js';
 import { sqlState } from './connection.js';
 import { reading } from './database-error.js';
 import { calling, parsed } from './function-answer.js';
@@ -33,8 +35,24 @@ export class DatabaseRestores implements RestoreStore {
     return await this.#recorded('destroy_again', [recordBytes(body), tenant, id]);
   }
 
-  async stopRestored(tenant: TenantId, { stopId, reason, signedSize }: RestoreStop, body: RecordBody): Promise<bigint | undefined> {
-    return await this.#recorded('stop_restored', [recordBytes(body), tenant, stopId, reason, signedSize]);
+  async treeRoot(tenant: TenantId, size: bigint): Promise<Uint8Array | undefined> {
+    try {
+      return rootOf(await frontierAt(Number(size), (level, index, width) => this.#hashes(tenant, level, index, width)));
+    } catch (error) {
+      if (error instanceof RangeError) return undefined;
+      throw error;
+    }
+  }
+
+  async #hashes(...tile: [tenant: TenantId, level: number, index: number, width: number]): Promise<Uint8Array[]> {
+    const { rows } = await reading(() =>
+      this.pool.query<{ hashes: Buffer | null }>('SELECT keyward.tile_hashes_of($1, $2, $3, $4) AS hashes', tile),
+    );
+    return hashesIn(rows[0]?.hashes ?? Buffer.alloc(0));
+  }
+
+  async stopRestored(tenant: TenantId, { stopId, reason, fewerThan }: RestoreStop, body: RecordBody): Promise<bigint | undefined> {
+    return await this.#recorded('stop_restored', [recordBytes(body), tenant, stopId, reason, fewerThan ?? null]);
   }
 
   async #recorded(name: string, values: readonly unknown[]): Promise<bigint | undefined> {

@@ -126,7 +126,7 @@ describe('what each role can and cannot do', () => {
       stop_restored: 'key_plane',
       suspend_rewrap: 'data_plane',
       take_rewrap_page: 'data_plane',
-      tile_hashes_of: 'worker',
+      tile_hashes_of: 'key_plane worker',
       tombstones_since: 'data_plane key_plane worker',
       trail_append: 'auditor data_plane key_plane worker',
       trail_commit: 'key_plane',

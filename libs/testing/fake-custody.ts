@@ -408,7 +408,9 @@ export class FakeCustody
       kept.tenant === tenant && kept.keyId > afterKey ? [kept.keyId] : [],
     );
     const signedSize = await this.signedSize(tenant, logId);
-    return { signedSize, hasRoot: this.rootsOf(tenant).includes(root), destroyed: destroyed.sort().slice(0, 100) };
+    const known = this.#signed.get(`${tenant}/${logId}`);
+    const signedRoot = known && Buffer.from(known.root, 'hex');
+    return { signedSize, signedRoot, hasRoot: this.rootsOf(tenant).includes(root), destroyed: destroyed.sort().slice(0, 100) };
   }
 
   async rotateKey(permit: Permit<'CreateKeyVersion'>, { primary, ...claim }: RotationOrder): Promise<RotatedKey> {

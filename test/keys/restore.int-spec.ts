@@ -1,7 +1,8 @@
 import { type KeyId, PLATFORM } from '#contract';
 import { RestoreCheck, type RestoreCheckParts, type Restored, systemClock } from '#core';
 import { aTree } from '../../libs/testing/claimed-tree.js';
-import { ACME, KeyWorld, refusal } from './key-world.js';
+import { treeRoot } from '#trail';
+import { ACME, GLOBEX, KeyWorld, refusal } from './key-world.js';
 
 describe('after the restore of an older database', () => {
   let world: KeyWorld;
@@ -98,6 +99,29 @@ describe('after the restore of an older database', () => {
     await check(custody).round();
     expect(found).toEqual([]);
     await expect(world.service('GenerateDataKeyWithoutPlaintext', { keyId })).resolves.toBeDefined();
+  });
+
+  it('a tenant whose trail went back and then grew past what was signed is stopped, once; one that only grew is not', async () => {
+    await world.create({}, GLOBEX);
+    await world.create({}, GLOBEX);
+    const restores = world.store.restores;
+    const { size } = (await restores.logHeads('', 100)).find(({ tenant }) => tenant === GLOBEX)!;
+    const signedSize = size - 1n;
+    const root = (await restores.treeRoot(GLOBEX, signedSize))!;
+    const leaves = await sql<{ leaf_hash: Buffer }>('SELECT leaf_hash FROM keyward.trail_record WHERE tenant_id = $1 ORDER BY seq', GLOBEX);
+    expect(Buffer.from(treeRoot(leaves.slice(0, -1).map(({ leaf_hash }) => leaf_hash)))).toEqual(Buffer.from(root));
+    const signing = (signedRoot: Uint8Array) => ({
+      kept: async (...asked: Parameters<typeof world.custody.kept>) => ({
+        ...(await world.custody.kept(...asked)),
+        ...(asked[0] === GLOBEX && { signedSize, signedRoot }),
+      }),
+    });
+    await check(signing(root)).round();
+    expect(found).toEqual([]);
+    for (let round = 0; round < 2; round++) await check(signing(aTree(Number(signedSize), 0, 1).root)).round();
+    expect(found).toMatchObject([{ what: 'trail', tenant: GLOBEX, signedSize }]);
+    const { items } = await world.admin('ListStops', { limit: 10, cursor: undefined }, GLOBEX);
+    expect(items).toMatchObject([{ stoppedBy: 'restore', reason: expect.stringContaining('there are others') }]);
   });
 
   it('a tenant whose trail went back is stopped, once, until its admin lifts that', async () => {

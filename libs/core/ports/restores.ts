@@ -9,11 +9,12 @@ export interface LogHead {
   readonly root: number;
 }
 
-/** Because the log has fewer records than were signed. */
+/** Because the log has fewer records than were signed, or others. */
 export interface RestoreStop {
   readonly stopId: StopId;
   readonly reason: string;
-  readonly signedSize: bigint;
+  /** It is not stopped if it has as many records by now; undefined: however many it has. */
+  readonly fewerThan: bigint | undefined;
 }
 
 /** What the key plane may see and do when the database went back. @throws KeywardError unavailable */
@@ -21,6 +22,8 @@ export interface RestoreStore {
   /** Of tenants after this one, at most so many. */
   logHeads(after: string, most: number): Promise<readonly LogHead[]>;
   key(tenant: TenantId, keyId: KeyId): Promise<StoredKey | undefined>;
+  /** Of the tree of a log's first so many records, 32 bytes (RFC 6962); undefined where its hashes are not all there. */
+  treeRoot(tenant: TenantId, size: bigint): Promise<Uint8Array | undefined>;
   /** Its wait is over: the worker destroys it. Undefined when it is on its way already. @throws TrailUnavailable */
   destroyAgain(tenant: TenantId, keyId: KeyId, body: RecordBody): Promise<bigint | undefined>;
   /**
@@ -34,6 +37,8 @@ export interface RestoreStore {
 export interface KeptByCustody {
   /** Records under the last checkpoint that was signed. */
   readonly signedSize: bigint;
+  /** Of that checkpoint's tree, 32 bytes; undefined before the first. */
+  readonly signedRoot: Uint8Array | undefined;
   /** Is the root of this number on the token? */
   readonly hasRoot: boolean;
   /** Destroyed keys in the order of their ids, at most 100. */

@@ -174,6 +174,7 @@ export class Hsm {
   remembered(tenant: string, { logId, root, afterKey }: { readonly logId: string; readonly root: number; readonly afterKey: string }) {
     return {
       signedSize: this.signedSize(tenant, logId),
+      signedRoot: this.kept.signed.rootOf(`${tenant}/${logId}`),
       hasRoot: this.#open === undefined || this.use((custody) => custody.hasRoot(tenant, root)),
       destroyed: this.kept.tombstones.destroyedAfter(tenant, afterKey, DESTROYED_AT_ONCE),
     };

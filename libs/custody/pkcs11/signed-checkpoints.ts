@@ -65,6 +65,12 @@ export class SignedCheckpoints {
     return BigInt(this.last.get(log)?.size ?? 0);
   }
 
+  /** Of that tree, 32 bytes. */
+  rootOf(log: string): Uint8Array | undefined {
+    const root = this.last.get(log)?.root;
+    return root === undefined ? undefined : Uint8Array.from(Buffer.from(root, 'hex'));
+  }
+
   /**
    * Claims a tree for signing: resolves when the claim is on disk. `log` is tenant and log id, `root` 32 bytes, `proof` the consistency
    * proof from the largest tree so far.

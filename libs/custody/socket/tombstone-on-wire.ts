@@ -26,6 +26,19 @@ export function readEndedVersion(result: unknown): EndedVersion & { readonly tom
 }
 
 const kept = z
-  .tuple([z.string().regex(/^\d{1,19}$/), z.boolean(), z.array(keyId)])
-  .transform(([size, hasRoot, destroyed]): KeptByCustody => ({ signedSize: BigInt(size), hasRoot, destroyed }));
+  .tuple([
+    z.string().regex(/^\d{1,19}$/),
+    z.boolean(),
+    z.array(keyId),
+    z
+      .instanceof(Uint8Array)
+      .refine(({ length }) => length === 32)
+      .nullable(),
+  ])
+  .transform(
+    ([size, hasRoot, destroyed, root]): KeptByCustody => ({
+      ...{ signedSize: BigInt(size), hasRoot, destroyed },
+      signedRoot: root === null ? undefined : Uint8Array.from(root),
+    }),
+  );
 export const readKept = (result: unknown): KeptByCustody => kept.parse(result);

@@ -13,7 +13,11 @@ import type { OpenToken } from './open-token.js';
 export function ephemeralInMemory(token: OpenToken, wrapping: KeyHandle, encrypted: Buffer): KeyHandle {
   const { cryptoki, holder } = token;
   const encoded = token.operate((session) => cryptoki.decrypt(session, RSA_RAW, wrapping, encrypted));
-  if (encoded.length !== encrypted.length) throw new ImportRefused('notMaterial');
+  if (encoded.length !== encrypted.length) {
+    // A module that leaves the leading zero away: all of the key is in it.
+    encoded.fill(0);
+    throw new ImportRefused('notMaterial');
+  }
   const bytes = oaepMessage(encoded, EPHEMERAL_BYTES);
   try {
     return cryptoki.createEphemeral(holder, bytes);

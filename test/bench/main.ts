@@ -4,13 +4,14 @@ import { decide } from './decide.js';
 import { generateDataKey } from './generate-data-key.js';
 import type { Bench, Result } from './result.js';
 import { revoke } from './revoke.js';
+import { rewrap } from './rewrap.js';
 import { sdk } from './sdk.js';
 import { trail, TRAIL_PARTS } from './trail.js';
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   'generate-data-key': generateDataKey,
   'batch-decrypt': batchDecrypt,
-  ...{ decide, revoke, sdk, trail },
+  ...{ decide, revoke, rewrap, sdk, trail },
 };
 
 const log = (line: string) => process.stderr.write(`${line}\n`);

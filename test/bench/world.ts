@@ -14,6 +14,8 @@ export interface World {
   readonly platform: Platform;
   /** The service's credential. */
   readonly apiKey: string;
+  /** The credential of the tenant's admin. */
+  readonly admin: string;
   readonly call: { readonly keyId: string; readonly encryptionContext: Readonly<Record<string, string>> };
   readonly database: pg.Client;
   stop(): Promise<void>;
@@ -33,7 +35,7 @@ export async function startWorld(): Promise<World> {
   };
   try {
     await database.connect();
-    return { platform, apiKey: await grantedService(platform), call: { keyId: ALIAS, encryptionContext: CONTEXT }, database, stop };
+    return { platform, ...(await grantedService(platform)), call: { keyId: ALIAS, encryptionContext: CONTEXT }, database, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -42,17 +44,18 @@ export async function startWorld(): Promise<World> {
 
 const credentials = z.object({ operator: z.object({ apiKey: z.string() }) });
 
-async function grantedService({ credentialsFile, urls: { keyPlane, auditor } }: Platform): Promise<string> {
+async function grantedService({ credentialsFile, urls: { keyPlane, auditor } }: Platform): Promise<Pick<World, 'apiKey' | 'admin'>> {
   const as = (apiKey: string) => new KeywardAdmin({ apiKey, keyPlane, auditor });
   const operator = as(credentials.parse(JSON.parse(readFileSync(credentialsFile, 'utf8'))).operator.apiKey);
   const { enrolmentCode } = await operator.onboardTenant({ tenant: 'acme', displayName: 'Acme' });
-  const admin = as((await as(enrolmentCode).enrol('acme', { admin: 'anna' })).apiKey);
+  const { apiKey: anna } = await as(enrolmentCode).enrol('acme', { admin: 'anna' });
+  const admin = as(anna);
   await operator.registerService({ service: 'billing' });
   await admin.createKey('acme', { alias: ALIAS });
   const when = { encryptionContextEquals: CONTEXT };
   const grants = [{ id: 'invoices', subjects: ['svc:billing'], objects: [ALIAS], operations: [...DATA_OPERATIONS], when }];
   await admin.putPolicy('acme', { schema: 'keyward.policy/1', grants }, 0);
-  return (await operator.issueServiceCredential('billing')).apiKey ?? '';
+  return { apiKey: (await operator.issueServiceCredential('billing')).apiKey ?? '', admin: anna };
 }
 
 /** Successful operations that acme's log tells of; a record may count several. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { api, must } from './api.js';
 import { INVOICE_POLICY, type Onboarded, onboarded } from './onboarded.js';
@@ -125,5 +126,33 @@ describe('rules that somebody wrote past Keyward', () => {
     expect([swapped.status, swapped.body['code']]).toEqual([412, 'precondition-failed']);
     expect((await admin('GET', '/policy/draft/validation')).body['digest']).not.toBe(digest);
     expect(await inForce()).toBe(present);
+  });
+
+  it('the worker rotates a key that is worn, and none whose due time somebody moved', async () => {
+    const { keyId } = world.acme;
+    const primary = async () =>
+      String((await must(world.platform.urls.keyPlane, world.acme.admin, 'GET', `/v1/tenants/acme/keys/${keyId}`)).body['primaryVersion']);
+    const jobsDone = async (kind: string) =>
+      Number((await sql('SELECT done FROM keyward.job_kind WHERE kind = $1', kind)).rows[0]?.['done'] ?? 0);
+    const until = async (isSo: () => Promise<boolean>) => {
+      while (!(await isSo())) await sleep(100);
+    };
+    const first = await primary();
+    const policy = { enabled: true, intervalDays: 90 };
+    expect((await admin('PUT', `/keys/${keyId}/rotation`, policy, { 'if-none-match': '*' })).status).toBe(200);
+    const before = await jobsDone('rotate-key');
+    await sql('UPDATE keyward.key_rotation SET next_at = now()');
+    await until(async () => (await jobsDone('rotate-key')) > before);
+    expect(await primary()).toBe(first);
+
+    await sql(
+      `INSERT INTO keyward.key_use VALUES ('acme', $1, 'other', 'Encrypt', $2, 'succeeded', current_date, 2147483648, now(), now())`,
+      ...[keyId, first],
+    );
+    await sql(`UPDATE keyward.job_kind SET next_at = '-infinity' WHERE kind = 'rotate-worn-key'`);
+    await until(async () => (await primary()) !== first);
+    expect(await dataKey()).toBe(200);
+    const { rows } = await sql(`SELECT count(*)::int AS records FROM keyward.trail_record WHERE op = 'RotateKey' AND key_id = $1`, keyId);
+    expect(rows).toEqual([{ records: 1 }]);
   });
 });

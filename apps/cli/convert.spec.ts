@@ -68,6 +68,13 @@ describe('encrypt and decrypt, of any size', () => {
     expect(opened.out.equals(plaintext)).toBe(true);
   });
 
+  it('are signed when they shall be, and what is not is refused when it must', async () => {
+    const opens = (name: string, ...more: string[]) => keyward(['decrypt', file(name), '-', '--tenant', 'acme', ...CONTEXT, ...more]);
+    expect(await keyward(['encrypt', file('plain'), file('signed'), ...KEY, ...CONTEXT, '--signed'])).toMatchObject({ exit: 0 });
+    for (const more of [[], ['--signed']]) expect((await opens('signed', ...more)).out.equals(plaintext)).toBe(true);
+    expect(await opens('sealed', '--signed')).toMatchObject({ exit: 6 });
+  });
+
   it('move to another key and context', async () => {
     const line = ['re-encrypt', file('sealed'), file('moved'), '--tenant', 'acme', '--to-key', 'alias/archive'];
     expect(await keyward([...line, '--from-context', 'purpose=invoice', '--to-context', 'purpose=archive'])).toMatchObject({ exit: 0 });
@@ -106,6 +113,7 @@ describe('encrypt and decrypt, of any size', () => {
     [['encrypt', 'nowhere', 'never']],
     [['encrypt', 'plain', 'sealed']],
     [['encrypt', 'plain', 'never', '--dry-run']],
+    [['encrypt', '--signed']],
   ])('end with 2 for %j', async ([name, ...names]) => {
     expect(await keyward([name!, ...names.map((one) => (one.startsWith('-') ? one : file(one))), ...KEY])).toMatchObject({ exit: 2 });
   });

@@ -3,11 +3,12 @@ import type { Duplex } from 'node:stream';
 import { boundContext, type EncryptionContext, type Justification } from '#contract';
 import { requireLease } from './cache-limits.js';
 import { type EnvelopeKey, type EnvelopeSource, newEnvelopeKey, openedEnvelopeKey, type OpeningScope } from './envelope-key.js';
-import { InvalidCall } from './errors.js';
+import { DecryptFailed, InvalidCall } from './errors.js';
 import { plaintextBytes } from './frame-writer.js';
 import { HeldKeys, type KeyWanted } from './held-keys.js';
-import { MAX_FRAME_BYTES, MESSAGE_ID_BYTES, type MessageHeader, notAMessage } from './message-header.js';
+import { MAX_FRAME_BYTES, MESSAGE_ID_BYTES, type MessageHeader, notAMessage, SIGNER_NAME } from './message-header.js';
 import { MessageKey } from './message-key.js';
+import { boundTo, MessageSigner } from './message-signature.js';
 import { OpeningStream, type Sealing, SealingStream } from './message-streams.js';
 import { validContext } from './valid-context.js';
 
@@ -42,17 +43,24 @@ export interface SealScope {
   readonly context: EncryptionContext;
   /** Why: some grants ask for it, and the tenant's trail keeps it. */
   readonly justification?: Justification | undefined;
+  /**
+   * Signed by a key that is made for this message, so that whoever may only open messages cannot make one. Its data key is bound to
+   * `context` and the pair `message-signer` (a grant on the context must allow that), and is never shared.
+   */
+  readonly signed?: boolean | undefined;
 }
 export interface OpenScope {
   readonly tenant: string;
   /** Exactly the context that the message was sealed with, from where you know it: never read it from the message. */
   readonly expectedContext: EncryptionContext;
   readonly justification?: Justification | undefined;
+  /** True: refuse what is not signed. A signature that is there is checked anyway. */
+  readonly signed?: boolean | undefined;
 }
 
 /**
  * Envelope encryption: data of any size under data keys that a tenant's key protects, as messages of the AWS Encryption SDK (format 2,
- * committing, unsigned: who may seal may also open here).
+ * committing; unsigned unless `signed` says otherwise).
  *
  * Data keys are cached for `encrypt` and `decrypt`, separately for each tenant, key and context, no longer than the lease of the tenant's
  * grant says. **After a stop, this process can go on with the data keys it holds for up to `maxAgeMs`** (`wipe()` ends that at once), and
@@ -113,13 +121,16 @@ export class Envelope {
     this.#keys?.close();
   }
 
-  /** `length` of a message that is whole, and may share a data key. */
-  #openingStream({ expectedContext, ...scope }: OpenScope, length: number | undefined): Duplex {
+  /** `length` of a message that is whole, and may share a data key unless it is signed. */
+  #openingStream({ expectedContext, signed = false, ...scope }: OpenScope, length: number | undefined): Duplex {
     this.#requireOpen();
     const context = validContext(expectedContext);
-    return new OpeningStream((header, headerBytes) =>
-      this.#openingKey({ ...scope, context }, header, length && plaintextBytes(length - headerBytes, header.frameBytes)),
-    );
+    return new OpeningStream(async (header, headerBytes) => {
+      const isSigned = Object.hasOwn(header.context, SIGNER_NAME);
+      if (signed && !isSigned) throw new DecryptFailed('The message is not signed.', { code: 'decrypt-failed' });
+      const bytes = length === undefined || isSigned ? undefined : plaintextBytes(length - headerBytes, header.frameBytes);
+      return await this.#openingKey({ ...scope, context }, header, bytes);
+    });
   }
 
   /** `length` of what is small enough to share a data key. */
@@ -127,15 +138,19 @@ export class Envelope {
     this.#requireOpen();
     const context = validContext(scope.context);
     const { tenant, keyId, spareKeyId, justification } = scope;
+    const signer = scope.signed === true ? new MessageSigner() : undefined;
     const name = JSON.stringify(['seal', boundName(tenant, context), keyId, spareKeyId, justification]);
-    const load = () => newEnvelopeKey(this.#source, { ...scope, context });
+    const load = () =>
+      newEnvelopeKey(this.#source, { tenant, keyId, spareKeyId, justification, context: boundTo(context, signer?.publicKey) });
     const begin = ({ plaintext, encryptedDataKeys }: EnvelopeKey): Sealing => {
       const messageId = randomBytes(MESSAGE_ID_BYTES);
-      const header = { messageId, context, encryptedDataKeys, frameBytes: this.#frameBytes };
-      return { key: new MessageKey(plaintext, messageId), header };
+      const shown = signer === undefined ? context : { ...context, [SIGNER_NAME]: signer.publicKey };
+      const header = { messageId, context: shown, encryptedDataKeys, frameBytes: this.#frameBytes };
+      return { key: new MessageKey(plaintext, header), header, signer };
     };
     const wanted = { name, tenant, bytes: length ?? 0, load };
-    return new SealingStream(() => this.#withKey(length === undefined ? undefined : this.#keys, wanted, begin));
+    const keys = length === undefined || signer !== undefined ? undefined : this.#keys;
+    return new SealingStream(() => this.#withKey(keys, wanted, begin));
   }
 
   /**
@@ -144,17 +159,18 @@ export class Envelope {
    */
   async #openingKey(scope: OpeningScope, header: MessageHeader, bytes: number | undefined): Promise<MessageKey> {
     const { tenant, context, justification } = scope;
-    if (!sameContext(header.context, context)) throw notAMessage();
+    const { [SIGNER_NAME]: signer, ...callers } = header.context;
+    if (!sameContext(callers, context)) throw notAMessage();
     const keys = header.encryptedDataKeys.map(({ providerId, providerInfo, ciphertext }) => [
       ...[providerId, providerInfo],
       Buffer.from(ciphertext).toString('base64'),
     ]);
     const name = JSON.stringify(['open', boundName(tenant, context), keys, justification]);
-    const load = () => openedEnvelopeKey(this.#source, scope, header.encryptedDataKeys);
+    const load = () => openedEnvelopeKey(this.#source, { ...scope, context: boundTo(context, signer) }, header.encryptedDataKeys);
     return await this.#withKey(
       bytes === undefined ? undefined : this.#keys,
       { name, tenant, bytes: bytes ?? 0, load },
-      ({ plaintext }) => new MessageKey(plaintext, Uint8Array.from(header.messageId)),
+      ({ plaintext }) => new MessageKey(plaintext, header),
     );
   }
 

@@ -2,6 +2,9 @@ import type { DecipherGCM } from 'node:crypto';
 import { FINAL_HEAD_BYTES, FINAL_MARK, HEAD_BYTES } from './frame-writer.js';
 import { notAMessage } from './message-header.js';
 import { type FramePlace, frameIv, type MessageKey, TAG_BYTES } from './message-key.js';
+import { MAX_SIGNATURE_BYTES, type MessageVerifier } from './message-signature.js';
+
+const SIGNATURE_LENGTH_BYTES = 2;
 
 interface OpenFrame {
   readonly isFinal: boolean;
@@ -12,20 +15,23 @@ interface OpenFrame {
 
 /**
  * The frames of a message, in order, each released when its tag has been checked. Everything is refused that a writer would not have
- * written: another sequence, another IV, a byte after the last frame.
+ * written: another sequence, another IV, a byte after the end. Of a signed message the last frame waits for the signature.
  */
 export class FrameReader {
   #sequence = 1;
   #frame: OpenFrame | undefined;
   #isOver = false;
-  /** Collects a head, or a tag. */
-  readonly #small = Buffer.alloc(FINAL_HEAD_BYTES);
+  /** The last frame's plaintext, until the signature has been checked. */
+  #unsigned: readonly Buffer[] | undefined;
+  /** Collects a head, a tag, or a signature. */
+  readonly #small = Buffer.alloc(SIGNATURE_LENGTH_BYTES + MAX_SIGNATURE_BYTES);
   #filled = 0;
 
   constructor(
     private readonly key: MessageKey,
     private readonly frameBytes: number,
     private readonly emit: (plaintext: Buffer) => void,
+    private readonly verifier?: MessageVerifier,
   ) {}
 
   /** @throws DecryptFailed */
@@ -33,8 +39,7 @@ export class FrameReader {
     let rest = bytes;
     while (rest.length > 0) {
       if (this.#isOver) throw notAMessage();
-      if (this.#frame === undefined) rest = this.#readHead(rest);
-      else rest = this.#frame.left > 0 ? readContent(this.#frame, rest) : this.#readTag(this.#frame, rest);
+      rest = this.#unsigned === undefined ? this.#readFrame(rest) : this.#readSignature(this.#unsigned, rest);
     }
   }
 
@@ -45,7 +50,18 @@ export class FrameReader {
 
   /** Wipes what was decrypted and not released. */
   wipe(): void {
-    for (const piece of this.#frame?.pieces ?? []) piece.fill(0);
+    for (const piece of this.#frame?.pieces ?? this.#unsigned ?? []) piece.fill(0);
+  }
+
+  #readFrame(bytes: Buffer): Buffer {
+    const rest = this.#readPart(bytes);
+    this.verifier?.update(bytes.subarray(0, bytes.length - rest.length));
+    return rest;
+  }
+
+  #readPart(bytes: Buffer): Buffer {
+    if (this.#frame === undefined) return this.#readHead(bytes);
+    return this.#frame.left > 0 ? readContent(this.#frame, bytes) : this.#readTag(this.#frame, bytes);
   }
 
   #readHead(bytes: Buffer): Buffer {
@@ -76,12 +92,30 @@ export class FrameReader {
     } catch {
       throw notAMessage();
     }
-    for (const piece of frame.pieces) this.emit(piece);
-    this.#isOver = frame.isFinal;
     this.#sequence += 1;
     this.#frame = undefined;
     this.#filled = 0;
+    if (frame.isFinal && this.verifier !== undefined) this.#unsigned = frame.pieces;
+    else this.#release(frame.pieces, frame.isFinal);
     return rest;
+  }
+
+  #readSignature(plaintext: readonly Buffer[], bytes: Buffer): Buffer {
+    let rest = this.#collect(bytes, SIGNATURE_LENGTH_BYTES);
+    if (this.#filled < SIGNATURE_LENGTH_BYTES) return rest;
+    const end = SIGNATURE_LENGTH_BYTES + this.#small.readUInt16BE(0);
+    if (end > this.#small.length) throw notAMessage();
+    rest = this.#collect(rest, end);
+    if (this.#filled < end) return rest;
+    this.verifier!.requireSignature(this.#small.subarray(SIGNATURE_LENGTH_BYTES, end));
+    this.#unsigned = undefined;
+    this.#release(plaintext, true);
+    return rest;
+  }
+
+  #release(plaintext: readonly Buffer[], isOver: boolean): void {
+    for (const piece of plaintext) this.emit(piece);
+    this.#isOver = isOver;
   }
 
   #collect(bytes: Buffer, wanted: number): Buffer {

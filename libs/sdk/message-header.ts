@@ -18,8 +18,13 @@ export interface MessageHeader {
   readonly commitment: Uint8Array;
 }
 
-/** Message format 2 · AES-256-GCM, HKDF-SHA-512, key commitment, no signature. */
-export const SUITE_ID = Uint8Array.of(0x04, 0x78);
+/** In a header's context exactly where the message is signed: the public key of its signature. */
+export const SIGNER_NAME = 'aws-crypto-public-key';
+/** Message format 2 · AES-256-GCM, HKDF-SHA-512, key commitment; without a signature, and with one of ECDSA on P-384. */
+const UNSIGNED_SUITE = Uint8Array.of(0x04, 0x78);
+const SIGNED_SUITE = Uint8Array.of(0x05, 0x78);
+/** The suite of a message with this context, 2 bytes. */
+export const suiteOf = (context: EncryptionContext) => (Object.hasOwn(context, SIGNER_NAME) ? SIGNED_SUITE : UNSIGNED_SUITE);
 export const MESSAGE_ID_BYTES = 32;
 export const COMMITMENT_BYTES = 32;
 /** What a message may make us hold: a frame is kept until its tag was checked. */
@@ -41,7 +46,7 @@ export function headerBytes({ messageId, context, encryptedDataKeys, frameBytes,
   );
   const contextBytes = pairs === 0 ? [] : [u16(pairs), canonicalContext(context)];
   return Buffer.concat([
-    ...[Uint8Array.of(FORMAT_VERSION), SUITE_ID, messageId, prefixed(Buffer.concat(contextBytes))],
+    ...[Uint8Array.of(FORMAT_VERSION), suiteOf(context), messageId, prefixed(Buffer.concat(contextBytes))],
     ...[u16(keys.length), ...keys, Uint8Array.of(FRAMED), u32(frameBytes), commitment],
   ]);
 }
@@ -64,9 +69,12 @@ export function parseHeader(bytes: Buffer): { readonly header: MessageHeader; re
 const INCOMPLETE = new Error('more bytes are needed');
 
 function headerFrom(source: Cursor): MessageHeader {
-  requireThat(source.take(1)[0] === FORMAT_VERSION && source.take(2).equals(SUITE_ID));
+  requireThat(source.take(1)[0] === FORMAT_VERSION);
+  const suite = source.take(2);
+  requireThat(suite.equals(UNSIGNED_SUITE) || suite.equals(SIGNED_SUITE));
   const messageId = source.take(MESSAGE_ID_BYTES);
   const context = contextFrom(new Cursor(source.prefixed()));
+  requireThat(suite.equals(suiteOf(context)));
   const count = source.u16();
   requireThat(count >= 1 && count <= MAX_ENCRYPTED_DATA_KEYS);
   const encryptedDataKeys = Array.from({ length: count }, () => ({

@@ -1,5 +1,5 @@
 import { type CipherGCM, createCipheriv, createDecipheriv, type DecipherGCM, hkdfSync } from 'node:crypto';
-import { COMMITMENT_BYTES, SUITE_ID } from './message-header.js';
+import { COMMITMENT_BYTES, type MessageHeader, suiteOf } from './message-header.js';
 
 const CIPHER = 'aes-256-gcm';
 const KEY_BYTES = 32;
@@ -7,7 +7,7 @@ export const IV_BYTES = 12;
 export const TAG_BYTES = 16;
 const AUTH = { authTagLength: TAG_BYTES } as const;
 
-const KEY_INFO = Buffer.concat([SUITE_ID, Buffer.from('DERIVEKEY')]);
+const KEY_INFO = Buffer.from('DERIVEKEY');
 const COMMITMENT_INFO = Buffer.from('COMMITKEY');
 const FRAME = Buffer.from('AWSKMSEncryptionClient Frame');
 const FINAL_FRAME = Buffer.from('AWSKMSEncryptionClient Final Frame');
@@ -24,8 +24,8 @@ export interface FramePlace {
 }
 
 /**
- * The key of one message: HKDF-SHA-512 (RFC 5869) of the data key with the message's id as salt, as suite 0x0478 of the AWS Encryption SDK
- * says. IVs are counted, so one key seals one message only.
+ * The key of one message: HKDF-SHA-512 (RFC 5869) of the data key with the message's id as salt, as suites 0x0478 and 0x0578 of the AWS
+ * Encryption SDK say. IVs are counted, so one key seals one message only.
  */
 export class MessageKey {
   /** 32 bytes that only this data key gives for this message. */
@@ -34,9 +34,9 @@ export class MessageKey {
   readonly #messageId: Uint8Array;
 
   /** `dataKey` stays the caller's to wipe. */
-  constructor(dataKey: Uint8Array, messageId: Uint8Array) {
-    this.#messageId = messageId;
-    this.#key = Buffer.from(hkdfSync('sha512', dataKey, messageId, KEY_INFO, KEY_BYTES));
+  constructor(dataKey: Uint8Array, { messageId, context }: Pick<MessageHeader, 'messageId' | 'context'>) {
+    this.#messageId = Uint8Array.from(messageId);
+    this.#key = Buffer.from(hkdfSync('sha512', dataKey, messageId, Buffer.concat([suiteOf(context), KEY_INFO]), KEY_BYTES));
     this.commitment = Buffer.from(hkdfSync('sha512', dataKey, messageId, COMMITMENT_INFO, COMMITMENT_BYTES));
   }
 

@@ -2,30 +2,35 @@ import { timingSafeEqual } from 'node:crypto';
 import { Transform, type TransformCallback } from 'node:stream';
 import { FrameReader } from './frame-reader.js';
 import { FrameWriter } from './frame-writer.js';
-import { headerBytes, type MessageHeader, notAMessage, parseHeader } from './message-header.js';
+import { headerBytes, type MessageHeader, notAMessage, parseHeader, SIGNER_NAME } from './message-header.js';
 import { type MessageKey, TAG_BYTES } from './message-key.js';
+import { type MessageSigner, MessageVerifier } from './message-signature.js';
 
 /** What a message begins with, without what only the key can say. */
 export interface Sealing {
   readonly key: MessageKey;
   readonly header: Omit<MessageHeader, 'commitment'>;
+  /** Whose public key the header's context names. */
+  readonly signer?: MessageSigner | undefined;
 }
 
 /** Plaintext in, message out. `begin` is called once, before the first byte; the key is wiped when the stream is over. */
 export class SealingStream extends Transform {
   #key: MessageKey | undefined;
   #frames: FrameWriter | undefined;
+  #signer: MessageSigner | undefined;
 
   constructor(private readonly begin: () => Promise<Sealing>) {
     super();
   }
 
   override _construct(done: TransformCallback): void {
-    this.begin().then(({ key, header }) => {
+    this.begin().then(({ key, header, signer }) => {
       this.#key = key;
+      this.#signer = signer;
       const bytes = headerBytes({ ...header, commitment: key.commitment });
-      this.push(Buffer.concat([bytes, key.headerTag(bytes)]));
-      this.#frames = new FrameWriter(key, header.frameBytes, (out) => void this.push(out));
+      this.#write(Buffer.concat([bytes, key.headerTag(bytes)]));
+      this.#frames = new FrameWriter(key, header.frameBytes, (out) => this.#write(out));
       done();
     }, done);
   }
@@ -35,12 +40,20 @@ export class SealingStream extends Transform {
   }
 
   override _flush(done: TransformCallback): void {
-    attempt(() => this.#frames!.end(), done);
+    attempt(() => {
+      this.#frames!.end();
+      if (this.#signer !== undefined) this.push(this.#signer.footer());
+    }, done);
   }
 
   override _destroy(error: Error | null, done: TransformCallback): void {
     this.#key?.wipe();
     done(error);
+  }
+
+  #write(bytes: Buffer): void {
+    this.#signer?.update(bytes);
+    this.push(bytes);
   }
 }
 
@@ -87,7 +100,10 @@ export class OpeningStream extends Transform {
     if (!timingSafeEqual(key.commitment, header.commitment)) throw notAMessage();
     const tag = this.#start.subarray(length, length + TAG_BYTES);
     if (!timingSafeEqual(key.headerTag(this.#start.subarray(0, length)), tag)) throw notAMessage();
-    this.#frames = new FrameReader(key, header.frameBytes, (plaintext) => void this.push(plaintext));
+    const signer = header.context[SIGNER_NAME];
+    const verifier = signer === undefined ? undefined : new MessageVerifier(signer);
+    verifier?.update(this.#start.subarray(0, length + TAG_BYTES));
+    this.#frames = new FrameReader(key, header.frameBytes, (plaintext) => void this.push(plaintext), verifier);
     this.#frames.read(this.#start.subarray(length + TAG_BYTES));
     this.#start = Buffer.alloc(0);
   }

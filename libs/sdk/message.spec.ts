@@ -17,6 +17,11 @@ interface Vector {
   readonly plaintext: string;
   readonly want: string;
 }
+/** Made by the AWS Encryption SDK: a signature is random, so they are only read. */
+const signedVectors = JSON.parse(readFileSync('test/vectors/message-v2-signed.json', 'utf8')) as Pick<
+  Vector,
+  'desc' | 'dataKey' | 'context' | 'plaintext' | 'want'
+>[];
 const vectors = JSON.parse(readFileSync('test/vectors/message-v2.json', 'utf8')) as Vector[];
 const hex = (text: string) => Buffer.from(text, 'hex');
 const through = (bytes: Buffer, stream: NodeJS.ReadWriteStream) => buffer(Readable.from(bytes.length === 0 ? [] : [bytes]).pipe(stream));
@@ -24,15 +29,23 @@ const through = (bytes: Buffer, stream: NodeJS.ReadWriteStream) => buffer(Readab
 function sealing({ dataKey, messageId, context, frameBytes, encryptedDataKeys }: Vector): SealingStream {
   const keys = encryptedDataKeys.map(({ ciphertext, ...key }) => ({ ...key, ciphertext: hex(ciphertext) }));
   const header = { messageId: hex(messageId), context, frameBytes, encryptedDataKeys: keys };
-  return new SealingStream(async () => ({ key: new MessageKey(hex(dataKey), hex(messageId)), header }));
+  return new SealingStream(async () => ({ key: new MessageKey(hex(dataKey), header), header }));
 }
-const opening = (dataKey: Buffer) => new OpeningStream(async ({ messageId }) => new MessageKey(dataKey, messageId));
+const opening = (dataKey: Buffer) => new OpeningStream(async (header) => new MessageKey(dataKey, header));
 
 describe('a message', () => {
   it.each(vectors)('is written and read: $desc', async (vector) => {
     expect((await through(hex(vector.plaintext), sealing(vector))).toString('hex')).toBe(vector.want);
     expect((await through(hex(vector.want), opening(hex(vector.dataKey)))).toString('hex')).toBe(vector.plaintext);
     expect({ ...parseHeader(hex(vector.want))?.header.context }).toEqual(vector.context);
+  });
+
+  it.each(signedVectors)('is read: $desc', async ({ want, dataKey, plaintext, context }) => {
+    expect((await through(hex(want), opening(hex(dataKey)))).toString('hex')).toBe(plaintext);
+    expect(parseHeader(hex(want))?.header.context).toEqual({ ...context, 'aws-crypto-public-key': expect.any(String) });
+    const forged = hex(want);
+    forged[forged.length - 1]! ^= 1;
+    await expect(through(forged, opening(hex(dataKey)))).rejects.toBeInstanceOf(DecryptFailed);
   });
 
   it('opens under no other data key: the commitment is compared first', async () => {

@@ -12,15 +12,18 @@ interface SmallInput extends Asking {
 interface EncryptOptions extends SmallInput {
   readonly key: string;
   readonly spareKey?: string;
+  readonly signed?: boolean;
   readonly context: SealScope['context'];
 }
 interface DecryptOptions extends SmallInput {
   readonly key?: string;
+  readonly signed?: boolean;
   readonly context: OpenScope['expectedContext'];
 }
 interface MoveOptions extends SmallInput {
   readonly toKey: string;
   readonly fromKey?: string;
+  readonly signed?: boolean;
   readonly fromContext: SealScope['context'];
   readonly toContext: SealScope['context'];
 }
@@ -33,6 +36,7 @@ export function cryptoCommands(program: Command, open: OpenSession): void {
   crypting(program, 'encrypt', 'encrypt FROM to TO, of any size; without them 1 to 6144 bytes of stdin by the HSM itself, to base64')
     .requiredOption('--key <key>', 'key id or alias/name')
     .option('--spare-key <key>', 'with FROM and TO: a second key that opens it, should the first be gone')
+    .option('--signed', 'with FROM and TO: signed, so that whoever may only decrypt cannot make one')
     .addOption(contextOption())
     .addHelpText(
       'after',
@@ -45,16 +49,18 @@ Examples:
     )
     .action(async (from: string | undefined, to: string | undefined, options: EncryptOptions, command: Command) => {
       const session = open(command);
-      const { key: keyId, spareKey: spareKeyId, context, justification } = options;
+      const { key: keyId, spareKey: spareKeyId, signed, context, justification } = options;
       const scope = { tenant: session.tenant, keyId, context, justification };
       const way = wayOf(from, to, options);
-      if (way !== undefined) return await convert(session, way, (envelope) => [envelope.encryptStream({ ...scope, spareKeyId })]);
+      if (way !== undefined) return await convert(session, way, (envelope) => [envelope.encryptStream({ ...scope, spareKeyId, signed })]);
       if (spareKeyId !== undefined) throw new UsageError('--spare-key is for FROM and TO.');
+      if (signed) throw new UsageError('--signed is for FROM and TO.');
       await encryptSmall(session, scope, options);
     });
 
   crypting(program, 'decrypt', 'decrypt FROM to TO; without them base64 of stdin to the plaintext, byte for byte (with --json as base64)')
     .option('--key <key>', 'without FROM and TO: refuse unless this key made it')
+    .option('--signed', 'with FROM and TO: refuse what is not signed')
     .addOption(contextOption())
     .addHelpText(
       'after',
@@ -69,11 +75,12 @@ Examples:
     )
     .action(async (from: string | undefined, to: string | undefined, options: DecryptOptions, command: Command) => {
       const session = open(command);
-      const { key: keyId, context, justification } = options;
+      const { key: keyId, signed, context, justification } = options;
       const way = wayOf(from, to, options);
+      if (way === undefined && signed) throw new UsageError('--signed is for FROM and TO.');
       if (way === undefined) return await decryptSmall(session, options);
       if (keyId !== undefined) throw new UsageError('--key is for base64 of stdin.');
-      const scope = { tenant: session.tenant, expectedContext: context, justification };
+      const scope = { tenant: session.tenant, expectedContext: context, justification, signed };
       await convert(session, way, (envelope) => [envelope.decryptStream(scope)]);
     });
 
@@ -84,6 +91,7 @@ Examples:
   )
     .requiredOption('--to-key <key>', 'the key to move to: id or alias/name')
     .option('--from-key <key>', 'without FROM and TO: refuse unless this key made it')
+    .option('--signed', 'with FROM and TO: sign what is written')
     .addOption(contextOption('from-context'))
     .addOption(contextOption('to-context'))
     .addHelpText(
@@ -100,13 +108,14 @@ Examples:
     .action(async (from: string | undefined, to: string | undefined, options: MoveOptions, command: Command) => {
       const session = open(command);
       const { tenant } = session;
-      const { toKey, fromKey, fromContext, toContext, justification } = options;
+      const { toKey, fromKey, signed, fromContext, toContext, justification } = options;
       const way = wayOf(from, to, options);
+      if (way === undefined && signed) throw new UsageError('--signed is for FROM and TO.');
       if (way === undefined) return await moveSmall(session, options);
       if (fromKey !== undefined) throw new UsageError('--from-key is for base64 of stdin.');
       await convert(session, way, (envelope) => [
         envelope.decryptStream({ tenant, expectedContext: fromContext, justification }),
-        envelope.encryptStream({ tenant, keyId: toKey, context: toContext, justification }),
+        envelope.encryptStream({ tenant, keyId: toKey, context: toContext, justification, signed }),
       ]);
     });
 }

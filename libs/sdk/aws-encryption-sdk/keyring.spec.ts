@@ -8,13 +8,15 @@ import { AlgorithmSuiteIdentifier, CommitmentPolicy } from '@aws-crypto/material
 import fc from 'fast-check';
 import { KeywardClient } from '../client.js';
 import { Envelope } from '../envelope.js';
-import { InvalidCall } from '../errors.js';
 import { FakeDataPlane } from '../test/fake-data-plane.js';
 import { KeywardKeyring } from './index.js';
 
 const OPTIONS = { commitmentPolicy: CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT, maxEncryptedDataKeys: 2 };
 const aws = { ...buildEncrypt(OPTIONS), ...buildDecrypt(OPTIONS) };
-const suiteId = AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY;
+const { ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY, ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY_ECDSA_P384 } =
+  AlgorithmSuiteIdentifier;
+const suiteOf = (signed: boolean) =>
+  signed ? ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY_ECDSA_P384 : ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY;
 const scope = { tenant: 'acme', keyId: 'alias/invoices' };
 
 /** The AWS Encryption SDK is the oracle: what either writes, the other reads. */
@@ -40,6 +42,7 @@ describe('messages beside those of the AWS Encryption SDK', () => {
     more: fc.integer({ min: -1, max: 1 }),
     chunk: fc.integer({ min: 1, max: 150 }),
     spareKeyId: fc.constantFrom(undefined, 'alias/spare'),
+    signed: fc.boolean(),
   });
   const plaintextOf = ({ frames, frameBytes, more }: { frames: number; frameBytes: number; more: number }) =>
     randomBytes(Math.max(0, frames * frameBytes + more));
@@ -54,7 +57,9 @@ describe('messages beside those of the AWS Encryption SDK', () => {
         const message = await buffer(chunked(plaintext, shape.chunk).pipe(envelope.encryptStream({ ...scope, ...shape })));
         const opened = await aws.decrypt(new KeywardKeyring(client, { tenant: 'acme' }), message);
         expect(opened.plaintext).toEqual(plaintext);
-        expect({ ...opened.messageHeader.encryptionContext }).toEqual(shape.context);
+        const { 'aws-crypto-public-key': signer, ...opensWith } = opened.messageHeader.encryptionContext;
+        expect([signer !== undefined, opensWith]).toEqual([shape.signed, shape.context]);
+        expect(opened.messageHeader.suiteId).toBe(suiteOf(shape.signed));
         expect(opened.messageHeader.frameLength).toBe(shape.frameBytes);
       }),
       { numRuns: 60 },
@@ -63,24 +68,22 @@ describe('messages beside those of the AWS Encryption SDK', () => {
 
   it('theirs opens here', async () => {
     await fc.assert(
-      fc.asyncProperty(shapes, async ({ context: encryptionContext, frameBytes: frameLength, chunk, ...shape }) => {
+      fc.asyncProperty(shapes, async ({ context: encryptionContext, frameBytes: frameLength, chunk, signed, ...shape }) => {
         const plaintext = plaintextOf({ ...shape, frameBytes: frameLength });
         const keyring = new KeywardKeyring(client, scope);
-        const { result } = await aws.encrypt(keyring, plaintext, { suiteId, encryptionContext, frameLength });
+        const { result } = await aws.encrypt(keyring, plaintext, { suiteId: suiteOf(signed), encryptionContext, frameLength });
         const envelope = new Envelope(client);
-        const opening = envelope.decryptStream({ tenant: 'acme', expectedContext: encryptionContext });
+        const opening = envelope.decryptStream({ tenant: 'acme', expectedContext: encryptionContext, signed });
         expect(await buffer(chunked(result, chunk).pipe(opening))).toEqual(plaintext);
       }),
       { numRuns: 60 },
     );
   });
 
-  it("seals with no signed suite, the library's own choice: its signature would bind nobody", async () => {
-    await expect(aws.encrypt(new KeywardKeyring(client, scope), randomBytes(1))).rejects.toBeInstanceOf(InvalidCall);
-  });
-
   it('and so do our vectors', async () => {
-    const vectors = JSON.parse(readFileSync('test/vectors/message-v2.json', 'utf8')) as Record<'dataKey' | 'want' | 'plaintext', string>[];
+    const vectors = ['message-v2', 'message-v2-signed'].flatMap((name) =>
+      JSON.parse(readFileSync(`test/vectors/${name}.json`, 'utf8')),
+    ) as Record<'dataKey' | 'want' | 'plaintext', string>[];
     expect(vectors).not.toEqual([]);
     for (const { dataKey, want, plaintext } of vectors) {
       const made = { keyId: 'key_x', keyVersionId: 'kver_x', lease: { maxAgeSeconds: 1 }, requestId: 'req_x', record: 1 };

@@ -9,19 +9,14 @@ import type { EncryptionContext } from '#contract';
 import { soundDataKey } from '../answers.js';
 import { type DataKeySource, KEYWARD_PROVIDER } from '../envelope-key.js';
 import { DecryptFailed, InvalidCall } from '../errors.js';
+import { SIGNER_NAME } from '../message-header.js';
+import { boundTo } from '../message-signature.js';
 
 export interface KeyringScope {
   readonly tenant: string;
   /** A key's id or `alias/name`; needed to encrypt only. */
   readonly keyId?: string;
 }
-
-/**
- * Added to the context by the library for signed suites; reserved at Keyward, so no data key is bound to it. Whoever may open a message could
- * sign another one under the same data key: that is why none is sealed with a signature here.
- */
-const SIGNER_NAME = 'aws-crypto-public-key';
-const COMMITTING = 'ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY';
 
 /**
  * A keyring for the AWS Encryption SDK whose data keys a tenant's key in Keyward protects. Provider info of an encrypted data key is
@@ -42,14 +37,12 @@ export class KeywardKeyring extends KeyringNode {
     const { tenant, keyId } = this.#scope;
     if (keyId === undefined || material.hasUnencryptedDataKey)
       throw new InvalidCall('This keyring makes data keys of its own, under a key that it was given.', { code: 'invalid-request' });
-    if (material.suite.signatureCurve !== undefined)
-      throw new InvalidCall(`No signed suite: use ${COMMITTING}; here a signature would show nothing.`, { code: 'invalid-request' });
     const numberOfBytes = material.suite.keyLengthBytes;
     const dataKey = await this.#source.generateDataKey({
       tenant,
       keyId,
       numberOfBytes,
-      context: callersContext(material.encryptionContext),
+      context: boundContextOf(material.encryptionContext),
     });
     try {
       const providerInfo = `${tenant}/${dataKey.keyId}/${dataKey.keyVersionId}`;
@@ -68,7 +61,7 @@ export class KeywardKeyring extends KeyringNode {
 
   async _onDecrypt(material: NodeDecryptionMaterial, encryptedDataKeys: EncryptedDataKey[]): Promise<NodeDecryptionMaterial> {
     const { providerInfo, encryptedDataKey } = keywardsOwn(encryptedDataKeys);
-    const context = callersContext(material.encryptionContext);
+    const context = boundContextOf(material.encryptionContext);
     // Tenant and key that the header claims are not trusted: the tenant is the caller's, the key an assertion that Keyward checks.
     const keyId = providerInfo.split('/')[1];
     const dataKey = await this.#source.decrypt({ tenant: this.#scope.tenant, ciphertext: encryptedDataKey, keyId, context });
@@ -93,5 +86,7 @@ function keywardsOwn(encryptedDataKeys: readonly EncryptedDataKey[]): EncryptedD
   return own;
 }
 
-const callersContext = (context: EncryptionContext): EncryptionContext =>
-  Object.fromEntries(Object.entries(context).filter(([name]) => name !== SIGNER_NAME));
+/** The library adds the signer's public key to the context of signed suites, under a name that is reserved at Keyward. */
+function boundContextOf({ [SIGNER_NAME]: signer, ...callers }: EncryptionContext): EncryptionContext {
+  return boundTo(callers, signer);
+}

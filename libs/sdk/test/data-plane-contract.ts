@@ -82,9 +82,11 @@ export function dataPlaneContract(world: () => TenantsHand): void {
     const envelope = new Envelope(client(), { cache: false });
     const field = await new Fields(client()).of(scope).encrypt(plaintext);
     const message = await envelope.encrypt(plaintext, scope);
+    const signed = await envelope.encrypt(plaintext, { ...scope, signed: true });
     const spared = await envelope.encrypt(plaintext, { ...scope, spareKeyId: 'alias/spare' });
     const openField = () => new Fields(client()).of(scope).decrypt(field);
     const open = (bytes: Uint8Array) => envelope.decrypt(bytes, { tenant, expectedContext: context });
+    expect(text(await envelope.decrypt(signed, { tenant, expectedContext: context, signed: true }))).toBe('DE02 1001');
     const opens = async () => [text(await openField()), text(await open(message)), text(await open(spared))];
     expect(await opens()).toEqual(Array(3).fill('DE02 1001'));
 

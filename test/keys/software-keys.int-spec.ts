@@ -1,4 +1,4 @@
-import { SOFTWARE_SPECS } from '#contract';
+import { type KeyId, SOFTWARE_SPECS } from '#contract';
 import { sm2Digest } from '../../libs/core/sm2-digest.js';
 import { KeyWorld, refusal } from './key-world.js';
 
@@ -56,5 +56,37 @@ describe('a key in software', () => {
       expect(await world.service('Verify', { keyId, ...other })).toMatchObject({ valid: false });
     }
     expect(await refusal(world.service('Sign', { keyId, message, algorithm: 'ECDSA_SHA_256' }))).toMatchObject({ code: 'invalid-request' });
+  });
+
+  describe('with a new version', () => {
+    const rotated = async (keyId: KeyId) => (await world.admin('CreateKeyVersion', { keyId, reason: 'a test' })).primaryVersion;
+    const bytes = (answer: object, name: string) => Buffer.from((answer as Record<string, Uint8Array>)[name]!);
+
+    it('of SM4 seals with the new one, and opens what the older one sealed', async () => {
+      const { keyId } = await world.create({ keySpec: 'SM4' });
+      const before = bytes(await world.service('Encrypt', { keyId, plaintext: message }), 'ciphertext');
+      const primary = await rotated(keyId);
+      expect(await world.service('Encrypt', { keyId, plaintext: message })).toMatchObject({ keyVersionId: primary });
+      expect(bytes(await world.service('Decrypt', { ciphertext: before }), 'plaintext')).toEqual(message);
+    });
+
+    it('of HMAC_SM3 makes MACs with the new one, and knows those of the older one by its name', async () => {
+      const { keyId, primaryVersion: keyVersionId } = await world.create({ keySpec: 'HMAC_SM3' });
+      const mac = bytes(await world.service('GenerateMac', { keyId, message }), 'mac');
+      const primary = await rotated(keyId);
+      expect(await world.service('GenerateMac', { keyId, message })).toMatchObject({ keyVersionId: primary });
+      expect(await world.service('VerifyMac', { keyId, message, mac })).toMatchObject({ valid: false });
+      expect(await world.service('VerifyMac', { keyId, keyVersionId, message, mac })).toMatchObject({ valid: true });
+    });
+
+    it('of EC_SM2 signs with the new one, and verifies what the older one signed', async () => {
+      const { keyId, primaryVersion: keyVersionId } = await world.create({ keySpec: 'EC_SM2' });
+      const algorithm = 'SM2DSA' as const;
+      const signature = bytes(await world.service('Sign', { keyId, message, algorithm }), 'signature');
+      const primary = await rotated(keyId);
+      expect(await world.service('Sign', { keyId, message, algorithm })).toMatchObject({ keyVersionId: primary });
+      expect(await world.service('Verify', { keyId, message, algorithm, signature })).toMatchObject({ valid: false });
+      expect(await world.service('Verify', { keyId, keyVersionId, message, algorithm, signature })).toMatchObject({ valid: true });
+    });
   });
 });

@@ -43,6 +43,7 @@ import { LabelCoverage } from './0071-label-coverage.js';
 import { Queue } from './0080-queue.js';
 import { Jobs } from './0081-jobs.js';
 import { DueRows } from './0082-due-rows.js';
+import { ListOfJobs } from './0083-list-of-jobs.js';
 import { KeyRotation } from './0085-key-rotation.js';
 import { AutomaticRotation } from './0086-automatic-rotation.js';
 import { WornKeys } from './0087-worn-keys.js';
@@ -102,6 +103,7 @@ export const MIGRATIONS = [
   Queue,
   Jobs,
   DueRows,
+  ListOfJobs,
   KeyRotation,
   AutomaticRotation,
   WornKeys,

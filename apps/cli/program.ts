@@ -12,6 +12,7 @@ import { doctorCommand } from './commands/doctor.js';
 import { enrolCommand } from './commands/enrol.js';
 import { identityProviderCommands } from './commands/identity-provider.js';
 import { importCommand } from './commands/import.js';
+import { jobsCommand } from './commands/jobs.js';
 import { keyCommands } from './commands/key.js';
 import { logCommands } from './commands/log.js';
 import { macCommands } from './commands/mac.js';
@@ -44,6 +45,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   aliasCommands,
   rewrapCommands,
   operationCommands,
+  jobsCommand,
   rootCommands,
   policyCommands,
   stopCommands,

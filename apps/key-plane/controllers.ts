@@ -3,6 +3,7 @@ import { CalendarController } from './calendar.controller.js';
 import { CapabilitiesController } from './capabilities.controller.js';
 import { CredentialsController } from './credentials.controller.js';
 import { IdentityProviderController } from './identity-provider.controller.js';
+import { JobsController } from './jobs.controller.js';
 import { KeysController } from './keys.controller.js';
 import { LogController } from './log.controller.js';
 import { OperationsController } from './operations.controller.js';
@@ -32,6 +33,7 @@ export const controllers = [
     SinksController,
     PrivacyController,
     OperationsController,
+    JobsController,
   ],
 ];
 export const title = 'Keyward key-plane';

@@ -57,11 +57,8 @@ const rules = new BoundRules(store.rules, custody, {
 const snapshots = new Snapshots(rules, grants);
 const kinds = jobKinds({ store, custody, grants, snapshots, platform: platformName(config.platformHost) });
 const jobs = new Jobs({ kinds, ledger: store.jobs, log });
-const engine = Engine.start({
-  at: config.redisUrl === undefined ? { databaseUrl: url } : redisAt(config.redisUrl, config.redisPasswordFile),
-  run: (job) => jobs.run(job),
-  log,
-});
+const at = config.redisUrl === undefined ? { databaseUrl: url } : redisAt(config.redisUrl, config.redisPasswordFile);
+const engine = await untilThere(log, 'queue', () => Engine.start({ at, run: (job) => jobs.run(job), log }));
 health.register('queue', () => engine.ping());
 const app = await createHealthServer({ title: 'Keyward worker', health, log, tls: serverTls(config.tls) });
 await app.listen(config.listen);

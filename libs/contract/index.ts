@@ -21,6 +21,7 @@ export * from './log-operations.js';
 export * from './key-life.js';
 export * from './key-rotation.js';
 export * from './calendar.js';
+export * from './jobs.js';
 export * from './key-usage.js';
 export * from './audit-reports.js';
 export * from './asymmetric-algorithms.js';

@@ -99,6 +99,7 @@ export const KEY_OPERATIONS = [
   'DescribeKeyUsage',
   'StartRewrap',
   'ListOperations',
+  'ListJobs',
   'DescribeOperation',
   'WatchOperation',
   'CancelOperation',

@@ -39,6 +39,7 @@ import type {
   IssueCredentialRequest,
   IssuedCredential,
   IssueServiceCredentialRequest,
+  JobsAnswer,
   KeyDescription,
   KeyDescriptionRequest,
   GetPublicKeyRequest,
@@ -276,6 +277,7 @@ export interface OperationShapes {
   CancelKeyDeletion: Shape<{ readonly keyId: KeyId }, KeyDescription>;
   RotateRoot: Shape<undefined, RootAnswer>;
   DescribeRoot: Shape<undefined, RootAnswer>;
+  ListJobs: Shape<undefined, JobsAnswer>;
   GetShreddingReceipt: Shape<{ readonly keyId: KeyId }, ShreddingReceiptAnswer>;
   CreateAlias: Shape<AliasTarget, AliasAnswer>;
   UpdateAlias: Shape<AliasTarget, AliasAnswer>;

@@ -147,6 +147,7 @@ export const OPERATIONS = {
   ListVersionReferences:           row('key',   'read',   ['admin'],             NONE,                   'read',   []),
   RetireKeyVersion:                row('key',   'change', ['admin'],             ['Enabled', 'Disabled'], 'manage', ['change']),
   ErasePersonalFields:             row('key',   'change', ['admin'],             NONE,                   'manage', ['change']),
+  ListJobs:                        row('key',   'read',   ['admin', 'operator'], NONE,                   'read',   []),
   RotateLogKey:                    row('key',   'change', ['admin', 'operator'], NONE,                   'manage', ['change']),
 
   ListRecords:                     row('audit', 'read',   ['auditor', 'operator'], NONE,                 'read',   []),

@@ -7,6 +7,8 @@ import {
   type CalendarItem,
   type CredentialSummary,
   type ImportToken,
+  type JobsAnswer,
+  jobsAnswer,
   type KeyDescription,
   type KeyId,
   type KeyState,
@@ -184,6 +186,13 @@ export class DatabaseReads implements Reads {
       FROM keyward.tenant_root r WHERE r.tenant_id = $1`;
     const rows: unknown = await readTransaction(this.source, tenant, (manager) => manager.query(text, [tenant]));
     return parsed('tenant_root', z.array(rootRow), rows)[0] ?? { number: 0, startedAt: undefined, endedAt: undefined, left: 0 };
+  }
+
+  async jobs(tenant: TenantId): Promise<JobsAnswer> {
+    const rows: unknown[] = await readTransaction(this.source, tenant, (manager) =>
+      manager.query('SELECT keyward.jobs_of($1) AS items', [tenant]),
+    );
+    return parsed('jobs_of', jobsAnswer, rows[0]);
   }
 
   async shreddingReceipt(tenant: TenantId, id: KeyId): Promise<ShreddingReceiptAnswer | undefined> {

@@ -74,6 +74,7 @@ describe('what each role can and cannot do', () => {
       job_done: 'worker',
       job_failed: 'worker',
       job_rests: '',
+      jobs_of: 'key_plane',
       json_or_null: '',
       keep_checkpoint: '',
       key_of: 'data_plane key_plane worker',

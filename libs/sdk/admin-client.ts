@@ -60,6 +60,7 @@ import {
   completionCertificateAnswer,
   longOperation,
   versionReferencesAnswer,
+  jobsAnswer,
   rootAnswer,
   type startRewrapRequest,
   serviceSummary,
@@ -279,6 +280,10 @@ export class KeywardAdmin {
   /** Each time it has moved, until it is over. */
   watchOperation(tenant: string, operationId: string) {
     return operationEvents(() => this.#keys.stream(at`/v1/tenants/${tenant}/operations/${operationId}/events`));
+  }
+  /** What is done by the clock. */
+  listJobs(tenant: string) {
+    return this.#keys.read(jobsAnswer, at`/v1/tenants/${tenant}/jobs`);
   }
   describeRoot(tenant: string) {
     return this.#keys.read(rootAnswer, at`/v1/tenants/${tenant}/root`);

@@ -44,8 +44,8 @@ describe.each(Object.entries(PLACES))('the queue in %s', (name, open) => {
   });
   afterAll(() => place?.stop());
 
-  function start(run: (job: Job) => Promise<void>): Engine {
-    const engine = Engine.start({ at: place.at, run, log: { error: (fields) => void errors.push(fields) } });
+  async function start(run: (job: Job) => Promise<void>): Promise<Engine> {
+    const engine = await Engine.start({ at: place.at, run, log: { error: (fields) => void errors.push(fields) } });
     engines.push(engine);
     return engine;
   }
@@ -60,7 +60,7 @@ describe.each(Object.entries(PLACES))('the queue in %s', (name, open) => {
       ran.push(subject);
       await held.promise;
     };
-    const [first] = [start(run), start(run), start(run)];
+    const [first] = await Promise.all([start(run), start(run), start(run)]);
     for (let look = 0; look < 3; look++) await first.add(jobs(100));
     held.resolve();
     await until(() => ran.length >= 100);
@@ -72,7 +72,7 @@ describe.each(Object.entries(PLACES))('the queue in %s', (name, open) => {
 
   it('takes the same job again when it has ended, well or not', async () => {
     let runs = 0;
-    const engine = start(async () => {
+    const engine = await start(async () => {
       runs += 1;
       if (runs % 2 === 0) throw new Error('not this time');
     });
@@ -85,7 +85,7 @@ describe.each(Object.entries(PLACES))('the queue in %s', (name, open) => {
 
   it('hands over what a job says, and nothing else', async () => {
     const ran: Job[] = [];
-    const engine = start(async (one) => void ran.push(one));
+    const engine = await start(async (one) => void ran.push(one));
     await engine.add([
       { kind: 'destroy-key', tenant: 'acme' as TenantId, subject: 'key_01jd00000000000000000000aa' },
       { kind: 'rotate-root', tenant: 'globex' as TenantId, subject: '' },
@@ -99,7 +99,7 @@ describe.each(Object.entries(PLACES))('the queue in %s', (name, open) => {
 
   it('goes on after it has lost everything', async () => {
     const ran = new Set<string>();
-    const engine = start(async ({ subject }) => void ran.add(subject));
+    const engine = await start(async ({ subject }) => void ran.add(subject));
     await engine.add(jobs(50));
     await place.empty();
     while (ran.size < 50) await engine.add(jobs(50).filter(({ subject }) => !ran.has(subject)));
@@ -109,7 +109,7 @@ describe.each(Object.entries(PLACES))('the queue in %s', (name, open) => {
   it('waits for the job under way when it closes, and takes no other', async () => {
     const [started, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     let ended = false;
-    const engine = start(async () => {
+    const engine = await start(async () => {
       started.resolve();
       await held.promise;
       ended = true;

@@ -9,6 +9,7 @@ import {
 } from 'bullmq';
 import { z } from 'zod';
 import { tenantId } from '#contract';
+import { KeywardError } from '#core';
 import type { Job, JobQueue } from './jobs.js';
 
 /** Where BullMQ keeps its jobs: in a schema of the platform's database, or in Redis. */
@@ -52,16 +53,18 @@ interface Opened {
   readonly queue: {
     add(name: string, data: object, options: object): Promise<unknown>;
     getActiveCount(): Promise<number>;
+    waitUntilReady(): Promise<unknown>;
     close(): Promise<void>;
   };
-  readonly worker: { close(): Promise<void> };
+  readonly worker: { waitUntilReady(): Promise<unknown>; close(): Promise<void> };
 }
 
 /** BullMQ, with nothing in it that could not be lost. */
 export class Engine implements JobQueue {
   private constructor(private readonly opened: Opened) {}
 
-  static start(parts: EngineParts): Engine {
+  /** In PostgreSQL, once it is reached: BullMQ would remember a first failure for ever. Redis may come later. @throws KeywardError unavailable */
+  static async start(parts: EngineParts): Promise<Engine> {
     if ('redisUrl' in parts.at) {
       const url = parts.at.redisUrl;
       // Adding gives up: what is due is found again. Taking waits until Redis is back.
@@ -70,7 +73,15 @@ export class Engine implements JobQueue {
       );
     }
     const connection = { ...LIMITS, connectionString: parts.at.databaseUrl, schema: SCHEMA, application_name: 'keyward worker queue' };
-    return new Engine(opened(createPostgresBackend, { adding: connection, taking: connection }, parts));
+    const engine = new Engine(opened(createPostgresBackend, { adding: connection, taking: connection }, parts));
+    try {
+      await engine.opened.queue.waitUntilReady();
+      await engine.opened.worker.waitUntilReady();
+      return engine;
+    } catch (cause) {
+      await engine.close();
+      throw new KeywardError('unavailable', '', { reason: 'queue: not reached', cause });
+    }
   }
 
   /** @throws Error when the queue does not take them in time */

@@ -1,5 +1,5 @@
 import { CustodyUnavailable, type Due } from '#core';
-import type { TenantId } from '#contract';
+import { jobsAnswer, type TenantId } from '#contract';
 import { openWorkerStore, type WorkerStore } from '#persistence';
 import { TestDatabase } from '../../../libs/persistence/test-database.js';
 import { type JobKind, WHOLE } from './job-kind.js';
@@ -141,6 +141,25 @@ describe('what is done by the clock', () => {
     await worker.look();
     expect(worker.found).toEqual([{ kind: worker.name, ...ROW }]);
     expect((await worker.ledger()).failures).toEqual([]);
+  });
+
+  it('is one list: to a tenant what fails of its own, to operators how much fails and was done in all', async () => {
+    const worker = aWorker({
+      run: ({ subject }) => (subject === 'well' ? Promise.resolve() : Promise.reject(new CustodyUnavailable('gone'))),
+    });
+    await worker.run(ROW);
+    await worker.run({ ...ROW, subject: 'well' });
+    await database.as('keyward_key_plane', async (client) => {
+      const listed = async (tenant: string) => {
+        const { rows } = await client.query('SELECT keyward.jobs_of($1) AS items', [tenant]);
+        return jobsAnswer.parse(rows[0]).items.find(({ kind }) => kind === worker.name);
+      };
+      const failures = [{ subject: 'row', failures: 1, lastError: 'custody: gone' }];
+      expect(await listed('acme')).toMatchObject({ failing: 1, failures, nextAt: expect.any(String) });
+      expect(await listed('acme')).not.toHaveProperty('done');
+      expect(await listed('globex')).toMatchObject({ failing: 0, failures: [] });
+      expect(await listed('platform')).toMatchObject({ failing: 1, failures: [], done: 1, doneAt: expect.any(String) });
+    });
   });
 
   it('is left to others when its kind is not known here', async () => {

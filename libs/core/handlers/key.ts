@@ -11,6 +11,7 @@ import type { StopSeals } from '../stop-seals.js';
 import { aliasHandlers } from './aliases.js';
 import { capabilityHandlers } from './capabilities.js';
 import { importHandlers } from './imports.js';
+import { jobHandlers } from './jobs.js';
 import { keyRotationHandlers } from './key-rotation.js';
 import { keyUsageHandlers } from './key-usage.js';
 import { keyVersionHandlers } from './key-versions.js';
@@ -61,4 +62,5 @@ export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation> => ({
   ...keyUsageHandlers(parts),
   ...longOperationHandlers(parts),
   ...versionEndHandlers(parts),
+  ...jobHandlers(parts),
 });

@@ -11,6 +11,7 @@ import type {
   DataOperation,
   DisclosureName,
   InventoryItem,
+  JobsAnswer,
   Justification,
   KeyDescription,
   ImportToken,
@@ -62,6 +63,8 @@ export interface Reads {
   keyVersions(tenant: TenantId, keyId: KeyId, query: PageQuery): Promise<Page<KeyVersionSummary>>;
   /** Read it after the rules: a rotation that began since makes the change stale. */
   root(tenant: TenantId): Promise<StoredRoot>;
+  /** Every kind of timed work, and what fails of the tenant's; of the platform, what is known of all. */
+  jobs(tenant: TenantId): Promise<JobsAnswer>;
   /** By its token; spent or not. */
   keyImport(tenant: TenantId, token: ImportToken): Promise<StoredImport | undefined>;
   /** What a key was before it waited for its material, or for its end, and when that came. */

@@ -80,6 +80,7 @@ const NAMES = {
   ScheduleKeyDeletion:             row('Delete', 'ScheduleKeyDeletion',             'ScheduleKeyDeletion'),
   CancelKeyDeletion:               row('Update', 'CancelKeyDeletion',               'CancelKeyDeletion'),
   RotateRoot:                      row('Update', '',                                ''),
+  ListJobs:                        row('Read',   '',                                ''),
   DescribeRoot:                    row('Read',   '',                                ''),
   GetShreddingReceipt:             row('Read',   '',                                ''),
   CreateAlias:                     row('Create', 'CreateAlias',                     'CreateAlias'),

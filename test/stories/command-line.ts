@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -30,10 +30,31 @@ export class CommandLine {
     return join(this.#folder, name);
   }
 
-  async run(...argv: readonly string[]): Promise<Said> {
+  run(...argv: readonly string[]): Promise<Said> {
+    return this.#run([...argv, '--credentials', this.#credentials]);
+  }
+
+  /** As the service billing, in this tenant. */
+  asBilling({ platform: { urls }, billing: apiKey }: Onboarded, ...argv: readonly string[]): Promise<Said> {
+    const file = this.file('billing.json');
+    const [credentialId, expiresAt] = ['crd', new Date(Date.now() + 3_600_000).toISOString()];
+    const profile = {
+      ...urls,
+      dataPlane: urls.dataPlanes[0]!,
+      tenant: 'platform',
+      principal: 'billing',
+      role: 'service',
+      credentialId,
+      expiresAt,
+    };
+    if (!existsSync(file)) writeProfile(file, { ...profile, apiKey });
+    return this.#run([...argv, '--tenant', 'acme', '--credentials', file]);
+  }
+
+  async #run(argv: readonly string[]): Promise<Said> {
     const [out, talk] = [new PassThrough(), new PassThrough()];
     const said = Promise.all([text(out), text(talk)]);
-    const exit = await runCli([...argv, '--credentials', this.#credentials], { in: Readable.from([]), out, talk }, () => loadConfig('cli'));
+    const exit = await runCli(argv, { in: Readable.from([]), out, talk }, () => loadConfig('cli'));
     out.end();
     talk.end();
     const [outText, talkText] = await said;

@@ -1,5 +1,5 @@
 import { createCipheriv, generateKeyPairSync, randomBytes, verify } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { DATA_OPERATIONS } from '#contract';
 import { KeywardClient } from '#sdk';
 import { trailOf } from '../faults/trail-of.js';
@@ -143,6 +143,42 @@ describe('key material of a tenant', () => {
     expect(await admin.json('key', 'describe', keyId)).toMatchObject({ state: 'PendingImport' });
     expect(await take(keyId, Buffer.from(material))).toMatchObject({ state: 'Enabled' });
     await expect(seal(keyId)).resolves.toBeDefined();
+  });
+
+  it('moves to its newest version by a file, with a certificate, and its older one may go', async () => {
+    const { keyId, primaryVersion: from } = await admin.json('key', 'create');
+    const context = { purpose: 'invoice' };
+    const lines = await Promise.all(
+      ['row-1', 'row-2', 'rów-3'].map(async (itemId) => {
+        const { ciphertext } = await client.generateDataKeyWithoutPlaintext({ tenant, keyId: String(keyId), context });
+        return JSON.stringify({ itemId, ciphertext: Buffer.from(ciphertext).toString('base64'), context });
+      }),
+    );
+    const file = fileOf(`${lines.join('\n')}\n\n`);
+    const { primaryVersion: to } = await admin.json('key', 'rotate', String(keyId));
+    const begun = await admin.json('rewrap', 'start', String(keyId), '--from', String(from), '--service', 'billing');
+    const operation = String(begun['operationId']);
+    const references = ['rewrap', 'references', String(keyId), String(from)];
+    expect(await admin.json(...references)).toMatchObject({ references: [{ kind: 'open-operation', service: 'billing' }] });
+
+    const moved = admin.file('moved.jsonl');
+    const run = await admin.asBilling(world, 'rewrap', 'run', operation, '--file', file, '--out', moved, '--json');
+    expect([run.exit, JSON.parse(run.out)]).toMatchObject([0, { state: 'succeeded', progress: { population: 3, done: 3, failed: 0 } }]);
+    const results = readFileSync(moved, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { itemId: string; ciphertext: string });
+    expect(results.map(({ itemId }) => itemId)).toEqual(['row-1', 'row-2', 'rów-3']);
+    for (const { ciphertext } of results)
+      expect(await client.decrypt({ tenant, ciphertext: Buffer.from(ciphertext, 'base64'), context })).toMatchObject({ keyVersionId: to });
+
+    expect((await admin.run('operation', 'watch', operation)).exit).toBe(0);
+    const { out: certificate } = await admin.run('operation', 'certificate', operation);
+    expect((await admin.run('verify-certificate', fileOf(certificate))).exit).toBe(0);
+    expect((await admin.run('verify-certificate', fileOf(certificate.replace('failed: 0', 'failed: 1')))).exit).toBe(6);
+    // What was just opened may be held for some minutes, under whichever version it was.
+    expect((await admin.json(...references))['references']).toMatchObject([{ kind: 'leases', service: 'billing' }]);
+    expect((await admin.run('rewrap', 'retire', String(keyId), String(from), '--confirm', String(from))).exit).toBe(4);
   });
 
   describe('that is not right', () => {

@@ -463,6 +463,16 @@ describe('doctor', () => {
     ]);
   });
 
+  it('names a spare key that is missing', async () => {
+    answers = [live, live, live, refused('not-granted')];
+    const said = await keyward([...line, '--spare-key', 'alias/escrow']);
+    expect(said.exit).toBe(3);
+    expect(said.out).toContain('spare key alias/escrow: no grant of the tenant names this service');
+    expect(JSON.parse(asked[3]!.body)).toMatchObject({ keyId: 'alias/escrow', dryRun: true, encryptionContext: { purpose: 'invoice' } });
+    answers = [live, live, live, live];
+    expect((await keyward([...line, '--spare-key', 'alias/escrow'])).exit).toBe(0);
+  });
+
   it('says what is missing, as far as the caller may know, and exits as the call would', async () => {
     answers = [live, refused('not-granted', 'condition-not-met'), refused('not-granted')];
     const said = await keyward(line);

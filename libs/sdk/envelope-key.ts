@@ -91,7 +91,8 @@ export async function openedEnvelopeKey(
   throw first ?? notAMessage();
 }
 
-function encrypting(source: EnvelopeSource): KeywardClient['encrypt'] {
+/** @throws InvalidCall where it cannot */
+export function encrypting(source: EnvelopeSource): KeywardClient['encrypt'] {
   if (source.encrypt === undefined) throw new InvalidCall('This source cannot encrypt for a spare key.', { code: 'invalid-request' });
   return source.encrypt.bind(source);
 }

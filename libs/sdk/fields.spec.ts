@@ -35,6 +35,19 @@ describe('fields', () => {
     expect([fake.count('data-keys'), fake.count('decrypt')]).toEqual([1, 51]);
   });
 
+  it('with a spare key need a table for it, and share no data key with those that have none', async () => {
+    const spareKeyId = 'alias/spare';
+    expect(() => fields.of({ ...scope, spareKeyId })).toThrow(InvalidCall);
+    const stored: string[] = [];
+    const own = freshly({ spareDataKeys: { put: async (name) => void stored.push(name), get: async () => undefined } });
+    for (const one of [scope, { ...scope, spareKeyId }, { ...scope, spareKeyId }]) await own.of(one).encrypt(bytes('x'));
+    expect([fake.count('data-keys'), fake.count('encrypt'), stored.length]).toEqual([2, 1, 1]);
+    expect(fake.asked.find(({ operation }) => operation === 'encrypt')!.body).toMatchObject({
+      keyId: spareKeyId,
+      encryptionContext: scope.context,
+    });
+  });
+
   it('hold JSON', async () => {
     const address = { street: 'Straße 1', floors: [1, 2, null] };
     const sealed = await fields.of(scope).encryptJson(address);

@@ -1,7 +1,7 @@
 import { boundContext, type EncryptionContext } from '#contract';
 import { requireLease } from './cache-limits.js';
-import type { DataKeySource } from './envelope-key.js';
-import { DecryptFailed, InvalidCall } from './errors.js';
+import { encrypting, type EnvelopeSource } from './envelope-key.js';
+import { DecryptFailed, InvalidCall, KeywardError } from './errors.js';
 import { type FieldForm, keyVersionOf, notAField, type ParsedField, parseField } from './field-format.js';
 import { FieldKey } from './field-key.js';
 import { HeldKeys, type Leased } from './held-keys.js';
@@ -29,6 +29,8 @@ export interface FieldsOptions {
   readonly cache?: Partial<FieldLimits>;
   /** With it, fields name their data key (80 bytes on top of the plaintext) instead of carrying it (163 bytes). */
   readonly encryptedDataKeys?: EncryptedDataKeys;
+  /** The data keys of fields with a spare key, encrypted under that one: another table of yours. Fields stay as they are. */
+  readonly spareDataKeys?: EncryptedDataKeys;
 }
 
 export interface FieldScope {
@@ -37,6 +39,14 @@ export interface FieldScope {
   readonly keyId: string;
   /** Bound to every field, and stored in none: the same must be given to decrypt. */
   readonly context: EncryptionContext;
+  /** A second key that opens the fields, should the first be gone: it needs `spareDataKeys`, and a grant for Encrypt. */
+  readonly spareKeyId?: string | undefined;
+}
+
+/** Where encrypted data keys are kept outside of fields. */
+interface Stores {
+  readonly own: EncryptedDataKeys | undefined;
+  readonly spare: EncryptedDataKeys | undefined;
 }
 
 /**
@@ -46,22 +56,24 @@ export interface FieldScope {
  * up to `maxAgeMs`** (`wipe` ends that at once), and uses of a held key have no record of their own in the trail.
  */
 export class Fields {
-  readonly #source: DataKeySource;
+  readonly #source: EnvelopeSource;
   readonly #keys: HeldKeys<FieldKey>;
-  readonly #stored: EncryptedDataKeys | undefined;
+  readonly #stores: Stores;
 
   /** @throws RangeError for a data key that would be held longer than a stop's receipt promises, or not at all */
-  constructor(source: DataKeySource, { cache = {}, encryptedDataKeys }: FieldsOptions = {}) {
+  constructor(source: EnvelopeSource, { cache = {}, encryptedDataKeys, spareDataKeys }: FieldsOptions = {}) {
     const { maxFields, capacity, ...limits } = { ...DEFAULT_FIELD_LIMITS, ...cache };
     requireLease(limits.maxAgeMs, capacity);
     this.#source = source;
     this.#keys = new HeldKeys({ ...limits, maxUses: maxFields }, capacity);
-    this.#stored = encryptedDataKeys;
+    this.#stores = { own: encryptedDataKeys, spare: spareDataKeys };
   }
 
-  /** Fields of one tenant, key and context. @throws InvalidCall for a context that cannot be bound */
+  /** Fields of one tenant, key and context. @throws InvalidCall for a context that cannot be bound, or a spare key without a store */
   of(scope: FieldScope): BoundFields {
-    return new BoundFields(this.#source, this.#keys, this.#stored, { ...scope, context: validContext(scope.context) });
+    if (scope.spareKeyId !== undefined && this.#stores.spare === undefined)
+      throw new InvalidCall('A spare key needs spareDataKeys, where its data keys are stored.', { code: 'invalid-request' });
+    return new BoundFields(this.#source, this.#keys, this.#stores, { ...scope, context: validContext(scope.context) });
   }
 
   /** Wipes the data keys that are held, of one tenant or of all; the next call asks Keyward again. */
@@ -83,14 +95,14 @@ export class BoundFields {
   #rows: RowBinding | undefined;
 
   constructor(
-    private readonly source: DataKeySource,
+    private readonly source: EnvelopeSource,
     private readonly keys: HeldKeys<FieldKey>,
-    private readonly stored: EncryptedDataKeys | undefined,
+    private readonly stores: Stores,
     private readonly scope: FieldScope,
   ) {
     this.#bound = boundContext(scope.tenant, scope.context);
     const bound = Buffer.from(this.#bound).toString('base64');
-    this.#sealing = `seal ${bound} ${scope.keyId}`;
+    this.#sealing = `seal ${bound} ${JSON.stringify([scope.keyId, scope.spareKeyId])}`;
     this.#opening = `open ${bound} `;
   }
 
@@ -150,28 +162,50 @@ export class BoundFields {
   }
 
   get #form(): FieldForm {
-    return this.stored === undefined ? 'inline' : 'reference';
+    return this.stores.own === undefined ? 'inline' : 'reference';
   }
 
   async #generate(): Promise<Leased<FieldKey>> {
-    const { plaintext, ciphertext, lease } = await this.source.generateDataKey({ ...this.scope });
-    const key = keyFrom(plaintext, ciphertext, this.#bound);
+    const { tenant, context, keyId, spareKeyId } = this.scope;
+    const { plaintext, ciphertext, lease } = await this.source.generateDataKey({ tenant, context, keyId });
+    let key: FieldKey | undefined;
     try {
+      key = new FieldKey(plaintext, ciphertext, this.#bound);
+      const name = key.commitment.toString('hex');
       // Stored before the first field names it: a field must never be the only one to know its key.
-      await this.stored?.put(key.commitment.toString('hex'), ciphertext);
+      if (spareKeyId !== undefined) {
+        const spare = await encrypting(this.source)({ tenant, context, keyId: spareKeyId, plaintext });
+        await this.stores.spare?.put(name, spare.ciphertext);
+      }
+      await this.stores.own?.put(name, ciphertext);
       return { key, lease };
     } catch (error) {
-      key.wipe();
+      key?.wipe();
       throw error;
+    } finally {
+      plaintext.fill(0);
     }
   }
 
   async #unwrap({ encryptedDataKey, commitment, keyVersion }: ParsedField): Promise<Leased<FieldKey>> {
-    const ciphertext = encryptedDataKey ?? (await this.stored?.get(commitment.toString('hex')));
+    const name = commitment.toString('hex');
+    const ciphertext = encryptedDataKey ?? (await this.stores.own?.get(name));
     if (ciphertext === undefined || !keyVersionOf(ciphertext).equals(keyVersion)) throw notAField();
+    try {
+      return await this.#opened(ciphertext, ciphertext, commitment);
+    } catch (error) {
+      // As a message does: by the spare key whenever not by the first, and if by neither, the first tells why.
+      const spare = error instanceof KeywardError ? await this.stores.spare?.get(name) : undefined;
+      if (spare === undefined) throw error;
+      return await this.#opened(spare, ciphertext, commitment).catch(() => Promise.reject(error as KeywardError));
+    }
+  }
+
+  /** By `ciphertext`, which is of the first key or of the spare one; `own` is that of the first. */
+  async #opened(ciphertext: Uint8Array, own: Uint8Array, commitment: Buffer): Promise<Leased<FieldKey>> {
     const { tenant, context } = this.scope;
     const { plaintext, lease } = await this.source.decrypt({ tenant, context, ciphertext });
-    const key = keyFrom(plaintext, Uint8Array.from(ciphertext), this.#bound);
+    const key = keyFrom(plaintext, Uint8Array.from(own), this.#bound);
     if (key.commitment.equals(commitment)) return { key, lease };
     key.wipe();
     throw notAField();

@@ -4,10 +4,11 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { KeywardClient, Recipient } from '#sdk';
+import { Envelope, KeyDisabled, KeywardClient, Recipient } from '#sdk';
 import { dataPlaneContract, type TenantsHand } from '../../libs/sdk/test/data-plane-contract.js';
 import { must } from './api.js';
 import { builtTest } from './built.js';
+import { CommandLine } from './command-line.js';
 import { INVOICE_POLICY, type Onboarded, onboarded } from './onboarded.js';
 
 const STREAM_MB = Number(process.env['KEYWARD_STREAM_MB'] ?? 512);
@@ -48,6 +49,35 @@ describe('the SDK on a whole platform', () => {
     lift: async () => void (await admin('DELETE', `/stops/${stopId}`)),
   };
   dataPlaneContract(() => hand);
+
+  it('shows the tenant who opens data by a spare key, for as long as they can', async () => {
+    const [expectedContext, envelope] = [{ purpose: 'invoice' }, new Envelope(client, { cache: false })];
+    const scope = { tenant: 'acme', keyId: 'alias/invoices', spareKeyId: 'alias/spare', context: expectedContext };
+    const message = await envelope.encrypt(Buffer.from('DE02'), scope);
+    const open = () => envelope.decrypt(message, { tenant: 'acme', expectedContext });
+    const commands = new CommandLine(world, world.acme, 'admin');
+    const whoOpens = async () => {
+      const told = await commands.json('policy', 'who-can', 'alias/spare', '--operation', 'Decrypt');
+      const { body } = await admin('GET', '/who-can?keyId=alias/spare&operation=Decrypt');
+      expect(told).toMatchObject({ items: body['items'] });
+      return (body['items'] as { subject: string; keyId: string }[]).map(({ subject, keyId }) => [subject, keyId]);
+    };
+    const published = async (objects: readonly string[]) => {
+      const { headers, body } = await admin('GET', '/policy');
+      const document = body['document'] as { grants: object[] };
+      const grants = document.grants.map((grant) => ({ ...grant, objects }));
+      await admin('PUT', '/policy', { ...document, grants }, { 'if-match': headers.get('etag')! });
+    };
+    await hand.disable('alias/invoices');
+    expect(await whoOpens()).toEqual([['svc:billing', ids.get('alias/spare')]]);
+    expect(String(Buffer.from(await open()))).toBe('DE02');
+    await published(['alias/invoices']);
+    expect(await whoOpens()).toEqual([]);
+    await expect(open()).rejects.toBeInstanceOf(KeyDisabled);
+    await published(['alias/invoices', 'alias/spare']);
+    await hand.enable('alias/invoices');
+    commands.remove();
+  });
 
   it('reads nothing at a proxy where TLS ends, with a recipient; and everything without', async () => {
     const seen: Buffer[] = [];

@@ -12,6 +12,7 @@ interface DoctorOptions {
   readonly context: Readonly<Record<string, string>>;
   readonly justification?: ReturnType<typeof justificationIn>;
   readonly ciphertext?: string;
+  readonly spareKey?: string;
 }
 
 /** What somebody can do about it, by what the caller may know. */
@@ -40,6 +41,7 @@ export function doctorCommand(program: Command, open: OpenSession): void {
     .requiredOption('--key <key>', 'key id or alias/name')
     .addOption(contextOption())
     .option('--justification <code[:ticket]>', 'why, if the grant asks for it', justificationIn)
+    .option('--spare-key <key>', 'ask for a spare key too: may this service encrypt under it?')
     .option('--ciphertext <file>', 'ask for decrypt too: a file of base64, or - for stdin')
     .addHelpText(
       'after',
@@ -53,9 +55,10 @@ export function doctorCommand(program: Command, open: OpenSession): void {
       const ciphertext = file === undefined ? undefined : fromBase64((await bytesFrom(session.terminal, file)).toString('utf8'));
       const client = session.client();
       const findings = [
-        await examined(client, 'Encrypt', 'encrypt', { ...call, plaintext: Uint8Array.of(0) }),
+        await examined(client, 'Encrypt', 'encrypt', { ...call, plaintext: ONE_BYTE }),
         await examined(client, 'GenerateDataKey', 'generateDataKey', call),
         await examined(client, 'GenerateDataKeyWithoutPlaintext', 'generateDataKeyWithoutPlaintext', call),
+        ...(options.spareKey === undefined ? [] : [await examinedSpare(client, { ...call, keyId: options.spareKey })]),
         ...(ciphertext === undefined ? [] : [await examined(client, 'Decrypt', 'decrypt', { ...call, ciphertext })]),
       ];
       client.close();
@@ -72,6 +75,15 @@ export function doctorCommand(program: Command, open: OpenSession): void {
       const ill = findings.find(({ live }) => !live);
       if (ill !== undefined) throw new CommandEnded(ill.exit);
     });
+}
+
+const ONE_BYTE = Uint8Array.of(0);
+
+/** What seals under a spare key needs Encrypt on it; what opens it, Decrypt, cannot be asked without something that it sealed. */
+async function examinedSpare(client: KeywardClient, call: Omit<DryRunCalls['encrypt'], 'plaintext'>) {
+  const found = await examined(client, 'Encrypt', 'encrypt', { ...call, plaintext: ONE_BYTE });
+  const spare = { ...found, operation: 'Encrypt, spare key', spareKey: call.keyId };
+  return found.live ? spare : { ...spare, missing: `spare key ${call.keyId}: ${found.missing ?? ''}` };
 }
 
 async function examined<Name extends keyof DryRunCalls>(

@@ -67,6 +67,17 @@ describe('key material of a tenant', () => {
     expect(Buffer.concat([again.update('x'), again.final(), again.getAuthTag()])).toEqual(Buffer.from(sealed));
   });
 
+  it('lists what the worker does by the clock', async () => {
+    const looked = async () => {
+      const { items } = (await admin.json('jobs')) as { items: { kind: string; lookedAt?: string }[] };
+      return items.filter(({ lookedAt }) => lookedAt !== undefined).map(({ kind }) => kind);
+    };
+    const some = ['destroy-key', 'drop-expired-imports', 'heartbeats'];
+    let kinds: string[] = [];
+    while (!some.every((kind) => kinds.includes(kind))) kinds = await looked();
+    expect((await admin.run('jobs')).out).toMatch(/KIND +LOOKED +NEXT +FAILING/);
+  });
+
   it('of HMAC_384 makes the MACs that it made elsewhere', async () => {
     const { createHmac } = await import('node:crypto');
     const [keyId, material] = [await aKey('HMAC_384'), randomBytes(48)];

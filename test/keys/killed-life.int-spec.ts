@@ -10,7 +10,7 @@ import { type Answer, api, must } from '../stories/api.js';
 import { hsmEnvironment } from '../stories/built.js';
 import { type Onboarded, onboarded } from '../stories/onboarded.js';
 import { aModel, type CommandName, COMMANDS, visible } from './key-model.js';
-import { killCustodian, type Kill, KilledPlanes } from './killed-planes.js';
+import { isUnheard, killCustodian, type Kill, KilledPlanes } from './killed-planes.js';
 
 const SEED = Number(process.env['KEYWARD_TEST_SEED'] ?? 20261126);
 /** About as many as pass in a call. */
@@ -89,8 +89,11 @@ describe(`the life of a key, whoever is killed between whichever two steps (seed
   /** While the custodian comes back, nothing is known. */
   async function patiently(call: () => Promise<Answer>): Promise<Answer> {
     for (;;) {
-      const answer = await call();
-      if (answer.status !== 503) return answer;
+      const answer = await call().catch((error: unknown) => {
+        if (!isUnheard(error)) throw error;
+        return undefined;
+      });
+      if (answer !== undefined && answer.status !== 503) return answer;
       await sleep(50);
     }
   }

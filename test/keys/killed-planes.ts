@@ -88,6 +88,7 @@ class Replica {
 
   /** What was sent to the database before it died has had its effect, or will have none. */
   async settled(): Promise<void> {
+    this.#child?.kill('SIGKILL');
     const ports = this.#relays.flatMap((relay) => [...relay.ports]);
     for (const relay of this.#relays) relay.ports = new Set();
     const text = 'SELECT count(*)::int AS left FROM pg_stat_activity WHERE client_port = ANY($1)';
@@ -161,8 +162,7 @@ export class KilledPlanes {
     replica.arm(kill);
     try {
       const answer = await call(replica.url).catch((error: unknown) => {
-        // Jest's TypeError is another one than fetch's.
-        if ((error as Error).name !== 'TypeError') throw error;
+        if (!isUnheard(error)) throw error;
         return undefined;
       });
       if (answer === undefined) await replica.settled();
@@ -176,6 +176,9 @@ export class KilledPlanes {
     for (const replica of this.replicas) replica.stop();
   }
 }
+
+/** No answer came: it died, or a busy machine was too slow. By name: Jest's TypeError is another one than fetch's. */
+export const isUnheard = (error: unknown): boolean => ['TypeError', 'TimeoutError'].includes((error as Error).name);
 
 /** The process that holds the HSM; its parent brings it back. */
 export function killCustodian(platform: Platform): void {

@@ -40,6 +40,23 @@ describe('a key whose material comes and goes', () => {
     }
   });
 
+  it.each(['deleted', 'ended'])('takes no other version meanwhile, with a token from before its material was %s', async (course) => {
+    const [material, early] = [randomBytes(32), randomBytes(32)];
+    const { keyId, primaryVersion } = await world.create({ origin: 'EXTERNAL' });
+    const validTo = new Date(Date.now() + 3_600_000).toISOString();
+    await world.admin('ImportKeyMaterial', { keyId, ...(await wrappedFor(world, keyId, material)), validTo });
+    const token = await wrappedFor(world, keyId, early);
+    if (course === 'deleted') await STEPS.delete(keyId);
+    else world.offsetMs = 7_200_000;
+    const refused = { fields: [{ field: 'importToken', message: expect.stringContaining('another version') }] };
+    await expect(world.admin('ImportKeyMaterial', { keyId, ...token })).rejects.toMatchObject(refused);
+    await world.admin('ImportKeyMaterial', { keyId, ...(await wrappedFor(world, keyId, material)) });
+    expect(await world.admin('DescribeKey', { keyId })).toMatchObject({ state: 'Enabled', primaryVersion });
+    world.offsetMs = 0;
+    await world.admin('ImportKeyMaterial', { keyId, ...token });
+    expect((await world.admin('DescribeKey', { keyId })).primaryVersion).not.toBe(primaryVersion);
+  });
+
   it('has, after its first import, no other state than Enabled, also when its end was scheduled and cancelled before', async () => {
     const { keyId } = await world.create({ origin: 'EXTERNAL' });
     await STEPS.schedule(keyId);

@@ -66,6 +66,9 @@ export function importHandlers({ custody, reads }: ImportParts): Handlers<Import
       if (bound?.keyId !== key.keyId) throw wrongToken('is not one of this key');
       if (bound.usedAt !== undefined) throw wrongToken('was used');
       if (bound.expiresAt <= now) throw wrongToken('has expired');
+      // Else the version whose material is away would be primary no more, and nothing could bring it back.
+      if (key.state === 'PendingImport' && bound.versionId !== key.primaryVersion)
+        throw wrongToken('is for another version than the one whose material is missing');
       const filled = key.versions.get(bound.versionId);
       if (filled !== undefined && key.state !== 'PendingImport') throw wrongToken('is for a version that has its material');
       const { versionId } = bound;

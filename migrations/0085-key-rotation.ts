@@ -34,7 +34,9 @@ export class KeyRotation implements MigrationInterface {
         FOREIGN KEY (tenant_id, key_id) REFERENCES keyward.cmk
       );
       ${tenantRows('key_rotation')}
-      CREATE INDEX key_rotation_due ON keyward.key_rotation (next_at) WHERE next_at IS NOT NULL;
+      -- Whose keys are due; which of a tenant's.
+      CREATE INDEX key_rotation_due ON keyward.key_rotation (next_at, tenant_id) WHERE next_at IS NOT NULL;
+      CREATE INDEX key_rotation_due_of ON keyward.key_rotation (tenant_id, next_at) WHERE next_at IS NOT NULL;
       GRANT SELECT, INSERT, UPDATE (version, interval_days, next_at, mac) ON keyward.key_rotation TO keyward_key_plane;
       GRANT SELECT ON keyward.key_rotation TO keyward_functions;
       ${withTriggerFunction(

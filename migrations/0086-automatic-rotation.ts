@@ -9,6 +9,9 @@ export const ROTATE = 'rotate_key(bytea, text, text, uuid, uuid, timestamptz, te
 const FUNCTIONS = [DUE, ROOT, ROTATE];
 const RULES = 'rules_of(text)';
 
+/** At a time: however many keys of one tenant are due, nobody else's wait behind them. */
+const OF_A_TENANT = 4;
+
 /** Of `r`: no stop, and no suspension, that lets nobody rotate it. */
 export const LET_THROUGH = `NOT EXISTS (
               SELECT FROM keyward.stop s WHERE s.tenant_id = r.tenant_id AND s.lifted_at IS NULL
@@ -64,12 +67,17 @@ export class AutomaticRotation implements MigrationInterface {
       -- that it is found as soon as one does.
       CREATE FUNCTION keyward.due_rotations(of_tenant text, of_key text) RETURNS TABLE (tenant_id text, key_id text, due text, at timestamptz)
       LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        SELECT r.tenant_id, r.key_id, r.next_at::text, clock_timestamp()
-          FROM keyward.key_rotation r JOIN keyward.cmk k USING (tenant_id, key_id)
-          WHERE r.next_at <= clock_timestamp() AND k.state = 'Enabled'
-            AND ${wanted('rotate-key', 'r.tenant_id', 'r.key_id')} AND (of_key = r.key_id OR of_key IS NULL)
-            AND ${LET_THROUGH}
-          ORDER BY r.next_at LIMIT ${MOST} FOR UPDATE OF r SKIP LOCKED
+        SELECT d.tenant_id, d.key_id, d.next_at::text, clock_timestamp()
+          FROM (
+            SELECT DISTINCT a.tenant_id FROM keyward.key_rotation a
+              WHERE a.next_at <= clock_timestamp() AND (of_tenant = a.tenant_id OR of_tenant IS NULL)) t, LATERAL (
+            SELECT r.tenant_id, r.key_id, r.next_at
+              FROM keyward.key_rotation r JOIN keyward.cmk k USING (tenant_id, key_id)
+              WHERE r.tenant_id = t.tenant_id AND r.next_at <= clock_timestamp() AND k.state = 'Enabled'
+                AND ${wanted('rotate-key', 'r.tenant_id', 'r.key_id')} AND (of_key = r.key_id OR of_key IS NULL)
+                AND ${LET_THROUGH}
+              ORDER BY r.next_at LIMIT ${OF_A_TENANT} FOR UPDATE OF r SKIP LOCKED) d
+          ORDER BY d.next_at LIMIT ${MOST}
       $$;
 
       CREATE FUNCTION keyward.root_of(wanted text) RETURNS integer

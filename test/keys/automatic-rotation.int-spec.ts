@@ -1,5 +1,6 @@
 import type { KeyId, StopTarget } from '#contract';
 import { type RotationOrder, TrailUnavailable } from '#core';
+import { NotNow } from '../../apps/worker/jobs/job-kind.js';
 import { dyingAfter } from './dying.js';
 import { GLOBEX, KeyWorld } from './key-world.js';
 
@@ -184,6 +185,20 @@ describe('the automatic rotation of keys', () => {
     for (const { keyId } of keys) expect(await count(keyId)).toBe(2);
   });
 
+  it('finds a few keys of each tenant at a time, and leaves its place to other jobs while the tenant has its turn', async () => {
+    const keys = [];
+    for (let made = 0; made < 6; made++) keys.push(await world.rotating(100, 90));
+    const foreign = await world.rotating(95, 90, GLOBEX);
+    const found = await world.worker.rotations.dueRotations();
+    expect(found.map(({ tenant }) => tenant)).toEqual(['acme', 'acme', 'acme', 'acme', 'globex']);
+    const left: unknown[] = [];
+    await world.keyRotations({ apartMs: 3_600_000, onFailure: (error) => left.push(error) }).round();
+    expect(left).toEqual([1, 2, 3].map(() => expect.any(NotNow)));
+    expect(await recordsOf(foreign.keyId)).toHaveLength(1);
+    for (let round = 0; round < 2; round++) await world.keyRotations().round();
+    for (const { keyId } of keys) expect(await count(keyId)).toBe(2);
+  });
+
   it.each([
     [2 ** 31, 2],
     [2 ** 31 - 1, 1],
@@ -282,7 +297,7 @@ describe('the automatic rotation of keys', () => {
         [1, 2, 3].map(() => {
           const dying = dyingAfter((life++ * 37) % 101, { custody, rotations });
           return world
-            .keyRotations({ ...dying, apartMs: 5, onFailure: () => undefined })
+            .keyRotations({ ...dying, onFailure: () => undefined })
             .round()
             .catch(() => undefined);
         }),

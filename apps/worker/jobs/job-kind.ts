@@ -10,10 +10,13 @@ export interface JobKind extends JobRhythm {
   readonly due?: () => Promise<readonly Due[]>;
   /**
    * May be called twice for the same row, at the same time, and for one that is not due any more: it reads the row again, and what it
-   * changes is compared with what it read. A rejection is a failure of this row.
+   * changes is compared with what it read. A rejection is a failure of this row, unless it is `NotNow`.
    */
   readonly run: (of: Due) => Promise<void>;
 }
 
 /** Of a kind that is due as a whole. */
 export const WHOLE: Due = { tenant: PLATFORM, subject: '' };
+
+/** Nothing was tried, so nothing failed: whoever would have to wait leaves its place to other jobs, and the next look finds the row again. */
+export class NotNow extends Error {}

@@ -2,7 +2,7 @@ import { CustodyUnavailable, type Due } from '#core';
 import { jobsAnswer, type TenantId } from '#contract';
 import { openWorkerStore, type WorkerStore } from '#persistence';
 import { TestDatabase } from '../../../libs/persistence/test-database.js';
-import { type JobKind, WHOLE } from './job-kind.js';
+import { type JobKind, NotNow, WHOLE } from './job-kind.js';
 import { type Job, Jobs } from './jobs.js';
 
 const ROW: Due = { tenant: 'acme' as TenantId, subject: 'row' };
@@ -91,6 +91,13 @@ describe('what is done by the clock', () => {
     });
     await healed.run({ kind: worker.name, ...ROW });
     expect(await worker.ledger()).toMatchObject({ done: '1', failures: [] });
+  });
+
+  it('hears nothing of a job that tried nothing: what failed before failed still', async () => {
+    const errors = [new Error(), new NotNow()];
+    const worker = aWorker({ run: () => Promise.reject(errors.shift()!) });
+    for (let times = 0; times < 2; times++) await worker.run(ROW);
+    expect(await worker.ledger()).toMatchObject({ done: '0', failures: [{ failures: 1 }] });
   });
 
   it('rests after a failure, longer each time, and no longer than a day whatever the clock did', async () => {

@@ -1,5 +1,5 @@
 import { type Due, type JobLedger, KeywardError } from '#core';
-import { type JobKind, WHOLE } from './job-kind.js';
+import { type JobKind, NotNow, WHOLE } from './job-kind.js';
 
 /** After the first failure in a row, after the second, …: what is down for long is not hammered, and soon noticed when it is back. */
 const PAUSES_MS = [1, 5, 30, 120, 300].map((seconds) => 1000 * seconds);
@@ -49,7 +49,7 @@ export class Jobs {
     try {
       await known.run(of);
     } catch (error) {
-      return await this.#failed(kind, of, error);
+      return error instanceof NotNow ? undefined : await this.#failed(kind, of, error);
     }
     await this.parts.ledger.done(kind, of);
   }

@@ -4,7 +4,7 @@ import { HELD, heldBeyond, LEASING } from './leases.js';
 import { mayAppend, mayNotAppend } from './plane-operations.js';
 import { mayExecute, ownedByFunctions, tenantRows } from './row-security.js';
 
-const USAGE = 'key_usage(text, text, timestamptz)';
+export const USAGE = 'key_usage(text, text, timestamptz)';
 const CALLS = 'calls_since(text, timestamptz)';
 const OPERATIONS = ['DescribeKeyUsage'];
 
@@ -12,7 +12,7 @@ const OPERATIONS = ['DescribeKeyUsage'];
 const TAIL = 100_000;
 const LEASES_LOOKED_AT = 20_000;
 
-const USES = `r.key_id IS NOT NULL AND r.calls > 0 AND r.op = ANY (ARRAY(SELECT p.op FROM keyward.plane_operation p WHERE p.role = 'keyward_data_plane'))`;
+export const USES = `r.key_id IS NOT NULL AND r.calls > 0 AND r.op = ANY (ARRAY(SELECT p.op FROM keyward.plane_operation p WHERE p.role = 'keyward_data_plane'))`;
 /** Records alike, as a row of the ledger; none for a dry run, which used nothing. */
 const ROWS = `r.key_id, coalesce(r.principal, '') AS principal, r.op, coalesce(r.version_id, '') AS version_id, r.outcome,
               (r.recorded_at AT TIME ZONE 'UTC')::date AS day, sum(r.calls) AS calls, min(r.recorded_at) AS first_at, max(r.recorded_at) AS last_at`;
@@ -31,9 +31,9 @@ const LAST_USE_BY_LEDGER = `
                 ORDER BY u.last_at DESC LIMIT 1`;
 
 /** What is counted, and what comes after it up to `asof`: exact as of a size of the log, however far the worker is. */
-export const ledger = (counted: string, tail: string) => `
+export const ledger = (counted: string, tail: string, head = '') => `
         WITH head AS MATERIALIZED (
-          SELECT covered, least(size, covered + ${TAIL}) AS asof FROM (
+          SELECT covered, least(size, covered + ${TAIL}) AS asof${head} FROM (
             SELECT coalesce((SELECT h.covered_size FROM keyward.trail_stat_head h WHERE h.tenant_id = wanted), 0) AS covered,
               (SELECT coalesce(max(r.seq) + 1, 0) FROM keyward.trail_record r WHERE r.tenant_id = wanted) AS size) s
         ), ledger AS MATERIALIZED (
@@ -45,6 +45,34 @@ export const ledger = (counted: string, tail: string) => `
               GROUP BY 1, 2, 3, 4, 5, 6)
         )`;
 const ON_OR_AFTER = `l.day >= (since AT TIME ZONE 'UTC')::date`;
+
+/** `sized`: says how long the log is, and is complete only up to there (migration 0101). */
+export const keyUsage = (
+  sized: boolean,
+): string => `CREATE FUNCTION keyward.key_usage(wanted text, of_key text, since timestamptz) RETURNS json
+      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        ${ledger('u.key_id = of_key', 'r.key_id = of_key', sized ? ', size' : '')}, now AS MATERIALIZED (
+          SELECT at, keyward.seq_at(wanted, at - interval '300 seconds') AS low FROM (SELECT clock_timestamp() AS at OFFSET 0) t
+        )
+        SELECT json_build_object(
+          'asOf', head.asof,${sized ? ` 'size', head.size,` : ''}
+          'uses', (
+            SELECT coalesce(json_agg(to_json(u) ORDER BY u.service, u.operation, u."versionId"), '[]') FROM (
+              SELECT l.principal AS service, l.op AS operation, l.version_id AS "versionId",
+                  min(l.first_at) FILTER (WHERE l.outcome = 'succeeded') AS "firstUse", max(l.last_at) FILTER (WHERE l.outcome = 'succeeded') AS "lastUse",
+                  coalesce(sum(l.calls) FILTER (WHERE l.outcome = 'succeeded'), 0) AS uses,
+                  coalesce(sum(l.calls) FILTER (WHERE l.outcome = 'succeeded' AND ${ON_OR_AFTER}), 0) AS "usesLately",
+                  coalesce(sum(l.calls) FILTER (WHERE l.outcome <> 'succeeded' AND ${ON_OR_AFTER}), 0) AS "refusedLately"
+                FROM ledger l GROUP BY 1, 2, 3) u),
+          'leases', (
+            SELECT coalesce(json_agg(to_json(h)), '[]') FROM (
+              SELECT r.principal AS service, sum(r.calls) AS count, max(held.until) AS until FROM now, keyward.trail_record r, ${HELD}
+                WHERE r.tenant_id = wanted AND r.seq >= greatest(now.low, head.asof - ${LEASES_LOOKED_AT}) AND r.seq < head.asof
+                  AND r.key_id = of_key AND ${LEASING} AND ${heldBeyond('now.at')}
+                GROUP BY 1) h),
+          'leasesComplete', (SELECT now.low >= head.asof - ${LEASES_LOOKED_AT}${sized ? ' AND head.asof = head.size' : ''} FROM now))
+        FROM head
+      $$;`;
 
 /**
  * The usage ledger: per key, service, operation, version and outcome, day by day, how many calls there were, the first and the last. Counted
@@ -81,30 +109,7 @@ export class KeyUses implements MigrationInterface {
       ${keyInventory(LAST_USE_BY_LEDGER)}
 
       -- "since": from the beginning of its day, UTC.
-      CREATE FUNCTION keyward.key_usage(wanted text, of_key text, since timestamptz) RETURNS json
-      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        ${ledger('u.key_id = of_key', 'r.key_id = of_key')}, now AS MATERIALIZED (
-          SELECT at, keyward.seq_at(wanted, at - interval '300 seconds') AS low FROM (SELECT clock_timestamp() AS at OFFSET 0) t
-        )
-        SELECT json_build_object(
-          'asOf', head.asof,
-          'uses', (
-            SELECT coalesce(json_agg(to_json(u) ORDER BY u.service, u.operation, u."versionId"), '[]') FROM (
-              SELECT l.principal AS service, l.op AS operation, l.version_id AS "versionId",
-                  min(l.first_at) FILTER (WHERE l.outcome = 'succeeded') AS "firstUse", max(l.last_at) FILTER (WHERE l.outcome = 'succeeded') AS "lastUse",
-                  coalesce(sum(l.calls) FILTER (WHERE l.outcome = 'succeeded'), 0) AS uses,
-                  coalesce(sum(l.calls) FILTER (WHERE l.outcome = 'succeeded' AND ${ON_OR_AFTER}), 0) AS "usesLately",
-                  coalesce(sum(l.calls) FILTER (WHERE l.outcome <> 'succeeded' AND ${ON_OR_AFTER}), 0) AS "refusedLately"
-                FROM ledger l GROUP BY 1, 2, 3) u),
-          'leases', (
-            SELECT coalesce(json_agg(to_json(h)), '[]') FROM (
-              SELECT r.principal AS service, sum(r.calls) AS count, max(held.until) AS until FROM now, keyward.trail_record r, ${HELD}
-                WHERE r.tenant_id = wanted AND r.seq >= greatest(now.low, head.asof - ${LEASES_LOOKED_AT}) AND r.seq < head.asof
-                  AND r.key_id = of_key AND ${LEASING} AND ${heldBeyond('now.at')}
-                GROUP BY 1) h),
-          'leasesComplete', (SELECT now.low >= head.asof - ${LEASES_LOOKED_AT} FROM now))
-        FROM head
-      $$;
+      ${keyUsage(false)}
 
       -- Uses of all keys since the beginning of a day, whatever became of them.
       CREATE FUNCTION keyward.calls_since(wanted text, since timestamptz) RETURNS json

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { mayAppend, mayNotAppend } from './plane-operations.js';
-import { mayExecute, ownedByFunctions, tenantRows } from './row-security.js';
+import { mayExecute, ownedByFunctions, tenantRows, withTriggerFunction } from './row-security.js';
 
 const ADMINS = ['StartRewrap', 'ListOperations', 'DescribeOperation', 'WatchOperation', 'CancelOperation'];
 const SERVICES = ['DescribeRewrap', 'RewrapPage', 'SettleRewrapPage', 'FinishRewrap'];
@@ -75,6 +75,12 @@ export class RewrapProjects implements MigrationInterface {
       );
       ${tenantRows('rewrap')}
       CREATE UNIQUE INDEX rewrap_open ON keyward.rewrap (tenant_id, key_id, from_version, service) WHERE ${OPEN};
+      -- Whoever counts them, or ends the version meanwhile, looks again.
+      ${withTriggerFunction(
+        'move_epoch()',
+        `CREATE CONSTRAINT TRIGGER moves_epoch AFTER INSERT ON keyward.rewrap
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION keyward.move_epoch();`,
+      )}
       GRANT SELECT, INSERT, UPDATE (state, ended_at, reason) ON keyward.rewrap TO keyward_key_plane;
       GRANT SELECT, UPDATE ON keyward.rewrap TO keyward_functions;
 
@@ -150,11 +156,12 @@ export class RewrapProjects implements MigrationInterface {
         UPDATE keyward.rewrap p SET state = 'suspended', reason = why WHERE ${MINE} AND p.${OPEN}
       $$;
 
+      -- It ended when its last page was acknowledged: what is used from then on was used since.
       CREATE FUNCTION keyward.finish_rewrap(wanted text, operation text, of_service text, seq bigint) RETURNS json
       LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         WITH finished AS (
           UPDATE keyward.rewrap p SET state = CASE p.failed WHEN 0 THEN 'succeeded' ELSE 'failed' END, reason = NULL,
-              population = p.done + p.failed, ended_at = clock_timestamp(), last_seq = seq
+              population = p.done + p.failed, ended_at = coalesce(p.paced_at, clock_timestamp()), last_seq = seq
             WHERE ${MINE} AND p.${OPEN} AND p.at_end RETURNING p.*)
         SELECT ${told('f')} FROM finished f
       $$;

@@ -143,7 +143,7 @@ export const tagKeyRequest = z
 export type TagKeyRequest = z.infer<typeof tagKeyRequest>;
 export const untagKeyRequest = z.strictObject({ names: z.array(tagName).min(1).max(MAX_TAGS) }).meta({ id: 'UntagKeyRequest' });
 export type UntagKeyRequest = z.infer<typeof untagKeyRequest>;
-const meant = serviceName
+export const meant = serviceName
   .optional()
   .meta({ description: 'of a key that is kept for a service: its name, as a sign that this key is meant' });
 export const disableKeyRequest = z.strictObject({ service: meant }).optional().meta({ id: 'DisableKeyRequest' });
@@ -223,7 +223,10 @@ export const keyVersionSummary = z
     primary: z.boolean().meta({ description: 'encrypts and signs; the others only decrypt and verify' }),
     protectionLevel: z.enum(['HSM', 'SOFTWARE_TOKEN', 'SOFTWARE']),
     createdAt: time,
-    retired: z.literal(true).optional().meta({ description: 'its material is destroyed: what it sealed never opens again' }),
+    retired: z
+      .literal(true)
+      .optional()
+      .meta({ description: 'its material is destroyed: what it sealed opens no more, unless an older database is restored' }),
   })
   .meta({ id: 'KeyVersion' });
 export type KeyVersionSummary = z.infer<typeof keyVersionSummary>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { keyId, keyVersionId, longOperationId, tenantId } from './identifiers.js';
+import { meant } from './key-life.js';
 
 /** What still hangs on a version of a key. */
 const REFERENCES = ['primary', 'open-operation', 'failed-items', 'not-moved', 'used-since', 'leases', 'not-counted'] as const;
@@ -27,7 +28,8 @@ export type VersionReferencesAnswer = z.infer<typeof versionReferencesAnswer>;
 
 export const retireVersionRequest = z
   .strictObject({
-    confirm: keyVersionId.meta({ description: 'the version once more: its material is destroyed, and nothing brings it back' }),
+    confirm: keyVersionId.meta({ description: 'the version once more: its material is destroyed' }),
+    service: meant,
   })
   .meta({ id: 'RetireVersionRequest' });
 export type RetireVersionRequest = z.infer<typeof retireVersionRequest>;

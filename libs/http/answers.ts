@@ -251,7 +251,7 @@ export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Na
   CancelOperation:         read('Ends a long operation where it is.', longOperation),
   GetCompletionCertificate: read('Answers the signed statement that a re-wrap is over, and how it ended.', completionCertificateAnswer),
   ListVersionReferences:   read('Tells what is known to need a version of a key: what hinders that it is retired.', versionReferencesAnswer),
-  RetireKeyVersion:        read('Destroys the material of a version that nothing is known to need: what it sealed never opens again.', keyDescription),
+  RetireKeyVersion:        read('Destroys the material of a version that nothing is known to need: what it sealed opens no more, unless an older database is restored.', keyDescription),
   ErasePersonalFields:     created('Erases personal fields of records for good; the records, and every proof of them, stay as they are.', erasureAnswer),
   RotateLogKey:            created("Makes the next key of the tenant's log: both sign its checkpoints, until the older one is retired and leaves the HSM.", logKeyAnswer),
 

@@ -207,6 +207,7 @@ export interface KeyVersionRow {
   importCheck: Buffer | null;
   validTo: string | null;
   inMemory: boolean | null;
+  retiredAsOf: string | null;
 }
 export const KeyVersionEntity = new EntitySchema<KeyVersionRow>({
   name: 'KeyVersion',
@@ -226,6 +227,7 @@ export const KeyVersionEntity = new EntitySchema<KeyVersionRow>({
     importCheck: { ...bytes, name: 'import_check', nullable: true },
     validTo: { type: 'bigint', name: 'valid_to', nullable: true },
     inMemory: { type: 'boolean', name: 'in_memory', nullable: true },
+    retiredAsOf: { type: 'bigint', name: 'retired_as_of', nullable: true, select: false },
   },
 });
 

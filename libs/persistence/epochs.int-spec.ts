@@ -102,6 +102,16 @@ describe('epochs', () => {
     expect(await all()).toEqual(before);
   });
 
+  it('move with the beginning of a re-wrap: who counted those that are open, or ends the version, looks again', async () => {
+    await run(`INSERT INTO keyward.cmk VALUES ('acme', 'k8', 'Enabled', '', '{}', 'v8', now(), ${MAC})`);
+    const before = await all();
+    await run(`INSERT INTO keyward.rewrap (tenant_id, operation_id, key_id, from_version, to_version, service, items_per_second, state, created_by, created_at)
+      VALUES ('acme', 'op_1', 'k8', 'v7', 'v8', 'billing', 1, 'pending', 'anna', now())`);
+    const after = await all();
+    expect(after.acme.tenant).not.toBe(before.acme.tenant);
+    expect(after.globex).toEqual(before.globex);
+  });
+
   it('stay while a key is wrapped anew under a newer root: the blob that somebody read before is good until the old root goes', async () => {
     await run(`UPDATE keyward.key_version SET root = 0 WHERE version_id = 'v9'`);
     const before = await all();
@@ -116,13 +126,13 @@ describe('epochs', () => {
       SELECT c.relname, EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgfoid = 'keyward.move_epoch'::regproc AND t.tgdeferrable AND t.tginitdeferred AND t.tgenabled = 'O') AS watched
       FROM pg_class c WHERE c.relnamespace = 'keyward'::regnamespace AND c.relkind = 'r' AND c.relname <> 'tenant_head'
         AND EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'keyward'::regnamespace AND p.proname = ANY ('{${functions.join(',')}}') AND p.prosrc ~ ('keyward\\.' || c.relname || '\\M'))`);
-    expect(rows).toHaveLength(11);
+    expect(rows).toHaveLength(12);
     expect(rows.filter(({ watched }) => !watched)).toEqual([]);
   });
 
   it('cannot be passed by emptying a table that decisions rest on', async () => {
-    const tables = ['tenant_head', ...new Set([...MOVING.map(([table]) => table), 'service', 'tenant_suspension'])];
-    expect(tables).toHaveLength(13);
+    const tables = ['tenant_head', ...new Set([...MOVING.map(([table]) => table), 'service', 'tenant_suspension', 'key_rotation'])];
+    expect(tables).toHaveLength(14);
     for (const table of tables) await expect(run(`TRUNCATE keyward.${table} CASCADE`)).rejects.toMatchObject({ code: 'KW005' });
     // Not only because the cascade comes to one that refuses.
     const { rows } = await run(

@@ -191,4 +191,14 @@ describe('the usage ledger', () => {
       leasesComplete: true,
     });
   });
+
+  it('says that it is not complete where more is uncounted than it looks at', async () => {
+    const globex = 'globex' as TenantId;
+    expect(await key.uses.keyUses(globex, KEYS[0]!, LONG_AGO)).toMatchObject({ asOf: 0, size: 0, leasesComplete: true });
+    await database.as('superuser', (client) =>
+      client.query(`INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, calls)
+        VALUES ('globex', 100000, '{}', '', now(), 'ListKeys', 'succeeded', 1)`),
+    );
+    expect(await key.uses.keyUses(globex, KEYS[0]!, LONG_AGO)).toMatchObject({ asOf: 100_000, size: 100_001, leasesComplete: false });
+  });
 });

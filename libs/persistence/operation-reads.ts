@@ -1,11 +1,16 @@
 import { type DataSource, IsNull, MoreThan } from 'typeorm';
 import type { KeyId, KeyVersionId, LongOperation, LongOperationId, PageQuery, TenantId } from '#contract';
-import type { OperationReads, Page } from '#core';
+import type { LastRewrap, OperationReads, Page } from '#core';
 import { iso } from './list-answers.js';
 import { paging } from './paging.js';
 import { RewrapEntity, type RewrapRow } from './rewrap-entity.js';
 import { progressOf } from './rewrap-progress.js';
 import { readTransaction } from './tenant-transaction.js';
+
+/** Every column but the names of what failed. */
+const UNNAMED = Object.keys(RewrapEntity.options.columns)
+  .filter((column) => column !== 'failures')
+  .map((column) => `r.${column}`);
 
 /** Long operations for the tenant's admins. */
 export class DatabaseOperationReads implements OperationReads {
@@ -26,11 +31,19 @@ export class DatabaseOperationReads implements OperationReads {
     });
   }
 
-  async rewrapsOf(tenant: TenantId, keyId: KeyId, fromVersion: KeyVersionId): Promise<LongOperation[]> {
-    const where = { tenantId: tenant, keyId, fromVersion };
-    return await readTransaction(this.source, tenant, async (manager) =>
-      (await manager.find(RewrapEntity, { where, order: { operationId: 'ASC' } })).map(longOperation),
-    );
+  async lastRewraps(tenant: TenantId, keyId: KeyId, fromVersion: KeyVersionId): Promise<LastRewrap[]> {
+    const of = 'r.tenant_id = :tenant AND r.key_id = :keyId AND r.from_version = :fromVersion';
+    return await readTransaction(this.source, tenant, async (manager) => {
+      const rows = await manager
+        .createQueryBuilder(RewrapEntity, 'r')
+        .select(UNNAMED)
+        .distinctOn(['r.service'])
+        .where(`${of} AND r.state <> 'cancelled'`, { tenant, keyId, fromVersion })
+        .orderBy('r.service')
+        .addOrderBy('r.endedAt', 'DESC', 'NULLS FIRST')
+        .getMany();
+      return rows.map(withoutFailures);
+    });
   }
 
   async countOpen(tenant: TenantId): Promise<number> {
@@ -38,8 +51,10 @@ export class DatabaseOperationReads implements OperationReads {
   }
 }
 
-function longOperation(row: RewrapRow): LongOperation {
-  const { operationId, state, reason, keyId, fromVersion, toVersion, service, itemsPerSecond, createdBy, failures } = row;
+const longOperation = (row: RewrapRow): LongOperation => ({ ...withoutFailures(row), failures: row.failures });
+
+function withoutFailures(row: Omit<RewrapRow, 'failures'>): LastRewrap {
+  const { operationId, state, reason, keyId, fromVersion, toVersion, service, itemsPerSecond, createdBy } = row;
   const { startedAt, endedAt, firstSeq, lastSeq } = row;
   return {
     ...{ operationId, kind: 'ReWrap', state },
@@ -49,7 +64,7 @@ function longOperation(row: RewrapRow): LongOperation {
       ...{ done: Number(row.done), failed: Number(row.failed), pacedBase: Number(row.pacedBase) },
       ...{ pacedFrom: row.pacedFrom ?? undefined, pacedAt: row.pacedAt ?? undefined },
     }),
-    ...{ keyId, fromVersionId: fromVersion, toVersionId: toVersion, service, itemsPerSecond, failures },
+    ...{ keyId, fromVersionId: fromVersion, toVersionId: toVersion, service, itemsPerSecond },
     ...{ createdBy, createdAt: iso(row.createdAt) },
     ...(startedAt !== null && { startedAt: iso(startedAt) }),
     ...(endedAt !== null && { endedAt: iso(endedAt) }),

@@ -99,6 +99,7 @@ describe('what each role can and cannot do', () => {
       record_reads: 'auditor',
       recorded_uses: 'key_plane',
       refuse_change: '',
+      refuse_needed_version: '',
       refuse_unless_pruned: '',
       release_sink: 'worker',
       retire_log_key: 'worker',
@@ -189,7 +190,7 @@ describe('what each role can and cannot do', () => {
           ),
           ...['key_import.blob', 'key_import.used_at'],
           ...['interval_days', 'mac', 'next_at', 'version'].map((name) => `key_rotation.${name}`),
-          ...['blob', 'import_check', 'in_memory', 'mac', 'protection_level', 'public_key', 'valid_to'].map(
+          ...['blob', 'import_check', 'in_memory', 'mac', 'protection_level', 'public_key', 'retired_as_of', 'valid_to'].map(
             (name) => `key_version.${name}`,
           ),
           'log_retention.days',

@@ -154,11 +154,12 @@ export class TenantWrites implements Writes {
     await writing('key version', () => this.manager.insert(KeyVersionEntity, versionRow(version)));
   }
 
-  async putMaterial(version: WrappedKeyVersion): Promise<void> {
+  async putMaterial(version: WrappedKeyVersion, retiredAsOf?: number): Promise<void> {
     const which = { tenantId: this.tenantId, versionId: version.versionId };
     const { protectionLevel } = version;
+    const retired = retiredAsOf === undefined ? {} : { retiredAsOf: String(retiredAsOf) };
     const { affected } = await writing('key version', () =>
-      this.manager.update(KeyVersionEntity, which, { protectionLevel, ...materialColumns(version) }),
+      this.manager.update(KeyVersionEntity, which, { protectionLevel, ...materialColumns(version), ...retired }),
     );
     if (affected === 0) throw absent('key version');
   }

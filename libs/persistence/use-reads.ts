@@ -42,9 +42,10 @@ const beforeAnswer = z.object({
   leases: z.object({ count: z.int(), until: orNone(time), last: orNone(time), complete: z.boolean() }),
 });
 
-/** What the functions of migrations 0044 and 0097 answer. */
+/** What the functions of migrations 0097 and 0101 answer. */
 const usageAnswer = z.object({
   asOf: z.int(),
+  size: z.int(),
   uses: z.array(
     z.object({
       service: z.string(),

@@ -272,10 +272,10 @@ export class KeywardAdmin {
   versionReferences(tenant: string, keyId: string, keyVersionId: string) {
     return this.#keys.read(versionReferencesAnswer, at`/v1/tenants/${tenant}/keys/${keyId}/versions/${keyVersionId}/references`);
   }
-  /** For good, and only when there are no references. */
-  retireKeyVersion(tenant: string, keyId: string, keyVersionId: string) {
+  /** Only when there are no references, and no deletion protection. `service`: who the key is kept for, if it is. */
+  retireKeyVersion(tenant: string, keyId: string, keyVersionId: string, { service }: { readonly service?: string } = {}) {
     const path = at`/v1/tenants/${tenant}/keys/${keyId}/versions/${keyVersionId}/retire`;
-    return this.#keys.change(keyDescription, { path, body: { confirm: keyVersionId } });
+    return this.#keys.change(keyDescription, { path, body: { confirm: keyVersionId, ...(service !== undefined && { service }) } });
   }
   /** Each time it has moved, until it is over. */
   watchOperation(tenant: string, operationId: string) {

@@ -1,5 +1,6 @@
 import type { KeyId, KeyVersionId, LongOperationId, RewrapItem, ServiceName } from '#contract';
-import { GLOBEX, KeyWorld, refusal } from './key-world.js';
+import { FakeCustody } from '../../libs/testing/fake-custody.js';
+import { ACME, GLOBEX, KeyWorld, refusal } from './key-world.js';
 
 const BILLING = 'billing' as ServiceName;
 
@@ -112,6 +113,81 @@ describe('the end of one version of a key', () => {
     expect(await references()).toMatchObject([reference]);
     expect(await refusal(retire())).toMatchObject({ code: 'state-unchangeable', reason: expect.stringContaining('version-referenced') });
     expect(await world.service('ReEncryptFrom', { ciphertext: item.ciphertext })).toMatchObject({ keyVersionId: from });
+  });
+
+  it.each<[string, () => Promise<unknown>, { readonly kind: string; readonly service: string }]>([
+    ['it is used', () => world.service('ReEncryptFrom', { ciphertext: item.ciphertext }), { kind: 'used-since', service: 'billing' }],
+    ['a re-wrap begins', () => start(), { kind: 'open-operation', service: 'billing' }],
+  ])('does not come when %s after it was looked for', async (_what, work, reference) => {
+    await run(await start());
+    const { emptyKeyVersion } = FakeCustody.prototype;
+    const emptying = jest.spyOn(world.custody, 'emptyKeyVersion').mockImplementationOnce(async (...args) => {
+      await work();
+      return await emptyKeyVersion.apply(world.custody, args);
+    });
+    try {
+      expect(await refusal(retire())).toMatchObject({ code: 'state-unchangeable', reason: `version-referenced: ${reference.kind}` });
+      expect(emptying).toHaveBeenCalledTimes(1);
+    } finally {
+      emptying.mockRestore();
+    }
+    expect(await references()).toMatchObject([reference]);
+    expect(await world.service('ReEncryptFrom', { ciphertext: item.ciphertext })).toMatchObject({ keyVersionId: from });
+  });
+
+  it('does not come when it was used between the last acknowledged page and the end of the re-wrap', async () => {
+    const operationId = await start();
+    const { page } = await world.rewrapPage(operationId, { cursor: '', items: [{ success: true, data: item }] });
+    // Acknowledged; its end is lost on the way.
+    const lost = { acknowledge: page, cursor: 'x', items: [{ success: true as const, data: item }] };
+    expect(await refusal(world.rewrapPage(operationId, lost))).toMatchObject({ code: 'precondition-failed' });
+    await world.service('ReEncryptFrom', { ciphertext: item.ciphertext });
+    await world.service('FinishRewrap', { operationId });
+    expect(await references()).toMatchObject([{ kind: 'used-since', service: 'billing' }]);
+  });
+
+  it('does not come while more of the log is uncounted than is looked at', async () => {
+    await run(await start());
+    const far = (text: string) =>
+      world.database.as('superuser', (client) => client.query(`SET session_replication_role = replica; ${text}`));
+    await far(`INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, calls)
+      VALUES ('acme', 1000000, '{}', '', now(), 'ListKeys', 'succeeded', 1)`);
+    try {
+      expect(await references()).toEqual([{ kind: 'not-counted' }, { kind: 'leases' }]);
+      expect(await refusal(retire())).toMatchObject({ reason: 'version-referenced: not-counted' });
+    } finally {
+      await far(`DELETE FROM keyward.trail_record WHERE tenant_id = 'acme' AND seq = 1000000`);
+    }
+    expect(await references()).toEqual([]);
+  });
+
+  it('is of the last re-wrap of a service that was not cancelled', async () => {
+    await run(await start(), [item, { ...item, encryptionContext: { other: 'x' } }]);
+    await run(await start());
+    await world.admin('CancelOperation', { operationId: await start() });
+    expect(await references()).toEqual([]);
+    const rewraps = await world.store.operations.lastRewraps(ACME, keyId, from);
+    expect(rewraps).toMatchObject([{ state: 'succeeded', service: 'billing' }]);
+    expect(rewraps[0]).not.toHaveProperty('failures');
+  });
+
+  it('does not come under deletion protection', async () => {
+    await run(await start());
+    await world.admin('SetDeletionProtection', { keyId, enabled: true });
+    expect(await refusal(retire())).toMatchObject({ code: 'state-unchangeable', reason: 'deletion-protected' });
+    await world.admin('SetDeletionProtection', { keyId, enabled: false });
+    await retire();
+  });
+
+  it('comes for a key that is kept for a service only when that service is named', async () => {
+    const service = BILLING;
+    ({ keyId, primaryVersion: from } = await world.create({ service, deletionProtection: false }));
+    ({ primaryVersion: to } = await world.admin('CreateKeyVersion', { keyId }));
+    const meant = (named?: ServiceName) =>
+      world.admin('RetireKeyVersion', { keyId, keyVersionId: from, confirm: from, ...(named && { service: named }) });
+    expect(await refusal(meant())).toMatchObject({ code: 'state-unchangeable', reason: `managed-key: ${service}` });
+    expect(await refusal(meant('search' as ServiceName))).toMatchObject({ code: 'invalid-request' });
+    await meant(service);
   });
 
   it('never comes for the primary version', async () => {

@@ -20,11 +20,11 @@ interface NewKey {
   readonly description: string;
 }
 
-interface Meant {
+export interface Meant {
   readonly service?: string;
 }
 
-const meant = (command: Command): Command =>
+export const meant = (command: Command): Command =>
   command.option('--service <service>', 'of a key that is kept for a service: its name, to say that this key is meant');
 
 /** For admins: their tenant's master keys. */

@@ -7,6 +7,7 @@ import { EXIT, UsageError } from '../exit-codes.js';
 import type { OpenSession } from '../session.js';
 import { table } from '../terminal.js';
 import { CommandEnded } from './command-ended.js';
+import { type Meant, meant } from './key.js';
 import { watched } from './operation.js';
 import { wholeNumber } from './options.js';
 
@@ -61,14 +62,13 @@ export function rewrapCommands(program: Command, open: OpenSession): void {
         rows.length === 0 ? 'Nothing is known to need it.' : table(['WHAT', 'SERVICE', 'OPERATION', 'COUNT', 'AT'], rows),
       );
     });
-  rewrap
-    .command('retire <key> <version>')
-    .description('destroy the material of a version that nothing is known to need, for good (admins)')
-    .requiredOption('--confirm <version>', 'the version once more: what it sealed never opens again')
-    .action(async (key: string, version: string, { confirm }: { readonly confirm: string }, command: Command) => {
+  meant(rewrap.command('retire <key> <version>'))
+    .description('destroy the material of a version that nothing is known to need (admins)')
+    .requiredOption('--confirm <version>', 'the version once more: what it sealed opens no more')
+    .action(async (key: string, version: string, { confirm, ...body }: Meant & { readonly confirm: string }, command: Command) => {
       if (confirm !== version) throw new UsageError('--confirm must be the version that is to be retired.');
       const session = open(command);
-      session.answer(await session.admin.retireKeyVersion(session.tenant, key, version));
+      session.answer(await session.admin.retireKeyVersion(session.tenant, key, version, body));
     });
   rewrap
     .command('run <operation>')

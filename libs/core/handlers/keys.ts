@@ -17,7 +17,7 @@ import { mustBeAble } from './capabilities.js';
 import { destroyed } from './destroyed.js';
 import { changedFields } from './changed-fields.js';
 import { describeKey } from './describe-key.js';
-import { mustBeMeant } from './managed-keys.js';
+import { mustBeMeant, mustBeUnprotected } from './managed-keys.js';
 import { hasMaterial, ownKey, storedKey } from './own-key.js';
 import { tagChange, taggedWith, untagged } from './tags.js';
 
@@ -152,8 +152,7 @@ export function keyLifeHandlers({ custody, reads, uses, grants }: KeyLifeParts):
     ScheduleKeyDeletion: async (step) => {
       const key = await changeable(step);
       mustBeMeant(key, step.input.service);
-      if (key.deletionProtection)
-        throw new KeywardError('state-unchangeable', 'Deletion protection is on.', { reason: 'deletion-protected' });
+      mustBeUnprotected(key);
       const at = new Date(step.now + step.input.pendingDays * DAY_MS);
       const change = changedFields({ state: key.state }, { state: 'PendingDeletion', deletionAt: at.toISOString() });
       const { state: stored } = await storedKey(step.snapshot, key);

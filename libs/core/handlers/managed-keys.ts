@@ -20,3 +20,8 @@ export function mustBeMeant({ aliases, unproven }: SnapshotKey, named: ServiceNa
   const told = `The key is kept for the service ${service}: name it, as service, if you mean this key.`;
   throw new KeywardError('state-unchangeable', told, { reason: `managed-key: ${service}` });
 }
+
+/** @throws KeywardError state-unchangeable, while the key's deletion protection is on */
+export function mustBeUnprotected({ deletionProtection }: SnapshotKey): void {
+  if (deletionProtection) throw new KeywardError('state-unchangeable', 'Deletion protection is on.', { reason: 'deletion-protected' });
+}

@@ -1,21 +1,22 @@
-import type { KeyVersionId, LongOperation, VersionReference } from '#contract';
+import type { KeyVersionId, VersionReference } from '#contract';
 import { isOver } from '#contract';
 import { InvalidRequest, KeywardError } from '../errors.js';
 import { mustAllow } from '../key-states.js';
 import type { Handlers, Step } from '../pipeline.js';
 import type { KeyImports } from '../ports/custody.js';
 import type { KeyUses, UseReads } from '../ports/reads.js';
-import type { OperationReads } from '../ports/rewraps.js';
+import type { LastRewrap, OperationReads } from '../ports/rewraps.js';
 import { recordedVersion } from '../record.js';
 import type { SnapshotKey, UsableVersion } from '../snapshot.js';
 import { describeKey } from './describe-key.js';
+import { mustBeMeant, mustBeUnprotected } from './managed-keys.js';
 import { ownKey } from './own-key.js';
 
 type VersionEnd = 'ListVersionReferences' | 'RetireKeyVersion';
 
 export interface VersionEndParts {
   readonly custody: Pick<KeyImports, 'emptyKeyVersion'>;
-  readonly operations: Pick<OperationReads, 'rewrapsOf'>;
+  readonly operations: Pick<OperationReads, 'lastRewraps'>;
   readonly uses: Pick<UseReads, 'keyUses'>;
 }
 
@@ -23,7 +24,7 @@ export interface VersionEndParts {
 export function versionEndHandlers({ custody, operations, uses }: VersionEndParts): Handlers<VersionEnd> {
   const referring = async ({ call: { tenant }, now }: Step<VersionEnd>, key: SnapshotKey, version: KeyVersionId) => {
     const used = await uses.keyUses(tenant, key.keyId, new Date(now));
-    const rewraps = await operations.rewrapsOf(tenant, key.keyId, version);
+    const rewraps = await operations.lastRewraps(tenant, key.keyId, version);
     return { asOf: used.asOf, references: [...ofKey(key, version, used, now), ...ofServices(rewraps, used, version)] };
   };
   return {
@@ -39,6 +40,8 @@ export function versionEndHandlers({ custody, operations, uses }: VersionEndPart
       mustAllow(step.operation, key);
       if (step.input.confirm !== version.versionId)
         throw new InvalidRequest([{ field: 'confirm', message: 'must be the version that is to be retired' }]);
+      mustBeMeant(key, step.input.service);
+      mustBeUnprotected(key);
       const { references, asOf } = await referring(step, key, version.versionId);
       const [first] = references;
       if (first !== undefined)
@@ -49,7 +52,7 @@ export function versionEndHandlers({ custody, operations, uses }: VersionEndPart
       return {
         answer: describeKey(key, key.versions.values()),
         details: { ...toldOf(key, version), change: { retired: version.versionId, asOf } },
-        apply: (writes) => writes.putMaterial(emptied),
+        apply: (writes) => writes.putMaterial(emptied, asOf),
       };
     },
   };
@@ -67,34 +70,31 @@ async function versionOf(step: Step<VersionEnd>): Promise<{ readonly key: Snapsh
   return { key, version };
 }
 
-function ofKey(key: SnapshotKey, version: KeyVersionId, { leases, leasesComplete }: KeyUses, now: number): VersionReference[] {
+function ofKey(key: SnapshotKey, version: KeyVersionId, { asOf, size, leases, leasesComplete }: KeyUses, now: number): VersionReference[] {
   const held = leases.filter(({ until }) => Date.parse(until) > now);
   return [
     ...(version === key.primaryVersion ? [{ kind: 'primary' as const }] : []),
+    ...(asOf < size ? [{ kind: 'not-counted' as const }] : []),
     ...held.map(({ service, count, until }) => ({ kind: 'leases' as const, service, count, at: new Date(until).toISOString() })),
     ...(leasesComplete ? [] : [{ kind: 'leases' as const }]),
   ];
 }
 
-function ofServices(rewraps: readonly LongOperation[], { uses, asOf }: KeyUses, version: KeyVersionId): VersionReference[] {
+function ofServices(rewraps: readonly LastRewrap[], { uses, asOf }: KeyUses, version: KeyVersionId): VersionReference[] {
   const lastUses = new Map<string, string>();
   for (const { service, versionId, lastUse } of uses)
     if (versionId === version && lastUse !== undefined && lastUse > (lastUses.get(service) ?? '')) lastUses.set(service, lastUse);
-  const services = new Set([...lastUses.keys(), ...rewraps.map(({ service }) => service)]);
-  return [...services].flatMap((service) => {
-    const own = rewraps.filter((one) => one.service === service);
-    return ofService(service, own, lastUses.get(service), asOf);
-  });
+  const last = new Map<string, LastRewrap>(rewraps.map((one) => [one.service, one]));
+  return [...new Set([...lastUses.keys(), ...last.keys()])].flatMap((service) =>
+    ofService(service, last.get(service), lastUses.get(service), asOf),
+  );
 }
 
-/** `own` in the order of their beginnings: at most one is open, and it is the last. */
-function ofService(service: string, own: readonly LongOperation[], lastUse: string | undefined, asOf: number): VersionReference[] {
-  const open = own.find(({ state }) => !isOver(state));
-  if (open !== undefined) return [{ kind: 'open-operation', service, operationId: open.operationId }];
-  const last = own.findLast(({ state }) => state !== 'cancelled');
+function ofService(service: string, last: LastRewrap | undefined, lastUse: string | undefined, asOf: number): VersionReference[] {
   if (last === undefined) return lastUse === undefined ? [] : [{ kind: 'not-moved', service, at: lastUse }];
-  const { operationId, endedAt = '', records, progress } = last;
-  if (last.state === 'failed') return [{ kind: 'failed-items', service, operationId, count: progress.failed }];
+  const { operationId, state, endedAt = '', records, progress } = last;
+  if (!isOver(state)) return [{ kind: 'open-operation', service, operationId }];
+  if (state === 'failed') return [{ kind: 'failed-items', service, operationId, count: progress.failed }];
   if (records === undefined || asOf <= records.last) return [{ kind: 'not-counted', service, operationId }];
   return lastUse !== undefined && lastUse > endedAt ? [{ kind: 'used-since', service, operationId, at: lastUse }] : [];
 }

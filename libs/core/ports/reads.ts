@@ -121,8 +121,9 @@ export interface RecordedUse {
 
 /** What the usage ledger says of one key. */
 export interface KeyUses {
-  /** Records that are counted. */
+  /** Records that are counted; fewer than the log has (`size`) while the count is far behind. */
   readonly asOf: number;
+  readonly size: number;
   readonly uses: readonly (KeyUsageAnswer['services'][number]['operations'][number] & { readonly service: string })[];
   readonly leases: readonly { readonly service: string; readonly count: number; readonly until: string }[];
   readonly leasesComplete: boolean;

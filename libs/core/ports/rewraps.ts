@@ -1,13 +1,16 @@
 import type { KeyId, KeyVersionId, LongOperation, LongOperationId, PageQuery, ProblemCode, RewrapAnswer, TenantId } from '#contract';
 import type { Page } from './reads.js';
 
+/** Without the names of what failed. */
+export type LastRewrap = Omit<LongOperation, 'failures'>;
+
 /** What the key plane knows of work that goes on after its call was answered. */
 export interface OperationReads {
   operations(tenant: TenantId, query: PageQuery): Promise<Page<LongOperation>>;
   operation(tenant: TenantId, id: LongOperationId): Promise<LongOperation | undefined>;
-  /** From this version, in the order of their beginnings. */
-  rewrapsOf(tenant: TenantId, key: KeyId, from: KeyVersionId): Promise<LongOperation[]>;
-  /** Of those that are not over. */
+  /** Of each service the last one from this version that was not cancelled: the open one, if there is one. */
+  lastRewraps(tenant: TenantId, key: KeyId, from: KeyVersionId): Promise<LastRewrap[]>;
+  /** Of those that are not over. A beginning moves the epoch: whoever counted before it begins anew. */
   countOpen(tenant: TenantId): Promise<number>;
 }
 

@@ -74,8 +74,11 @@ export interface Writes {
   /** Begins a rotation of the root. @throws KeywardError state-unchangeable, while one is under way */
   beginRootRotation(root: number, at: Date): Promise<void>;
   insertKeyVersion(version: WrappedKeyVersion): Promise<void>;
-  /** Material that came, or went. @throws KeywardError not-found */
-  putMaterial(version: WrappedKeyVersion): Promise<void>;
+  /**
+   * Material that came, or went. `retiredAsOf`: for good, after so many records of the log were looked at for uses; stale if it was used
+   * since, or is to be moved. @throws KeywardError not-found
+   */
+  putMaterial(version: WrappedKeyVersion, retiredAsOf?: number): Promise<void>;
   insertImport(bound: BoundImport): Promise<void>;
   /** Once. @throws KeywardError precondition-failed, when somebody spent it before */
   spendImport(token: ImportToken, at: Date): Promise<void>;

@@ -6,8 +6,8 @@ const ADMINS = ['StartRewrap', 'ListOperations', 'DescribeOperation', 'WatchOper
 const SERVICES = ['DescribeRewrap', 'RewrapPage', 'SettleRewrapPage', 'FinishRewrap'];
 
 const OF = 'rewrap_of(text, text, text)';
-const TAKE = 'take_rewrap_page(text, text, text, text, text, bigint)';
-const SETTLE = 'settle_rewrap_page(text, text, text, text, text, text, integer, json, bigint)';
+const TAKE = 'take_rewrap_page(text, text, text, text, text, bigint, boolean)';
+const SETTLE = 'settle_rewrap_page(text, text, text, text, text, text, integer, integer, json, bigint)';
 const SUSPEND = 'suspend_rewrap(text, text, text, text)';
 const FINISH = 'finish_rewrap(text, text, text, bigint)';
 const FUNCTIONS = [OF, TAKE, SETTLE, SUSPEND, FINISH];
@@ -20,7 +20,7 @@ const MINE = 'p.tenant_id = wanted AND p.operation_id = operation AND p.service 
 const told = (p: string) => `json_build_object(
           'operationId', ${p}.operation_id, 'state', ${p}.state, 'reason', ${p}.reason, 'keyId', ${p}.key_id,
           'fromVersionId', ${p}.from_version, 'toVersionId', ${p}.to_version, 'service', ${p}.service, 'itemsPerSecond', ${p}.items_per_second,
-          'population', ${p}.population, 'done', ${p}.done, 'failed', ${p}.failed,
+          'population', ${p}.population, 'done', ${p}.done, 'kept', ${p}.kept, 'failed', ${p}.failed,
           'pacedFrom', ${p}.paced_from, 'pacedAt', ${p}.paced_at, 'pacedBase', ${p}.paced_base,
           'cursor', ${p}.cursor, 'atEnd', ${p}.at_end)`;
 
@@ -53,6 +53,8 @@ export class RewrapProjects implements MigrationInterface {
         -- As the service counted it; when it is over, what was seen.
         population bigint CHECK (population >= 0),
         done bigint NOT NULL DEFAULT 0,
+        -- Of them, what was not moved: by its header it was under the newer version, or a later one.
+        kept bigint NOT NULL DEFAULT 0 CHECK (kept <= done),
         failed bigint NOT NULL DEFAULT 0,
         failures json NOT NULL DEFAULT '[]',
         -- Where the next page begins, and the last page that is counted.
@@ -63,6 +65,7 @@ export class RewrapProjects implements MigrationInterface {
         page text,
         page_next text,
         page_done integer,
+        page_kept integer,
         page_failures json,
         -- Counted since then, without a pause.
         paced_from timestamptz,
@@ -89,9 +92,11 @@ export class RewrapProjects implements MigrationInterface {
         SELECT ${told('p')} FROM keyward.rewrap p WHERE ${MINE}
       $$;
 
-      -- Counts the page that is acknowledged, once, and says whether the page at this cursor may be taken (NULL: none is wanted).
+      -- Says whether the page at this cursor may be taken (NULL: none is wanted) once the acknowledged one is counted. Only if it may, and
+      -- for good, is that counted, once.
       CREATE FUNCTION keyward.take_rewrap_page(
-        wanted text, operation text, of_service text, acked text, at_cursor text, announced bigint
+        wanted text, operation text, of_service text, acked text, at_cursor text, announced bigint,
+        for_good boolean
       ) RETURNS json LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
       DECLARE
         r keyward.rewrap;
@@ -109,6 +114,7 @@ export class RewrapProjects implements MigrationInterface {
           END IF;
           r.paced_at := now;
           r.done := r.done + r.page_done;
+          r.kept := r.kept + r.page_kept;
           r.failed := r.failed + json_array_length(r.page_failures);
           r.failures := (
             SELECT coalesce(json_agg(f.one ORDER BY f.part, f.place), '[]') FROM (
@@ -126,27 +132,27 @@ export class RewrapProjects implements MigrationInterface {
           WHEN at_cursor IS NOT NULL AND (r.at_end OR at_cursor <> r.cursor) THEN 'elsewhere'
           WHEN at_cursor IS NOT NULL AND r.next_at > now + interval '1 second' THEN 'early'
           ELSE 'taken' END;
-        IF verdict = 'taken' AND at_cursor IS NOT NULL THEN
-          r.population := coalesce(announced, r.population);
+        IF verdict = 'taken' AND for_good THEN
+          UPDATE keyward.rewrap p SET done = r.done, kept = r.kept, failed = r.failed, failures = r.failures, cursor = r.cursor,
+              at_end = r.at_end, acknowledged = r.acknowledged, page = r.page,
+              population = CASE WHEN at_cursor IS NULL THEN r.population ELSE coalesce(announced, r.population) END,
+              paced_from = r.paced_from, paced_at = r.paced_at, paced_base = r.paced_base
+            WHERE ${MINE} AND p.${OPEN};
         END IF;
-        UPDATE keyward.rewrap p SET done = r.done, failed = r.failed, failures = r.failures, cursor = r.cursor, at_end = r.at_end,
-            acknowledged = r.acknowledged, page = r.page, population = r.population,
-            paced_from = r.paced_from, paced_at = r.paced_at, paced_base = r.paced_base
-          WHERE ${MINE} AND p.${OPEN};
         RETURN json_build_object('verdict', verdict, 'waitSeconds', CASE verdict WHEN 'early' THEN ceil(extract(epoch FROM r.next_at - now)) ELSE 0 END,
-          'rewrap', ${told('r')},
-          'versions', (SELECT json_agg(v.version_id) FROM keyward.key_version v WHERE v.tenant_id = wanted AND v.key_id = r.key_id));
+          'rewrap', ${told('r')});
       END $$;
 
       CREATE FUNCTION keyward.settle_rewrap_page(
-        wanted text, operation text, of_service text, of_page text, at_cursor text, next text, moved integer, not_moved json, seq bigint
+        wanted text, operation text, of_service text, of_page text, at_cursor text, next text, done_of_it integer, kept_of_it integer,
+        not_done json, seq bigint
       ) RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         WITH settled AS (
-          UPDATE keyward.rewrap p SET page = of_page, page_next = next, page_done = moved, page_failures = not_moved,
+          UPDATE keyward.rewrap p SET page = of_page, page_next = next, page_done = done_of_it, page_kept = kept_of_it,
+              page_failures = not_done,
               state = 'running', reason = NULL, started_at = coalesce(p.started_at, clock_timestamp()), first_seq = coalesce(p.first_seq, seq),
-              -- Repeated by a fence, it is not taken twice.
-              next_at = CASE WHEN p.page = of_page THEN p.next_at ELSE greatest(p.next_at, clock_timestamp())
-                + (moved + json_array_length(not_moved)) * interval '1 second' / p.items_per_second END
+              next_at = greatest(p.next_at, clock_timestamp())
+                + (done_of_it + json_array_length(not_done)) * interval '1 second' / p.items_per_second
             WHERE ${MINE} AND p.${OPEN} AND NOT p.at_end AND p.cursor = at_cursor RETURNING 1)
         SELECT EXISTS (SELECT FROM settled)
       $$;

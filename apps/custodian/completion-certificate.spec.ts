@@ -11,7 +11,7 @@ const noted = (body: string) => signedNote(ORIGIN, body, [{ publicKey, signature
 const REWRAP = {
   ...{ tenant: 'acme', operationId: `op_${'0'.repeat(26)}`, keyId: `key_${'0'.repeat(26)}`, service: 'billing' },
   ...{ fromVersionId: `kver_${'1'.repeat(26)}`, toVersionId: `kver_${'2'.repeat(26)}` },
-  ...{ population: 20_000, done: 19_998, failed: 2, firstRecord: 17, lastRecord: 4711 },
+  ...{ population: 20_000, moved: 19_990, kept: 8, failed: 2, firstRecord: 17, lastRecord: 4711 },
   ...{ startedAt: '2026-11-26T10:00:00.000Z', endedAt: '2026-11-26T10:01:00.000Z' },
 };
 
@@ -21,14 +21,14 @@ describe('a completion certificate', () => {
   });
 
   it.each([
-    ['another number', (text: string) => text.replace('done: 19998', 'done: 19999'), 'bad-signature'],
+    ['another number', (text: string) => text.replace('moved: 19990', 'moved: 19991'), 'bad-signature'],
     ['another signer', (text: string) => text.replace('— keyward', '— keyworld'), 'unknown-signer'],
   ])('is refused with %s', async (_what, forge, code) => {
     await expect(verifyCertificate(forge(noted(certificateBody(REWRAP))), known)).rejects.toMatchObject({ code });
   });
 
   it.each([
-    ['one whose counts do not add up', certificateBody({ ...REWRAP, done: 20_000 })],
+    ['one whose counts do not add up', certificateBody({ ...REWRAP, moved: 20_000 })],
     ['another text', 'keyward shredding receipt v1\n'],
     ['one line more', `${certificateBody(REWRAP)}note: x\n`],
     ['a number in another form', certificateBody(REWRAP).replace('failed: 2', 'failed: 02')],

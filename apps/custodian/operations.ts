@@ -228,9 +228,9 @@ const OPERATIONS: Operations = {
     const order = {
       ...{ tenant: tenantId.parse(tenant), operationId: textAt(args, 2, OPERATION_ID), keyId: textAt(args, 3, KEY_ID) },
       ...{ fromVersionId: textAt(args, 4, VERSION_ID), toVersionId: textAt(args, 5, VERSION_ID), service: textAt(args, 6, SERVICE) },
-      ...{ population: integerAt(args, 7, 0, MAX_COUNT), done: integerAt(args, 8, 0, MAX_COUNT), failed: integerAt(args, 9, 0, MAX_COUNT) },
-      ...{ startedAt: textAt(args, 10, TIME), endedAt: textAt(args, 11, TIME) },
-      ...{ firstRecord: integerAt(args, 12, 0, MAX_COUNT), lastRecord: integerAt(args, 13, 0, MAX_COUNT) },
+      ...{ population: integerAt(args, 7, 0, MAX_COUNT), moved: integerAt(args, 8, 0, MAX_COUNT), kept: integerAt(args, 9, 0, MAX_COUNT) },
+      ...{ failed: integerAt(args, 10, 0, MAX_COUNT), startedAt: textAt(args, 11, TIME), endedAt: textAt(args, 12, TIME) },
+      ...{ firstRecord: integerAt(args, 13, 0, MAX_COUNT), lastRecord: integerAt(args, 14, 0, MAX_COUNT) },
     };
     return hsm.completionCertificate(order, textAt(args, 0, ORIGIN), integerAt(args, 1, 1, MAX_LOG_KEY));
   },

@@ -10,7 +10,7 @@ import {
   rewrapPageRequest,
   type ServiceOperation,
 } from '#contract';
-import { type Call, Pipeline, rewrapPage } from '#core';
+import { type Call, finishRewrap, Pipeline, rewrapPage } from '#core';
 import { Calling, Operation } from '#http';
 
 type OperationPath = z.infer<typeof longOperationPath>;
@@ -43,6 +43,6 @@ export class RewrapsController {
     @Param({ schema: longOperationPath }) { operation }: OperationPath,
     @Body({ schema: finishRewrapRequest }) body: FinishRewrapRequest,
   ) {
-    return this.pipeline.run('FinishRewrap', call, { operationId: operation, ...body });
+    return finishRewrap(this.pipeline, call, operation, body);
   }
 }

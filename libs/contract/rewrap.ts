@@ -36,6 +36,7 @@ const count = z.int().min(0);
 const progress = z.object({
   population: count.optional().meta({ description: 'as the service counted it beforehand, or exactly, once all was seen' }),
   done: count.meta({ description: 'under a newer version, and written back' }),
+  kept: count.meta({ description: 'of done: not moved, since by its header it was under toVersionId or a newer one already' }),
   failed: count,
   perSecond: z.number().min(0),
   etaSeconds: count.optional(),
@@ -104,7 +105,7 @@ export const rewrapPageRequest = z
   .strictObject({
     acknowledge: pageId.optional().meta({ description: 'the page before this one, once its results are written back: it is counted now' }),
     cursor: cursor.meta({ description: 'where this page begins, as the project says' }),
-    next: cursor.min(1).optional().meta({ description: 'where the next one begins; absent: this is the last' }),
+    next: cursor.min(1).optional().meta({ description: 'where the next one begins, another place than cursor; absent: this is the last' }),
     population: count.optional().meta({ description: 'how many items there are in all, if it is known' }),
     items: z
       .array(
@@ -123,7 +124,7 @@ export const finishRewrapRequest = z
   .meta({ id: 'FinishRewrapRequest' });
 export type FinishRewrapRequest = z.infer<typeof finishRewrapRequest>;
 
-/** What became of one item. `kept`: it was under another version of the key already. */
+/** What became of one item. `kept`: by its header it was under the newer version, or a later one, already. */
 const rewrapResult = z.discriminatedUnion('status', [
   z.object({ status: z.literal('moved'), ciphertext: z.string().meta({ contentEncoding: 'base64' }) }),
   z.object({ status: z.literal('kept') }),

@@ -126,7 +126,7 @@ export async function decideUse(
   principal: Principal,
   call: Pick<Call, 'sourceAddress'>,
   wish: Wish,
-  snapshot: Snapshot,
+  snapshot: Pick<Snapshot, 'rules' | 'policy' | 'key' | 'context'>,
   now: number,
 ): Promise<UseDecision> {
   const crypto = {

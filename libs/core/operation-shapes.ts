@@ -131,7 +131,7 @@ import type {
 } from '#contract';
 import type { CiphertextKind } from './ciphertext.js';
 import type { Page } from './ports/reads.js';
-import type { SettledPage, TakenPage } from './ports/rewraps.js';
+import type { SettledPage } from './ports/rewraps.js';
 
 interface UsedKey {
   readonly keyId: KeyId;
@@ -189,14 +189,23 @@ export interface DryRunResult extends UsedKey {
   readonly dryRun: true;
 }
 
+/** A page of so many items, and its id. */
+type BegunPage = Omit<RewrapPageRequest, 'items'> & { readonly page: string; readonly items: number };
+export interface RewrapProject {
+  readonly rewrap: RewrapAnswer;
+  /** Of its key, those that have material. */
+  readonly versions: ReadonlySet<KeyVersionId>;
+}
+
 /** What came of a page of a re-wrap: `results` in the order of its items, whose names are `itemIds`. */
-type SettledResults = Omit<SettledPage, 'done' | 'failures'> & {
+type SettledResults = Omit<SettledPage, 'done' | 'kept' | 'failures'> & {
   readonly results: readonly RewrapResult[];
   readonly itemIds: readonly string[];
 };
 /** A page that the rules, or the key's state, do not allow now. */
 interface RefusedPage {
-  readonly page: string;
+  /** Undefined: it was to be finished. */
+  readonly page: string | undefined;
   readonly refusedBy: ProblemCode;
 }
 
@@ -232,7 +241,7 @@ export interface OperationShapes {
   /** An event stream. */
   WatchRules: Shape<undefined, AsyncIterable<Uint8Array>>;
   DescribeRewrap: Shape<OfOperation<unknown>, RewrapAnswer>;
-  RewrapPage: Shape<OfOperation<Omit<RewrapPageRequest, 'items'> & { readonly items: number }>, TakenPage>;
+  RewrapPage: Shape<OfOperation<BegunPage>, RewrapProject>;
   SettleRewrapPage: Shape<OfOperation<SettledResults | RefusedPage>, RewrapPageAnswer>;
   FinishRewrap: Shape<OfOperation<FinishRewrapRequest>, RewrapAnswer>;
 

@@ -57,7 +57,7 @@ export const OPERATIONS = {
   GenerateRandom:                  row('data',  'use',    ['service'],           NONE,                   'use',    ['size']),
   WatchRules:                      row('data',  'read',   ['service'],           NONE,                   'read',   []),
   DescribeRewrap:                  row('data',  'read',   ['service'],           NONE,                   'read',   []),
-  RewrapPage:                      row('data',  'use',    ['service'],           NONE,                   'use',    []),
+  RewrapPage:                      row('data',  'use',    ['service'],           NONE,                   'use',    ['change']),
   SettleRewrapPage:                row('data',  'use',    ['service'],           NONE,                   'use',    ['change']),
   FinishRewrap:                    row('data',  'use',    ['service'],           NONE,                   'use',    ['change']),
 

@@ -1,21 +1,23 @@
 import { randomUUID } from 'node:crypto';
-import type { LongOperationId, ProblemCode, RewrapItem, RewrapPageRequest, RewrapResult } from '#contract';
+import type { FinishRewrapRequest, LongOperationId, ProblemCode, RewrapItem, RewrapPageRequest, RewrapResult } from '#contract';
 import type { ItemOutcome } from './batch.js';
 import type { Call } from './call.js';
 import { parseCiphertext } from './ciphertext.js';
 import { KeywardError } from './errors.js';
+import { UNKNOWN_REWRAP } from './handlers/rewraps.js';
+import type { RewrapProject } from './operation-shapes.js';
 import type { Answered, Pipeline } from './pipeline.js';
-import type { TakenPage } from './ports/rewraps.js';
 import { reEncryptBatch } from './re-encryption.js';
 
-type Steps = Pick<Pipeline<'RewrapPage' | 'SettleRewrapPage' | 'ReEncryptFrom' | 'ReEncryptTo'>, 'run' | 'runBatch'>;
-type Project = Pick<TakenPage, 'rewrap' | 'versions'>;
+type Steps = Pick<Pipeline<'RewrapPage' | 'SettleRewrapPage' | 'FinishRewrap' | 'ReEncryptFrom' | 'ReEncryptTo'>, 'run' | 'runBatch'>;
 type Outcome = RewrapResult | KeywardError;
 
 /** Faults of one item, whatever the rules are: it fails alone, for good. */
 const OWN_FAULTS: ReadonlySet<ProblemCode> = new Set(['decrypt-failed', 'invalid-request']);
-/** They say nothing about the item: the page is asked for again. */
-const PASSING: ReadonlySet<ProblemCode> = new Set(['unavailable', 'too-many-requests', 'internal']);
+/** What rules and the key's state refuse now. Whatever else there is says nothing about the project: it is asked for again. */
+const SUSPENDING: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
+  ...(['not-granted', 'stopped', 'key-disabled', 'key-pending-deletion', 'key-pending-import', 'key-destroyed'] as const),
+]);
 
 /**
  * One page of a re-wrap: the one before it is counted, the items are re-encrypted as by anybody (each decided, permitted, fenced and
@@ -23,22 +25,49 @@ const PASSING: ReadonlySet<ProblemCode> = new Set(['unavailable', 'too-many-requ
  * So a page that a crash cut off is taken again, and no item counts twice.
  * @throws KeywardError of the whole page. What rules or the key's state refuse suspends the project
  */
-export async function rewrapPage(
+export function rewrapPage(
   pipeline: Steps,
   call: Call,
   operationId: LongOperationId,
   { items, ...request }: RewrapPageRequest,
 ): Promise<Answered<'SettleRewrapPage'>> {
-  const { answer: project, seq } = await pipeline.run('RewrapPage', call, { ...request, operationId, items: items.length });
-  const outcomes = await rewrapped(pipeline, call, project, items);
-  const page = { operationId, page: randomUUID(), cursor: request.cursor, next: request.next, seq: seq ?? 0n };
-  const refusal = refusalOf(outcomes);
-  if (refusal === undefined) {
+  const page = randomUUID();
+  return orSuspended(pipeline, call, { operationId, page }, async () => {
+    const { answer: project, seq } = await pipeline.run('RewrapPage', call, { ...request, operationId, page, items: items.length });
+    const outcomes = await rewrapped(pipeline, call, project, items);
+    const refusal = refusalOf(outcomes);
+    if (refusal !== undefined) throw refusal;
     const results = outcomes.map((outcome) => (outcome instanceof KeywardError ? failed(outcome) : outcome));
-    return await pipeline.run('SettleRewrapPage', call, { ...page, results, itemIds: items.map(({ data }) => data?.itemId ?? '') });
+    const settled = { operationId, page, cursor: request.cursor, next: request.next, seq: seq ?? 0n };
+    return await pipeline.run('SettleRewrapPage', call, { ...settled, results, itemIds: items.map(({ data }) => data?.itemId ?? '') });
+  });
+}
+
+/** The end of a re-wrap. @throws KeywardError. What rules or the key's state refuse suspends the project */
+export function finishRewrap(
+  pipeline: Steps,
+  call: Call,
+  operationId: LongOperationId,
+  request: FinishRewrapRequest,
+): Promise<Answered<'FinishRewrap'>> {
+  return orSuspended(pipeline, call, { operationId, page: undefined }, () =>
+    pipeline.run('FinishRewrap', call, { ...request, operationId }),
+  );
+}
+
+async function orSuspended<Answer>(
+  pipeline: Steps,
+  call: Call,
+  project: { readonly operationId: LongOperationId; readonly page: string | undefined },
+  work: () => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof KeywardError && SUSPENDING.has(error.code) && error.reason !== UNKNOWN_REWRAP)
+      await pipeline.run('SettleRewrapPage', call, { ...project, refusedBy: error.code });
+    throw error;
   }
-  if (!PASSING.has(refusal.code)) await pipeline.run('SettleRewrapPage', call, { ...page, refusedBy: refusal.code });
-  throw refusal;
 }
 
 const failed = ({ code }: KeywardError): RewrapResult => ({ status: 'failed', code });
@@ -51,7 +80,7 @@ function refusalOf(outcomes: readonly Outcome[]): KeywardError | undefined {
   return others[0] ?? (isNobodyGranted ? errors.find(({ code }) => code === 'not-granted') : undefined);
 }
 
-async function rewrapped(pipeline: Steps, call: Call, project: Project, items: RewrapPageRequest['items']): Promise<Outcome[]> {
+async function rewrapped(pipeline: Steps, call: Call, project: RewrapProject, items: RewrapPageRequest['items']): Promise<Outcome[]> {
   const outcomes = items.map((item) => (item.success ? beforehand(project, item.data) : new KeywardError('invalid-request')));
   const open = items.flatMap((item, index) => (item.success && outcomes[index] === undefined ? [{ index, item: item.data }] : []));
   if (open.length === 0) return outcomes.filter((outcome) => outcome !== undefined);
@@ -64,19 +93,23 @@ async function rewrapped(pipeline: Steps, call: Call, project: Project, items: R
   return outcomes.map((outcome, index) => outcome ?? moved.get(index)!);
 }
 
-/** What its header tells: undefined, if it is one that is to be moved. Of what is not moved nothing is proven: it is no reference to the version, that is all. */
-function beforehand({ rewrap, versions }: Project, { ciphertext }: RewrapItem): Outcome | undefined {
+/**
+ * What its header tells: undefined, if it is one that is to be moved, under the project's older version or any other that is older. Of
+ * what is kept nothing is proven: by its header it refers to no older version, that is all.
+ */
+function beforehand({ rewrap, versions }: RewrapProject, { ciphertext }: RewrapItem): Outcome | undefined {
   try {
     const { versionId } = parseCiphertext(ciphertext);
-    if (versionId === rewrap.fromVersionId) return undefined;
-    return versions.includes(versionId) ? { status: 'kept' } : new KeywardError('decrypt-failed', '', { reason: 'another-key' });
+    if (!versions.has(versionId)) return new KeywardError('decrypt-failed', '', { reason: 'another-key' });
+    // Ids of versions are in the order of their making (UUIDv7).
+    return versionId === rewrap.fromVersionId || versionId < rewrap.toVersionId ? undefined : { status: 'kept' };
   } catch (error) {
     if (error instanceof KeywardError) return error;
     throw error;
   }
 }
 
-const sameKey = ({ rewrap: { keyId } }: Project, { ciphertext, encryptionContext, justification }: RewrapItem) => ({
+const sameKey = ({ rewrap: { keyId } }: RewrapProject, { ciphertext, encryptionContext, justification }: RewrapItem) => ({
   ...{ ciphertext, justification },
   ...{ sourceKeyId: keyId, sourceEncryptionContext: encryptionContext },
   ...{ destinationKeyId: keyId, destinationEncryptionContext: encryptionContext },

@@ -7,7 +7,10 @@ export interface CompletedRewrap {
   readonly toVersionId: string;
   readonly service: string;
   readonly population: number;
-  readonly done: number;
+  /** Re-encrypted. */
+  readonly moved: number;
+  /** By their headers they were under `toVersionId`, or a newer version, already. */
+  readonly kept: number;
   readonly failed: number;
   readonly startedAt: string;
   readonly endedAt: string;
@@ -30,7 +33,8 @@ export function certificateBody(rewrap: CompletedRewrap): string {
     `to: ${rewrap.toVersionId}`,
     `service: ${rewrap.service}`,
     `population: ${rewrap.population}`,
-    `done: ${rewrap.done}`,
+    `moved: ${rewrap.moved}`,
+    `kept: ${rewrap.kept}`,
     `failed: ${rewrap.failed}`,
     `started: ${rewrap.startedAt}`,
     `ended: ${rewrap.endedAt}`,

@@ -61,7 +61,7 @@ function withoutFailures(row: Omit<RewrapRow, 'failures'>): LastRewrap {
     ...(reason !== null && { reason }),
     progress: progressOf({
       population: row.population === null ? undefined : Number(row.population),
-      ...{ done: Number(row.done), failed: Number(row.failed), pacedBase: Number(row.pacedBase) },
+      ...{ done: Number(row.done), kept: Number(row.kept), failed: Number(row.failed), pacedBase: Number(row.pacedBase) },
       ...{ pacedFrom: row.pacedFrom ?? undefined, pacedAt: row.pacedAt ?? undefined },
     }),
     ...{ keyId, fromVersionId: fromVersion, toVersionId: toVersion, service, itemsPerSecond },

@@ -21,6 +21,7 @@ export interface RewrapRow {
   lastSeq: string | null;
   population: string | null;
   done: string;
+  kept: string;
   failed: string;
   failures: LongOperation['failures'];
   pacedFrom: Date | null;
@@ -49,6 +50,7 @@ export const RewrapEntity = new EntitySchema<RewrapRow>({
     lastSeq: { ...int8, name: 'last_seq', nullable: true },
     population: { ...int8, nullable: true },
     done: { ...int8, default: 0 },
+    kept: { ...int8, default: 0 },
     failed: { ...int8, default: 0 },
     failures: { ...json, default: '[]' },
     pacedFrom: { ...time, name: 'paced_from', nullable: true },

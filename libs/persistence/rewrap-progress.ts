@@ -4,6 +4,7 @@ import type { LongOperation } from '#contract';
 export interface Counted {
   readonly population: number | undefined;
   readonly done: number;
+  readonly kept: number;
   readonly failed: number;
   readonly pacedFrom: Date | undefined;
   readonly pacedAt: Date | undefined;
@@ -11,14 +12,14 @@ export interface Counted {
 }
 
 /** How fast it went since it last began to go, and how long it will take at this. */
-export function progressOf({ population, done, failed, pacedFrom, pacedAt, pacedBase }: Counted): LongOperation['progress'] {
+export function progressOf({ population, done, kept, failed, pacedFrom, pacedAt, pacedBase }: Counted): LongOperation['progress'] {
   const settled = done + failed;
   const seconds = pacedFrom === undefined || pacedAt === undefined ? 0 : (pacedAt.getTime() - pacedFrom.getTime()) / 1000;
   const perSecond = seconds > 0 ? Math.round((10 * (settled - pacedBase)) / seconds) / 10 : 0;
   const left = population === undefined ? undefined : Math.max(0, population - settled);
   return {
     ...(population !== undefined && { population }),
-    ...{ done, failed, perSecond },
+    ...{ done, kept, failed, perSecond },
     ...(left !== undefined && perSecond > 0 && { etaSeconds: Math.ceil(left / perSecond) }),
   };
 }

@@ -22,6 +22,7 @@ const rewrapRow = z
     itemsPerSecond: z.int(),
     population: z.int().nullable().transform(absent),
     done: z.int(),
+    kept: z.int(),
     failed: z.int(),
     pacedFrom: moment,
     pacedAt: moment,
@@ -30,17 +31,16 @@ const rewrapRow = z
     atEnd: z.boolean(),
   })
   .transform(
-    ({ population, done, failed, pacedFrom, pacedAt, pacedBase, reason, ...row }): RewrapAnswer => ({
+    ({ population, done, kept, failed, pacedFrom, pacedAt, pacedBase, reason, ...row }): RewrapAnswer => ({
       ...{ kind: 'ReWrap', ...row },
       ...(reason !== undefined && { reason }),
-      progress: progressOf({ population, done, failed, pacedFrom, pacedAt, pacedBase }),
+      progress: progressOf({ population, done, kept, failed, pacedFrom, pacedAt, pacedBase }),
     }),
   );
 const takenRow = z.object({
   verdict: z.enum(['taken', 'ended', 'elsewhere', 'early']),
   waitSeconds: z.int(),
   rewrap: rewrapRow,
-  versions: z.array(keyVersionId),
 });
 
 /** Projects for the data plane: its role may call these functions and nothing else. */
@@ -51,13 +51,16 @@ export class DatabaseRewraps implements Rewraps {
     return absent(await this.#ask('rewrap_of', rewrapRow.nullable(), name, []));
   }
 
-  async take(name: RewrapName, { acknowledge, cursor, population }: WantedPage): Promise<TakenPage | undefined> {
-    const values = [acknowledge ?? null, cursor ?? null, population ?? null];
-    return absent(await this.#ask('take_rewrap_page', takenRow.nullable(), name, values));
+  look(name: RewrapName, page: WantedPage): Promise<TakenPage | undefined> {
+    return this.#take(name, page, false);
   }
 
-  async settle(name: RewrapName, { page, cursor, next, done, failures, seq }: SettledPage): Promise<boolean> {
-    const values = [page, cursor, next ?? null, done, JSON.stringify(failures), seq.toString()];
+  take(name: RewrapName, page: WantedPage): Promise<TakenPage | undefined> {
+    return this.#take(name, page, true);
+  }
+
+  async settle(name: RewrapName, { page, cursor, next, done, kept, failures, seq }: SettledPage): Promise<boolean> {
+    const values = [page, cursor, next ?? null, done, kept, JSON.stringify(failures), seq.toString()];
     return await this.#ask('settle_rewrap_page', z.boolean(), name, values);
   }
 
@@ -69,11 +72,16 @@ export class DatabaseRewraps implements Rewraps {
     return absent(await this.#ask('finish_rewrap', rewrapRow.nullable(), name, [seq.toString()]));
   }
 
+  async #take(name: RewrapName, { acknowledge, cursor, population }: WantedPage, forGood: boolean): Promise<TakenPage | undefined> {
+    const values = [acknowledge ?? null, cursor ?? null, population ?? null, forGood];
+    return absent(await this.#ask('take_rewrap_page', takenRow.nullable(), name, values));
+  }
+
   async #ask<Schema extends z.ZodType>(
     name: string,
     schema: Schema,
     { tenant, operationId, service }: RewrapName,
-    more: readonly (string | number | null)[],
+    more: readonly (string | number | boolean | null)[],
   ): Promise<z.infer<Schema>> {
     const values = [tenant, operationId, service, ...more];
     const { rows } = await reading(() => this.pool.query<{ answer: unknown }>(calling(name, values), values));

@@ -11,7 +11,10 @@ export interface CompletionCertificate {
   readonly toVersionId: string;
   readonly service: string;
   readonly population: number;
-  readonly done: number;
+  /** Re-encrypted. */
+  readonly moved: number;
+  /** By their headers they were under `toVersionId`, or a newer version, already. */
+  readonly kept: number;
   readonly failed: number;
   readonly startedAt: string;
   readonly endedAt: string;
@@ -39,7 +42,8 @@ const LINES = [
   'to: (kver_[0-9a-z]{26})',
   'service: ([a-z][a-z0-9-]{0,62})',
   `population: ${COUNT}`,
-  `done: ${COUNT}`,
+  `moved: ${COUNT}`,
+  `kept: ${COUNT}`,
   `failed: ${COUNT}`,
   `started: ${TIME}`,
   `ended: ${TIME}`,
@@ -55,11 +59,11 @@ export async function verifyCertificate(text: string, known: readonly VerifierKe
   const fields = await signedFields(text, known, LINES);
   if (fields === undefined) throw new CertificateRefused('its text is another one');
   const [tenant, operationId, keyId, fromVersionId, toVersionId, service, ...rest] = fields.map((field) => field ?? '');
-  const [population, done, failed, , , firstRecord, lastRecord] = rest.map(Number);
-  if (population !== Number(done) + Number(failed)) throw new CertificateRefused('its counts do not add up');
+  const [population, moved, kept, failed, , , firstRecord, lastRecord] = rest.map(Number);
+  if (population !== Number(moved) + Number(kept) + Number(failed)) throw new CertificateRefused('its counts do not add up');
   return {
     ...{ tenant: tenant!, operationId: operationId!, keyId: keyId!, fromVersionId: fromVersionId!, toVersionId: toVersionId! },
-    ...{ service: service!, population, done: done!, failed: failed!, startedAt: rest[3]!, endedAt: rest[4]! },
+    ...{ service: service!, population, moved: moved!, kept: kept!, failed: failed!, startedAt: rest[4]!, endedAt: rest[5]! },
     ...{ firstRecord: firstRecord!, lastRecord: lastRecord! },
   };
 }

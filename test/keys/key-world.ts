@@ -12,6 +12,7 @@ import {
   type RecordBody,
   type LongOperationId,
   type ReEncryptRequest,
+  type RewrapAnswer,
   type RewrapPageAnswer,
   type RewrapPageRequest,
   type Role,
@@ -24,6 +25,7 @@ import {
   BoundRules,
   Credentials,
   dataHandlers,
+  finishRewrap,
   type GrantDecision,
   type GrantRequest,
   type InputOf,
@@ -77,6 +79,8 @@ export class KeyWorld {
   /** Two replicas, each with what it remembers. */
   readonly keys: readonly [Pipeline<KeyOperation>, Pipeline<KeyOperation>];
   readonly uses: Pipeline<DataOperation | RewrapOperation>;
+  /** Every record of a use comes under rules that have changed. */
+  fencedOff = false;
   /** What the tenant's rules say beside that everything is granted. */
   ruling: (request: GrantRequest) => Partial<GrantDecision> = () => ({});
 
@@ -89,7 +93,11 @@ export class KeyWorld {
   ) {
     const { custody } = this;
     const decide = (request: GrantRequest): GrantDecision => ({ ...GRANTED, ...this.ruling(request) });
-    const grants = { compile: () => ({ decide, explain: () => [], couldAllow: () => true }) };
+    const couldAllow = (request: GrantRequest) => {
+      const { grant, guardrail, stop } = decide(request);
+      return grant !== undefined && guardrail === undefined && stop === undefined;
+    };
+    const grants = { compile: () => ({ decide, explain: () => [], couldAllow }) };
     const pepper = createSecretKey(randomBytes(32));
     const append = async (entry: Pick<TrailEntry, 'body'>, to: () => ReturnType<KeyPlaneStore['trail']['append']>) => {
       const verdict = await to();
@@ -118,7 +126,8 @@ export class KeyWorld {
       sinks: {},
     } as unknown as KeyPlaneParts;
     const trailOf = (trail: Trail): Trail => {
-      const one = (entry: TrailEntry) => append(entry, () => trail.append(entry));
+      const one = async (entry: TrailEntry) =>
+        this.fencedOff ? { verdict: 'stale' as const } : await append(entry, () => trail.append(entry));
       return { append: one, appendAll: (entries) => Promise.all(entries.map(one)) };
     };
     const keyPlane = () => new Pipeline({ ...lane(store.rules), trail: trailOf(store.trail) }, keyHandlers(parts));
@@ -184,6 +193,11 @@ export class KeyWorld {
   /** As the service billing, or another one. */
   async rewrapPage(id: LongOperationId, request: RewrapPageRequest, name = 'billing', tenant: TenantId = ACME): Promise<RewrapPageAnswer> {
     return (await rewrapPage(this.uses, this.#call('service', tenant, PLATFORM, name), id, request)).answer;
+  }
+
+  /** As the service billing, or another one. */
+  async finishRewrap(id: LongOperationId, acknowledge?: string, name = 'billing', tenant: TenantId = ACME): Promise<RewrapAnswer> {
+    return (await finishRewrap(this.uses, this.#call('service', tenant, PLATFORM, name), id, { acknowledge })).answer;
   }
 
   /** As the service billing. */

@@ -18,9 +18,12 @@ describe('a re-wrap', () => {
   afterAll(() => world?.stop());
   beforeEach(async () => {
     world.ruling = () => ({});
+    await suspended(false);
     ({ keyId, primaryVersion: from } = await world.create());
   });
 
+  const suspended = (is: boolean) =>
+    world.database.as('superuser', (client) => client.query('UPDATE keyward.service SET suspended = $1 WHERE suspended <> $1', [is]));
   const sealed = async (itemId: string, more: object = {}): Promise<RewrapItem> => {
     const made = await world.service('GenerateDataKeyWithoutPlaintext', { keyId, encryptionContext: context, ...more });
     if ('dryRun' in made) throw new Error('a dry run');
@@ -60,18 +63,18 @@ describe('a re-wrap', () => {
       expect(await world.service('Decrypt', { ciphertext, encryptionContext })).toMatchObject({ keyVersionId: to });
     }
     expect(await progress(operationId)).toEqual({ state: 'running', done: 0, failed: 0 });
-    expect(await refusal(world.service('FinishRewrap', { operationId }))).toMatchObject({ reason: 'not-at-end' });
+    expect(await refusal(world.finishRewrap(operationId))).toMatchObject({ reason: 'not-at-end' });
 
     const last = await page(operationId, items.slice(2), { cursor: 'after-b', acknowledge: first.page });
     expect(await progress(operationId)).toEqual({ state: 'running', done: 2, failed: 0 });
     world.records.length = 0;
-    expect(await world.service('FinishRewrap', { operationId, acknowledge: last.page })).toMatchObject({ state: 'succeeded' });
-    expect(world.records.at(-1)).toMatchObject({ op: 'FinishRewrap', change: { operationId, done: 3, failed: 0 } });
+    expect(await world.finishRewrap(operationId, last.page)).toMatchObject({ state: 'succeeded' });
+    expect(world.records.at(-1)).toMatchObject({ op: 'FinishRewrap', change: { operationId, moved: 3, kept: 0, failed: 0 } });
     const over = await world.admin('DescribeOperation', { operationId });
-    expect(over).toMatchObject({ state: 'succeeded', progress: { population: 3, done: 3, failed: 0 } });
+    expect(over).toMatchObject({ state: 'succeeded', progress: { population: 3, done: 3, kept: 0, failed: 0 } });
     expect(over.records!.first).toBeLessThan(over.records!.last);
     // Whoever lost the answer asks again.
-    expect(await world.service('FinishRewrap', { operationId, acknowledge: last.page })).toMatchObject({ state: 'succeeded' });
+    expect(await world.finishRewrap(operationId, last.page)).toMatchObject({ state: 'succeeded' });
   });
 
   it('counts each item once, wherever a crash cut the page off', async () => {
@@ -88,9 +91,9 @@ describe('a re-wrap', () => {
     const last = await page(operationId, [], { cursor: 'n', acknowledge: seen.page });
     // The acknowledgement was lost too.
     expect((await page(operationId, [], { cursor: 'n', acknowledge: seen.page })).items).toEqual([]);
-    expect(await refusal(world.service('FinishRewrap', { operationId, acknowledge: last.page }))).toMatchObject({ reason: 'another-page' });
+    expect(await refusal(world.finishRewrap(operationId, last.page))).toMatchObject({ reason: 'another-page' });
     const newest = await page(operationId, [], { cursor: 'n' });
-    await world.service('FinishRewrap', { operationId, acknowledge: newest.page });
+    await world.finishRewrap(operationId, newest.page);
     expect(await progress(operationId)).toEqual({ state: 'succeeded', done: 2, failed: 0 });
   });
 
@@ -106,7 +109,7 @@ describe('a re-wrap', () => {
     const operationId = await start();
     const answer = await page(operationId, items);
     expect(statuses(answer)).toEqual(['moved', 'decrypt-failed', 'decrypt-failed', 'decrypt-failed']);
-    expect(await world.service('FinishRewrap', { operationId, acknowledge: answer.page })).toMatchObject({ state: 'failed' });
+    expect(await world.finishRewrap(operationId, answer.page)).toMatchObject({ state: 'failed' });
     expect(await world.admin('DescribeOperation', { operationId })).toMatchObject({
       progress: { population: 4, done: 1, failed: 3 },
       failures: ['other', 'short', 'foreign'].map((itemId) => ({ itemId, code: 'decrypt-failed' })),
@@ -128,6 +131,98 @@ describe('a re-wrap', () => {
     expect(await progress(operationId)).toEqual({ state: 'running', done: 0, failed: 0 });
   });
 
+  const ENDED: [string, string, () => unknown][] = [
+    ['a stop', 'stopped', () => (world.ruling = () => ({ stop: 'stop_1' as StopId }))],
+    ['a guardrail', 'not-granted', () => (world.ruling = () => ({ guardrail: 'no' }))],
+    ['the end of the grant', 'not-granted', () => (world.ruling = () => ({ grant: undefined }))],
+    ['the suspension of the service', 'not-granted', () => suspended(true)],
+    ['the end of its key', 'key-disabled', () => world.admin('DisableKey', { keyId })],
+  ];
+  it.each(ENDED)('takes no empty page after %s, and is suspended', async (_what, code, end) => {
+    const operationId = await start();
+    await end();
+    expect(await refusal(page(operationId, []))).toMatchObject({ code });
+    expect(await world.admin('DescribeOperation', { operationId })).toMatchObject({ state: 'suspended', reason: code });
+  });
+
+  it.each(ENDED)('neither keeps nor finishes anything after %s', async (_what, code, end) => {
+    const [item] = await sealedItems('a');
+    const operationId = await start();
+    const [kept] = writtenBack([item!], await page(operationId, [item!]));
+    const { page: acknowledge } = await page(operationId, [kept!]);
+    await end();
+    expect(await refusal(page(operationId, [kept!]))).toMatchObject({ code });
+    expect(await refusal(world.finishRewrap(operationId, acknowledge))).toMatchObject({ code });
+    expect(world.records.at(-1)).toMatchObject({ op: 'SettleRewrapPage', change: { operationId, suspendedBy: code } });
+    expect(await progress(operationId)).toEqual({ state: 'suspended', done: 0, failed: 0 });
+  });
+
+  it('is decided before its items are known only as far as every one of them would be refused', async () => {
+    const [item] = await sealedItems('a');
+    const operationId = await start();
+    world.ruling = ({ context: labels, justification }) => (labels === undefined && justification === null ? { grant: undefined } : {});
+    expect(statuses(await page(operationId, [item!]))).toEqual(['moved']);
+  });
+
+  it('keeps what is under its newer version or a later one, moves what is under any older, and tells them apart', async () => {
+    const [oldest, retired] = await sealedItems('oldest', 'retired');
+    const first = from;
+    ({ primaryVersion: from } = await world.admin('CreateKeyVersion', { keyId }));
+    const [older] = await sealedItems('older');
+    const operationId = await start();
+    const [newer] = await sealedItems('newer');
+    const { primaryVersion: newest } = await world.admin('CreateKeyVersion', { keyId });
+    const [latest] = await sealedItems('latest');
+    world.records.length = 0;
+    const answer = await page(operationId, [oldest!, older!, newer!, latest!]);
+    expect(statuses(answer)).toEqual(['moved', 'moved', 'kept', 'kept']);
+    for (const result of answer.items)
+      if (result.status === 'moved') expect(parseCiphertext(Buffer.from(result.ciphertext, 'base64')).versionId).toBe(newest);
+    const told = world.records.filter(({ op }) => op === 'RewrapPage' || op === 'SettleRewrapPage').map(({ change }) => change);
+    expect(told).toEqual([
+      { operationId, page: answer.page },
+      { operationId, page: answer.page, moved: 2, kept: 2, failed: 0 },
+    ]);
+    // Of a version without material nothing is there to be kept.
+    await world.database.as('superuser', (client) =>
+      client.query(`UPDATE keyward.key_version SET blob = '' WHERE version_id = $1`, [first]),
+    );
+    await world.admin('DisableKey', { keyId });
+    await world.admin('EnableKey', { keyId });
+    const again = await page(operationId, [retired!, newer!]);
+    expect(statuses(again)).toEqual(['decrypt-failed', 'kept']);
+    expect(await world.finishRewrap(operationId, again.page)).toMatchObject({
+      state: 'failed',
+      progress: { population: 2, done: 1, kept: 1, failed: 1 },
+    });
+  });
+
+  it('does not stay at one place', async () => {
+    const items = await sealedItems('a', 'b');
+    const operationId = await start();
+    const first = await page(operationId, items.slice(0, 1), { next: 'n' });
+    expect(await refusal(page(operationId, items.slice(1), { cursor: 'n', next: 'n', acknowledge: first.page }))).toMatchObject({
+      code: 'invalid-request',
+      fields: [{ field: 'next' }],
+    });
+    expect(await progress(operationId)).toEqual({ state: 'running', done: 0, failed: 0 });
+  });
+
+  it.each<[string, (id: LongOperationId, acknowledge: string, items: readonly RewrapItem[]) => Promise<unknown>]>([
+    ['page', (id, acknowledge, items) => page(id, items, { cursor: 'n', acknowledge })],
+    ['end', (id, acknowledge) => world.finishRewrap(id, acknowledge)],
+  ])('changes nothing by a %s that was not recorded', async (what, work) => {
+    const items = await sealedItems('a');
+    const operationId = await start();
+    const { page: acknowledge } = await page(operationId, items, what === 'end' ? {} : { next: 'n' });
+    world.fencedOff = true;
+    expect(await refusal(work(operationId, acknowledge, items))).toMatchObject({ code: 'unavailable' });
+    world.fencedOff = false;
+    expect(await progress(operationId)).toEqual({ state: 'running', done: 0, failed: 0 });
+    await work(operationId, acknowledge, items);
+    expect(await progress(operationId)).toMatchObject({ done: 1 });
+  });
+
   it('is suspended while its key is disabled', async () => {
     const items = await sealedItems('a');
     const operationId = await start();
@@ -139,7 +234,7 @@ describe('a re-wrap', () => {
   it('fails one item that is beyond the grant by its label, as long as others are within', async () => {
     const [within, beyond] = await Promise.all([sealed('within'), sealed('beyond', { encryptionContext: { purpose: 'hr' } })]);
     const operationId = await start();
-    world.ruling = ({ context: labels }) => (JSON.stringify(labels).includes('hr') ? { grant: undefined } : {});
+    world.ruling = ({ context: labels }) => (JSON.stringify(labels ?? {}).includes('hr') ? { grant: undefined } : {});
     expect(statuses(await page(operationId, [within, { ...beyond, encryptionContext: { purpose: 'hr' } }]))).toEqual([
       'moved',
       'not-granted',
@@ -156,7 +251,7 @@ describe('a re-wrap', () => {
     const body = { cursor: '', items: itemsOf(items) };
     expect(await refusal(world.service('DescribeRewrap', { operationId }, name, tenant))).toMatchObject(refused);
     expect(await refusal(world.rewrapPage(operationId, body, name, tenant))).toMatchObject(refused);
-    expect(await refusal(world.service('FinishRewrap', { operationId }, name, tenant))).toMatchObject(refused);
+    expect(await refusal(world.finishRewrap(operationId, undefined, name, tenant))).toMatchObject(refused);
     expect(await progress(operationId)).toEqual({ state: 'pending', done: 0, failed: 0 });
   });
 
@@ -191,8 +286,8 @@ describe('a re-wrap', () => {
     const first = await page(operationId, items, { next: 'n' });
     const early = await refusal(page(operationId, items, { cursor: 'n', acknowledge: first.page }));
     expect(early).toMatchObject({ code: 'too-many-requests', retryAfterSeconds: expect.any(Number) });
-    // What it acknowledged counts all the same.
-    expect(await progress(operationId)).toMatchObject({ done: 400 });
+    // What it acknowledged counts once its page is taken.
+    expect(await progress(operationId)).toMatchObject({ done: 0 });
   });
 
   it.each([
@@ -212,7 +307,7 @@ describe('a re-wrap', () => {
     const events = (await world.admin('WatchOperation', { operationId }))[Symbol.asyncIterator]();
     const told = async () => Buffer.from((await events.next()).value ?? '').toString();
     expect(await told()).toMatch(/^event: progress\ndata: {.*"state":"running".*}\n\n$/);
-    await world.service('FinishRewrap', { operationId, acknowledge: answer.page });
+    await world.finishRewrap(operationId, answer.page);
     let line = await told();
     while (line === ': alive\n\n') line = await told();
     expect(line).toContain('"state":"succeeded"');

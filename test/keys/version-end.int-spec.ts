@@ -27,7 +27,7 @@ describe('the end of one version of a key', () => {
   const run = async (operationId: LongOperationId, items: readonly RewrapItem[] = [item]) => {
     const page = { cursor: '', items: items.map((data) => ({ success: true as const, data })) };
     const answer = await world.rewrapPage(operationId, page);
-    await world.service('FinishRewrap', { operationId, acknowledge: answer.page });
+    await world.finishRewrap(operationId, answer.page);
     return answer.items.flatMap((result) => (result.status === 'moved' ? [Buffer.from(result.ciphertext, 'base64')] : []));
   };
   const references = async (keyVersionId = from) => (await world.admin('ListVersionReferences', { keyId, keyVersionId })).references;

@@ -174,7 +174,10 @@ describe('key material of a tenant', () => {
 
     const moved = admin.file('moved.jsonl');
     const run = await admin.asBilling(world, 'rewrap', 'run', operation, '--file', file, '--out', moved, '--json');
-    expect([run.exit, JSON.parse(run.out)]).toMatchObject([0, { state: 'succeeded', progress: { population: 3, done: 3, failed: 0 } }]);
+    expect([run.exit, JSON.parse(run.out)]).toMatchObject([
+      0,
+      { state: 'succeeded', progress: { population: 3, done: 3, kept: 0, failed: 0 } },
+    ]);
     const results = readFileSync(moved, 'utf8')
       .trimEnd()
       .split('\n')

@@ -49,7 +49,7 @@ export function longOperationHandlers({ reads, custody, operations, watch }: Lon
       const toVersionId = key.primaryVersion;
       const operation: LongOperation = {
         ...{ operationId: newLongOperationId(now), kind: 'ReWrap', state: 'pending' },
-        ...{ progress: { done: 0, failed: 0, perSecond: 0 }, failures: [] },
+        ...{ progress: { done: 0, kept: 0, failed: 0, perSecond: 0 }, failures: [] },
         ...{ keyId: key.keyId, fromVersionId, toVersionId, service, itemsPerSecond },
         ...{ createdBy: principal.name, createdAt: new Date(now).toISOString() },
       };
@@ -84,7 +84,12 @@ export function longOperationHandlers({ reads, custody, operations, watch }: Lon
       const certificate = await custody.completionCertificate(permit(), {
         ...{ origin: snapshot.rules.log.origin, logKey: (await reads.logKey(tenant)).number },
         ...{ tenant, operationId, keyId, fromVersionId, toVersionId, service, startedAt, endedAt },
-        ...{ population: progress.done + progress.failed, done: progress.done, failed: progress.failed },
+        ...{
+          population: progress.done + progress.failed,
+          moved: progress.done - progress.kept,
+          kept: progress.kept,
+          failed: progress.failed,
+        },
         ...{ firstRecord: records.first, lastRecord: records.last },
       });
       return { answer: { operationId, certificate }, details: {} };

@@ -1,63 +1,84 @@
 import type { RewrapAnswer } from '#contract';
-import { KeywardError, Refused } from '../errors.js';
-import type { Handlers, Step } from '../pipeline.js';
+import { decideRewrap } from '../decide-rewrap.js';
+import { InvalidRequest, KeywardError, Refused } from '../errors.js';
+import type { Handlers, Prepared, Step } from '../pipeline.js';
 import type { RewrapName, Rewraps, TakenPage } from '../ports/rewraps.js';
+import type { SnapshotKey } from '../snapshot.js';
 
 type RewrapOperation = 'DescribeRewrap' | 'RewrapPage' | 'SettleRewrapPage' | 'FinishRewrap';
 
 /** Of no project, a foreign one and one of another service the caller learns the same. */
-const notYours = () => new Refused('not-granted', '', { reason: 'unknown-rewrap' });
+export const UNKNOWN_REWRAP = 'unknown-rewrap';
+const notYours = () => new Refused('not-granted', '', { reason: UNKNOWN_REWRAP });
 
-/** The service's side of a re-wrap project: how far it is. What it does with the key are ReEncryptFrom and ReEncryptTo, and decided there. */
+/**
+ * The service's side of a re-wrap project: how far it is. What it does with the key are ReEncryptFrom and ReEncryptTo, and decided there;
+ * that it may do nothing with it any more is decided here, whatever a page holds. What changes the project does so after its record.
+ */
 export function rewrapHandlers(rewraps: Rewraps): Handlers<RewrapOperation> {
+  const own = async (step: Step<RewrapOperation>): Promise<RewrapAnswer> => {
+    const rewrap = await rewraps.rewrap(named(step));
+    if (rewrap === undefined) throw notYours();
+    return rewrap;
+  };
   return {
-    DescribeRewrap: async (step) => {
-      const answer = await rewraps.rewrap(named(step));
-      if (answer === undefined) throw notYours();
-      return { answer, details: {} };
-    },
+    DescribeRewrap: async (step) => ({ answer: await own(step), details: {} }),
 
     /** The page before it is counted, if it is acknowledged. */
     RewrapPage: async (step) => {
-      const { acknowledge, cursor, next, population, items } = step.input;
+      const { operationId, page, acknowledge, cursor, next, population, items } = step.input;
       if (items === 0 && next !== undefined) throw new KeywardError('invalid-request', 'Only the last page may be empty.');
-      const taken = await rewraps.take(named(step), { acknowledge, cursor, population });
-      return { answer: mustBeTaken(taken), details: {} };
+      if (next === cursor) throw new InvalidRequest([{ field: 'next', message: 'is where this page begins itself' }]);
+      const wanted = { acknowledge, cursor, population };
+      const { rewrap } = mustBeTaken(await rewraps.look(named(step), wanted));
+      return await allowed(step, rewrap, ({ versions }) => {
+        const answer = { rewrap, versions: new Set(versions.keys()) };
+        const change = { operationId, page, ...(acknowledge !== undefined && { acknowledged: acknowledge }) };
+        return { answer, details: { change }, completed: () => rewraps.take(named(step), wanted).then(() => answer) };
+      });
     },
 
     SettleRewrapPage: async (step) => {
       const { input } = step;
       const { operationId } = input;
+      const rewrap = await own(step);
       if ('refusedBy' in input) {
-        await rewraps.suspend(named(step), input.refusedBy);
-        return { answer: { page: input.page, items: [] }, details: { change: { operationId, suspendedBy: input.refusedBy } } };
+        const { page, refusedBy } = input;
+        const answer = { page: page ?? '', items: [] };
+        const change = { operationId, ...(page !== undefined && { page }), suspendedBy: refusedBy };
+        return { answer, details: { change }, completed: () => rewraps.suspend(named(step), refusedBy).then(() => answer) };
       }
       const { page, cursor, next, seq, results, itemIds } = input;
+      if (rewrap.atEnd || rewrap.cursor !== cursor) throw elsewhere();
       const failures = results.flatMap((result, index) =>
         result.status === 'failed' ? [{ itemId: itemIds[index] ?? '', code: result.code }] : [],
       );
-      const [moved, kept] = (['moved', 'kept'] as const).map((status) => results.filter((result) => result.status === status).length);
       const done = results.length - failures.length;
-      if (!(await rewraps.settle(named(step), { page, cursor, next, done, failures, seq }))) throw elsewhere();
-      return {
-        answer: { page, items: [...results] },
-        details: { change: { operationId, moved: moved!, kept: kept!, failed: failures.length } },
-      };
+      const kept = results.filter(({ status }) => status === 'kept').length;
+      const answer = { page, items: [...results] };
+      // What is not kept of it, since another run came in between, is not counted: its acknowledgement is refused.
+      return await allowed(step, rewrap, () => ({
+        answer,
+        details: { change: { operationId, page, moved: done - kept, kept, failed: failures.length } },
+        completed: () => rewraps.settle(named(step), { page, cursor, next, done, kept, failures, seq }).then(() => answer),
+      }));
     },
 
     /** Its record is the last of the project; only when it is durable is the project over. */
     FinishRewrap: async (step) => {
-      const { operationId, acknowledge } = step.input;
-      const wanted = { acknowledge, cursor: undefined, population: undefined };
-      const taken = await rewraps.take(named(step), wanted);
-      const { rewrap } = taken !== undefined && isFinished(taken.rewrap) ? taken : mustBeTaken(taken);
+      const wanted = { acknowledge: step.input.acknowledge, cursor: undefined, population: undefined };
+      const taken = await rewraps.look(named(step), wanted);
+      if (taken !== undefined && isFinished(taken.rewrap)) return { answer: taken.rewrap, details: ended(taken.rewrap) };
+      const { rewrap } = mustBeTaken(taken);
       if (!rewrap.atEnd) throw new KeywardError('state-unchangeable', 'There are pages to come.', { reason: 'not-at-end' });
-      const { done, failed } = rewrap.progress;
-      return {
+      return await allowed(step, rewrap, () => ({
         answer: rewrap,
-        details: { change: { operationId, done, failed } },
-        completed: async (seq) => (await rewraps.finish(named(step), seq)) ?? rewrap,
-      };
+        details: ended(rewrap),
+        completed: async (seq) => {
+          await rewraps.take(named(step), wanted);
+          return (await rewraps.finish(named(step), seq)) ?? (await own(step));
+        },
+      }));
     },
   };
 }
@@ -66,6 +87,16 @@ const named = ({ call, principal, input }: Step<RewrapOperation>): RewrapName =>
   tenant: call.tenant,
   operationId: input.operationId,
   service: principal.name,
+});
+
+/** No step of a project without what its items need: the catalogue, a grant, no stop, a key that may be used. */
+async function allowed<Answer>(step: Step<RewrapOperation>, rewrap: RewrapAnswer, work: (key: SnapshotKey) => Prepared<Answer>) {
+  const decision = await decideRewrap(step, rewrap);
+  return decision.refused ?? { ...work(decision.key), validUntil: decision.validUntil };
+}
+
+const ended = ({ operationId, progress: { done, kept, failed } }: RewrapAnswer) => ({
+  change: { operationId, moved: done - kept, kept, failed },
 });
 
 /** Whoever lost the answer asks again. */

@@ -297,7 +297,8 @@ export interface CertificateOrder {
   readonly toVersionId: KeyVersionId;
   readonly service: string;
   readonly population: number;
-  readonly done: number;
+  readonly moved: number;
+  readonly kept: number;
   readonly failed: number;
   readonly startedAt: string;
   readonly endedAt: string;

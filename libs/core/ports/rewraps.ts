@@ -34,8 +34,6 @@ export interface TakenPage {
   readonly verdict: 'taken' | 'ended' | 'elsewhere' | 'early';
   readonly waitSeconds: number;
   readonly rewrap: RewrapAnswer;
-  /** Of the key. */
-  readonly versions: readonly KeyVersionId[];
 }
 
 /** What came of a page. It counts when it is acknowledged, once. */
@@ -44,6 +42,8 @@ export interface SettledPage {
   readonly cursor: string;
   readonly next: string | undefined;
   readonly done: number;
+  /** Of `done`. */
+  readonly kept: number;
   readonly failures: readonly { readonly itemId: string; readonly code: ProblemCode }[];
   /** The record of its first step. */
   readonly seq: bigint;
@@ -52,6 +52,9 @@ export interface SettledPage {
 /** Projects, for the services that carry them out. Each call may be repeated. */
 export interface Rewraps {
   rewrap(name: RewrapName): Promise<RewrapAnswer | undefined>;
+  /** As `take`, and nothing is changed. */
+  look(name: RewrapName, page: WantedPage): Promise<TakenPage | undefined>;
+  /** Counts the acknowledged page, unless it answers another verdict than `taken`. */
   take(name: RewrapName, page: WantedPage): Promise<TakenPage | undefined>;
   /** False: it is over, or at another page. */
   settle(name: RewrapName, page: SettledPage): Promise<boolean>;

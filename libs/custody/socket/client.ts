@@ -304,7 +304,7 @@ export class SocketCustody
   async completionCertificate(permit: Permit<'GetCompletionCertificate'>, order: CertificateOrder): Promise<string> {
     const { tenant, origin, logKey, operationId, keyId, fromVersionId, toVersionId, service, startedAt, endedAt } = order;
     permit.spend({ operation: 'GetCompletionCertificate', tenant, versionId: undefined });
-    const counts = [order.population, order.done, order.failed];
+    const counts = [order.population, order.moved, order.kept, order.failed];
     const args = [origin, logKey, operationId, keyId, fromVersionId, toVersionId, service, ...counts, startedAt, endedAt];
     return this.#call(OPERATION.completionCertificate, tenant, [...args, order.firstRecord, order.lastRecord], readNote, operationId);
   }

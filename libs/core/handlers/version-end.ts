@@ -96,5 +96,8 @@ function ofService(service: string, last: LastRewrap | undefined, lastUse: strin
   if (!isOver(state)) return [{ kind: 'open-operation', service, operationId }];
   if (state === 'failed') return [{ kind: 'failed-items', service, operationId, count: progress.failed }];
   if (records === undefined || asOf <= records.last) return [{ kind: 'not-counted', service, operationId }];
-  return lastUse !== undefined && lastUse > endedAt ? [{ kind: 'used-since', service, operationId, at: lastUse }] : [];
+  if (lastUse === undefined) return [];
+  // It used the version, and showed nothing: whatever its use left is where it was.
+  if (progress.done === 0) return [{ kind: 'not-moved', service, operationId, at: lastUse }];
+  return lastUse > endedAt ? [{ kind: 'used-since', service, operationId, at: lastUse }] : [];
 }

@@ -1,6 +1,8 @@
 import type { Alias, KeyId, ServiceName } from '#contract';
 import { createKeyRequest, ownAlias } from '#contract';
-import { freshAlias, KeyWorld, refusal } from './key-world.js';
+import { CustodyUnavailable } from '#core';
+import { FakeCustody } from '../../libs/testing/fake-custody.js';
+import { freshAlias, GLOBEX, KeyWorld, refusal } from './key-world.js';
 
 const service = 'billing' as ServiceName;
 const alias = 'alias/acs/billing' as Alias;
@@ -45,6 +47,19 @@ describe('a key that is kept for a service', () => {
     const other = MEANT[operation]('payroll' as ServiceName);
     expect(await refusal(other)).toMatchObject({ code: 'invalid-request', fields: [{ field: 'service' }] });
     expect(await world.rowsOf(keyId)).toEqual(before);
+  });
+
+  it('gives its name to no other while nobody can tell whether its names are genuine', async () => {
+    await world.create({ service }, GLOBEX);
+    const { custody } = world;
+    const checking = jest.spyOn(custody, 'checkBindings').mockImplementation(async (rows) => {
+      if (rows.some(({ kind }) => kind === 'key-names')) throw new CustodyUnavailable('gone');
+      return await FakeCustody.prototype.checkBindings.call(custody, rows);
+    });
+    const refused = await refusal(world.create({ service }, GLOBEX));
+    checking.mockRestore();
+    expect(refused).toMatchObject({ code: 'unavailable' });
+    expect(await refusal(world.create({ service }, GLOBEX))).toMatchObject({ code: 'already-exists' });
   });
 
   it('is no such key by SQL: a name that Keyward did not give opens nothing', async () => {

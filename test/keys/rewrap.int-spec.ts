@@ -300,6 +300,20 @@ describe('a re-wrap', () => {
     expect(await refusal(world.admin('StartRewrap', asked))).toMatchObject({ code: 'invalid-request', fields: [{ field }] });
   });
 
+  it('is told no more to who was revoked meanwhile', async () => {
+    const operationId = await start();
+    const revoked = (at: string) =>
+      world.database.as('superuser', (client) =>
+        client.query(`UPDATE keyward.credential SET revoked_at = ${at} WHERE tenant_id = 'acme' AND role = 'admin'`),
+      );
+    const events = (await world.admin('WatchOperation', { operationId }))[Symbol.asyncIterator]();
+    expect((await events.next()).done).toBe(false);
+    await revoked('now()');
+    const next = await events.next();
+    await revoked('NULL');
+    expect(next.done).toBe(true);
+  });
+
   it('is told as events until it is over', async () => {
     const items = await sealedItems('a');
     const operationId = await start();

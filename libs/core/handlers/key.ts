@@ -29,7 +29,7 @@ import { stopHandlers } from './stops.js';
 
 export interface KeyPlaneParts {
   readonly custody: Custody & RuleBindings & KeyImports & CompletionCertifier;
-  readonly rules: Pick<RuleStore, 'identityProvider'> & RowProofs;
+  readonly rules: Pick<RuleStore, 'identityProvider' | 'credential'> & RowProofs;
   readonly reads: Reads;
   readonly uses: UseReads;
   readonly grants: GrantPolicy;

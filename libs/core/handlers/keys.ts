@@ -18,7 +18,7 @@ import { destroyed } from './destroyed.js';
 import { changedFields } from './changed-fields.js';
 import { describeKey } from './describe-key.js';
 import { mustBeMeant, mustBeUnprotected } from './managed-keys.js';
-import { hasMaterial, ownKey, storedKey } from './own-key.js';
+import { hasMaterial, mustBeProven, ownKey, storedKey } from './own-key.js';
 import { tagChange, taggedWith, untagged } from './tags.js';
 
 const DAY_MS = 86_400_000;
@@ -56,6 +56,7 @@ export function keyLifeHandlers({ custody, reads, uses, grants }: KeyLifeParts):
     const alias = managedAlias(service);
     const owner = await snapshot.key({ reference: alias });
     if (owner === undefined) return { alias, owner };
+    mustBeProven(owner);
     if (owner.state !== 'Destroyed') throw new KeywardError('already-exists', `The key of ${service} is ${owner.keyId}.`);
     const aliases = owner.aliases.filter((name) => name !== alias);
     return {

@@ -7,6 +7,7 @@ import type { Handlers } from '../pipeline.js';
 import type { CompletionCertifier } from '../ports/custody.js';
 import type { Reads } from '../ports/reads.js';
 import type { OperationReads } from '../ports/rewraps.js';
+import type { RuleStore } from '../ports/rules.js';
 import type { SnapshotKey } from '../snapshot.js';
 import { ownKey } from './own-key.js';
 
@@ -19,6 +20,7 @@ type OperationOperation =
   | 'GetCompletionCertificate';
 
 export interface LongOperationParts {
+  readonly rules: Pick<RuleStore, 'credential'>;
   readonly reads: Pick<Reads, 'serviceExists' | 'logKey'>;
   readonly custody: CompletionCertifier;
   readonly operations: OperationReads;
@@ -29,7 +31,7 @@ export interface LongOperationParts {
 const MOST_OPEN = 100;
 
 /** Work that goes on after its call was answered, as the tenant's admins see it. */
-export function longOperationHandlers({ reads, custody, operations, watch }: LongOperationParts): Handlers<OperationOperation> {
+export function longOperationHandlers({ rules, reads, custody, operations, watch }: LongOperationParts): Handlers<OperationOperation> {
   const described = async (tenant: TenantId, id: LongOperationId): Promise<LongOperation> => {
     const operation = await operations.operation(tenant, id);
     if (operation === undefined) throw new KeywardError('not-found', 'There is no such operation.');
@@ -68,10 +70,17 @@ export function longOperationHandlers({ reads, custody, operations, watch }: Lon
 
     DescribeOperation: async ({ input, call }) => ({ answer: await described(call.tenant, input.operationId), details: {} }),
 
-    WatchOperation: async ({ input, call }) => ({
-      answer: watch.events(await described(call.tenant, input.operationId), () => described(call.tenant, input.operationId)),
-      details: {},
-    }),
+    WatchOperation: async ({ input: { operationId }, call: { tenant }, principal, now }) => {
+      const { credentialId, expiresAt } = principal;
+      const look = async () => {
+        const found = await rules.credential(principal.tenant, credentialId);
+        if (found === undefined || found.credential.revokedAt !== undefined)
+          throw new KeywardError('unauthenticated', '', { reason: 'revoked' });
+        return await described(tenant, operationId);
+      };
+      const first = await described(tenant, operationId);
+      return { answer: watch.events({ credentialId, forMs: expiresAt.getTime() - now }, first, look), details: {} };
+    },
 
     GetCompletionCertificate: async ({ input, call: { tenant }, snapshot, permit }) => {
       const { records, ...operation } = await described(tenant, input.operationId);

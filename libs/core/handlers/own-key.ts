@@ -10,9 +10,14 @@ export async function ownKey(
 ): Promise<SnapshotKey> {
   const key = await snapshot.key({ reference });
   if (key === undefined) throw new KeywardError('not-found', 'There is no such key.', { reason: 'unknown-key' });
-  // Its names could be forged, and a change would bind them anew; disabling takes away whatever it is called.
-  if (key.unproven === true && operation !== 'DisableKey') throw new KeywardError('unavailable', '', { reason: UNCHECKED });
+  // Disabling takes away whatever it is called.
+  if (operation !== 'DisableKey') mustBeProven(key);
   return { ...key, state: stateOf(key, key.versions.get(key.primaryVersion), now) };
+}
+
+/** Else its names could be forged, and a change would bind them anew. @throws KeywardError unavailable */
+export function mustBeProven({ unproven }: SnapshotKey): void {
+  if (unproven === true) throw new KeywardError('unavailable', '', { reason: UNCHECKED });
 }
 
 /** The same key as it is stored: its state, were its material there. */

@@ -9,6 +9,9 @@ const FAILED = 'job_failed(text, text, text, text, interval[])';
 /** Longer than any pause: a time further off was written by a clock that has been set back since. */
 const LONGEST_PAUSE = `interval '1 day'`;
 
+/** Of kind `j`: its last look failed, or its job where it is due as a whole. */
+const FAILING = `EXISTS (SELECT FROM keyward.job_failure f WHERE f.tenant_id = 'platform' AND f.kind = j.kind AND f.subject = '')`;
+
 /**
  * What is done by the clock. When anything is due stands in the row that it concerns; here stands when each kind was looked at last, and
  * which rows failed, how often, and when they are tried again. A queue that forgets everything is filled again by the next look.
@@ -29,7 +32,7 @@ export class Jobs implements MigrationInterface {
       );
       GRANT SELECT, INSERT, UPDATE ON keyward.job_kind TO keyward_functions;
 
-      -- Gone when it succeeds. subject: the row's own name within the tenant; empty: of the kind as a whole.
+      -- Gone when it succeeds. subject: the row's own name within the tenant, never empty; empty, and of the platform: the kind as a whole.
       CREATE TABLE keyward.job_failure (
         tenant_id text NOT NULL REFERENCES keyward.tenant,
         kind text NOT NULL REFERENCES keyward.job_kind,
@@ -50,7 +53,7 @@ export class Jobs implements MigrationInterface {
           AND f.next_attempt_at > clock_timestamp() AND f.next_attempt_at < clock_timestamp() + ${LONGEST_PAUSE})
       $$;
 
-      -- Kinds to look at now, by whoever asks first; whether the last look failed; and rows that failed and have rested, which may not be
+      -- Kinds to look at now, by whoever asks first: at their rhythm, and when they failed and have rested; whether the last look failed; and rows that failed and have rested, which may not be
       -- due any more. A clock that was set back keeps nothing from being looked at.
       CREATE FUNCTION keyward.claim_job_kinds(kinds text[], pauses interval[]) RETURNS TABLE (kind text, failing boolean, retries json)
       LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -59,11 +62,12 @@ export class Jobs implements MigrationInterface {
         RETURN QUERY
           WITH due AS (
             SELECT j.kind, asked.pause FROM keyward.job_kind j JOIN unnest(kinds, pauses) asked (kind, pause) ON asked.kind = j.kind
-              WHERE (j.next_at <= clock_timestamp() OR j.next_at > clock_timestamp() + asked.pause) AND NOT keyward.job_rests(j.kind, 'platform', '')
+              WHERE (j.next_at <= clock_timestamp() OR j.next_at > clock_timestamp() + asked.pause OR ${FAILING})
+                AND NOT keyward.job_rests(j.kind, 'platform', '')
               FOR UPDATE OF j SKIP LOCKED)
           UPDATE keyward.job_kind j SET looked_at = clock_timestamp(), next_at = clock_timestamp() + due.pause
             FROM due WHERE j.kind = due.kind
-            RETURNING j.kind, EXISTS (SELECT FROM keyward.job_failure f WHERE f.tenant_id = 'platform' AND f.kind = j.kind AND f.subject = ''), (
+            RETURNING j.kind, ${FAILING}, (
               SELECT coalesce(json_agg(json_build_object('tenant', r.tenant_id, 'subject', r.subject)), '[]') FROM (
                 SELECT f.tenant_id, f.subject FROM keyward.job_failure f
                   WHERE f.kind = j.kind AND NOT (f.tenant_id = 'platform' AND f.subject = '') AND NOT keyward.job_rests(f.kind, f.tenant_id, f.subject)

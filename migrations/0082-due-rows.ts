@@ -46,7 +46,7 @@ export class DueRows implements MigrationInterface {
       CREATE FUNCTION keyward.rotating_roots(of_tenant text) RETURNS TABLE (tenant_id text, root integer, rewrapped boolean, log_id text)
       LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         SELECT r.tenant_id, r.root, r.rewrapped, l.log_id FROM keyward.tenant_root r JOIN keyward.log l USING (tenant_id)
-          WHERE r.ended_at IS NULL AND ${wanted('rotate-root', 'r.tenant_id', "''")} ORDER BY r.started_at LIMIT ${MOST}
+          WHERE r.ended_at IS NULL AND ${wanted('rotate-root', 'r.tenant_id', "'root'")} ORDER BY r.started_at LIMIT ${MOST}
       $$;
 
       CREATE FUNCTION keyward.log_keys_due(of_tenant text)
@@ -63,7 +63,7 @@ export class DueRows implements MigrationInterface {
                 SELECT max(r.seq) FROM keyward.trail_record r
                   WHERE r.tenant_id = k.tenant_id AND r.op = 'RotateLogKey' AND r.outcome = 'succeeded'
                     AND (convert_from(r.bytes, 'UTF8')::jsonb #>> '{change,number}')::integer = k.number))))
-            AND ${wanted('end-log-key', 'k.tenant_id', "''")}
+            AND ${wanted('end-log-key', 'k.tenant_id', "'log'")}
           ORDER BY k.tenant_id, k.number LIMIT ${MOST}
       $$;
       ${ownedByFunctions(...FUNCTIONS)}

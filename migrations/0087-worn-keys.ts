@@ -1,5 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { MOST, wanted } from './0082-due-rows.js';
+import { wanted } from './0082-due-rows.js';
 import { LET_THROUGH, ROTATE, rotateKey } from './0086-automatic-rotation.js';
 import { mayExecute, ownedByFunctions } from './row-security.js';
 
@@ -10,6 +10,8 @@ const SEALED = 'sealed_under(text, text, text)';
  * and while a stop or the state of the key lets nobody rotate it.
  */
 const BUDGET = 2 ** 31;
+/** Whose ledgers a look adds up: by lot, so that each has its turn within hours even of a hundred thousand, and wearing out takes days. */
+const LOOKED_AT = 200;
 const IS_DUE = 'next_at <= clock_timestamp()';
 
 const replaced = (isDue: string): string => `
@@ -24,6 +26,7 @@ export class WornKeys implements MigrationInterface {
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
+      CREATE INDEX key_use_of_version ON keyward.key_use (tenant_id, key_id, version_id);
       -- By the usage ledger, which is a few seconds behind.
       CREATE FUNCTION keyward.sealed_under(of_tenant text, of_key text, of_version text) RETURNS numeric
       LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -34,12 +37,16 @@ export class WornKeys implements MigrationInterface {
       CREATE FUNCTION keyward.worn_keys(of_tenant text, of_key text) RETURNS TABLE (tenant_id text, key_id text, due text, at timestamptz)
       LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         SELECT r.tenant_id, r.key_id, r.next_at::text, clock_timestamp()
-          FROM keyward.key_rotation r JOIN keyward.cmk k USING (tenant_id, key_id)
+          FROM (
+            SELECT a.tenant_id, a.key_id FROM keyward.key_rotation a
+              WHERE a.next_at IS NOT NULL AND (of_tenant = a.tenant_id OR of_tenant IS NULL) AND (of_key = a.key_id OR of_key IS NULL)
+              ORDER BY random() LIMIT ${LOOKED_AT}) lot
+          JOIN keyward.key_rotation r USING (tenant_id, key_id) JOIN keyward.cmk k USING (tenant_id, key_id)
           WHERE r.next_at IS NOT NULL AND k.state = 'Enabled'
-            AND ${wanted('rotate-worn-key', 'r.tenant_id', 'r.key_id')} AND (of_key = r.key_id OR of_key IS NULL)
+            AND ${wanted('rotate-worn-key', 'r.tenant_id', 'r.key_id')}
             AND ${LET_THROUGH}
             AND keyward.sealed_under(r.tenant_id, r.key_id, k.primary_version) >= ${BUDGET}
-          ORDER BY r.next_at LIMIT ${MOST} FOR UPDATE OF r SKIP LOCKED
+          ORDER BY r.next_at FOR UPDATE OF r SKIP LOCKED
       $$;
       ${ownedByFunctions(SEALED, WORN)}
       ${replaced(`${IS_DUE} OR keyward.sealed_under(of_tenant, of_key, before) >= ${BUDGET}`)}
@@ -51,6 +58,7 @@ export class WornKeys implements MigrationInterface {
     await runner.query(`
       ${replaced(IS_DUE)}
       DROP FUNCTION keyward.${WORN}, keyward.${SEALED};
+      DROP INDEX keyward.key_use_of_version;
     `);
   }
 }

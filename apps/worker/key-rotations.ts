@@ -8,8 +8,8 @@ const EVERY_MS = 1000;
 /** Each rotation has what its tenant's services are doing just now decided again: a hundred at once must not keep one call waiting twice. */
 const APART_MS = 250;
 const TENANTS_KEPT = 2048;
-/** It takes days to wear a key out, and every ledger of a key with a policy is looked at. */
-const WORN_EVERY_MS = 600_000;
+/** It takes days to wear a key out, and a look adds up the ledgers of some hundred keys. */
+const WORN_EVERY_MS = 60_000;
 
 /** Give keys their next version when their rotation policy says so, or before, when they are worn: once, whoever else is at it. */
 export function rotateKeys({ apartMs = APART_MS, ...parts }: RotationParts & { readonly apartMs?: number }): readonly JobKind[] {

@@ -14,6 +14,7 @@ describe('the end of a log key', () => {
 
   beforeAll(async () => {
     database = await TestDatabase.start();
+    await database.addTenants('platform');
     worker = await openWorkerStore(database.settings('keyward_worker'));
   });
   afterAll(async () => {
@@ -35,7 +36,7 @@ describe('the end of a log key', () => {
     run(`INSERT INTO keyward.signed_checkpoint (tenant_id, size, root, note) VALUES ('${name}', 1, sha256(''), 'signed by both')`);
   /** Its older key is due to end, unless `later`: the record that names the next one is there, and signed unless `unsigned`. */
   async function rotated(name: string, retiresAt = `now() - interval '1 second'`, unsigned = false): Promise<void> {
-    await database.addTenants(name);
+    if (name !== 'platform') await database.addTenants(name);
     await run(`
       INSERT INTO keyward.trail_record (tenant_id, seq, bytes, leaf_hash, recorded_at, op, outcome, calls)
         VALUES ('${name}', 0, convert_to('{"change":{"number":2}}', 'UTF8'), sha256(''), now(), 'RotateLogKey', 'succeeded', 1);
@@ -58,7 +59,6 @@ describe('the end of a log key', () => {
   const ENDED = { retired: true, destroyed: true, told: [['RetireLogKey', { number: 1, vkey: 'vkey' }]], keys: [2] };
 
   it('is recorded, leaves the HSM and is done; until then both keys sign, after it the new one', async () => {
-    await database.addTenants('platform');
     await rotated('acme', `now() + interval '1 day'`);
     await round(worker.logKeys);
     expect(await state('acme')).toEqual({ retired: false, destroyed: false, told: [], keys: [1, 2] });
@@ -123,5 +123,15 @@ describe('the end of a log key', () => {
     await admin.end();
     await round(worker.logKeys);
     expect(await state('held')).toEqual(ENDED);
+  });
+
+  it('rests by itself after a failure, also that of the platform: its kind as a whole does not', async () => {
+    await rotated('platform');
+    const kind = endLogKeys({ keys: worker.logKeys, custody });
+    await worker.jobs.claim([kind]);
+    const [of] = await kind.due!();
+    await worker.jobs.failed(kind.name, of!, 'custody: gone', [60_000]);
+    expect(await kind.due!()).toEqual([]);
+    expect(await worker.jobs.claim([{ ...kind, everyMs: 0 }])).toMatchObject([{ kind: kind.name, failing: false }]);
   });
 });

@@ -14,7 +14,7 @@ export interface LogKeyParts {
  */
 export const endLogKeys = ({ keys, custody, clock = systemClock, platform }: LogKeyParts): JobKind => ({
   ...{ name: 'end-log-key', everyMs: 10_000 },
-  due: async () => [...new Set((await keys.due()).map(({ tenant }) => tenant))].map((tenant) => ({ tenant, subject: '' })),
+  due: async () => [...new Set((await keys.due()).map(({ tenant }) => tenant))].map((tenant) => ({ tenant, subject: 'log' })),
   run: async ({ tenant }) => {
     for (const key of await keys.due(tenant)) {
       if (!key.retired) await keys.retire(key, retiredBody(key, clock.now().getTime(), platform));

@@ -27,7 +27,7 @@ export interface RootRotationParts {
  */
 export const rotateRoots = (parts: RootRotationParts): JobKind => ({
   ...{ name: 'rotate-root', everyMs: 1000 },
-  due: async () => (await parts.roots.rotatingRoots()).map(({ tenant }) => ({ tenant, subject: '' })),
+  due: async () => (await parts.roots.rotatingRoots()).map(({ tenant }) => ({ tenant, subject: 'root' })),
   run: async ({ tenant }) => {
     for (const rotation of await parts.roots.rotatingRoots(tenant)) await (rotation.rewrapped ? retire : rewrap)(parts, rotation);
   },

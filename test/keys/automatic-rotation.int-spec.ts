@@ -1,5 +1,5 @@
 import type { KeyId, StopTarget } from '#contract';
-import { type RotationOrder, TrailUnavailable } from '#core';
+import { KeywardError, type RotationOrder } from '#core';
 import { NotNow } from '../../apps/worker/jobs/job-kind.js';
 import { dyingAfter } from './dying.js';
 import { GLOBEX, KeyWorld } from './key-world.js';
@@ -31,12 +31,12 @@ describe('the automatic rotation of keys', () => {
     if (!('ciphertext' in answer)) throw new Error('A dry run.');
     return answer;
   };
-  /** As the SDK does: what came between two changes of the rules is asked again. */
+  /** As the SDK does: what came between two changes of the rules, or was too much for a busy machine, is asked again. */
   const settled = async <Answer>(ask: () => Promise<Answer>, tries = 1000): Promise<Answer> => {
     try {
       return await ask();
     } catch (error) {
-      if (tries === 0 || !(error instanceof TrailUnavailable)) throw error;
+      if (tries === 0 || !(error instanceof KeywardError && error.code === 'unavailable')) throw error;
       return await settled(ask, tries - 1);
     }
   };
@@ -272,7 +272,7 @@ describe('the automatic rotation of keys', () => {
 
   it('gives a hundred keys one version each while three workers are killed again and again, and nothing fails to open meanwhile', async () => {
     world.offsetMs = -100 * DAY_MS;
-    const keys = await Promise.all(Array.from({ length: 100 }, () => world.create()));
+    const keys = await Promise.all(Array.from({ length: 100 }, () => settled(() => world.create())));
     world.offsetMs = 0;
     for (const { keyId } of keys) await world.admin('PutKeyRotation', { keyId, enabled: true, intervalDays: 90, replaces: 0 });
     const ciphertexts = [];
@@ -292,7 +292,7 @@ describe('the automatic rotation of keys', () => {
       }
     })();
     let life = 0;
-    for (let round = 0; round < 500 && (await rotations.dueRotations()).length > 0; round++)
+    for (let round = 0; round < 500 && (await settled(() => rotations.dueRotations())).length > 0; round++)
       await Promise.all(
         [1, 2, 3].map(() => {
           const dying = dyingAfter((life++ * 37) % 101, { custody, rotations });

@@ -88,12 +88,12 @@ describe.each(Object.entries(PLACES))('the queue in %s', (name, open) => {
     const engine = await start(async (one) => void ran.push(one));
     await engine.add([
       { kind: 'destroy-key', tenant: 'acme' as TenantId, subject: 'key_01jd00000000000000000000aa' },
-      { kind: 'rotate-root', tenant: 'globex' as TenantId, subject: '' },
+      { kind: 'rotate-root', tenant: 'globex' as TenantId, subject: 'root' },
     ]);
     await until(() => ran.length === 2);
     expect(ran.toSorted((a, b) => a.kind.localeCompare(b.kind))).toEqual([
       { kind: 'destroy-key', tenant: 'acme', subject: 'key_01jd00000000000000000000aa' },
-      { kind: 'rotate-root', tenant: 'globex', subject: '' },
+      { kind: 'rotate-root', tenant: 'globex', subject: 'root' },
     ]);
   });
 

@@ -15,7 +15,7 @@ export interface JobKind extends JobRhythm {
   readonly run: (of: Due) => Promise<void>;
 }
 
-/** Of a kind that is due as a whole. */
+/** Of a kind that is due as a whole, and of looks; no row is called so, not even the platform's own. */
 export const WHOLE: Due = { tenant: PLATFORM, subject: '' };
 
 /** Nothing was tried, so nothing failed: whoever would have to wait leaves its place to other jobs, and the next look finds the row again. */

@@ -139,6 +139,23 @@ describe('what is done by the clock', () => {
     expect((await worker.ledger()).failures).toEqual([]);
   });
 
+  it('keeps no other kind waiting when the queue does not take it, and is looked for again soon', async () => {
+    const [late, fine] = [`kind-${++names}`, `kind-${++names}`];
+    const kinds = [late, fine].map((name) => ({ name, everyMs: 3_600_000, due: async () => [ROW], run: async () => undefined }));
+    const jobs = new Jobs({ kinds, ledger: store.jobs, log: { error: () => undefined }, pausesMs: [0] });
+    const added: string[] = [];
+    const queue = (refused?: string) => ({
+      add: async ([job]: readonly Job[]) => {
+        if (job!.kind === refused) throw new Error('late');
+        added.push(job!.kind);
+      },
+    });
+    await jobs.look(queue(late));
+    expect(added).toEqual([fine]);
+    await jobs.look(queue());
+    expect(added).toEqual([fine, late]);
+  });
+
   it('is no failure any more when somebody else did it, or it is not due any more', async () => {
     let runs = 0;
     const run = () => (runs++ === 0 ? Promise.reject(new Error()) : Promise.resolve());

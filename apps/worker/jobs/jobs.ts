@@ -31,12 +31,17 @@ export class Jobs {
     this.#kinds = new Map(parts.kinds.map((kind) => [kind.name, kind]));
   }
 
-  /** Looks for what is due, of the kinds whose time has come. @throws KeywardError unavailable; whatever the queue throws */
+  /** Looks for what is due, of the kinds whose time has come: one that cannot be put in the queue keeps none of the others from it. */
   async look(queue: JobQueue): Promise<void> {
     const { ledger, kinds } = this.parts;
     for (const { kind, failing, retries } of await ledger.claim(kinds)) {
       const found = [...(await this.#dueOf(this.#kinds.get(kind)!, failing)), ...retries];
-      if (found.length > 0) await queue.add(found.map((of) => ({ kind, ...of })));
+      try {
+        if (found.length > 0) await queue.add(found.map((of) => ({ kind, ...of })));
+      } catch (cause) {
+        // Its next look may be an hour away; after a failure it comes sooner.
+        await this.#failed(kind, WHOLE, new KeywardError('unavailable', '', { reason: 'queue: not reached', cause }));
+      }
     }
   }
 

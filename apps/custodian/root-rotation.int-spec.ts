@@ -37,7 +37,7 @@ describe('roots on a token', () => {
     const sealable = await aVersion(key, 'globex' as TenantId);
     process.kill(custodian.childPid, 'SIGKILL');
     await eventually(() =>
-      seal(sealable).then(
+      Promise.all([seal(sealable), key.ping(), worker.ping()]).then(
         () => true,
         () => false,
       ),

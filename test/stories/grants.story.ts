@@ -38,21 +38,6 @@ describe('the customer writes the rules', () => {
   const withGrant = (grant: Json) => ({ ...INVOICE_POLICY, grants: [{ ...INVOICES, ...grant }] });
   afterEach(() => publish(INVOICE_POLICY));
 
-  it('lets nobody use a key that is kept for a service without a grant, and a stop covers it', async () => {
-    const keyId = 'alias/acs/billing';
-    const kept = await admin('POST', '/keys', { service: 'billing' });
-    expect(kept).toMatchObject({ status: 201, body: { managedBy: 'billing', aliases: [keyId] } });
-    expect(await dataKey({ keyId })).toMatchObject({ status: 403, body: { code: 'not-granted' } });
-    await publish(withGrant({ objects: [keyId] }));
-    expect((await dataKey({ keyId })).status).toBe(200);
-    const { body: stop } = await admin('POST', '/stops', { target: { scope: 'everything' } });
-    expect(await dataKey({ keyId })).toMatchObject({ status: 403, body: { code: 'stopped' } });
-    await admin('DELETE', `/stops/${String(stop['stopId'])}`);
-    expect((await dataKey({ keyId })).status).toBe(200);
-    const { body } = await must(world.platform.urls.auditor, world.acme.auditor, 'GET', '/v1/tenants/acme/key-inventory');
-    expect(body['items']).toContainEqual(expect.objectContaining({ keyId: kept.body['keyId'], managedBy: 'billing' }));
-  });
-
   describe('draft, validate, publish', () => {
     const narrower = withGrant({ operations: ['Decrypt'] });
 
@@ -127,6 +112,21 @@ describe('the customer writes the rules', () => {
       await draft(INVOICE_POLICY);
       expect((await admin('GET', '/policy/draft/preview')).body).toMatchObject({ newlyRefused: 0, lockouts: [] });
     });
+  });
+
+  it('lets nobody use a key that is kept for a service without a grant, and a stop covers it', async () => {
+    const keyId = 'alias/acs/billing';
+    const kept = await admin('POST', '/keys', { service: 'billing' });
+    expect(kept).toMatchObject({ status: 201, body: { managedBy: 'billing', aliases: [keyId] } });
+    expect(await dataKey({ keyId })).toMatchObject({ status: 403, body: { code: 'not-granted' } });
+    await publish(withGrant({ objects: [keyId] }));
+    expect((await dataKey({ keyId })).status).toBe(200);
+    const { body: stop } = await admin('POST', '/stops', { target: { scope: 'everything' } });
+    expect(await dataKey({ keyId })).toMatchObject({ status: 403, body: { code: 'stopped' } });
+    await admin('DELETE', `/stops/${String(stop['stopId'])}`);
+    expect((await dataKey({ keyId })).status).toBe(200);
+    const { body } = await must(world.platform.urls.auditor, world.acme.auditor, 'GET', '/v1/tenants/acme/key-inventory');
+    expect(body['items']).toContainEqual(expect.objectContaining({ keyId: kept.body['keyId'], managedBy: 'billing' }));
   });
 
   it('asks who can, and what would happen', async () => {

@@ -15,7 +15,7 @@ it('writes base64 as Buffer does', () => {
 
 it('writes a data key as JSON.stringify would', () => {
   const lease = { maxAgeSeconds: 60, maxUses: 2 };
-  const answer = { keyId: 'key_1', keyVersionId: 'kver_1', lease, ciphertext: Buffer.from('abcde'), plaintext: Buffer.from('key!') };
+  const answer = { keyId: 'key_1', keyVersionId: 'kver_1', ciphertext: Buffer.from('abcde'), lease, plaintext: Buffer.from('key!') };
   const text = JSON.stringify({
     ...answer,
     ciphertext: answer.ciphertext.toString('base64'),

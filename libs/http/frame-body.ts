@@ -54,11 +54,16 @@ function batchWith(value: unknown, field: string, bytes: Buffer): object {
   return { ...value, items: items.map((item, index) => objectWith(item, field, each[index]!)) };
 }
 
-/** The bytes of what was read here, in one or in the items of many. */
+/** The bytes of what was read here, in one or in the items of many. Without recursion: other bodies come here too, as deep as they are long. */
 export function framedBytes(body: unknown): Buffer[] {
-  if (typeof body !== 'object' || body === null) return [];
-  const values: unknown[] = Object.values(body);
-  return values.flatMap((value) => (Buffer.isBuffer(value) ? [value] : Array.isArray(value) ? value.flatMap(framedBytes) : []));
+  const items = typeof body === 'object' && body !== null && 'items' in body && Array.isArray(body.items) ? body.items : [];
+  return [body, ...items].flatMap(buffersIn);
+}
+
+function buffersIn(value: unknown): Buffer[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const members: unknown[] = Object.values(value);
+  return members.filter((member) => Buffer.isBuffer(member));
 }
 
 /** @throws KeywardError `payload-too-large` */

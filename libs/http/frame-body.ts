@@ -56,7 +56,7 @@ function batchWith(value: unknown, field: string, bytes: Buffer): object {
 
 /** The bytes of what was read here, in one or in the items of many. Without recursion: other bodies come here too, as deep as they are long. */
 export function framedBytes(body: unknown): Buffer[] {
-  const items = typeof body === 'object' && body !== null && 'items' in body && Array.isArray(body.items) ? body.items : [];
+  const items: unknown[] = typeof body === 'object' && body !== null && 'items' in body && Array.isArray(body.items) ? body.items : [];
   return [body, ...items].flatMap(buffersIn);
 }
 

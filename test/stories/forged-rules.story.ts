@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { eventually } from '../../apps/custodian/test-bed.js';
 import { api, must } from './api.js';
 import { INVOICE_POLICY, type Onboarded, onboarded } from './onboarded.js';
 
@@ -65,7 +66,7 @@ describe('rules that somebody wrote past Keyward', () => {
     const column = edit.split(' = ')[0]!;
     await sql(`UPDATE keyward.${table} SET ${edit} WHERE ${where}`);
     expect(await dataKey()).toBe(503);
-    expect(alarms('data-plane-1')).toBeGreaterThan(before);
+    await eventually(() => Promise.resolve(alarms('data-plane-1') > before));
     const genuine = rows[0]![column];
     await sql(`UPDATE keyward.${table} SET ${column} = $1 WHERE ${where}`, typeof genuine === 'string' ? genuine : JSON.stringify(genuine));
     expect(await dataKey()).toBe(200);
@@ -113,7 +114,7 @@ describe('rules that somebody wrote past Keyward', () => {
     await sql("UPDATE keyward.policy_version SET document = $1 WHERE tenant_id = 'acme' AND version = $2", JSON.stringify(WIDE), old);
     expect((await admin('POST', `/policy/versions/${old}/rollback`, {}, { 'if-match': `"${old + 1}"` })).status).toBe(503);
     expect((await admin('GET', `/policy/versions/${old}`)).status).toBe(503);
-    expect(alarms('key-plane')).toBeGreaterThan(before);
+    await eventually(() => Promise.resolve(alarms('key-plane') > before));
     expect(await inForce()).toBe(old + 1);
   });
 

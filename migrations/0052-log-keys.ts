@@ -8,6 +8,21 @@ const RETIRE = 'retire_log_key(text, integer, uuid, uuid, bytea)';
 const NEWEST = 'newest_log_key(text)';
 const DESTROYED = 'log_key_destroyed(text, integer)';
 
+/** Keys to retire, and keys that have been and still are in the HSM; `narrowed` by a further condition. */
+export const keysDue = (narrowed: string, most: number): string => `
+        SELECT k.tenant_id, l.log_id, k.number - 1, coalesce(o.vkey, l.vkey), k.retired_at IS NOT NULL, h.epoch, p.epoch
+          FROM keyward.log_key k
+          JOIN keyward.log l USING (tenant_id)
+          JOIN keyward.tenant_head h USING (tenant_id)
+          JOIN keyward.tenant_head p ON p.tenant_id = 'platform'
+          LEFT JOIN keyward.log_key o ON o.tenant_id = k.tenant_id AND o.number = k.number - 1
+          WHERE k.destroyed_at IS NULL AND (k.retired_at IS NOT NULL OR k.retires_at < clock_timestamp() AND EXISTS (
+            SELECT FROM keyward.signed_checkpoint c WHERE c.tenant_id = k.tenant_id AND c.size > coalesce(k.record_seq, (
+              SELECT max(r.seq) FROM keyward.trail_record r
+                WHERE r.tenant_id = k.tenant_id AND r.op = 'RotateLogKey' AND r.outcome = 'succeeded'
+                  AND (convert_from(r.bytes, 'UTF8')::jsonb #>> '{change,number}')::integer = k.number))))${narrowed}
+          ORDER BY k.tenant_id, k.number LIMIT ${most}`;
+
 /** Of before there were numbers, and after. */
 const logsToSign = (column: string, keys: string): string => `
       DROP FUNCTION keyward.${TO_SIGN};
@@ -66,18 +81,7 @@ export class LogKeys implements MigrationInterface {
       CREATE FUNCTION keyward.log_keys_due() RETURNS TABLE (tenant_id text, log_id text, number integer, vkey text, retired boolean, epoch uuid, platform_epoch uuid)
       LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
       BEGIN
-        RETURN QUERY SELECT k.tenant_id, l.log_id, k.number - 1, coalesce(o.vkey, l.vkey), k.retired_at IS NOT NULL, h.epoch, p.epoch
-          FROM keyward.log_key k
-          JOIN keyward.log l USING (tenant_id)
-          JOIN keyward.tenant_head h USING (tenant_id)
-          JOIN keyward.tenant_head p ON p.tenant_id = 'platform'
-          LEFT JOIN keyward.log_key o ON o.tenant_id = k.tenant_id AND o.number = k.number - 1
-          WHERE k.destroyed_at IS NULL AND (k.retired_at IS NOT NULL OR k.retires_at < clock_timestamp() AND EXISTS (
-            SELECT FROM keyward.signed_checkpoint c WHERE c.tenant_id = k.tenant_id AND c.size > coalesce(k.record_seq, (
-              SELECT max(r.seq) FROM keyward.trail_record r
-                WHERE r.tenant_id = k.tenant_id AND r.op = 'RotateLogKey' AND r.outcome = 'succeeded'
-                  AND (convert_from(r.bytes, 'UTF8')::jsonb #>> '{change,number}')::integer = k.number))))
-          ORDER BY k.tenant_id, k.number LIMIT 100;
+        RETURN QUERY ${keysDue('', 100)};
       END $$;
 
       -- With its record or not at all. Raises lock_not_available where the record cannot be appended now.

@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { keysDue } from './0052-log-keys.js';
 import { TOMBSTONE, TOMBSTONE_COLUMNS } from './0060-key-destruction.js';
 import { mayExecute, ownedByFunctions } from './row-security.js';
 
@@ -51,20 +52,7 @@ export class DueRows implements MigrationInterface {
 
       CREATE FUNCTION keyward.log_keys_due(of_tenant text)
       RETURNS TABLE (tenant_id text, log_id text, number integer, vkey text, retired boolean, epoch uuid, platform_epoch uuid)
-      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        SELECT k.tenant_id, l.log_id, k.number - 1, coalesce(o.vkey, l.vkey), k.retired_at IS NOT NULL, h.epoch, p.epoch
-          FROM keyward.log_key k
-          JOIN keyward.log l USING (tenant_id)
-          JOIN keyward.tenant_head h USING (tenant_id)
-          JOIN keyward.tenant_head p ON p.tenant_id = 'platform'
-          LEFT JOIN keyward.log_key o ON o.tenant_id = k.tenant_id AND o.number = k.number - 1
-          WHERE k.destroyed_at IS NULL AND (k.retired_at IS NOT NULL OR k.retires_at < clock_timestamp() AND EXISTS (
-              SELECT FROM keyward.signed_checkpoint c WHERE c.tenant_id = k.tenant_id AND c.size > coalesce(k.record_seq, (
-                SELECT max(r.seq) FROM keyward.trail_record r
-                  WHERE r.tenant_id = k.tenant_id AND r.op = 'RotateLogKey' AND r.outcome = 'succeeded'
-                    AND (convert_from(r.bytes, 'UTF8')::jsonb #>> '{change,number}')::integer = k.number))))
-            AND ${wanted('end-log-key', 'k.tenant_id', "'log'")}
-          ORDER BY k.tenant_id, k.number LIMIT ${MOST}
+      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$${keysDue(` AND ${wanted('end-log-key', 'k.tenant_id', "'log'")}`, MOST)}
       $$;
       ${ownedByFunctions(...FUNCTIONS)}
       ${FUNCTIONS.map((signature) => mayExecute(signature, 'keyward_worker')).join('')}

@@ -140,3 +140,25 @@ export const rewrapPageAnswer = z
 export type RewrapPageAnswer = z.infer<typeof rewrapPageAnswer>;
 
 export const longOperationPath = z.strictObject({ tenant: tenantId, operation: longOperationId });
+
+/** What a certificate tells of a re-wrap that is over. Times are RFC 3339, UTC. */
+export interface CompletedRewrap {
+  readonly tenant: string;
+  readonly operationId: string;
+  readonly keyId: string;
+  readonly fromVersionId: string;
+  /** Or a newer one. */
+  readonly toVersionId: string;
+  readonly service: string;
+  readonly population: number;
+  /** Re-encrypted. */
+  readonly moved: number;
+  /** By their headers they were under `toVersionId`, or a newer version, already. */
+  readonly kept: number;
+  readonly failed: number;
+  readonly startedAt: string;
+  readonly endedAt: string;
+  /** Places in the tenant's log: everything that it did stands from the one to the other. */
+  readonly firstRecord: number;
+  readonly lastRecord: number;
+}

@@ -1,27 +1,6 @@
+import type { CompletedRewrap } from '#contract';
 import { signedFields } from './signed-lines.js';
 import type { VerifierKey } from './verifier-key.js';
-
-/** A statement that a re-wrap is over, as custody signs it (custody/completion-certificate.ts). Times are RFC 3339. */
-export interface CompletionCertificate {
-  readonly tenant: string;
-  readonly operationId: string;
-  readonly keyId: string;
-  readonly fromVersionId: string;
-  /** Or a newer one. */
-  readonly toVersionId: string;
-  readonly service: string;
-  readonly population: number;
-  /** Re-encrypted. */
-  readonly moved: number;
-  /** By their headers they were under `toVersionId`, or a newer version, already. */
-  readonly kept: number;
-  readonly failed: number;
-  readonly startedAt: string;
-  readonly endedAt: string;
-  /** Places in the tenant's log: everything that it did stands from the one to the other. */
-  readonly firstRecord: number;
-  readonly lastRecord: number;
-}
 
 export class CertificateRefused extends Error {
   readonly code = 'malformed-certificate';
@@ -51,11 +30,11 @@ const LINES = [
 ];
 
 /**
- * Reads a certificate and verifies its signature, offline, by the verifier key of the tenant's log.
+ * Reads a certificate as custody signs it (custody/completion-certificate.ts), and verifies its signature, offline, by the verifier key of the tenant's log.
  * @throws NoteRefused malformed-note, unknown-signer, bad-signature; CertificateRefused for any other signed text, and for counts that do
  * not add up
  */
-export async function verifyCertificate(text: string, known: readonly VerifierKey[]): Promise<CompletionCertificate> {
+export async function verifyCertificate(text: string, known: readonly VerifierKey[]): Promise<CompletedRewrap> {
   const fields = await signedFields(text, known, LINES);
   if (fields === undefined) throw new CertificateRefused('its text is another one');
   const [tenant, operationId, keyId, fromVersionId, toVersionId, service, ...rest] = fields.map((field) => field ?? '');

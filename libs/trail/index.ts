@@ -24,7 +24,7 @@ export {
   verifyNote,
 } from './signed-note.js';
 export { type ImportStatement, StatementRefused, verifyImportStatement } from './import-statement.js';
-export { CertificateRefused, type CompletionCertificate, verifyCertificate } from './completion-certificate.js';
+export { CertificateRefused, verifyCertificate } from './completion-certificate.js';
 export { ReceiptRefused, type ShreddingReceipt, verifyReceipt } from './shredding-receipt.js';
 export type { PlatformSpeed } from './sha256.js';
 export { type RecordPosition, spliceRecord } from './splice-record.js';

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { CertificateRefused, type CompletionCertificate, verifyCertificate } from '#trail';
+import type { CompletedRewrap } from '#contract';
+import { CertificateRefused, verifyCertificate } from '#trail';
 import type { OpenSession } from '../session.js';
 import { verifyStatement } from './verify-statement.js';
 
@@ -11,7 +12,7 @@ export function verifyCertificateCommand(program: Command, open: OpenSession): v
   });
 }
 
-const inWords = ({ tenant, keyId, service, operationId, fromVersionId, toVersionId, ...certificate }: CompletionCertificate): string =>
+const inWords = ({ tenant, keyId, service, operationId, fromVersionId, toVersionId, ...certificate }: CompletedRewrap): string =>
   [
     `OK: of ${certificate.population} item(s) of ${service} under ${keyId} of ${tenant}, ${certificate.moved} were moved from ${fromVersionId} to ${toVersionId} or a newer version, ${certificate.kept} were there already by their headers, ${certificate.failed} failed.`,
     `${operationId} ran from ${certificate.startedAt} to ${certificate.endedAt}. Records ${certificate.firstRecord} to ${certificate.lastRecord} of the log tell it.`,

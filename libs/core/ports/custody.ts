@@ -1,4 +1,5 @@
 import type {
+  CompletedRewrap,
   EncryptionAlgorithm,
   ImportAlgorithm,
   ImportToken,
@@ -286,7 +287,7 @@ export interface KeyEnding {
 }
 
 /** What a certificate of a re-wrap says, and who signs it. */
-export interface CertificateOrder {
+export interface CertificateOrder extends CompletedRewrap {
   readonly origin: string;
   /** Number of the log's key that signs. */
   readonly logKey: number;
@@ -295,15 +296,6 @@ export interface CertificateOrder {
   readonly keyId: KeyId;
   readonly fromVersionId: KeyVersionId;
   readonly toVersionId: KeyVersionId;
-  readonly service: string;
-  readonly population: number;
-  readonly moved: number;
-  readonly kept: number;
-  readonly failed: number;
-  readonly startedAt: string;
-  readonly endedAt: string;
-  readonly firstRecord: number;
-  readonly lastRecord: number;
 }
 
 export interface CompletionCertifier {

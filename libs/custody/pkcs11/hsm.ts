@@ -1,3 +1,4 @@
+import type { CompletedRewrap } from '#contract';
 import { CustodyUnavailable } from '#core';
 import type { BoundImport, ClaimedTree, CustodyCapabilities, ImportParameters, ReceiptOrder, SignedLog, Tombstone } from '#core';
 import { checkpointBody, signedNote } from '../checkpoint-note.js';
@@ -7,7 +8,7 @@ import { OpenToken } from './open-token.js';
 import { PinRefused, readPin } from './pin.js';
 import { SelfTestFailed } from './self-test.js';
 import type { SignedCheckpoints } from './signed-checkpoints.js';
-import { certificateBody, type CompletedRewrap } from '../completion-certificate.js';
+import { certificateBody } from '../completion-certificate.js';
 import { type BackupDays, receiptBody } from '../shredding-receipt.js';
 import { sweep } from './sweeper.js';
 import type { SweepReport } from './sweeper.js';

@@ -5,7 +5,7 @@ import type { Clock, Principal } from '#core';
 import { isApiKey, type Presented, textOfPerson } from './bearer.js';
 import { Bulkhead } from './bulkhead.js';
 import type { EdgeLog } from './edge-log.js';
-import type { Egress } from './egress.js';
+import type { Egress } from './egress/egress.js';
 import type { KnownCredentials } from './known-credentials.js';
 import { PeopleTokens } from './people-tokens.js';
 import { ServiceTokens } from './service-tokens.js';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { base64url, SignJWT, UnsecuredJWT } from 'jose';
 import { MAX_LOOK_UPS, MAX_LOOK_UPS_OF_TENANT } from './authentication.js';
-import { Egress } from './egress.js';
+import { Egress } from './egress/egress.js';
 import { ATTEMPT_MS, KEYS_LIVE_MS, REFRESH_MS } from './provider-keys.js';
 import { FAILURE_LIMIT } from './rate-limits.js';
 import { aSigningKey, IdentityProvider, type SigningKey } from './test/identity-provider.js';

@@ -2,7 +2,7 @@ import type { Clock, Principal } from '#core';
 import type { KnownCredentials } from './known-credentials.js';
 import type { Presented } from './bearer.js';
 import type { EdgeLog } from './edge-log.js';
-import type { Egress } from './egress.js';
+import type { Egress } from './egress/egress.js';
 import { ProviderKeys } from './provider-keys.js';
 import { unauthenticated } from './unauthenticated.js';
 import { verifiedToken } from './verified-token.js';

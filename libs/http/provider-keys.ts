@@ -2,8 +2,8 @@ import { createLocalJWKSet, errors, type JWK, type LocalJWKSet } from 'jose';
 import { z } from 'zod';
 import type { TenantId } from '#contract';
 import { BoundedMap, type Clock, type StoredIdentityProvider } from '#core';
-import type { Egress } from './egress.js';
-import { EgressError } from './egress-error.js';
+import type { Egress } from './egress/egress.js';
+import { EgressError } from './egress/egress-error.js';
 import { unauthenticated } from './unauthenticated.js';
 
 const PROVIDERS = 1000;

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import type { IncomingMessage } from 'node:http';
-import { plainAddress } from './public-addresses.js';
+import { plainAddress } from './egress/public-addresses.js';
 
 /** Whose address a request comes from; undefined where a trusted proxy told nonsense: a guess could fit a grant. */
 export type SourceAddress = (request: Pick<IncomingMessage, 'socket' | 'headers'>) => string | undefined;

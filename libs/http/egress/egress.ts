@@ -2,7 +2,7 @@ import { constants } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { isIP } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, DEFAULT_CIPHERS, type TLSSocket } from 'node:tls';
 import { addressesOf, answering, type Resolve, resolveByDns, resolveBySystem, unlessAborted } from './egress-addresses.js';
 import { EgressError } from './egress-error.js';
@@ -98,15 +98,31 @@ export class Egress {
    * @throws EgressError
    */
   async connect({ host, port, ...tls }: EgressConnection, signal: AbortSignal): Promise<TLSSocket> {
+    return await this.#open({ host, port }, signal, 'secureConnect', (target) => openTls(target, tls));
+  }
+
+  /**
+   * A TCP connection, for protocols that begin TLS by themselves; whoever gets it ends it. `signal` ends it too.
+   * @throws EgressError
+   */
+  async dial(to: Pick<EgressConnection, 'host' | 'port'>, signal: AbortSignal): Promise<Socket> {
+    return await this.#open(to, signal, 'connect', openTcp);
+  }
+
+  async #open<Opened extends Socket>(
+    { host, port }: Pick<EgressConnection, 'host' | 'port'>,
+    signal: AbortSignal,
+    ready: 'connect' | 'secureConnect',
+    open: (target: Target) => Opened,
+  ): Promise<Opened> {
     return await within(signal, async () => {
-      const target = await this.#target(`https://${isIP(host) === 6 ? `[${host}]` : host}:${port}`, signal);
-      const socket = openTls(target, tls);
+      const socket = open(await this.#target(`https://${isIP(host) === 6 ? `[${host}]` : host}:${port}`, signal));
       const abort = () => socket.destroy(signal.reason as Error);
       signal.addEventListener('abort', abort, { once: true });
       socket.once('close', () => signal.removeEventListener('abort', abort));
       // Stays: an error later is heard by whoever writes, and must not end the process.
       socket.on('error', () => undefined);
-      await once(socket, 'secureConnect', { signal });
+      await once(socket, ready, { signal });
       return socket;
     });
   }
@@ -161,6 +177,10 @@ export class Egress {
       .end(body);
     return promise;
   }
+}
+
+function openTcp({ url, addresses }: Target): Socket {
+  return connectTcp({ host: url.hostname.replace(/^\[|\]$/g, ''), port: portOf(url), lookup: answering(addresses) });
 }
 
 function openTls(

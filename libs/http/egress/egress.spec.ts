@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net';
 import { Egress, type EgressOptions } from './egress.js';
@@ -152,6 +153,27 @@ describe('what a tenant names is fetched', () => {
     await expect(vouched().connect({ host: host!, port: Number(port) }, AbortSignal.timeout(200))).rejects.toMatchObject({
       name: 'EgressError',
     });
+  });
+
+  it('as bytes, from an address that it may reach and no other', async () => {
+    const [host, port] = origin.split(':');
+    const to = { host: host!, port: Number(port) };
+    const socket = await vouched().dial(to, AbortSignal.timeout(2000));
+    socket.write('GET /keys HTTP/1.0\r\n\r\n');
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    expect(answer.toString()).toMatch(/^HTTP\/1.1 200/);
+    const others = new Egress({ ports: [to.port] });
+    await expect(others.dial(to, AbortSignal.timeout(2000))).rejects.toMatchObject({ reason: 'address' });
+  });
+
+  it('as bytes, from a name that is looked up once', async () => {
+    let lookUps = 0;
+    const egress = new Egress({ resolve: async () => [['127.0.0.1'], ['192.88.100.1']][lookUps++]! });
+    await expect(egress.dial({ host: 'rebinding.example', port: 443 }, AbortSignal.timeout(2000))).rejects.toMatchObject({
+      reason: 'address',
+    });
+    expect(lookUps).toBe(1);
   });
 
   it('not for longer than its limit, however long a name is looked up', async () => {

@@ -55,6 +55,8 @@ import { ErasedReads } from './0095-erased-reads.js';
 import { LastUse } from './0097-last-use.js';
 import { RewrapProjects } from './0100-rewraps.js';
 import { VersionEnd } from './0101-version-end.js';
+import { JobAlerts } from './0130-job-alerts.js';
+import { ExpiryWarnings } from './0131-expiry-warnings.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -115,4 +117,6 @@ export const MIGRATIONS = [
   LastUse,
   RewrapProjects,
   VersionEnd,
+  JobAlerts,
+  ExpiryWarnings,
 ];

@@ -145,6 +145,10 @@ export const SYSTEM_OPERATIONS = [
   'DestroyKey',
   'RetireRoot',
   'SinkDisabled',
+  'JobFailing',
+  'JobRecovered',
+  'CredentialExpiring',
+  'MaterialExpiring',
   ...WORKER_OPERATIONS,
   ...RESTORE_OPERATIONS,
 ] as const;

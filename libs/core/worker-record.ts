@@ -8,7 +8,8 @@ export function workerRecord(
   {
     platform,
     ...done
-  }: Pick<RecordBody, 'op' | 'category' | 'change' | 'platform'> & Partial<Pick<RecordBody, 'phase' | 'key' | 'authz' | 'hsm'>>,
+  }: Pick<RecordBody, 'op' | 'category' | 'change' | 'platform'> &
+    Partial<Pick<RecordBody, 'phase' | 'key' | 'authz' | 'hsm' | 'outcome' | 'error'>>,
 ): RecordBody {
   return {
     ...{ v: 1, id: newRecordId(now), log: logId, time: new Date(now).toISOString(), durationUs: 0 },

@@ -64,6 +64,7 @@ describe('what each role can and cannot do', () => {
       destroy_again: 'key_plane',
       due_deletions: 'worker',
       due_rotations: 'worker',
+      due_warnings: 'worker',
       end_rewrapping: 'worker',
       erase_read_fields: 'key_plane',
       epochs_of: 'data_plane',
@@ -72,6 +73,7 @@ describe('what each role can and cannot do', () => {
       idle_logs: 'worker',
       imports_to_rewrap: 'worker',
       job_done: 'worker',
+      job_episodes: 'worker',
       job_failed: 'worker',
       job_rests: '',
       jobs_of: 'key_plane',
@@ -102,6 +104,7 @@ describe('what each role can and cannot do', () => {
       refuse_needed_version: '',
       refuse_unless_pruned: '',
       release_sink: 'worker',
+      report_job: 'worker',
       retire_log_key: 'worker',
       retire_root: 'worker',
       rewrap_of: 'data_plane',
@@ -134,6 +137,7 @@ describe('what each role can and cannot do', () => {
       trail_commit: 'key_plane',
       sealed_under: '',
       uses_before: 'key_plane',
+      warn_of_expiry: 'worker',
       worn_keys: 'worker',
     });
   });

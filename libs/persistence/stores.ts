@@ -7,7 +7,9 @@ import type {
   Endings,
   EndingLogKeys,
   EpochReads,
+  ExpiryWarnings,
   IdleLogs,
+  JobAlerts,
   JobLedger,
   KeyRotationStore,
   LogPruning,
@@ -36,6 +38,7 @@ import { DatabaseDeliveries } from './delivery-store.js';
 import { reading } from './database-error.js';
 import { DatabaseEndings, DatabaseTombstones } from './ending-store.js';
 import { DatabaseJobLedger } from './job-ledger.js';
+import { DatabaseNotices } from './notices.js';
 import { DatabaseReads } from './lists.js';
 import { DatabaseOperationReads } from './operation-reads.js';
 import { DatabaseKeyRotations } from './key-rotation-store.js';
@@ -101,6 +104,8 @@ export interface WorkerStore extends Store, TombstoneStore {
   readonly logKeys: EndingLogKeys;
   readonly pruning: LogPruning;
   readonly jobs: JobLedger;
+  /** What tenants hear of what is done by the clock. */
+  readonly notices: JobAlerts & ExpiryWarnings;
   /** For heartbeats. */
   readonly trail: Trail;
 }
@@ -171,6 +176,7 @@ export async function openWorkerStore(settings: DatabaseSettings): Promise<Worke
     tombstones: new DatabaseTombstones(pool),
     logKeys: new DatabaseLogKeys(jobs),
     pruning: new DatabasePruning(jobs),
+    notices: new DatabaseNotices(jobs),
     trail,
     ping: () => bothAnswer(pool, trail),
     close: () => closed(trail.close(), pool.end(), deliveries.end(), jobs.end()),

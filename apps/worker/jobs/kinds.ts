@@ -2,6 +2,8 @@ import type { WorkerStore } from '#persistence';
 import { destroyKeys, type DestructionParts, signReceipts } from '../destructions.js';
 import { heartbeats } from '../heartbeats.js';
 import { dropExpiredImports } from '../expired-imports.js';
+import { warnOfExpiry } from '../expiry-warnings.js';
+import { reportJobs } from '../job-reports.js';
 import { endLogKeys, type LogKeyParts } from '../log-key-endings.js';
 import { rotateKeys, type RotationParts } from '../key-rotations.js';
 import { makeMonths } from '../months.js';
@@ -30,4 +32,6 @@ export const jobKinds = ({ store, custody, grants, snapshots, platform }: KindPa
   heartbeats({ logs: store.idle, trail: store.trail, platform }),
   makeMonths(store.checkpoints),
   pruneRecords(store.pruning),
+  warnOfExpiry({ warnings: store.notices, platform }),
+  reportJobs({ alerts: store.notices, platform }),
 ];

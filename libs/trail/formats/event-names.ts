@@ -145,7 +145,11 @@ const NAMES = {
   ListLeases:                      row('Read',   '',                                ''),
   GetCoverage:                     row('Read',   '',                                ''),
 
-  SinkDisabled:                    row('Update',  '',                                ''),
+  JobFailing:                      row('Other',  '',                                ''),
+  JobRecovered:                    row('Other',  '',                                ''),
+  CredentialExpiring:              row('Other',  '',                                ''),
+  MaterialExpiring:                row('Other',  '',                                ''),
+  SinkDisabled:                    row('Update', '',                                ''),
   Heartbeat:                       row('Other',  '',                                ''),
   DestroyAgain:                    row('Update', 'ScheduleKeyDeletion',             'ScheduleKeyDeletion'),
   StopRestored:                    row('Update', '',                                ''),

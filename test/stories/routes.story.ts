@@ -4,7 +4,8 @@ import { controllers as dataControllers } from '../../apps/data-plane/controller
 import { controllers as keyControllers } from '../../apps/key-plane/controllers.js';
 import { createPlane, noCredentials, type Route, routesOf } from '#http';
 import { api, type Answer } from './api.js';
-import { INVOICE_POLICY, type Onboarded, onboarded } from './onboarded.js';
+import { type Onboarded, onboarded } from './onboarded.js';
+import { bodyOf } from './route-bodies.js';
 
 const PUBLIC = ['GET /livez', 'GET /openapi.json', 'GET /readyz'];
 const never = () => Promise.reject(new Error('Only its routes are looked at.'));
@@ -103,70 +104,8 @@ describe('every route of every plane', () => {
     expect(await rawStatus(known.url, 'GET', spell(path(known.route)))).not.toBe(200);
   });
 
-  /** Bodies that are right, so that the refusal is about the caller and nothing else. */
-  const BODIES: Record<string, unknown> = {
-    OnboardTenant: { tenant: 'hooli', displayName: 'Hooli' },
-    RegisterService: { service: 'other' },
-    PutCatalogueEntry: { operations: [] },
-    SuspendService: {},
-    SuspendTenant: {},
-    IssueServiceCredential: {},
-    Enrol: { admin: 'mallory' },
-    IssueCredential: { principal: 'mallory', role: 'admin' },
-    CreateSink: { target: { type: 'webhook', url: 'https://hook.example/' } },
-    UpdateSink: { state: 'Paused' },
-    RotateLogKey: {},
-    CreateKey: {},
-    UpdateKeyDescription: { description: '' },
-    CreateKeyVersion: {},
-    StartRewrap: { fromVersionId: 'kver_01jdsz0000e008000000000001', service: 'billing' },
-    RetireKeyVersion: { confirm: 'kver_01jdsz0000e008000000000001' },
-    SettleRewrapPage: { cursor: '', items: [] },
-    FinishRewrap: {},
-    GetImportParameters: { algorithm: 'RSAES_OAEP_SHA_1' },
-    ImportKeyMaterial: { importToken: 'imp_01jdsz0000e008000000000001', encryptedKeyMaterial: 'AA==' },
-    ScheduleKeyDeletion: {},
-    TagKey: { tags: { a: 'b' } },
-    UntagKey: { names: ['a'] },
-    SetDeletionProtection: { enabled: true },
-    PutKeyRotation: { enabled: true, intervalDays: 90 },
-    SetRetention: {},
-    PruneRecords: { minIndex: 256, exported: { size: 256, root: `${'A'.repeat(43)}=` } },
-    CreateAlias: { alias: 'alias/mine', keyId: 'key_01jdsz0000e008000000000001' },
-    UpdateAlias: { alias: 'alias/mine', keyId: 'key_01jdsz0000e008000000000001' },
-    PutIdentityProvider: { issuer: 'https://evil.example', audience: 'keyward', jwksUri: 'https://evil.example/jwks' },
-    PutPolicy: INVOICE_POLICY,
-    LintPolicy: { text: '{}' },
-    PutPolicyDraft: { text: '{}' },
-    PublishPolicyDraft: { digest: '0'.repeat(64) },
-    SimulatePolicy: { subject: 'svc:billing', operation: 'Encrypt', keyId: 'alias/invoices' },
-    Stop: { target: { scope: 'everything' } },
-    ErasePersonalFields: { principal: 'acme-admin' },
-    Encrypt: { keyId: 'alias/invoices', plaintext: 'AA==' },
-    Decrypt: { ciphertext: Buffer.alloc(60).toString('base64') },
-    GenerateDataKey: { keyId: 'alias/invoices' },
-    GenerateDataKeyWithoutPlaintext: { keyId: 'alias/invoices' },
-    ReEncryptTo: { ciphertext: Buffer.alloc(60).toString('base64'), destinationKeyId: 'alias/invoices' },
-    GenerateMac: { keyId: 'alias/invoices', message: 'AA==' },
-    Sign: { keyId: 'alias/invoices', message: 'AA==', algorithm: 'ECDSA_SHA_256' },
-    Verify: { keyId: 'alias/invoices', message: 'AA==', algorithm: 'ECDSA_SHA_256', signature: 'AA==' },
-    AsymmetricEncrypt: { keyId: 'alias/invoices', plaintext: 'AA==', algorithm: 'RSAES_OAEP_SHA_1' },
-    AsymmetricDecrypt: {
-      keyId: 'alias/invoices',
-      keyVersionId: 'kver_01jdsz0000e008000000000001',
-      ciphertext: 'AA==',
-      algorithm: 'RSAES_OAEP_SHA_1',
-    },
-    GenerateRandom: { numberOfBytes: 32 },
-    GetPublicKey: { keyId: 'alias/invoices' },
-    VerifyMac: { keyId: 'alias/invoices', message: 'AA==', mac: 'AA==' },
-  };
-  const bodyOf = ({ operation, batch }: Route) => {
-    const body = BODIES[operation ?? ''];
-    return batch ? { items: [body] } : body;
-  };
   const as = (apiKey: string, url: string, route: Route): Promise<Answer> =>
-    api(url, apiKey, route.method, path(route), bodyOf(route), { 'if-match': '"1"' });
+    api(url, apiKey, route.method, path(route), bodyOf(route.operation, route.batch), { 'if-match': '"1"' });
 
   it("refuses the auditor's credential everywhere but at the auditor's own reads", async () => {
     for (const { name, url, route } of guarded()) {

@@ -1,0 +1,66 @@
+import { INVOICE_POLICY } from './onboarded.js';
+
+/** Bodies that are right, so that the refusal is about the caller and nothing else. */
+const BODIES: Record<string, unknown> = {
+  OnboardTenant: { tenant: 'hooli', displayName: 'Hooli' },
+  RegisterService: { service: 'other' },
+  PutCatalogueEntry: { operations: [] },
+  SuspendService: {},
+  SuspendTenant: {},
+  IssueServiceCredential: {},
+  Enrol: { admin: 'mallory' },
+  IssueCredential: { principal: 'mallory', role: 'admin' },
+  CreateSink: { target: { type: 'webhook', url: 'https://hook.example/' } },
+  UpdateSink: { state: 'Paused' },
+  RotateLogKey: {},
+  CreateKey: {},
+  UpdateKeyDescription: { description: '' },
+  CreateKeyVersion: {},
+  StartRewrap: { fromVersionId: 'kver_01jdsz0000e008000000000001', service: 'billing' },
+  RetireKeyVersion: { confirm: 'kver_01jdsz0000e008000000000001' },
+  SettleRewrapPage: { cursor: '', items: [] },
+  FinishRewrap: {},
+  GetImportParameters: { algorithm: 'RSAES_OAEP_SHA_1' },
+  ImportKeyMaterial: { importToken: 'imp_01jdsz0000e008000000000001', encryptedKeyMaterial: 'AA==' },
+  ScheduleKeyDeletion: {},
+  TagKey: { tags: { a: 'b' } },
+  UntagKey: { names: ['a'] },
+  SetDeletionProtection: { enabled: true },
+  PutKeyRotation: { enabled: true, intervalDays: 90 },
+  SetRetention: {},
+  PruneRecords: { minIndex: 256, exported: { size: 256, root: `${'A'.repeat(43)}=` } },
+  CreateAlias: { alias: 'alias/mine', keyId: 'key_01jdsz0000e008000000000001' },
+  UpdateAlias: { alias: 'alias/mine', keyId: 'key_01jdsz0000e008000000000001' },
+  PutIdentityProvider: { issuer: 'https://evil.example', audience: 'keyward', jwksUri: 'https://evil.example/jwks' },
+  PutPolicy: INVOICE_POLICY,
+  LintPolicy: { text: '{}' },
+  PutPolicyDraft: { text: '{}' },
+  PublishPolicyDraft: { digest: '0'.repeat(64) },
+  SimulatePolicy: { subject: 'svc:billing', operation: 'Encrypt', keyId: 'alias/invoices' },
+  Stop: { target: { scope: 'everything' } },
+  ErasePersonalFields: { principal: 'acme-admin' },
+  Encrypt: { keyId: 'alias/invoices', plaintext: 'AA==' },
+  Decrypt: { ciphertext: Buffer.alloc(60).toString('base64') },
+  GenerateDataKey: { keyId: 'alias/invoices' },
+  GenerateDataKeyWithoutPlaintext: { keyId: 'alias/invoices' },
+  ReEncryptTo: { ciphertext: Buffer.alloc(60).toString('base64'), destinationKeyId: 'alias/invoices' },
+  GenerateMac: { keyId: 'alias/invoices', message: 'AA==' },
+  Sign: { keyId: 'alias/invoices', message: 'AA==', algorithm: 'ECDSA_SHA_256' },
+  Verify: { keyId: 'alias/invoices', message: 'AA==', algorithm: 'ECDSA_SHA_256', signature: 'AA==' },
+  AsymmetricEncrypt: { keyId: 'alias/invoices', plaintext: 'AA==', algorithm: 'RSAES_OAEP_SHA_1' },
+  AsymmetricDecrypt: {
+    keyId: 'alias/invoices',
+    keyVersionId: 'kver_01jdsz0000e008000000000001',
+    ciphertext: 'AA==',
+    algorithm: 'RSAES_OAEP_SHA_1',
+  },
+  GenerateRandom: { numberOfBytes: 32 },
+  GetPublicKey: { keyId: 'alias/invoices' },
+  VerifyMac: { keyId: 'alias/invoices', message: 'AA==', mac: 'AA==' },
+};
+
+/** A right body for this operation; of a batch, one with a single item. */
+export function bodyOf(operation: string | undefined, batch = false): unknown {
+  const body = BODIES[operation ?? ''];
+  return batch ? { items: [body] } : body;
+}

@@ -1,6 +1,6 @@
 import type { SinkTarget } from '#contract';
 import type { ClaimedSink, DeliveredRecord } from '#core';
-import { EgressError } from '#http';
+import { EgressError } from '#http/egress';
 
 /** A sink whose target is of this type, and what the platform proves itself by there. */
 export interface Destination<Type extends SinkTarget['type']> {

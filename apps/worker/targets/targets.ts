@@ -1,0 +1,6 @@
+import { generic } from './generic.js';
+import { type AnyTarget, anyTarget } from './turn.js';
+import { webhook } from './webhook.js';
+
+/** Every kind of target, one row each. */
+export const TARGETS: readonly AnyTarget[] = [anyTarget(generic), anyTarget(webhook)];

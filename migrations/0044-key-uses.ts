@@ -17,7 +17,7 @@ export const USES = `r.key_id IS NOT NULL AND r.calls > 0 AND r.op = ANY (ARRAY(
 const ROWS = `r.key_id, coalesce(r.principal, '') AS principal, r.op, coalesce(r.version_id, '') AS version_id, r.outcome,
               (r.recorded_at AT TIME ZONE 'UTC')::date AS day, sum(r.calls) AS calls, min(r.recorded_at) AS first_at, max(r.recorded_at) AS last_at`;
 
-const COUNT_USES = `
+export const COUNT_USES = `
         INSERT INTO keyward.key_use AS u
           SELECT of_tenant, ${ROWS}
             FROM keyward.trail_record r WHERE r.tenant_id = of_tenant AND r.seq >= from_seq AND r.seq < to_seq AND ${USES}

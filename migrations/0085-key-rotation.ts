@@ -7,8 +7,8 @@ import { mayAppend, mayNotAppend } from './plane-operations.js';
 import { mayExecute, tenantRows, withTriggerFunction } from './row-security.js';
 
 const OPERATIONS = ['PutKeyRotation', 'GetKeyRotation'];
-const VERSION = PUBLIC_KEY + IMPORTED;
-const ROTATION = `
+export const VERSION = PUBLIC_KEY + IMPORTED;
+export const ROTATION = `
         'rotation', (
           SELECT json_build_object('version', r.version, 'intervalDays', r.interval_days, 'mac', encode(r.mac, 'hex'))
             FROM keyward.key_rotation r WHERE r.tenant_id = wanted AND r.key_id = k.key_id),`;

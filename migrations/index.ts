@@ -57,6 +57,7 @@ import { RewrapProjects } from './0100-rewraps.js';
 import { VersionEnd } from './0101-version-end.js';
 import { JobAlerts } from './0130-job-alerts.js';
 import { ExpiryWarnings } from './0131-expiry-warnings.js';
+import { KeyWear } from './0132-key-wear.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -119,4 +120,5 @@ export const MIGRATIONS = [
   VersionEnd,
   JobAlerts,
   ExpiryWarnings,
+  KeyWear,
 ];

@@ -28,6 +28,7 @@ const OF_CODE = {
   'key-disabled':           EXIT.conflict,
   'key-pending-deletion':   EXIT.conflict,
   'key-pending-import':     EXIT.conflict,
+  'key-exhausted':          EXIT.conflict,
   'key-destroyed':          EXIT.conflict,
   'decrypt-failed':         EXIT.verification,
   'too-many-requests':      EXIT.unavailable,

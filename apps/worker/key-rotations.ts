@@ -8,7 +8,7 @@ const EVERY_MS = 1000;
 /** Each rotation has what its tenant's services are doing just now decided again: a hundred at once must not keep one call waiting twice. */
 const APART_MS = 250;
 const TENANTS_KEPT = 2048;
-/** It takes days to wear a key out, and a look adds up the ledgers of some hundred keys. */
+/** It takes days to wear a key out. */
 const WORN_EVERY_MS = 60_000;
 
 /** Give keys their next version when their rotation policy says so, or before, when they are worn: once, whoever else is at it. */

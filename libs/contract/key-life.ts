@@ -107,6 +107,9 @@ export const keyDescription = z
     checkValue: z.string().optional().meta({ description: 'of imported material: hexadecimal, 5 bytes of a MAC by the key itself' }),
     validTo: time.optional().meta({ description: 'of imported material: from then on it is not used' }),
     inMemory: z.literal(true).optional().meta({ description: 'the ephemeral key of its import passed the memory of the custodian' }),
+    exhausted: z.literal(true).optional().meta({
+      description: 'its primary version has sealed as much as it safely can: it opens, and seals nothing more until there is a next one',
+    }),
     deletionAt: time.optional().meta({ description: 'while PendingDeletion: when it will be destroyed' }),
     lastUse: z
       .object({ at: time, operation: z.enum(DATA_OPERATIONS), service: z.string() })

@@ -149,6 +149,8 @@ export const SYSTEM_OPERATIONS = [
   'JobRecovered',
   'CredentialExpiring',
   'MaterialExpiring',
+  'KeyWorn',
+  'KeyExhausted',
   ...WORKER_OPERATIONS,
   ...RESTORE_OPERATIONS,
 ] as const;

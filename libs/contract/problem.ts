@@ -15,6 +15,7 @@ export const problemCode = z.enum([
   'key-disabled',
   'key-pending-deletion',
   'key-pending-import',
+  'key-exhausted',
   'key-destroyed',
   'state-unchangeable',
   'too-many-requests',

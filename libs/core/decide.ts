@@ -179,6 +179,8 @@ export async function decideUse(
   const unusable = unfit(operation, version, wish);
   if (unusable !== undefined) return { allowed: false, error: unusable, details: { crypto, ...details }, validUntil: decision.validUntil };
   if (version === undefined) return refuse({ code: 'key-destroyed', reason: 'version-destroyed', why: 'key-state' }, details);
+  if (key.exhausted === true && SEALINGS.has(operation))
+    return refuse({ code: 'key-exhausted', reason: 'key-exhausted', why: 'key-state' }, details, decision.validUntil);
   if (wish.assertedKey !== undefined && wish.assertedKey !== key.keyId && !key.aliases.some((name) => name === wish.assertedKey))
     return { allowed: false, error: new DecryptFailed('another-key'), details: { crypto, ...details }, validUntil: decision.validUntil };
   return {
@@ -191,6 +193,9 @@ export async function decideUse(
 
 const earlier = (one: number | undefined, other: number | undefined): number | undefined =>
   one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
+
+/** What takes another random IV under the primary version. */
+const SEALINGS: ReadonlySet<KeyUse> = new Set(['Encrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'ReEncryptTo']);
 
 /** What a key has to be for: its usage, and whether it is a pair; undefined: either. */
 interface Fitness {

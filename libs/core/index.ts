@@ -43,6 +43,7 @@ export * from './ports/epochs.js';
 export * from './ports/grants.js';
 export * from './ports/heartbeats.js';
 export * from './ports/jobs.js';
+export * from './ports/notices.js';
 export * from './ports/key-rotations.js';
 export * from './ports/log-keys.js';
 export * from './ports/reads.js';

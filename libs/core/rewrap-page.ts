@@ -16,7 +16,7 @@ type Outcome = RewrapResult | KeywardError;
 const OWN_FAULTS: ReadonlySet<ProblemCode> = new Set(['decrypt-failed', 'invalid-request']);
 /** What rules and the key's state refuse now. Whatever else there is says nothing about the project: it is asked for again. */
 const SUSPENDING: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
-  ...(['not-granted', 'stopped', 'key-disabled', 'key-pending-deletion', 'key-pending-import', 'key-destroyed'] as const),
+  ...(['not-granted', 'stopped', 'key-disabled', 'key-pending-deletion', 'key-pending-import', 'key-exhausted', 'key-destroyed'] as const),
 ]);
 
 /**

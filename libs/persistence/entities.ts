@@ -208,6 +208,7 @@ export interface KeyVersionRow {
   validTo: string | null;
   inMemory: boolean | null;
   retiredAsOf: string | null;
+  exhausted: boolean;
 }
 export const KeyVersionEntity = new EntitySchema<KeyVersionRow>({
   name: 'KeyVersion',
@@ -228,6 +229,7 @@ export const KeyVersionEntity = new EntitySchema<KeyVersionRow>({
     validTo: { type: 'bigint', name: 'valid_to', nullable: true },
     inMemory: { type: 'boolean', name: 'in_memory', nullable: true },
     retiredAsOf: { type: 'bigint', name: 'retired_as_of', nullable: true, select: false },
+    exhausted: { type: 'boolean', default: false },
   },
 });
 

@@ -129,6 +129,18 @@ describe('the usage ledger', () => {
     expect(rows[0].ledger).toBeGreaterThan(0);
   });
 
+  it('counts for each version how often it sealed, and nothing else', async () => {
+    const { rows } = await database.as('superuser', (client) =>
+      client.query<{ tenant_id: string; version_id: string; sealed: string; seals: string }>(
+        `SELECT tenant_id, version_id, w.sealed, u.seals FROM keyward.key_wear w FULL JOIN (
+             SELECT tenant_id, version_id, sum(calls) AS seals FROM keyward.key_use
+               WHERE op = 'Encrypt' AND outcome = 'succeeded' AND version_id <> '' GROUP BY 1, 2) u USING (tenant_id, version_id)`,
+      ),
+    );
+    expect(rows.length).toBeGreaterThan(1);
+    expect(rows.filter(({ sealed, seals }) => sealed !== seals)).toEqual([]);
+  });
+
   it('tells first and last use by the records’ own times', async () => {
     const only = { key: 0, version: 0, service: 'late', op: 'Sign', outcome: 'succeeded', count: 1, dryRun: false } as const;
     const [first, last] = [await append([only]), await append([only])];

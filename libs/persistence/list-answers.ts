@@ -70,11 +70,12 @@ export const receiptRow = z.object({ keyId, destroyedAt: z.coerce.date(), receip
 export function keyDescription(key: CmkRow, primary: KeyVersionRow | undefined, aliases: Alias[]): KeyDescription {
   if (primary === undefined) throw new Error(`${key.keyId} has no primary version.`);
   const { keyId: id, state, description, tags, primaryVersion, createdAt, deletionProtection, deletionAt, destroyedAt } = key;
-  const { spec: keySpec, usage: keyUsage, origin, protectionLevel, importCheck: check, validTo, inMemory } = primary;
+  const { spec: keySpec, usage: keyUsage, origin, protectionLevel, importCheck: check, validTo, inMemory, exhausted } = primary;
   return {
     ...{ keyId: id, state, keySpec, keyUsage, origin, protectionLevel, description, aliases, tags, primaryVersion, ...keptFor(aliases) },
     ...{ createdAt: iso(createdAt), deletionProtection, ...(deletionAt !== null && { deletionAt: iso(deletionAt) }) },
     ...(destroyedAt !== null && { destroyedAt: iso(destroyedAt) }),
+    ...(exhausted && { exhausted }),
     ...(check !== null && describeMaterial({ check, validTo: Number(validTo), inMemory: inMemory === true })),
   };
 }

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { z } from 'zod';
-import { keyId, type RecordBody, role, tenantId, type TenantId } from '#contract';
-import type { Due, DueWarning, ExpiryWarnings, JobAlerts, JobEpisode } from '#core';
+import { keyId, keyVersionId, type RecordBody, role, tenantId, type TenantId } from '#contract';
+import type { Due, DueWarning, ExpiryWarnings, JobAlerts, JobEpisode, KeyWear, TellingWear } from '#core';
 import { reading } from './database-error.js';
 import { orNone, parsed, recordedBy } from './function-answer.js';
 import { recordBytes } from './record-bytes.js';
@@ -36,8 +36,20 @@ const warningRow = z
     }),
   );
 
-/** What the worker tells tenants of itself: what it cannot do, and what ends soon (migrations 0130, 0131). */
-export class DatabaseNotices implements JobAlerts, ExpiryWarnings {
+const wearRow = z
+  .object({
+    ...{ tenant_id: tenantId, key_id: keyId, version_id: keyVersionId, log_id: z.string() },
+    ...{ sealed: z.coerce.bigint(), exhausted: z.boolean() },
+  })
+  .transform(
+    ({ tenant_id: tenant, key_id: id, version_id: versionId, log_id: logId, ...row }): TellingWear => ({
+      ...row,
+      ...{ tenant, keyId: id, versionId, logId },
+    }),
+  );
+
+/** What the worker tells tenants of itself: what it cannot do, what ends soon, what is worn (migrations 0130 to 0132). */
+export class DatabaseNotices implements JobAlerts, ExpiryWarnings, KeyWear {
   constructor(private readonly pool: pg.Pool) {}
 
   async episodes(of?: TenantId): Promise<readonly JobEpisode[]> {
@@ -57,5 +69,14 @@ export class DatabaseNotices implements JobAlerts, ExpiryWarnings {
 
   async warn({ tenant, subject, at, days }: DueWarning, body: RecordBody): Promise<bigint | undefined> {
     return await recordedBy(this.pool, 'warn_of_expiry', [recordBytes(body), tenant, subject, at, days], 'warning of an end failed');
+  }
+
+  async wearToTell(of?: Due): Promise<readonly TellingWear[]> {
+    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.wear_to_tell($1, $2)', [of?.tenant, of?.subject]));
+    return parsed('wear_to_tell', z.array(wearRow), rows);
+  }
+
+  async tellWear({ tenant, versionId, exhausted }: TellingWear, body: RecordBody): Promise<bigint | undefined> {
+    return await recordedBy(this.pool, 'tell_wear', [recordBytes(body), tenant, versionId, exhausted], 'end of a version failed');
   }
 }

@@ -133,11 +133,13 @@ describe('what each role can and cannot do', () => {
       take_rewrap_page: 'data_plane',
       tile_hashes_of: 'key_plane worker',
       tombstones_since: 'data_plane key_plane worker',
+      tell_wear: 'worker',
       trail_append: 'auditor data_plane key_plane worker',
       trail_commit: 'key_plane',
       sealed_under: '',
       uses_before: 'key_plane',
       warn_of_expiry: 'worker',
+      wear_to_tell: 'worker',
       worn_keys: 'worker',
     });
   });

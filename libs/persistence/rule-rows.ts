@@ -69,6 +69,7 @@ export const keyRow = z.object({
       deletionProtection: z.boolean(),
       deletion: optional(z.object({ at: time, stateBefore: keyState })),
       rotation: optional(z.object({ version: z.int(), intervalDays: optional(z.int()), mac: bytes })),
+      exhausted: z.boolean(),
       versions: z.array(
         z.object({
           versionId: keyVersionId,

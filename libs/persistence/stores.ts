@@ -12,6 +12,7 @@ import type {
   JobAlerts,
   JobLedger,
   KeyRotationStore,
+  KeyWear,
   LogPruning,
   OperationReads,
   Reads,
@@ -105,7 +106,7 @@ export interface WorkerStore extends Store, TombstoneStore {
   readonly pruning: LogPruning;
   readonly jobs: JobLedger;
   /** What tenants hear of what is done by the clock. */
-  readonly notices: JobAlerts & ExpiryWarnings;
+  readonly notices: JobAlerts & ExpiryWarnings & KeyWear;
   /** For heartbeats. */
   readonly trail: Trail;
 }

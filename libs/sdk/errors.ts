@@ -56,7 +56,7 @@ export class Throttled extends KeywardError {}
 export class Refused extends KeywardError {}
 /** The tenant has stopped this use of its keys, until it lifts the stop. */
 export class Stopped extends KeywardError {}
-/** The tenant has disabled the key, or it has no material yet, or waits for its deletion. */
+/** The tenant has disabled the key, or it has no material yet, waits for its deletion, or seals no more until it is rotated. */
 export class KeyDisabled extends KeywardError {}
 /** The key is gone for good, and what it sealed with it. */
 export class KeyDestroyed extends KeywardError {}
@@ -90,6 +90,7 @@ const CLASS_OF = {
   'key-disabled':           KeyDisabled,
   'key-pending-deletion':   KeyDisabled,
   'key-pending-import':     KeyDisabled,
+  'key-exhausted':          KeyDisabled,
   'key-destroyed':          KeyDestroyed,
   'too-many-requests':      Throttled,
   'unavailable':            Unavailable,

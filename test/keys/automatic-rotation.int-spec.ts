@@ -205,16 +205,16 @@ describe('the automatic rotation of keys', () => {
   ])('comes before it is due when the primary version has sealed %i times: %i versions', async (sealings, versions) => {
     const { keyId, primaryVersion } = await world.rotating(1, 90);
     const unpolicied = await world.create();
-    const used = (of: KeyId, version: string, op: string, calls: number) =>
+    const sealed = (of: KeyId, version: string, times: number) =>
       world.database.as('superuser', (client) =>
-        client.query(`INSERT INTO keyward.key_use VALUES ('acme', $1, 'billing', $2, $3, 'succeeded', current_date, $4, now(), now())`, [
-          ...[of, op, version, calls],
+        client.query(`INSERT INTO keyward.key_wear (tenant_id, version_id, key_id, sealed) VALUES ('acme', $1, $2, $3)`, [
+          version,
+          of,
+          times,
         ]),
       );
-    await used(keyId, primaryVersion, 'GenerateDataKey', sealings - 5);
-    await used(keyId, primaryVersion, 'ReEncryptTo', 5);
-    await used(keyId, primaryVersion, 'Decrypt', 2 ** 40);
-    await used(unpolicied.keyId, unpolicied.primaryVersion, 'Encrypt', 2 ** 40);
+    await sealed(keyId, primaryVersion, sealings);
+    await sealed(unpolicied.keyId, unpolicied.primaryVersion, 2 ** 40);
     for (let times = 0; times < 2; times++) await world.keyRotations().round();
     expect([await count(keyId), await count(unpolicied.keyId)]).toEqual([versions, 1]);
     if (versions > 1) expect(await recordsOf(keyId)).toMatchObject([{ change: { reason: 'iv-budget' } }]);

@@ -147,7 +147,8 @@ describe('rules that somebody wrote past Keyward', () => {
     expect(await primary()).toBe(first);
 
     await sql(
-      `INSERT INTO keyward.key_use VALUES ('acme', $1, 'other', 'Encrypt', $2, 'succeeded', current_date, 2147483648, now(), now())`,
+      `INSERT INTO keyward.key_wear (tenant_id, version_id, key_id, sealed) VALUES ('acme', $2, $1, 2147483648)
+         ON CONFLICT (tenant_id, version_id) DO UPDATE SET sealed = excluded.sealed`,
       ...[keyId, first],
     );
     await sql(`UPDATE keyward.job_kind SET next_at = '-infinity' WHERE kind = 'rotate-worn-key'`);

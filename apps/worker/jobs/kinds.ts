@@ -7,6 +7,7 @@ import { reportJobs } from '../job-reports.js';
 import { endLogKeys, type LogKeyParts } from '../log-key-endings.js';
 import { rotateKeys, type RotationParts } from '../key-rotations.js';
 import { makeMonths } from '../months.js';
+import { tellWear } from '../key-wear.js';
 import { pruneRecords } from '../pruning.js';
 import { rotateRoots, type RootRotationParts } from '../root-rotations.js';
 import type { JobKind } from './job-kind.js';
@@ -32,6 +33,7 @@ export const jobKinds = ({ store, custody, grants, snapshots, platform }: KindPa
   heartbeats({ logs: store.idle, trail: store.trail, platform }),
   makeMonths(store.checkpoints),
   pruneRecords(store.pruning),
+  tellWear({ wear: store.notices, platform }),
   warnOfExpiry({ warnings: store.notices, platform }),
   reportJobs({ alerts: store.notices, platform }),
 ];

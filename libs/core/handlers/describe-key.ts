@@ -31,6 +31,7 @@ export function describeKey(key: Omit<StoredKey, 'versions'>, versions: Iterable
     ...keptFor(aliases),
     ...{ aliases: [...aliases], tags: { ...tags }, primaryVersion, createdAt: createdAt.toISOString(), deletionProtection },
     ...(imported && describeMaterial(imported)),
+    ...(key.exhausted === true && { exhausted: true as const }),
     ...(deletion && { deletionAt: deletion.at.toISOString() }),
   };
 }

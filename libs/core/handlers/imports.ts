@@ -82,7 +82,9 @@ export function importHandlers({ custody, reads }: ImportParts): Handlers<Import
       // One that was disabled before its material ended is disabled still.
       const { state: stored } = await storedKey(snapshot, key);
       const state = stored === 'PendingImport' ? await stateWithMaterial(call.tenant, key.keyId) : stored;
-      const moved: SnapshotKey = { ...key, primaryVersion: versionId, state };
+      // The same material has sealed what it sealed.
+      const exhausted = key.exhausted === true && versionId === key.primaryVersion;
+      const moved: SnapshotKey = { ...key, primaryVersion: versionId, state, exhausted };
       const namesMac = await custody.bindRule(permit(), keyNamesRow(call.tenant, moved));
       const check = version.imported?.check ?? new Uint8Array(0);
       return {

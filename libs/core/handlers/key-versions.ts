@@ -45,7 +45,7 @@ export function keyVersionHandlers({
         { ...draft, origin: 'KEYWARD' },
         (await reads.root(call.tenant)).number,
       );
-      const moved = { ...key, primaryVersion: versionId };
+      const moved = { ...key, primaryVersion: versionId, exhausted: false };
       const namesMac = await custody.bindRule(permit(), keyNamesRow(call.tenant, moved));
       return {
         answer: describeKey(moved, [version]),

@@ -82,6 +82,8 @@ export interface StoredKey {
   readonly namesMac: BindingMac;
   /** None: it never had a rotation policy. */
   readonly rotation?: StoredRotation | undefined;
+  /** Its primary version has sealed as much as it safely can: it opens, and seals nothing more. */
+  readonly exhausted?: boolean;
   /** Custody was not there to check it. */
   readonly unproven?: boolean;
 }

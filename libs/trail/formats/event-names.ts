@@ -149,6 +149,8 @@ const NAMES = {
   JobRecovered:                    row('Other',  '',                                ''),
   CredentialExpiring:              row('Other',  '',                                ''),
   MaterialExpiring:                row('Other',  '',                                ''),
+  KeyWorn:                         row('Other',  '',                                ''),
+  KeyExhausted:                    row('Update', '',                                ''),
   SinkDisabled:                    row('Update', '',                                ''),
   Heartbeat:                       row('Other',  '',                                ''),
   DestroyAgain:                    row('Update', 'ScheduleKeyDeletion',             'ScheduleKeyDeletion'),

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { boundContext, type EncryptionContext, type Justification } from '#contract';
+import { boundContext, type EncryptionContext, type Justification, type Lease } from '#contract';
 import { requireLease } from './cache-limits.js';
 import { type EnvelopeKey, type EnvelopeSource, newEnvelopeKey, openedEnvelopeKey, type OpeningScope } from './envelope-key.js';
 import { DecryptFailed, InvalidCall } from './errors.js';
@@ -9,7 +9,8 @@ import { HeldKeys, type KeyWanted } from './held-keys.js';
 import { MAX_FRAME_BYTES, MESSAGE_ID_BYTES, type MessageHeader, notAMessage, SIGNER_NAME } from './message-header.js';
 import { MessageKey } from './message-key.js';
 import { boundTo, MessageSigner } from './message-signature.js';
-import { OpeningStream, type Sealing, SealingStream } from './message-streams.js';
+import { type KeyOfStream, OpeningStream, type Sealing, SealingStream } from './message-streams.js';
+import { StreamLease } from './stream-lease.js';
 import { validContext } from './valid-context.js';
 
 /** Memory per stream against speed: each frame is held whole until its tag has been checked. */
@@ -65,7 +66,7 @@ export interface OpenScope {
  * Data keys are cached for `encrypt` and `decrypt`, separately for each tenant, key and context, no longer than the lease of the tenant's
  * grant says. **After a stop, this process can go on with the data keys it holds for up to `maxAgeMs`** (`wipe()` ends that at once), and
  * uses of a cached key have no record of their own in the trail. Streams always ask: nobody knows yet how much of a lease they would use.
- * One that has begun keeps its message's key until it ends.
+ * One that runs asks again when its lease is over, and at each `wipe`: a refusal ends it before its next byte.
  *
  * Errors are `KeywardError`s; a message that is cut, changed, or of another tenant, key or context is a `DecryptFailed` (or a `Refused`
  * when Keyward says so).
@@ -74,6 +75,9 @@ export class Envelope {
   readonly #source: EnvelopeSource;
   readonly #keys: HeldKeys<EnvelopeKey> | undefined;
   readonly #frameBytes: number;
+  readonly #maxAgeMs: number;
+  /** Of the streams that run. */
+  readonly #leases = new Set<StreamLease>();
   #closed = false;
 
   /** @throws RangeError for frames that nobody would read, or a data key that would be held longer than a stop's receipt promises */
@@ -82,10 +86,10 @@ export class Envelope {
       throw new RangeError(`frameBytes must be 1 to ${MAX_FRAME_BYTES}.`);
     this.#source = source;
     this.#frameBytes = frameBytes;
-    if (cache === false) return;
     const { maxMessages, capacity, ...limits } = { ...DEFAULT_CACHE_LIMITS, ...cache };
     requireLease(limits.maxAgeMs, capacity);
-    this.#keys = new HeldKeys({ ...limits, maxUses: maxMessages }, capacity);
+    this.#maxAgeMs = limits.maxAgeMs;
+    if (cache !== false) this.#keys = new HeldKeys({ ...limits, maxUses: maxMessages }, capacity);
   }
 
   encrypt(plaintext: Uint8Array, scope: SealScope): Promise<Uint8Array> {
@@ -110,9 +114,13 @@ export class Envelope {
     return this.#openingStream(scope, undefined);
   }
 
-  /** Wipes the data keys that are held, of one tenant or of all; the next call asks Keyward again. */
+  /**
+   * Wipes the data keys that are held, of one tenant or of all; the next call asks Keyward again, and so does each stream that runs, before
+   * its next byte.
+   */
   wipe(tenant?: string): void {
     this.#keys?.wipe(tenant);
+    for (const lease of this.#leases) if (tenant === undefined || lease.tenant === tenant) lease.ask();
   }
 
   /** Wipes, and refuses every later call. */
@@ -157,7 +165,7 @@ export class Envelope {
    * Compared before a data key is asked for or taken from the cache, so a message that was moved from one row to another opens nowhere. (The
    * header's context is a claim at this point; the data key and the header's tag prove it before any plaintext.)
    */
-  async #openingKey(scope: OpeningScope, header: MessageHeader, bytes: number | undefined): Promise<MessageKey> {
+  async #openingKey(scope: OpeningScope, header: MessageHeader, bytes: number | undefined): Promise<KeyOfStream> {
     const { tenant, context, justification } = scope;
     const { [SIGNER_NAME]: signer, ...callers } = header.context;
     if (!sameContext(callers, context)) throw notAMessage();
@@ -170,19 +178,34 @@ export class Envelope {
     return await this.#withKey(
       bytes === undefined ? undefined : this.#keys,
       { name, tenant, bytes: bytes ?? 0, load },
-      ({ plaintext }) => new MessageKey(plaintext, header),
+      ({ plaintext }) => ({ key: new MessageKey(plaintext, header) }),
     );
   }
 
-  async #withKey<Answer>(
+  /** The message's key, of a data key that is held or of one of its own. */
+  async #withKey<Answer extends KeyOfStream>(
     keys: HeldKeys<EnvelopeKey> | undefined,
     wanted: KeyWanted<EnvelopeKey>,
     use: (key: EnvelopeKey) => Answer,
   ): Promise<Answer> {
     if (keys !== undefined) return await keys.use(wanted, use);
-    const { key } = await wanted.load();
+    const { tenant, load } = wanted;
+    // Before the first call already: what changes under it is asked about too.
+    const lease = new StreamLease(tenant, this.#maxAgeMs, () => leaseOfNext(load), this.#leases);
+    try {
+      return { ...(await this.#withOwnKey(load, lease, use)), lease };
+    } catch (error) {
+      lease.end();
+      throw error;
+    }
+  }
+
+  async #withOwnKey<Answer>(load: KeyWanted<EnvelopeKey>['load'], lease: StreamLease, use: (key: EnvelopeKey) => Answer): Promise<Answer> {
+    const askedAt = Date.now();
+    const { key, lease: granted } = await load();
     try {
       this.#requireOpen();
+      lease.begin(askedAt, granted);
       return use(key);
     } finally {
       key.wipe();
@@ -195,6 +218,12 @@ export class Envelope {
 }
 
 const boundName = (tenant: string, context: EncryptionContext) => Buffer.from(boundContext(tenant, context)).toString('base64');
+
+async function leaseOfNext(load: KeyWanted<EnvelopeKey>['load']): Promise<Lease | undefined> {
+  const { key, lease } = await load();
+  key.wipe();
+  return lease;
+}
 
 /** `input` through a stream, all or nothing: what came before a failure is wiped. */
 async function whole(open: () => Duplex, input: Uint8Array): Promise<Uint8Array> {

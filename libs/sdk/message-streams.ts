@@ -5,10 +5,16 @@ import { FrameWriter } from './frame-writer.js';
 import { headerBytes, type MessageHeader, notAMessage, parseHeader, SIGNER_NAME } from './message-header.js';
 import { type MessageKey, TAG_BYTES } from './message-key.js';
 import { type MessageSigner, MessageVerifier } from './message-signature.js';
+import type { StreamLease } from './stream-lease.js';
+
+/** The key of one message, and how long a stream may use it; without a lease to its end. */
+export interface KeyOfStream {
+  readonly key: MessageKey;
+  readonly lease?: StreamLease | undefined;
+}
 
 /** What a message begins with, without what only the key can say. */
-export interface Sealing {
-  readonly key: MessageKey;
+export interface Sealing extends KeyOfStream {
   readonly header: Omit<MessageHeader, 'commitment'>;
   /** Whose public key the header's context names. */
   readonly signer?: MessageSigner | undefined;
@@ -19,14 +25,17 @@ export class SealingStream extends Transform {
   #key: MessageKey | undefined;
   #frames: FrameWriter | undefined;
   #signer: MessageSigner | undefined;
+  #lease: StreamLease | undefined;
 
   constructor(private readonly begin: () => Promise<Sealing>) {
     super();
   }
 
   override _construct(done: TransformCallback): void {
-    this.begin().then(({ key, header, signer }) => {
+    this.begin().then(({ key, header, signer, lease }) => {
       this.#key = key;
+      this.#lease = lease;
+      lease?.whenRefused((error) => this.destroy(error));
       this.#signer = signer;
       const bytes = headerBytes({ ...header, commitment: key.commitment });
       this.#write(Buffer.concat([bytes, key.headerTag(bytes)]));
@@ -36,17 +45,19 @@ export class SealingStream extends Transform {
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    attempt(() => this.#frames!.write(chunk), done);
+    whenAllowed(this, this.#lease, () => this.#frames!.write(chunk), done);
   }
 
   override _flush(done: TransformCallback): void {
-    attempt(() => {
+    const end = () => {
       this.#frames!.end();
       if (this.#signer !== undefined) this.push(this.#signer.footer());
-    }, done);
+    };
+    whenAllowed(this, this.#lease, end, done);
   }
 
   override _destroy(error: Error | null, done: TransformCallback): void {
+    this.#lease?.end();
     this.#key?.wipe();
     done(error);
   }
@@ -64,14 +75,15 @@ const MAX_HEADER_BYTES = 512 * 1024;
 export class OpeningStream extends Transform {
   #key: MessageKey | undefined;
   #frames: FrameReader | undefined;
+  #lease: StreamLease | undefined;
   #start: Buffer = Buffer.alloc(0);
 
-  constructor(private readonly keyFor: (header: MessageHeader, headerBytes: number) => Promise<MessageKey>) {
+  constructor(private readonly keyFor: (header: MessageHeader, headerBytes: number) => Promise<KeyOfStream>) {
     super();
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    if (this.#frames !== undefined) attempt(() => this.#frames!.read(chunk), done);
+    if (this.#frames !== undefined) whenAllowed(this, this.#lease, () => this.#frames!.read(chunk), done);
     else this.#readHeader(chunk).then(() => done(), done);
   }
 
@@ -81,6 +93,7 @@ export class OpeningStream extends Transform {
   }
 
   override _destroy(error: Error | null, done: TransformCallback): void {
+    this.#lease?.end();
     this.#frames?.wipe();
     this.#key?.wipe();
     done(error);
@@ -92,10 +105,12 @@ export class OpeningStream extends Transform {
     if (parsed === undefined && this.#start.length > MAX_HEADER_BYTES) throw notAMessage();
     if (parsed === undefined || this.#start.length < parsed.length + TAG_BYTES) return;
     const { header, length } = parsed;
-    const key = await this.keyFor(header, length);
+    const { key, lease } = await this.keyFor(header, length);
     this.#key = key;
+    this.#lease = lease;
     // Given up meanwhile: `_destroy` was here already.
-    if (this.destroyed) return key.wipe();
+    if (this.destroyed) return end({ key, lease });
+    lease?.whenRefused((error) => this.destroy(error));
     // The commitment first: GCM alone can open one message under two keys that an attacker chose together.
     if (!timingSafeEqual(key.commitment, header.commitment)) throw notAMessage();
     const tag = this.#start.subarray(length, length + TAG_BYTES);
@@ -107,6 +122,18 @@ export class OpeningStream extends Transform {
     this.#frames.read(this.#start.subarray(length + TAG_BYTES));
     this.#start = Buffer.alloc(0);
   }
+}
+
+function end({ key, lease }: KeyOfStream): void {
+  lease?.end();
+  key.wipe();
+}
+
+/** At once, or when Keyward has allowed the stream to go on. */
+function whenAllowed(stream: Transform, lease: StreamLease | undefined, work: () => void, done: TransformCallback): void {
+  if (lease?.asking !== undefined) lease.asking.then(() => whenAllowed(stream, lease, work, done), done);
+  else if (stream.destroyed) done();
+  else attempt(work, done);
 }
 
 function attempt(work: () => void, done: TransformCallback): void {

@@ -31,7 +31,7 @@ function sealing({ dataKey, messageId, context, frameBytes, encryptedDataKeys }:
   const header = { messageId: hex(messageId), context, frameBytes, encryptedDataKeys: keys };
   return new SealingStream(async () => ({ key: new MessageKey(hex(dataKey), header), header }));
 }
-const opening = (dataKey: Buffer) => new OpeningStream(async (header) => new MessageKey(dataKey, header));
+const opening = (dataKey: Buffer) => new OpeningStream(async (header) => ({ key: new MessageKey(dataKey, header) }));
 
 describe('a message', () => {
   it.each(vectors)('is written and read: $desc', async (vector) => {

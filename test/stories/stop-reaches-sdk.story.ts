@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Envelope, KeywardClient, RuleListener, Stopped } from '#sdk';
 import { must } from './api.js';
 import { builtTest } from './built.js';
 import { type Onboarded, onboarded } from './onboarded.js';
@@ -76,6 +77,30 @@ describe('a stop and the data keys that a service holds', () => {
     expect(await service.until('stopped')).toBe('stopped');
     await admin('DELETE', `/stops/${stopId}`);
     expect(await service.until('sealed')).toBe('sealed');
+  });
+
+  it.each(['encryptStream', 'decryptStream'] as const)('ends %s while it runs, before its next byte', async (kind) => {
+    const client = new KeywardClient({ apiKey: world.billing, url: world.platform.urls.dataPlanes[0]! });
+    const envelope = new Envelope(client, { frameBytes: 1024 });
+    const bound = { tenant: 'acme', keyId: 'alias/invoices', context: { purpose: 'invoice' } };
+    const opened = { tenant: 'acme', expectedContext: bound.context };
+    const listener = new RuleListener([client], 'acme', [envelope]);
+    try {
+      const input = kind === 'encryptStream' ? Buffer.alloc(4096) : Buffer.from(await envelope.encrypt(Buffer.alloc(4096), bound));
+      const stream = kind === 'encryptStream' ? envelope.encryptStream(bound) : envelope.decryptStream(opened);
+      stream.write(input.subarray(0, 3000));
+      await once(
+        stream.on('data', () => undefined),
+        'data',
+      );
+      const ended = expect(once(stream, 'end')).rejects.toThrow(Stopped);
+      const stopId = await stop();
+      await ended;
+      await admin('DELETE', `/stops/${stopId}`);
+    } finally {
+      await listener.close();
+      client.close();
+    }
   });
 
   it('with one replica killed it listens to the other', async () => {

@@ -2,13 +2,17 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DATA_OPERATIONS } from '#contract';
+import { connect } from 'node:net';
 import pg from 'pg';
+import { RedisServer, redisIsMissing } from '../queue/redis-server.js';
 import { builtTest, hsmEnvironment } from '../stories/built.js';
 import { must } from '../stories/api.js';
 import { INVOICE_POLICY, type Onboarded, onboarded } from '../stories/onboarded.js';
 import { forms } from './forms.js';
 import { Needles } from './needles.js';
+import { scanImage } from './process-image.js';
 
 const DATA_KEYS = 240;
 
@@ -18,14 +22,21 @@ function filesBelow(directory: string): string[] {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-/** Promise 4 at rest: no CMK and no data key in readable form in tables, WAL, logs or any file of the data directory. */
+const IMAGES = ['key-plane', 'data-plane-1', 'auditor', 'worker'] as const;
+/** Where /proc shows what a process has in memory. */
+const LINUX = process.platform === 'linux';
+const MEDIA = ['tables', 'WAL', 'logs', 'data directory', ...(redisIsMissing === undefined ? ['Redis'] : [])];
+
+/** Promise 4: no CMK in readable form in tables, WAL, logs, any file of the data directory, Redis or a process that is no custodian; no data key at rest. */
 describe('keys stay in the HSM', () => {
   let world: Onboarded;
   let client: pg.Client;
+  let redis: RedisServer | undefined;
   const dataKeys: Buffer[] = [];
 
   beforeAll(async () => {
-    world = await onboarded();
+    if (redisIsMissing === undefined) redis = await RedisServer.start();
+    world = await onboarded(redis === undefined ? {} : { env: { REDIS_URL: redis.url } });
     client = new pg.Client({ connectionString: world.platform.superuserUrl });
     await client.connect();
     const generate = () =>
@@ -39,6 +50,7 @@ describe('keys stay in the HSM', () => {
   afterAll(async () => {
     await client?.end();
     await world?.stop();
+    await redis?.stop();
   }, 60_000);
 
   /** Keys that the custodian uses in its memory: nowhere else either. */
@@ -85,8 +97,13 @@ describe('keys stay in the HSM', () => {
     const found = needles.foundIn(await tables()) ? ['tables'] : [];
     const media = { WAL: wal(), logs: logs(), 'data directory': everything() };
     for (const [medium, files] of Object.entries(media)) if (files.some((file) => needles.foundIn(readFileSync(file)))) found.push(medium);
+    if (redis !== undefined && needles.foundIn(await redis.dump())) found.push('Redis');
     return found;
   }
+
+  /** Whether this process has one of these secrets in memory, in any form. */
+  const has = (name: string, secrets: readonly Buffer[]): boolean =>
+    scanImage(world.platform.processes.get(name)!.pid!, new Needles(secrets.flatMap(forms))).found;
 
   it('finds its own canary in each medium', async () => {
     const inDatabase = randomBytes(32);
@@ -95,6 +112,9 @@ describe('keys stay in the HSM', () => {
     await client.query('UPDATE keyward.cmk SET description = $1 WHERE tenant_id = $2', [inDatabase.toString('base64'), 'globex']);
     appendFileSync(join(world.platform.dataDir.logs, 'data-plane-1.log'), `${inLogs.toString('hex')}\n`);
     writeFileSync(join(world.platform.dataDir.root, 'canary'), inFiles);
+    const inRedis = randomBytes(32);
+    await redis?.put('canary', inRedis.toString('base64'));
+    if (MEDIA.includes('Redis')) expect(await whereIs([inRedis])).toEqual(['Redis']);
     expect(await whereIs([inDatabase])).toEqual(expect.arrayContaining(['tables', 'WAL']));
     expect(await whereIs([inLogs])).toContain('logs');
     expect(await whereIs([inFiles])).toContain('data directory');
@@ -116,7 +136,25 @@ describe('keys stay in the HSM', () => {
     // Two of AES_256, SM4, and one each of HMAC_SM3 and EC_SM2.
     expect(keys.map(({ length }) => length)).toEqual([32, 32, 16, 32, 32]);
     expect(await whereIs(keys)).toEqual([]);
+    if (LINUX) expect(IMAGES.filter((name) => has(name, keys))).toEqual([]);
   }, 120_000);
+
+  (LINUX ? it : it.skip)(
+    'finds its own canary in each process',
+    async () => {
+      const { keyPlane, dataPlanes, auditor, worker } = world.platform.urls;
+      for (const [name, url] of Object.entries({ 'key-plane': keyPlane, 'data-plane-1': dataPlanes[0]!, auditor, worker })) {
+        const canary = randomBytes(32);
+        const { hostname, port } = new URL(url);
+        const socket = connect({ host: hostname, port: Number(port) });
+        // A request that does not end: the process holds what there is of it.
+        socket.write(`GET /livez HTTP/1.1\r\nhost: keyward\r\nx-canary: ${canary.toString('hex')}`);
+        while (!has(name, [canary])) await sleep(100);
+        socket.destroy();
+      }
+    },
+    240_000,
+  );
 
   it('finds no API key of a service, an admin or an auditor', async () => {
     const secretOf = (apiKey: string) => Buffer.from(apiKey.slice(-43), 'base64url');

@@ -7,22 +7,21 @@ const PIECE = 16 * 1024 * 1024;
 /** Longer than every needle: one may lie across two pieces. */
 const OVERLAP = 128;
 
-/** Whether any of the needles stands in the writable memory of a process (Linux). Also says how much was read. */
+/** Whether any of the needles stands in the writable memory of a process (Linux). Also says how much was read before it was known. */
 export function scanImage(pid: number, needles: Needles): { readonly found: boolean; readonly bytes: number } {
   const memory = openSync(`/proc/${pid}/mem`, 'r');
   const piece = Buffer.alloc(PIECE);
   let bytes = 0;
-  let found = false;
   try {
     for (const [, start = '', end = ''] of readFileSync(`/proc/${pid}/maps`, 'utf8').matchAll(REGION)) {
       const to = BigInt(`0x${end}`);
       for (let at = BigInt(`0x${start}`); at < to; at += BigInt(PIECE - OVERLAP)) {
         const length = readAt(memory, piece, at, Number(to - at));
         bytes += length;
-        found ||= needles.foundIn(piece.subarray(0, length));
+        if (needles.foundIn(piece.subarray(0, length))) return { found: true, bytes };
       }
     }
-    return { found, bytes };
+    return { found: false, bytes };
   } finally {
     closeSync(memory);
     piece.fill(0);

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -60,6 +60,8 @@ export class RedisServer {
       '127.0.0.1',
       '--save',
       '',
+      '--rdbcompression',
+      'no',
       '--appendonly',
       'no',
       '--maxmemory-policy',
@@ -75,6 +77,16 @@ export class RedisServer {
 
   async flush(): Promise<void> {
     await this.#cli('FLUSHALL');
+  }
+
+  /** All that it holds, as it would write it to its disk. */
+  async dump(): Promise<Buffer> {
+    await this.#cli('SAVE');
+    return readFileSync(join(this.#folder, 'dump.rdb'));
+  }
+
+  async put(name: string, value: string): Promise<void> {
+    await this.#cli('SET', name, value);
   }
 
   /** As by kill -9. */

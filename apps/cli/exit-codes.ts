@@ -11,6 +11,9 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 /** The call itself is wrong, as the caller can see without a server: a missing file, a malformed option. */
 export class UsageError extends Error {}
 
+/** What was read is not what was saved or signed, or does not fit this place. */
+export class VerificationFailed extends Error {}
+
 // biome-ignore format: an aligned table is read column by column
 const OF_CODE = {
   'invalid-request':        EXIT.usage,
@@ -51,6 +54,7 @@ const OF_SUBMISSION = {
 /** The exit code that belongs to whatever a command ended in. */
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof KeywardError) return OF_CODE[error.code];
+  if (error instanceof VerificationFailed) return EXIT.verification;
   if (error instanceof SubmissionRefused) return OF_SUBMISSION[error.code];
   const isUsage = [UsageError, ConfigurationError, VerifierKeyRefused, InvalidArgumentError].some((kind) => error instanceof kind);
   return isUsage ? EXIT.usage : EXIT.defect;

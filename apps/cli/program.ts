@@ -5,6 +5,7 @@ import { aliasCommands } from './commands/alias.js';
 import { asymmetricCommands } from './commands/asymmetric.js';
 import { auditReportCommands } from './commands/audit-reports.js';
 import { auditCommands } from './commands/audit.js';
+import { backupCommands } from './commands/backup.js';
 import { CommandEnded } from './commands/command-ended.js';
 import { credentialCommands } from './commands/credential.js';
 import { cryptoCommands } from './commands/crypto.js';
@@ -63,6 +64,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   verifyReceiptCommand,
   verifyCertificateCommand,
   witnessCommands,
+  backupCommands,
 ];
 
 const AFTER_HELP = `

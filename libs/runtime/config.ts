@@ -156,6 +156,19 @@ export function loadProvisioningConfig(environment: Environment = process.env): 
   return { superuserUrl: read.KEYWARD_SUPERUSER_URL, passwordsFile: read.KEYWARD_ROLE_PASSWORDS_FILE };
 }
 
+const backing = z.object({
+  KEYWARD_SUPERUSER_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+  KEYWARD_ROLE_PASSWORDS_FILE: text.optional(),
+});
+
+/** The database that is backed up and restored; absent: the embedded one of a data directory. @throws ConfigurationError naming the variable */
+export function loadBackupConfig(environment: Environment = process.env): Partial<ProvisioningConfig> {
+  const { KEYWARD_SUPERUSER_URL: superuserUrl, KEYWARD_ROLE_PASSWORDS_FILE: passwordsFile } = parse(backing, environment);
+  if (superuserUrl === undefined) return {};
+  refuseOpenDatabase(superuserUrl, 'KEYWARD_SUPERUSER_URL');
+  return { superuserUrl, ...(passwordsFile !== undefined && { passwordsFile }) };
+}
+
 const INHERITED = [
   ...['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'KEYWARD_LOG_LEVEL'],
   ...['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'],

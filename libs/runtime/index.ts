@@ -4,6 +4,7 @@ export {
   inheritedEnvironment,
   isLoopback,
   type ListenAddress,
+  loadBackupConfig,
   loadConfig,
   loadProvisioningConfig,
   type ProvisioningConfig,
@@ -21,6 +22,7 @@ export { cacheDir, type DataDir, defaultDataDir, demoDataDir, openDataDir, remov
 export { unpackedPackages } from './embedded/debian-packages.js';
 export { freePort } from './embedded/free-port.js';
 export { type Platform, type PlatformOptions, startPlatform } from './embedded/platform.js';
+export { withEmbeddedDatabase } from './embedded/embedded-database.js';
 export { EmbeddedPostgres } from './embedded/postgres.js';
 export { type DatabaseRole, DATABASE_ROLES } from './embedded/process-plans.js';
 export { type HsmSettings, prepareSoftHsm, softHsmModule } from './embedded/softhsm.js';

@@ -47,7 +47,8 @@ export async function migrating(
   }
 }
 
-function inDatabase(url: string): string {
+/** The same server's database of the platform. */
+export function inDatabase(url: string): string {
   const parsed = new URL(url);
   parsed.pathname = `/${DATABASE}`;
   return parsed.href;

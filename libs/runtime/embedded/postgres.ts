@@ -47,6 +47,15 @@ export class EmbeddedPostgres {
     return server;
   }
 
+  /** The superuser's URL of the server that runs in a data directory, whoever started it; undefined where none does. */
+  static urlOfRunning(dataDir: DataDir): string | undefined {
+    const passwordFile = dataDir.file('superuser-password');
+    if (!existsSync(passwordFile)) return undefined;
+    const [pid, , , port] = pidFile(dataDir);
+    const isThere = Number(pid) > 1 && isAlive(Number(pid)) && commandLine(Number(pid)).includes(dataDir.postgres);
+    return isThere ? new EmbeddedPostgres(dataDir, Number(port), readFileSync(passwordFile, 'utf8')).superuserUrl() : undefined;
+  }
+
   /** URL of the superuser in a database, `postgres` by default. Holds a password: never log it. */
   superuserUrl(database = 'postgres'): string {
     return this.urlFor('postgres', this.password, database);
@@ -134,18 +143,13 @@ export class EmbeddedPostgres {
 
   /** The server writes `ready` into the eighth line of its pid file. */
   private isReady(child: ChildProcess): boolean {
-    const lines = this.pidFile();
+    const lines = pidFile(this.dataDir);
     return Number(lines[0]) === child.pid && lines[7]?.trim() === 'ready';
-  }
-
-  private pidFile(): string[] {
-    const file = join(this.dataDir.postgres, 'postmaster.pid');
-    return existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
   }
 
   /** A starter that was killed leaves its server behind; the data directory is locked by us, so that server is ours to stop. */
   private async stopOrphan(): Promise<void> {
-    const pid = Number(this.pidFile()[0]);
+    const pid = Number(pidFile(this.dataDir)[0]);
     const runs = () => isAlive(pid) && commandLine(pid).includes(this.dataDir.postgres);
     if (!(pid > 1) || !runs()) return;
     process.kill(pid, 'SIGINT');
@@ -159,4 +163,10 @@ export class EmbeddedPostgres {
   private spawnOptions(cwd: string) {
     return { cwd, user: this.user, env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }, logFile: this.logFile };
   }
+}
+
+/** Lines: process id, folder, start, port and, as the eighth, `ready`. */
+function pidFile({ postgres }: DataDir): string[] {
+  const file = join(postgres, 'postmaster.pid');
+  return existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
 }

@@ -41,6 +41,14 @@ const KEYS = `, coalesce((
             SELECT CASE WHEN k.retired_at IS NULL THEN ARRAY[k.number - 1, k.number] ELSE ARRAY[k.number] END
               FROM keyward.log_key k WHERE k.tenant_id = h.tenant_id ORDER BY k.number DESC LIMIT 1), '{1}')`;
 
+/** Of before jobs; no code calls it any more (migration 0133). */
+export const logKeysDue = `
+      CREATE FUNCTION keyward.log_keys_due() RETURNS TABLE (tenant_id text, log_id text, number integer, vkey text, retired boolean, epoch uuid, platform_epoch uuid)
+      LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+      BEGIN
+        RETURN QUERY ${keysDue('', 100)};
+      END $$;`;
+
 /**
  * Keys of a log after its first (keyward.log.vkey, number 1). Each is recorded in the log that it is to sign while the key before it still
  * signs; then that one is retired, and removed from the HSM by the worker.
@@ -78,11 +86,7 @@ export class LogKeys implements MigrationInterface {
 
       -- Keys to retire, and keys that have been and still are in the HSM. A key goes on signing until a checkpoint covers the record that names
       -- the next one: without its signature nobody who pinned it could ever follow. PL/pgSQL: migration 0053 keeps records that were pruned.
-      CREATE FUNCTION keyward.log_keys_due() RETURNS TABLE (tenant_id text, log_id text, number integer, vkey text, retired boolean, epoch uuid, platform_epoch uuid)
-      LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-      BEGIN
-        RETURN QUERY ${keysDue('', 100)};
-      END $$;
+      ${logKeysDue}
 
       -- With its record or not at all. Raises lock_not_available where the record cannot be appended now.
       CREATE FUNCTION keyward.retire_log_key(of_tenant text, of_number integer, of_epoch uuid, of_platform_epoch uuid, body bytea) RETURNS void

@@ -28,6 +28,16 @@ export const receiptsOwed = `
 const READS = ['GetShreddingReceipt'];
 const AUDITS = ['ReadShreddingReceipt'];
 
+/** As 0052. */
+export const dueDeletions = `
+      CREATE FUNCTION keyward.due_deletions() RETURNS TABLE (tenant_id text, key_id text, due text, log_id text)
+      LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        SELECT k.tenant_id, k.key_id, k.deletion_at::text, l.log_id
+          FROM keyward.cmk k JOIN keyward.log l USING (tenant_id)
+          WHERE k.state = 'PendingDeletion' AND k.deletion_at <= clock_timestamp()
+          ORDER BY k.deletion_at LIMIT 100 FOR UPDATE OF k SKIP LOCKED
+      $$;`;
+
 /** The end of a key: what the worker may do of it, the tombstone that stays, and its receipt. */
 export class KeyDestruction implements MigrationInterface {
   readonly name = 'KeyDestruction0000000000060';
@@ -62,13 +72,7 @@ export class KeyDestruction implements MigrationInterface {
       ${mayAppend('keyward_auditor', AUDITS)}
 
       -- Keys whose wait is over by this clock. One that somebody is just changing is left for the next round.
-      CREATE FUNCTION keyward.due_deletions() RETURNS TABLE (tenant_id text, key_id text, due text, log_id text)
-      LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        SELECT k.tenant_id, k.key_id, k.deletion_at::text, l.log_id
-          FROM keyward.cmk k JOIN keyward.log l USING (tenant_id)
-          WHERE k.state = 'PendingDeletion' AND k.deletion_at <= clock_timestamp()
-          ORDER BY k.deletion_at LIMIT 100 FOR UPDATE OF k SKIP LOCKED
-      $$;
+      ${dueDeletions}
 
       -- State, blobs, tombstone and record in one transaction. NULL: not, or not any more, to be destroyed at this time. Raises KW001 when
       -- a rule or a version came in between. The caller decides nothing: what was scheduled and is due is looked at here, again.

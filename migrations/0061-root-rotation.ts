@@ -56,6 +56,27 @@ const UNWATCH = `
     FOR EACH ROW EXECUTE FUNCTION keyward.move_epoch();
   ${unstampRoot('key_version')}`;
 
+/** As 0052. */
+export const rotatingRoots = `
+      CREATE FUNCTION keyward.rotating_roots() RETURNS TABLE (tenant_id text, root integer, rewrapped boolean, log_id text)
+      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        SELECT r.tenant_id, r.root, r.rewrapped, l.log_id
+          FROM keyward.tenant_root r JOIN keyward.log l USING (tenant_id) WHERE r.ended_at IS NULL ORDER BY r.started_at LIMIT 100
+      $$;`;
+
+/** As 0052. */
+export const receiptsOwedUnderRoots = `
+      CREATE FUNCTION keyward.receipts_owed() RETURNS TABLE (${TOMBSTONE_COLUMNS}, seq bigint, origin text, root integer, root_ended_at timestamptz)
+      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        SELECT ${TOMBSTONE}, t.seq, l.origin, coalesce(r.root, 0), r.ended_at
+          FROM keyward.key_tombstone t
+          JOIN keyward.cmk k USING (tenant_id, key_id)
+          JOIN keyward.log l USING (tenant_id)
+          LEFT JOIN keyward.tenant_root r ON r.tenant_id = t.tenant_id AND r.ended_at IS NOT NULL
+          WHERE t.receipt IS NULL OR t.signed_under < r.root
+          ORDER BY t.tenant_id, t.key_id LIMIT 100
+      $$;`;
+
 /** A tenant's root is replaced: its keys are wrapped anew, one by one, and then the old root goes. */
 export class RootRotation implements MigrationInterface {
   readonly name = 'RootRotation0000000000061';
@@ -91,11 +112,7 @@ export class RootRotation implements MigrationInterface {
       END $$;
       ${withTriggerFunction(MOVE, WATCH)}
 
-      CREATE FUNCTION keyward.rotating_roots() RETURNS TABLE (tenant_id text, root integer, rewrapped boolean, log_id text)
-      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        SELECT r.tenant_id, r.root, r.rewrapped, l.log_id
-          FROM keyward.tenant_root r JOIN keyward.log l USING (tenant_id) WHERE r.ended_at IS NULL ORDER BY r.started_at LIMIT 100
-      $$;
+      ${rotatingRoots}
 
       -- As key_of answers versions; of keys in every state but the last.
       CREATE FUNCTION keyward.blobs_to_rewrap(wanted text, most integer) RETURNS json
@@ -140,16 +157,7 @@ export class RootRotation implements MigrationInterface {
       ALTER TABLE keyward.key_tombstone ADD signed_under integer;
       GRANT UPDATE (signed_under) ON keyward.key_tombstone TO keyward_functions;
       DROP FUNCTION keyward.${OWED}, keyward.${OLD_SAVE_RECEIPT};
-      CREATE FUNCTION keyward.receipts_owed() RETURNS TABLE (${TOMBSTONE_COLUMNS}, seq bigint, origin text, root integer, root_ended_at timestamptz)
-      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        SELECT ${TOMBSTONE}, t.seq, l.origin, coalesce(r.root, 0), r.ended_at
-          FROM keyward.key_tombstone t
-          JOIN keyward.cmk k USING (tenant_id, key_id)
-          JOIN keyward.log l USING (tenant_id)
-          LEFT JOIN keyward.tenant_root r ON r.tenant_id = t.tenant_id AND r.ended_at IS NOT NULL
-          WHERE t.receipt IS NULL OR t.signed_under < r.root
-          ORDER BY t.tenant_id, t.key_id LIMIT 100
-      $$;
+      ${receiptsOwedUnderRoots}
       CREATE FUNCTION keyward.save_receipt(of_tenant text, of_key text, note text, root integer) RETURNS void
       LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         UPDATE keyward.key_tombstone SET receipt = note, signed_under = root WHERE tenant_id = of_tenant AND key_id = of_key

@@ -58,6 +58,7 @@ import { VersionEnd } from './0101-version-end.js';
 import { JobAlerts } from './0130-job-alerts.js';
 import { ExpiryWarnings } from './0131-expiry-warnings.js';
 import { KeyWear } from './0132-key-wear.js';
+import { BeforeJobs } from './0133-before-jobs.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -121,4 +122,5 @@ export const MIGRATIONS = [
   JobAlerts,
   ExpiryWarnings,
   KeyWear,
+  BeforeJobs,
 ];

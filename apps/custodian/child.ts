@@ -1,7 +1,7 @@
 /** The process that holds the PIN and the PKCS#11 module. Started by main.ts only. */
 import { CustodyUnavailable } from '#core';
 import { CheckpointRefused, CODE, PlaneSocket } from '#custody/socket';
-import { Hsm, SignedCheckpoints, Tombstones } from '#custody/pkcs11';
+import { CorruptFile, Hsm, SignedCheckpoints, Tombstones } from '#custody/pkcs11';
 import type { HsmEvents } from '#custody/pkcs11';
 import { verifyConsistency } from '#trail';
 import { pino } from 'pino';
@@ -30,17 +30,10 @@ async function start(): Promise<void> {
   });
   // Before the files are opened, which replaces one under whoever still writes it: another custodian, or the child of a parent that was killed.
   for (const socket of sockets) await socket.listen();
-  const signed = await SignedCheckpoints.open(config.stateDirectory, verifyConsistency);
-  const tombstones = await Tombstones.open(config.stateDirectory);
+  const kept = await keptFiles(config.stateDirectory);
   const connected = Promise.withResolvers<undefined>();
-  const hsm = unlessWrong(
-    () =>
-      new Hsm(
-        config.hsm,
-        { signed, tombstones },
-        eventsFor(() => connected.resolve(undefined)),
-      ),
-  );
+  const events = eventsFor(() => connected.resolve(undefined));
+  const hsm = unlessWrong(() => new Hsm(config.hsm, kept, events));
   running.hsm = hsm;
   const stop = stopOnce(hsm, sockets);
   process.on('disconnect', () => void stop('the parent is gone'));
@@ -94,6 +87,17 @@ function stopOnce(hsm: Hsm, sockets: readonly PlaneSocket[]): (why: string) => P
     await hsm.stop();
     process.exit(0);
   };
+}
+
+/** A disk that fails may work again; what stands wrongly in a file stands there for good. */
+async function keptFiles(directory: string) {
+  try {
+    const signed = await SignedCheckpoints.open(directory, verifyConsistency);
+    return { signed, tombstones: await Tombstones.open(directory) };
+  } catch (error) {
+    if (error instanceof CorruptFile) giveUp(error);
+    throw error;
+  }
 }
 
 function unlessWrong<T>(make: () => T): T {

@@ -15,6 +15,8 @@ export interface GuardedChildOptions {
   readonly hangMs: number;
   readonly onReady: () => void;
   readonly onHang: () => void;
+  /** It could not be started, or not be reached. */
+  readonly onError: (error: Error) => void;
 }
 
 const START_FACTOR = 10;
@@ -38,9 +40,15 @@ export class GuardedChild {
     this.#process.on('message', (message) => this.#hear(message));
     const watch = setInterval(() => this.#killIfSilent(), 100);
     this.ended = new Promise((resolve) => {
-      this.#process.once('exit', (code) => {
+      const end = (code: number | null) => {
         clearInterval(watch);
         resolve({ code, wasReady: this.#ready, recycled: this.#recycled });
+      };
+      this.#process.once('exit', end);
+      // No process, no exit: where there are too many processes or open files, the parent tries again later.
+      this.#process.on('error', (error) => {
+        options.onError(error);
+        if (this.#process.pid === undefined) end(null);
       });
     });
   }

@@ -25,7 +25,8 @@ process.exitCode = await keepAlive(config.hangMs);
 
 async function keepAlive(hangAfterMs: number): Promise<number> {
   for (let backOff: number = BACK_OFF_MS.first; ; ) {
-    child = new GuardedChild({ script, hangMs: hangAfterMs, onReady, onHang: () => log.error('the child hangs') });
+    const onError = ({ message: cause }: Error) => log.error({ cause }, 'the child could not be started or reached');
+    child = new GuardedChild({ script, hangMs: hangAfterMs, onReady, onHang: () => log.error('the child hangs'), onError });
     const { code, wasReady, recycled } = await child.ended;
     if (isStopping()) return 0;
     if (code === NEVER_RESTART) return NEVER_RESTART;

@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, statSync } from 'node:fs';
+import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import type { TenantId } from '#contract';
 import { KeyBindingBroken, KeyDestroyed, Permit, type Tombstone, type WrappedKeyVersion } from '#core';
 import type { SocketCustody } from '#custody/socket';
@@ -126,4 +126,19 @@ describe('a key that is no more', () => {
     const lines = readFileSync(file(), 'utf8').slice(before.length).trimEnd().split('\n');
     expect(lines.map((line) => (JSON.parse(line) as { keyId: string }).keyId)).toEqual([version.keyId]);
   });
+
+  it.each(['tombstones.jsonl', 'signed-checkpoints.jsonl'])(
+    'is not forgotten where %s is corrupt: nothing starts until somebody looked',
+    async (name) => {
+      const path = token.path(`state/${name}`);
+      await custodian.stop();
+      const before = readFileSync(path);
+      appendFileSync(path, '{"tenant":"acme"}\n');
+      const refused = new TestCustodian(token);
+      expect(await refused.ended).toBe(78);
+      expect(refused.log).toContain(name);
+      writeFileSync(path, before);
+      await start();
+    },
+  );
 });

@@ -1,3 +1,4 @@
+export { CorruptFile } from './corrupt-file.js';
 export { CryptokiError } from './cryptoki-error.js';
 export { Hsm } from './hsm.js';
 export type { HsmEvents, HsmOptions } from './hsm.js';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { ClaimedTree } from '#core';
 import { CheckpointRefused } from '../checkpoint-refused.js';
+import { whole } from './corrupt-file.js';
 import { syncFolder } from './sync-folder.js';
 
 const checkpoint = z.object({
@@ -53,7 +54,7 @@ export class SignedCheckpoints {
     this.#lines = last.size;
   }
 
-  /** Opens or creates `signed-checkpoints.jsonl` in a directory. @throws Error when it holds anything but what was written here. */
+  /** Opens or creates `signed-checkpoints.jsonl` in a directory. @throws CorruptFile when it holds anything but what was written here. */
   static async open(directory: string, isConsistent: VerifyConsistency): Promise<SignedCheckpoints> {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const last = read(join(directory, FILE_NAME));
@@ -149,12 +150,15 @@ function refuseFork(known: Checkpoint, next: Checkpoint): void {
 
 function read(path: string): Map<string, Checkpoint> {
   const last = new Map<string, Checkpoint>();
-  for (const line of completeLines(path)) {
-    const known = checkpoint.parse(JSON.parse(line));
-    const before = last.get(known.log);
-    if (before !== undefined) refuseFork(before, known);
-    last.set(known.log, known);
-  }
+  const lines = completeLines(path);
+  whole(path, () => {
+    for (const line of lines) {
+      const known = checkpoint.parse(JSON.parse(line));
+      const before = last.get(known.log);
+      if (before !== undefined) refuseFork(before, known);
+      last.set(known.log, known);
+    }
+  });
   return last;
 }
 

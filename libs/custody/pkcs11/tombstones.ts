@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { keyId, type KeyId, keyVersionId, tenantId } from '#contract';
 import type { Tombstone } from '#core';
+import { whole } from './corrupt-file.js';
 import { syncFolder } from './sync-folder.js';
 
 const FILE_NAME = 'tombstones.jsonl';
@@ -32,7 +33,7 @@ export class Tombstones {
     private length: number,
   ) {}
 
-  /** Opens or creates `tombstones.jsonl` in a directory. @throws Error when it holds anything but what was written here. */
+  /** Opens or creates `tombstones.jsonl` in a directory. @throws CorruptFile when it holds anything but what was written here. */
   static async open(directory: string): Promise<Tombstones> {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const file = await open(join(directory, FILE_NAME), 'a+', 0o600);
@@ -42,7 +43,7 @@ export class Tombstones {
     const complete = text.slice(0, text.lastIndexOf('\n') + 1);
     await file.truncate(Buffer.byteLength(complete));
     const tombstones = new Tombstones(file, Buffer.byteLength(complete));
-    for (const line of complete.split('\n').slice(0, -1)) tombstones.#remember(keptKey.parse(JSON.parse(line)));
+    for (const kept of keptIn(join(directory, FILE_NAME), complete)) tombstones.#remember(kept);
     return tombstones;
   }
 
@@ -91,5 +92,13 @@ export class Tombstones {
     this.#unwritten.delete(name);
   }
 }
+
+const keptIn = (path: string, text: string): KeptTombstone[] =>
+  whole(path, () =>
+    text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => keptKey.parse(JSON.parse(line))),
+  );
 
 const nameOf = (tenant: string, key: string): string => `${tenant}/${key}`;

@@ -82,8 +82,8 @@ export default {
     {
       ...onlyFrom(
         ['typeorm', 'pg'],
-        '(libs/persistence|libs/sdk/typeorm|migrations|examples)',
-        "Nobody else of ours knows SQL; the SDK's entry for TypeORM, and its example, are at home in the ISV's database.",
+        '(libs/persistence|libs/sdk/typeorm|migrations|examples|apps/worker/targets)',
+        "Nobody else of ours knows SQL; the SDK's entry for TypeORM, and its example, are at home in the ISV's database, targets of rotations in a tenant's.",
       ),
       name: 'only-persistence-uses-typeorm',
     },

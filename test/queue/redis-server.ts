@@ -40,10 +40,12 @@ export class RedisServer {
   private constructor(
     private readonly programs: RedisPrograms,
     readonly port: number,
+    private readonly more: readonly string[],
   ) {}
 
-  static async start(): Promise<RedisServer> {
-    const server = new RedisServer(await redisPrograms(), await freePort());
+  /** @param more settings, as on its command line */
+  static async start(more: readonly string[] = []): Promise<RedisServer> {
+    const server = new RedisServer(await redisPrograms(), await freePort(), more);
     await server.up();
     return server;
   }
@@ -66,6 +68,7 @@ export class RedisServer {
       'no',
       '--maxmemory-policy',
       'noeviction',
+      ...this.more,
     ];
     this.#child = spawn(join(this.programs.folder, 'redis-server'), settings, {
       cwd: this.#folder,

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { z } from 'zod';
-import type { EgressAnswer, EgressConnection, EgressRequest } from '#http/egress';
+import type { EgressAnswer, EgressConnection, EgressDial, EgressRequest } from '#http/egress';
 
 /**
  * The one way out of the targets' process. A host is resolved once; what is connected to is the address that was checked: public, or an
@@ -9,8 +9,8 @@ import type { EgressAnswer, EgressConnection, EgressRequest } from '#http/egress
  * @throws EgressError, which a turn answers as `unavailable`, or `refused` where the address is not allowed
  */
 export interface Reach {
-  /** TCP, for protocols that begin TLS by themselves. */
-  dial(to: { readonly host: string; readonly port: number }): Promise<Socket>;
+  /** TCP, for protocols that protect themselves; in clear text only to what the operator lists. */
+  dial(to: EgressDial): Promise<Socket>;
   /** TLS, the certificate checked against the host's name. */
   connect(to: EgressConnection): Promise<TLSSocket>;
   /** HTTP, any answer; no redirect is followed. */

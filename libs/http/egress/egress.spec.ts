@@ -167,6 +167,15 @@ describe('what a tenant names is fetched', () => {
     await expect(others.dial(to, AbortSignal.timeout(2000))).rejects.toMatchObject({ reason: 'address' });
   });
 
+  it('as bytes in clear text only from an origin that the operator vouches for', async () => {
+    const [host, port] = origin.split(':');
+    const socket = await vouched().dial({ host: host!, port: Number(port), cleartext: true }, AbortSignal.timeout(2000));
+    socket.destroy();
+    const others = new Egress({ resolve: async () => ['192.88.100.1'] });
+    const to = { host: 'database.example', port: 443, cleartext: true };
+    await expect(others.dial(to, AbortSignal.timeout(2000))).rejects.toMatchObject({ reason: 'url' });
+  });
+
   it('as bytes, from a name that is looked up once', async () => {
     let lookUps = 0;
     const egress = new Egress({ resolve: async () => [['127.0.0.1'], ['192.88.100.1']][lookUps++]! });

@@ -15,7 +15,7 @@ const MAX_BODY_BYTES = 256 * 1024;
  * A server's certificate and parameters are its own: over finite fields it could have us compute for seconds a handshake, while this
  * process does nothing else; and once more as often as it asks for another handshake.
  */
-const TLS = {
+export const TLS_SETTINGS = {
   minVersion: 'TLSv1.2',
   rejectUnauthorized: true,
   ciphers: `${DEFAULT_CIPHERS}:!kDHE`,
@@ -53,6 +53,11 @@ export interface EgressConnection {
   readonly certificateAuthority?: string | undefined;
   readonly clientCertificate?: string | undefined;
   readonly clientKey?: string | undefined;
+}
+
+export interface EgressDial extends Pick<EgressConnection, 'host' | 'port'> {
+  /** What is said on it may be read and changed on the way: only to origins that the operator vouches for. */
+  readonly cleartext?: boolean;
 }
 
 interface Target {
@@ -102,11 +107,11 @@ export class Egress {
   }
 
   /**
-   * A TCP connection, for protocols that begin TLS by themselves; whoever gets it ends it. `signal` ends it too.
+   * A TCP connection, for protocols that protect themselves; whoever gets it ends it. `signal` ends it too.
    * @throws EgressError
    */
-  async dial(to: Pick<EgressConnection, 'host' | 'port'>, signal: AbortSignal): Promise<Socket> {
-    return await this.#open(to, signal, 'connect', openTcp);
+  async dial({ cleartext = false, ...to }: EgressDial, signal: AbortSignal): Promise<Socket> {
+    return await this.#open(to, signal, 'connect', openTcp, cleartext ? 'http' : 'https');
   }
 
   async #open<Opened extends Socket>(
@@ -114,9 +119,10 @@ export class Egress {
     signal: AbortSignal,
     ready: 'connect' | 'secureConnect',
     open: (target: Target) => Opened,
+    scheme: 'http' | 'https' = 'https',
   ): Promise<Opened> {
     return await within(signal, async () => {
-      const socket = open(await this.#target(`https://${isIP(host) === 6 ? `[${host}]` : host}:${port}`, signal));
+      const socket = open(await this.#target(`${scheme}://${isIP(host) === 6 ? `[${host}]` : host}:${port}`, signal));
       const abort = () => socket.destroy(signal.reason as Error);
       signal.addEventListener('abort', abort, { once: true });
       socket.once('close', () => signal.removeEventListener('abort', abort));
@@ -168,7 +174,7 @@ export class Egress {
         agent: new Agent({ keepAlive: false }),
         lookup: answering(addresses),
         ...{ signal, method, headers },
-        ...(secure && TLS),
+        ...(secure && TLS_SETTINGS),
         ...(certificateAuthority !== undefined && { ca: certificateAuthority }),
       },
       resolve,
@@ -189,7 +195,7 @@ function openTls(
 ): TLSSocket {
   const host = url.hostname.replace(/^\[|\]$/g, '');
   return connectTls({
-    ...{ host, port: portOf(url), lookup: answering(addresses), ...TLS },
+    ...{ host, port: portOf(url), lookup: answering(addresses), ...TLS_SETTINGS },
     ...(isIP(host) === 0 && { servername: host }),
     ...(certificateAuthority !== undefined && { ca: certificateAuthority }),
     ...(clientCertificate !== undefined && { cert: clientCertificate, key: clientKey }),

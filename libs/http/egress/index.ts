@@ -1,2 +1,10 @@
-export { Egress, type EgressAnswer, type EgressConnection, type EgressOptions, type EgressRequest } from './egress.js';
+export {
+  Egress,
+  type EgressAnswer,
+  type EgressConnection,
+  type EgressDial,
+  type EgressOptions,
+  type EgressRequest,
+  TLS_SETTINGS,
+} from './egress.js';
 export { EgressError } from './egress-error.js';

@@ -55,6 +55,7 @@ import { ErasedReads } from './0095-erased-reads.js';
 import { LastUse } from './0097-last-use.js';
 import { RewrapProjects } from './0100-rewraps.js';
 import { VersionEnd } from './0101-version-end.js';
+import { Secrets } from './0110-secrets.js';
 import { JobAlerts } from './0130-job-alerts.js';
 import { ExpiryWarnings } from './0131-expiry-warnings.js';
 import { KeyWear } from './0132-key-wear.js';
@@ -119,6 +120,7 @@ export const MIGRATIONS = [
   LastUse,
   RewrapProjects,
   VersionEnd,
+  Secrets,
   JobAlerts,
   ExpiryWarnings,
   KeyWear,

@@ -27,6 +27,7 @@ const OF_CODE = {
   'not-found':              EXIT.conflict,
   'already-exists':         EXIT.conflict,
   'precondition-failed':    EXIT.conflict,
+  'secret-pending-deletion': EXIT.conflict,
   'state-unchangeable':     EXIT.conflict,
   'key-disabled':           EXIT.conflict,
   'key-pending-deletion':   EXIT.conflict,

@@ -10,12 +10,13 @@ import {
   MAX_RANDOM_BYTES,
   MAX_SIGNATURE_BYTES,
   MAX_SIGNED_MESSAGE_BYTES,
+  secretId,
   SIGNING_ALGORITHMS,
   signsDigests,
   type SigningAlgorithm,
   tenantId,
 } from '#contract';
-import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KeyBindingBroken, KeyDestroyed, type RuleRow } from '#core';
+import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KeyBindingBroken, KeyDestroyed, type RuleRow, secretKeyAad } from '#core';
 import type { Hsm } from '#custody/pkcs11';
 import {
   CheckpointRefused,
@@ -63,6 +64,9 @@ const MAX_LOG_KEY = 1_000_000;
 const OPERATION_ID = /^op_[0-9a-z]{26}$/;
 const KEY_ID = /^key_[0-9a-z]{26}$/;
 const VERSION_ID = /^kver_[0-9a-z]{26}$/;
+const SECRET_ID = /^sec_[0-9a-z]{26}$/;
+const SECRET_VERSION = /^[A-Za-z0-9_/+=.@-]{1,64}$/;
+const SECRET_KEY_BYTES = 32;
 const SERVICE = /^[a-z][a-z0-9-]{0,62}$/;
 const MAX_COUNT = 999_999_999_999_999;
 const DECIMAL = /^(0|[1-9]\d{0,18})$/;
@@ -169,6 +173,27 @@ const OPERATIONS: Operations = {
     const length = integerAt(args, 2, 1, MAX_DATA_KEY_BYTES);
     const { iv, ciphertext } = hsm.use(({ uses }) => uses.generateDataKeyWithoutPlaintext(row, aad, length));
     return [iv, ciphertext];
+  },
+
+  generateSecretKey: (hsm, tenant, args) => {
+    const [row, aad] = keyOfSecret(tenant, args);
+    const { iv, ciphertext, plaintext } = hsm.use(({ uses }) => uses.generateDataKey(row, aad, SECRET_KEY_BYTES));
+    return [iv, ciphertext, plaintext];
+  },
+
+  openSecretKey: (hsm, tenant, args) => {
+    const [row, aad] = keyOfSecret(tenant, args);
+    const sealed = {
+      iv: bytesAt(args, 3, IV_BYTES, IV_BYTES),
+      ciphertext: bytesAt(args, 4, SECRET_KEY_BYTES + TAG_BYTES, SECRET_KEY_BYTES + TAG_BYTES),
+    };
+    return [hsm.use(({ uses }) => uses.decrypt(row, aad, sealed))];
+  },
+
+  /** One kind only: whoever puts values makes no other rule. */
+  bindSecretLabels: (hsm, tenant, args) => {
+    const row = { tenant: tenantId.parse(tenant), kind: 'secret-labels' as const, id: textAt(args, 0, SECRET_ID) };
+    return [hsm.use((custody) => custody.bindRule({ ...row, digest: bytesAt(args, 1, DIGEST_BYTES, DIGEST_BYTES) }))];
   },
 
   generateMac: (hsm, tenant, args) => [hsm.use(({ uses }) => uses.generateMac(...keyAndMessage(tenant, args)))],
@@ -317,6 +342,13 @@ const unlessEmpty = (bytes: Buffer): Buffer | undefined => (bytes.length === 0 ?
 
 function keyAndOaep(tenant: string, args: readonly unknown[]): readonly [RowOnWire, EncryptionAlgorithm] {
   return [new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES)), textAt(args, 1, OAEP) as EncryptionAlgorithm];
+}
+
+/** What a secret's data key is bound to is composed here: whoever may open these opens nothing else. */
+function keyOfSecret(tenant: string, args: readonly unknown[]): readonly [RowOnWire, Buffer] {
+  const row = new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES));
+  const of = { secretId: secretId.parse(textAt(args, 1, SECRET_ID)), versionId: textAt(args, 2, SECRET_VERSION) };
+  return [row, secretKeyAad(tenant, row.row(), of)];
 }
 
 function keyAndAad(tenant: string, args: readonly unknown[]): readonly [RowOnWire, Buffer] {

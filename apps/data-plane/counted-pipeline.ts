@@ -1,4 +1,4 @@
-import type { DataOperation, ServiceOperation } from '#contract';
+import type { DataOperation, SecretUse, ServiceOperation } from '#contract';
 import {
   type Answered,
   type AnsweredBatch,
@@ -10,7 +10,7 @@ import {
   type PipelineParts,
 } from '#core';
 
-type PlaneOperation = DataOperation | ServiceOperation;
+type PlaneOperation = DataOperation | SecretUse | ServiceOperation;
 
 /** The pipeline; keeps `calls.inFlight` at the number of calls that are in it now, by which the appender sizes its batches. */
 export class CountedPipeline extends Pipeline<PlaneOperation> {

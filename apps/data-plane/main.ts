@@ -1,11 +1,12 @@
 import { join } from 'node:path';
+import type { Role } from '#contract';
 import { SocketCustody } from '#custody/socket';
 import {
   BoundRules,
   Credentials,
   dataHandlers,
-  noChanges,
   rewrapHandlers,
+  secretUseHandlers,
   RuleWatch,
   Snapshots,
   systemClock,
@@ -41,15 +42,19 @@ health.register('custody', () => custody.ping());
 
 const onBroken = (broken: object) => log.error(broken, 'binding broken: somebody wrote a rule past Keyward');
 const rules = new BoundRules(store.rules, custody, { onBroken });
-const { trail } = store;
+const { trail, changes, secrets } = store;
 const grants = new CasbinGrants(readModel(checkoutPath('policies', 'model.conf')), (err, tenant) =>
   log.error({ err, tenant }, 'a rule failed closed'),
 );
 const credentials = new Credentials(rules, pepper, systemClock);
 const platform = platformName(config.platformHost);
-const parts = { snapshots: new Snapshots(rules, grants), credentials, trail, changes: noChanges, clock: systemClock, platform };
+const serves = (role: Role) => role === 'service';
+const parts = { snapshots: new Snapshots(rules, grants), credentials, trail, changes, clock: systemClock, platform, serves };
 const watch = new RuleWatch(store.rules);
-const handlers = { ...dataHandlers(custody), ...watchHandlers(watch, parts.snapshots), ...rewrapHandlers(store.rewraps) };
+const handlers = {
+  ...{ ...dataHandlers(custody), ...watchHandlers(watch, parts.snapshots), ...rewrapHandlers(store.rewraps) },
+  ...secretUseHandlers({ custody, secrets, proofs: rules, grants }),
+};
 const pipeline = new CountedPipeline(parts, handlers, calls);
 
 const { trustedProxies, audience } = config;

@@ -1,3 +1,4 @@
+import { SecretUsesController } from '#http';
 import { AliasesController } from './aliases.controller.js';
 import { CalendarController } from './calendar.controller.js';
 import { CapabilitiesController } from './capabilities.controller.js';
@@ -10,6 +11,7 @@ import { OperationsController } from './operations.controller.js';
 import { PolicyController } from './policy.controller.js';
 import { PrivacyController } from './privacy.controller.js';
 import { RootController } from './root.controller.js';
+import { SecretsController } from './secrets.controller.js';
 import { ServicesController } from './services.controller.js';
 import { SinksController } from './sinks.controller.js';
 import { StopsController } from './stops.controller.js';
@@ -30,6 +32,8 @@ export const controllers = [
     PolicyController,
     RootController,
     StopsController,
+    SecretsController,
+    SecretUsesController,
     SinksController,
     PrivacyController,
     OperationsController,

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { SocketCustody } from '#custody/socket';
-import { type KeyOperation } from '#contract';
+import type { KeyOperation, Role, SecretUse } from '#contract';
 import {
   BoundRules,
   type Changes,
@@ -49,16 +49,17 @@ const lane = (unchecked: RuleStore, changes: Changes, patienceMs: number) => {
 const ordinary = lane(store.rules, store.changes, PATIENCE_MS.ordinary);
 const stopLane = lane(store.stops.rules, store.stops.changes, PATIENCE_MS.stops);
 const { rules, credentials } = ordinary;
-const { reads, uses, operations, trail } = store;
+const { reads, uses, operations, secrets, trail } = store;
 const watch = new OperationWatch();
 const seals = new StopSeals(store.seals, (err) => log.warn({ err }, 'the binding of a stop has to wait'));
 const { platformHost } = config;
 const sinks = { reads: store.sinks, sealing: await readSealing(required(config.workerPublicKeyFile, 'KEYWARD_WORKER_PUBLIC_KEY_FILE')) };
 const handlers = keyHandlers({
-  ...{ custody, rules, reads, uses, operations, watch, grants, tools: policyTools, seals, sinks, pepper, platformHost },
+  ...{ custody, rules, reads, uses, operations, secrets, watch, grants, tools: policyTools, seals, sinks, pepper, platformHost },
 });
 const platform = platformName(platformHost);
-const pipeline = new Pipeline<KeyOperation>({ ...ordinary, trail, clock: systemClock, stopLane, platform }, handlers);
+const serves = (role: Role) => role !== 'service';
+const pipeline = new Pipeline<KeyOperation | SecretUse>({ ...ordinary, trail, clock: systemClock, stopLane, platform, serves }, handlers);
 
 const { trustedProxies, egressAllow } = config;
 const tokens = { people: { egress: new Egress({ allow: egressAllow }) } };

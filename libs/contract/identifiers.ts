@@ -35,6 +35,21 @@ export type LongOperationId = z.infer<typeof longOperationId>;
 export const importToken = prefixedId('imp').brand<'ImportToken'>();
 export type ImportToken = z.infer<typeof importToken>;
 
+export const secretId = prefixedId('sec').brand<'SecretId'>();
+export type SecretId = z.infer<typeof secretId>;
+
+/** Unique in the tenant, while there is the secret; never of the form of an id. */
+export const secretName = z
+  .string()
+  .regex(/^[A-Za-z0-9_/+=.@-]{1,192}$/, 'must be 1 to 192 of letters, digits, _, /, +, =, ., @ and -')
+  .refine((name) => !secretId.safeParse(name).success, 'must not look like an id')
+  .brand<'SecretName'>();
+export type SecretName = z.infer<typeof secretName>;
+
+/** A secret as a body names it. */
+export const secretReference = z.union([secretId, secretName], { error: 'must be a secret’s id or name' });
+export type SecretReference = z.infer<typeof secretReference>;
+
 const RESERVED = /^alias\/(acs|aws)/;
 const MANAGED = /^alias\/acs\/([a-z][a-z0-9-]{0,62})$/;
 const reserved = 'alias/acs… and alias/aws… are reserved';

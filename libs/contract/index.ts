@@ -29,5 +29,6 @@ export * from './asymmetric.js';
 export * from './key-import.js';
 export * from './signing.js';
 export * from './rewrap.js';
+export * from './secrets.js';
 export * from './sinks.js';
 export * from './version-end.js';

@@ -51,7 +51,7 @@ export const USAGES_OF: Readonly<Record<KeySpec, readonly [KeyUsage, ...KeyUsage
 const keySpec = z.enum(KEY_SPECS, { error: `must be one of ${KEY_SPECS.join(', ')}` });
 const keyUsage = z.enum(KEY_USAGES, { error: `must be one of ${KEY_USAGES.join(', ')}` });
 
-const description = prose(MAX_DESCRIPTION_CHARACTERS);
+export const description = prose(MAX_DESCRIPTION_CHARACTERS);
 const tagText = (min: number) =>
   z
     .string()
@@ -59,7 +59,7 @@ const tagText = (min: number) =>
     .max(MAX_TAG_CHARACTERS)
     .regex(/^[A-Za-z0-9/\\_.+=:@-]*$/, `must be ${min} to ${MAX_TAG_CHARACTERS} of letters, digits and / \\ _ - . + = : @`);
 const tagName = tagText(1);
-const tags = plainMap(tagName, tagText(0)).refine((map) => Object.keys(map).length <= MAX_TAGS, `must be at most ${MAX_TAGS}`);
+export const tags = plainMap(tagName, tagText(0)).refine((map) => Object.keys(map).length <= MAX_TAGS, `must be at most ${MAX_TAGS}`);
 
 export const createKeyRequest = z
   .strictObject({

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { encryptionContext } from './encryption-context.js';
 import { alias, credentialId, keyId, keyReference, principalName, serviceName, stopId, tenantId } from './identifiers.js';
-import { DATA_OPERATIONS, WORKER_OPERATIONS } from './operations.js';
+import { DATA_OPERATIONS, GRANTED_OPERATIONS, WORKER_OPERATIONS } from './operations.js';
 import { CONDITION_NAMES, justification, MAX_POLICY_BYTES, policyDocument, SERVICE_AUTH_METHODS, stopTarget } from './policy.js';
 import { authMethod, role } from './principal.js';
 import { problemCode } from './problem.js';
@@ -48,14 +48,14 @@ export type EnrolAnswer = z.infer<typeof enrolAnswer>;
 // Services (operators)
 /** The ISV's own limit on what a service may ask for; the tenant's grant must allow it too. */
 const cataloguedOperations = z
-  .array(z.enum(DATA_OPERATIONS, { error: `must be one of ${DATA_OPERATIONS.join(', ')}` }))
-  .max(DATA_OPERATIONS.length)
+  .array(z.enum(GRANTED_OPERATIONS, { error: `must be one of ${GRANTED_OPERATIONS.join(', ')}` }))
+  .max(GRANTED_OPERATIONS.length)
   .refine((names) => new Set(names).size === names.length, 'must name each only once');
 export const registerServiceRequest = z
   .strictObject({
     service: serviceName,
     description: prose(512).default(''),
-    operations: cataloguedOperations.default([...DATA_OPERATIONS]),
+    operations: cataloguedOperations.default([...GRANTED_OPERATIONS]),
   })
   .meta({ id: 'RegisterServiceRequest' });
 export type RegisterServiceRequest = z.infer<typeof registerServiceRequest>;

@@ -17,6 +17,17 @@ export const DATA_OPERATIONS = [
 ] as const;
 export type DataOperation = (typeof DATA_OPERATIONS)[number];
 
+/**
+ * What services do with secrets that a tenant granted to them, at the data plane; its admins do the same with their own at the key plane.
+ * Who reads or writes a value needs Decrypt or GenerateDataKey of the secret's key besides.
+ */
+export const SECRET_USES = ['GetSecretValue', 'PutSecretValue', 'DescribeSecret', 'GetRandomPassword'] as const;
+export type SecretUse = (typeof SECRET_USES)[number];
+
+/** What a grant can name, and the ISV's catalogue. */
+export const GRANTED_OPERATIONS = [...DATA_OPERATIONS, ...SECRET_USES] as const;
+export type GrantedOperation = (typeof GRANTED_OPERATIONS)[number];
+
 export const KEY_OPERATIONS = [
   'OnboardTenant',
   'ListTenants',
@@ -106,6 +117,15 @@ export const KEY_OPERATIONS = [
   'GetCompletionCertificate',
   'ListVersionReferences',
   'RetireKeyVersion',
+  'CreateSecret',
+  'ListSecrets',
+  'ListSecretVersions',
+  'UpdateSecret',
+  'UpdateSecretVersionLabels',
+  'DeleteSecret',
+  'RestoreSecret',
+  'UpdateSecretRotationPolicy',
+  'RotateSecret',
 ] as const;
 export type KeyOperation = (typeof KEY_OPERATIONS)[number];
 
@@ -151,10 +171,11 @@ export const SYSTEM_OPERATIONS = [
   'MaterialExpiring',
   'KeyWorn',
   'KeyExhausted',
+  'PurgeSecret',
   ...WORKER_OPERATIONS,
   ...RESTORE_OPERATIONS,
 ] as const;
 
 /** All that somebody may ask for, in one list. */
-export const OPERATION_NAMES = [...DATA_OPERATIONS, ...SERVICE_OPERATIONS, ...KEY_OPERATIONS, ...AUDIT_OPERATIONS] as const;
-export type OperationName = DataOperation | ServiceOperation | KeyOperation | AuditOperation;
+export const OPERATION_NAMES = [...DATA_OPERATIONS, ...SECRET_USES, ...SERVICE_OPERATIONS, ...KEY_OPERATIONS, ...AUDIT_OPERATIONS] as const;
+export type OperationName = DataOperation | SecretUse | ServiceOperation | KeyOperation | AuditOperation;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { lease } from './lease.js';
-import { DATA_OPERATIONS } from './operations.js';
+import { GRANTED_OPERATIONS } from './operations.js';
 import { plainMap } from './plain-map.js';
 import { LINE } from './text.js';
 import { isTimeZone } from './time-zones.js';
@@ -28,12 +28,12 @@ const guardrailSubject = z.union([z.literal('*'), grantSubject], { error: 'must 
 const objectName = z
   .string()
   .regex(
-    /^(\*|key_[0-7][0-9a-hjkmnp-tv-z]{25}|alias\/[A-Za-z0-9_/-]{1,255}\*?|tag:[A-Za-z0-9/\\_.+=:@-]{1,128}=[A-Za-z0-9/\\_.+=:@-]{0,128})$/,
-    'must be key_…, alias/name, alias/prefix*, tag:name=value or *',
+    /^(\*|key_[0-7][0-9a-hjkmnp-tv-z]{25}|alias\/[A-Za-z0-9_/-]{1,255}\*?|secret:(\*|[A-Za-z0-9_/+=.@-]{1,192}\*?)|tag:[A-Za-z0-9/\\_.+=:@-]{1,128}=[A-Za-z0-9/\\_.+=:@-]{0,128})$/,
+    'must be key_…, alias/name, alias/prefix*, secret:name, secret:prefix*, tag:name=value or *',
   );
 
-const operation = z.union([z.enum(DATA_OPERATIONS), z.enum(['@read', '@write', '@all'])], {
-  error: `must be ${DATA_OPERATIONS.join(', ')}, @read, @write or @all`,
+const operation = z.union([z.enum(GRANTED_OPERATIONS), z.enum(['@read', '@write', '@all'])], {
+  error: `must be ${GRANTED_OPERATIONS.join(', ')}, @read, @write or @all`,
 });
 
 const pairText = z
@@ -134,7 +134,7 @@ const rule = <Subject extends z.ZodType>(subject: Subject) =>
     id: ruleId,
     subjects: z.array(subject).min(1).max(64),
     objects: z.array(objectName).min(1).max(64),
-    operations: z.array(operation).min(1).max(16),
+    operations: z.array(operation).min(1).max(20),
     when: conditions.optional(),
     unless: conditions.optional(),
     description: z.string().max(512).optional(),

@@ -17,6 +17,7 @@ export const problemCode = z.enum([
   'key-pending-import',
   'key-exhausted',
   'key-destroyed',
+  'secret-pending-deletion',
   'state-unchangeable',
   'too-many-requests',
   'payload-too-large',

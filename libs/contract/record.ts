@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ENCRYPTION_ALGORITHMS } from './asymmetric-algorithms.js';
 import { disclosureDigest, MAX_DISCLOSURES } from './disclosure.js';
 import { MAX_CONTEXT_PAIRS } from './encryption-context.js';
-import { alias, credentialId, keyId, keyVersionId, prefixedId, stopId, tenantId } from './identifiers.js';
+import { alias, credentialId, keyId, keyVersionId, prefixedId, secretId, secretName, stopId, tenantId } from './identifiers.js';
 import { KEY_SPECS, keyState } from './key-life.js';
 import { recordedLease } from './lease.js';
 import { OPERATION_NAMES, SYSTEM_OPERATIONS } from './operations.js';
@@ -55,6 +55,10 @@ export const recordBody = z.strictObject({
       aliasUsed: alias.optional(),
     })
     .optional(),
+  secret: z
+    .strictObject({ id: secretId, name: secretName.optional(), versionId: line(64).optional() })
+    .optional()
+    .meta({ description: 'what a call about a secret was about; `key` is the key that seals its values' }),
   crypto: z
     .strictObject({
       context: z
@@ -80,6 +84,7 @@ export const recordBody = z.strictObject({
       decision: z.enum(['allow', 'deny']),
       policyVersion: count.optional(),
       ruleId: line(128).optional(),
+      keyRuleId: line(128).optional().meta({ description: 'of the secret’s key: the rule that decided about its use' }),
       stopId: stopId.optional(),
       unmet: z
         .array(line(64))

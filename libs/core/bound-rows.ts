@@ -10,6 +10,7 @@ import type {
   StoredRotation,
   StoredStop,
 } from './ports/rules.js';
+import type { StoredSecret } from './ports/secrets.js';
 import type { TenantId } from '#contract';
 
 /** What the binding MAC of each kind of row covers: everything that gives it its meaning. Canonical JSON (RFC 8785), so no field swallows its neighbour. */
@@ -54,6 +55,18 @@ export const keyRotationRow = (
   tenant: TenantId,
   { keyId, version, intervalDays }: Omit<StoredRotation, 'mac'> & Pick<StoredKey, 'keyId'>,
 ): RuleRow => row(tenant, 'key-rotation', keyId, { version, intervalDays: intervalDays ?? null });
+
+/** What a secret is, and what may be done with it: by which name, under which key, by which tags, and how it is rotated. */
+export const secretRow = (
+  tenant: TenantId,
+  { secretId, name, type, keyId, tags, rotation }: Pick<StoredSecret, 'secretId' | 'name' | 'type' | 'keyId' | 'tags' | 'rotation'>,
+): RuleRow => row(tenant, 'secret', secretId, { name, type, keyId, tags, rotation: rotation ?? null });
+
+/** Which of its versions is which. */
+export const secretLabelsRow = (
+  tenant: TenantId,
+  { secretId, revision, labels }: Pick<StoredSecret, 'secretId' | 'revision' | 'labels'>,
+): RuleRow => row(tenant, 'secret-labels', secretId, { revision, labels });
 
 /** The digest of LiftedStops. */
 export const liftedDigest = (stopIds: readonly string[]): Uint8Array => createHash('sha256').update(stopIds.join(',')).digest();

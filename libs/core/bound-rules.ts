@@ -92,10 +92,10 @@ export class BoundRules implements RuleStore, RowProofs {
     return found;
   }
 
-  async mustBeBound(row: BoundRow): Promise<void> {
-    const proof = await this.#prove([row]);
+  async mustBeBound(...rows: readonly BoundRow[]): Promise<void> {
+    const proof = await this.#prove(rows);
     if (isBroken(proof)) throw refused('unavailable', proof);
-    if (proof === 'unproven') throw new CustodyUnavailable(`${row.kind} could not be checked`);
+    if (proof === 'unproven') throw new CustodyUnavailable(`${rows[0]?.kind} could not be checked`);
   }
 
   async #readable<Found>(tenant: TenantId, reading: Promise<Found>): Promise<Found> {

@@ -1,4 +1,4 @@
-import type { DataOperation, Justification } from '#contract';
+import type { GrantedOperation, Justification } from '#contract';
 import type { Call } from './call.js';
 import { authz, explained, refusalByCatalogue, refusalByRules, type Refusal } from './decide.js';
 import { type KeywardError, Refused } from './errors.js';
@@ -20,7 +20,7 @@ export interface KeylessDecision {
  * either: it meets no condition on one, and every stop of one.
  */
 export function decideKeyless(
-  operation: DataOperation,
+  operation: GrantedOperation,
   principal: Principal,
   call: Pick<Call, 'sourceAddress'>,
   justification: Justification | undefined,

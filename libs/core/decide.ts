@@ -1,5 +1,6 @@
 import {
   type DataOperation,
+  type GrantedOperation,
   type EncryptionAlgorithm,
   type EncryptionContext,
   ENCRYPTS_WITH,
@@ -87,7 +88,7 @@ export function refusalByRole(row: OperationRow, principal: Principal, call: Pic
 }
 
 /** The ISV's own rules about its service: they say nothing about the tenant, so the service may be told. */
-export function refusalByCatalogue(rules: TenantRules, service: string, operation: DataOperation): Refusal | undefined {
+export function refusalByCatalogue(rules: TenantRules, service: string, operation: GrantedOperation): Refusal | undefined {
   const entry = rules.services.get(service);
   if (entry?.suspended === true) return { code: 'not-granted', reason: 'service-suspended', why: 'service-suspended' };
   if (entry?.operations.includes(operation) !== true) return { code: 'not-granted', reason: 'not-in-catalogue', why: 'not-in-catalogue' };

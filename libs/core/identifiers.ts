@@ -7,6 +7,7 @@ import {
   type KeyId,
   type KeyVersionId,
   type LongOperationId,
+  type SecretId,
   type SinkId,
   type StopId,
 } from '#contract';
@@ -38,6 +39,8 @@ export const newStopId = fresh('stop') as (milliseconds: number) => StopId;
 export const newSinkId = fresh('sink') as (milliseconds: number) => SinkId;
 export const newLongOperationId = fresh('op') as (milliseconds: number) => LongOperationId;
 export const newImportToken = fresh('imp') as (milliseconds: number) => ImportToken;
+export const newSecretId = fresh('sec') as (milliseconds: number) => SecretId;
+export const newSecretVersionId = fresh('sver');
 export const newLogId = fresh('log');
 export const newRequestId = fresh('req');
 export const newRecordId = fresh('rec');

@@ -1,4 +1,4 @@
-import type { KeyRotation, KeyVersionId } from '#contract';
+import type { KeyRotation, KeyVersionId, WorkerOperation } from '#contract';
 import { isCipherSpec } from './ciphertext.js';
 import { type Refusal, refusalByRules } from './decide.js';
 import { InvalidRequest } from './errors.js';
@@ -31,7 +31,7 @@ export function mustRotateByItself({ versions, primaryVersion }: Pick<SnapshotKe
 const WORKER = 'worker';
 
 /** The rule that a rotation policy is: the worker may give this key its next version, and do nothing else with it. Undefined: there is none. */
-export const rotationGrant = ({ keyId, rotation }: RotatingKey): GeneratedGrant | undefined =>
+export const rotationGrant = ({ keyId, rotation }: RotatingKey): (GeneratedGrant & { readonly operation: WorkerOperation }) | undefined =>
   rotation?.intervalDays === undefined
     ? undefined
     : { id: `rotation:${keyId}`, subject: WORKER, keyId, operation: 'RotateKey', conditions: `every ${rotation.intervalDays} days` };

@@ -128,6 +128,22 @@ import type {
   RetireVersionRequest,
   StartRewrapRequest,
   VersionReferencesAnswer,
+  CreateSecretRequest,
+  DeleteSecretRequest,
+  DescribeSecretRequest,
+  GetSecretValueRequest,
+  ListSecretsQuery,
+  PutSecretValueRequest,
+  RandomPasswordRequest,
+  SecretDescription,
+  SecretFormat,
+  SecretId,
+  SecretName,
+  SecretPutAnswer,
+  SecretRotationRequest,
+  SecretVersionsAnswer,
+  UpdateSecretLabelsRequest,
+  UpdateSecretRequest,
 } from '#contract';
 import type { CiphertextKind } from './ciphertext.js';
 import type { Page } from './ports/reads.js';
@@ -189,6 +205,21 @@ export interface DryRunResult extends UsedKey {
   readonly dryRun: true;
 }
 
+export interface SecretValueResult {
+  readonly secretId: SecretId;
+  readonly name: SecretName;
+  readonly versionId: string;
+  readonly labels: string[];
+  readonly createdAt: string;
+  readonly format: SecretFormat;
+  /** The caller's to wipe. */
+  readonly value: Uint8Array;
+}
+/** ASCII, the caller's to wipe. */
+export interface PasswordResult {
+  readonly password: Uint8Array;
+}
+
 /** A page of so many items, and its id. */
 type BegunPage = Omit<RewrapPageRequest, 'items'> & { readonly page: string; readonly items: number };
 export interface RewrapProject {
@@ -218,6 +249,7 @@ type Shape<Input, Answer> = { readonly input: Input; readonly answer: Answer };
 type OfKey<Input> = Input & { readonly keyId: KeyId };
 type OfVersion<Input> = OfKey<Input> & { readonly keyVersionId: KeyVersionId };
 type OfOperation<Input> = Input & { readonly operationId: LongOperationId };
+type OfSecret<Input> = Input & { readonly secretId: SecretId };
 type OfSink<Input> = Input & { readonly sinkId: SinkId };
 type OfService<Input> = Input & { readonly service: ServiceName };
 
@@ -237,6 +269,11 @@ export interface OperationShapes {
   AsymmetricEncrypt: Shape<AsymmetricEncryptRequest, AsymmetricCiphertextResult | DryRunResult>;
   AsymmetricDecrypt: Shape<AsymmetricDecryptRequest, AsymmetricPlaintextResult | DryRunResult>;
   GenerateRandom: Shape<GenerateRandomRequest, RandomResult | KeylessDryRunResult>;
+
+  GetSecretValue: Shape<GetSecretValueRequest, SecretValueResult>;
+  PutSecretValue: Shape<PutSecretValueRequest, SecretPutAnswer>;
+  DescribeSecret: Shape<DescribeSecretRequest, SecretDescription>;
+  GetRandomPassword: Shape<RandomPasswordRequest, PasswordResult>;
 
   /** An event stream. */
   WatchRules: Shape<undefined, AsyncIterable<Uint8Array>>;
@@ -334,6 +371,15 @@ export interface OperationShapes {
   GetCompletionCertificate: Shape<OfOperation<unknown>, CompletionCertificateAnswer>;
   ListVersionReferences: Shape<OfVersion<unknown>, VersionReferencesAnswer>;
   RetireKeyVersion: Shape<OfVersion<RetireVersionRequest>, KeyDescription>;
+  CreateSecret: Shape<CreateSecretRequest, SecretDescription>;
+  ListSecrets: Shape<ListSecretsQuery, Page<SecretDescription>>;
+  ListSecretVersions: Shape<OfSecret<unknown>, SecretVersionsAnswer>;
+  UpdateSecret: Shape<OfSecret<UpdateSecretRequest>, SecretDescription>;
+  UpdateSecretVersionLabels: Shape<OfSecret<UpdateSecretLabelsRequest>, SecretDescription>;
+  DeleteSecret: Shape<OfSecret<DeleteSecretRequest>, SecretDescription>;
+  RestoreSecret: Shape<OfSecret<unknown>, SecretDescription>;
+  UpdateSecretRotationPolicy: Shape<OfSecret<SecretRotationRequest>, SecretDescription>;
+  RotateSecret: Shape<OfSecret<unknown>, SecretDescription>;
   DescribeKeyUsage: Shape<{ readonly keyId: KeyReference }, KeyUsageAnswer>;
   ErasePersonalFields: Shape<ErasePersonalFieldsRequest, ErasureAnswer>;
   RotateLogKey: Shape<RotateLogKeyRequest, LogKeyAnswer>;

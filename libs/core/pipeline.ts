@@ -1,10 +1,10 @@
-import { type KeyVersionId, type OperationName, PLATFORM, type TenantId } from '#contract';
+import { type KeyVersionId, type OperationName, PLATFORM, type Role, type TenantId } from '#contract';
 import { Batch, type BatchItem, type ItemOutcome } from './batch.js';
 import type { Call } from './call.js';
 import { overLimit, paidBy, paidFor } from './charges.js';
 import type { Credentials } from './credentials.js';
 import { type Decided, refusalByRole } from './decide.js';
-import { asFailure, KeywardError, TrailUnavailable } from './errors.js';
+import { asFailure, KeywardError, Refused, TrailUnavailable } from './errors.js';
 import type { AnswerOf, InputOf } from './operation-shapes.js';
 import type { Declined, Done, Handlers, Prepared, Step } from './handler.js';
 import { logOf } from './log-of.js';
@@ -56,6 +56,8 @@ export interface PipelineParts extends Lane {
   /** The auditor's, for its own reads. */
   readonly readCounter?: ReadCounter;
   readonly clock: Clock;
+  /** Whom this plane serves, of those who may call an operation that several planes have. Default: all. */
+  readonly serves?: (role: Role) => boolean;
   /** What records say of who keeps them: `host/version+build`. */
   readonly platform?: string;
   /** Reserved for operations that stop: nothing else occupies its connections. Default: the lane of all. */
@@ -100,7 +102,7 @@ export class Pipeline<Names extends OperationName> {
     call: Call,
     items: readonly BatchItem<Operation>[],
   ): Promise<AnsweredBatch<Operation>> {
-    const wrongRole = refusalByRole(OPERATIONS[operation], call.principal, call);
+    const wrongRole = this.#refusalByRole(operation, call.principal, call);
     if (wrongRole !== undefined) return await this.refuse(operation, call, wrongRole);
     const batch = new Batch(items);
     try {
@@ -195,6 +197,12 @@ export class Pipeline<Names extends OperationName> {
     return { target, log, principal: confirmed };
   }
 
+  #refusalByRole(operation: Names, principal: Principal, call: Call): KeywardError | undefined {
+    const { role } = principal;
+    if (this.parts.serves?.(role) === false) return new Refused('not-allowed', '', { reason: `role-${role}` });
+    return refusalByRole(OPERATIONS[operation], principal, call);
+  }
+
   #laneOf(operation: Names): Lane {
     const { stopLane } = this.parts;
     return stopLane !== undefined && OPERATIONS[operation].rateClass === 'stop' ? stopLane : this.parts;
@@ -218,7 +226,7 @@ export class Pipeline<Names extends OperationName> {
     shared: Pick<Step<Operation>, 'now' | 'decisions'> = { now: this.parts.clock.now().getTime() },
   ): Promise<Done<Operation>> {
     const { principal } = scene;
-    const wrongRole = refusalByRole(OPERATIONS[operation], principal, call);
+    const wrongRole = this.#refusalByRole(operation, principal, call);
     if (wrongRole !== undefined) return { error: wrongRole, details: {} };
     // To a service, a tenant that does not exist is one without keys, in every respect.
     const snapshot = scene.target ?? Snapshot.ofNobody(call.tenant, scene.log.rules.services);

@@ -16,7 +16,7 @@ import type { WrappedKeyVersion } from './ports/custody.js';
 import type { Principal } from './principal.js';
 
 /** What an operation adds to its record. */
-export type RecordDetails = Partial<Pick<RecordBody, 'key' | 'crypto' | 'authz' | 'change' | 'hsm'>> & {
+export type RecordDetails = Partial<Pick<RecordBody, 'key' | 'secret' | 'crypto' | 'authz' | 'change' | 'hsm'>> & {
   /** What the caller said of its own call. */
   readonly asked?: Omit<RecordBody['request'], 'requestId' | 'traceId' | 'source'>;
   /** What the record tells as digests only. */

@@ -85,11 +85,11 @@ export class CasbinPolicy implements CompiledPolicy {
   }
 
   #selectionFor(request: GrantRequest): Selection {
-    const { subject, operation, keyId } = request;
+    const { subject, operation, keyId, secret } = request;
     // A caller whose name reads like a role or like "everyone" must never be matched as one.
-    if (!subject.startsWith('svc:') && !subject.startsWith('wl:') && subject !== 'worker')
-      throw new Error('A subject is svc:name, wl:cluster/name or worker.');
-    const name = `${subject}\n${operation}\n${keyId}`;
+    if (!subject.startsWith('svc:') && !subject.startsWith('wl:') && subject !== 'worker' && subject !== 'admin')
+      throw new Error('A subject is svc:name, wl:cluster/name, worker or admin.');
+    const name = `${subject}\n${operation}\n${keyId}\n${secret}`;
     const known = this.#selections.get(name);
     return known !== undefined && sameNames(known, request) ? known : this.#selections.set(name, this.#select(request));
   }
@@ -119,7 +119,9 @@ export class CasbinPolicy implements CompiledPolicy {
   /** One row a rule is enough: its conditions are the same whichever of its subjects, objects and operations is meant. */
   #rowFor(rule: Rule, request: GrantRequest): Row | undefined {
     const sub = rule.subjects.find((pattern) => this.#subjectIn(request.subject, pattern, rule.kind));
-    const obj = rule.objects.find((pattern) => objectIn(request, pattern));
+    // A grant of every key is none of secrets: who wrote it before there were any did not mean them. What denies means everything.
+    const isWide = request.secret !== undefined && rule.kind === 'grant';
+    const obj = rule.objects.find((pattern) => (pattern !== '*' || !isWide) && objectIn(request, pattern));
     const act = rule.operations.find((pattern) => operationIn(request.operation, pattern));
     if (sub === undefined || obj === undefined || act === undefined) return undefined;
     return [rule.id, sub, this.#tenant, obj, act, rule.conditionsId, rule.kind === 'grant' ? 'allow' : 'deny'];

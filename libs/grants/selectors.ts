@@ -6,6 +6,8 @@ export interface KeyNames {
   readonly keyId: KeyId | undefined;
   readonly aliases: readonly Alias[];
   readonly tags: Readonly<Record<string, string>>;
+  /** The name of a secret, where it is about one, and about no key. */
+  readonly secret?: string | undefined;
 }
 
 /** The operations behind each collective name; an operation that makes something new writes, one that opens or checks it reads. */
@@ -19,14 +21,19 @@ export function operationIn(operation: string, pattern: string): boolean {
   return pattern === '@all' || pattern === operation || COLLECTIVE.get(pattern)?.includes(operation) === true;
 }
 
-/** `*`, the id, `alias/name`, `alias/prefix*` (which includes `alias/prefix`) or `tag:name=value`. Compared as text: no regex, no glob. */
+/**
+ * `*`, the id, `alias/name`, `alias/prefix*` (which includes `alias/prefix`) or `tag:name=value`; of a secret `secret:name`,
+ * `secret:prefix*` and `*`. Compared as text: no regex, no glob.
+ */
 export function objectIn(key: KeyNames, pattern: string): boolean {
-  if (pattern === '*' || pattern === key.keyId) return true;
+  if (pattern === '*') return true;
+  if (key.secret !== undefined) return isMeant(`secret:${key.secret}`, pattern);
   if (pattern.startsWith('tag:')) return hasTag(key, pattern.slice('tag:'.length));
-  if (!pattern.startsWith('alias/')) return false;
-  const prefix = pattern.endsWith('*') ? pattern.slice(0, -1) : undefined;
-  return key.aliases.some((alias) => (prefix === undefined ? alias === pattern : alias.startsWith(prefix)));
+  return pattern === key.keyId || (pattern.startsWith('alias/') && key.aliases.some((alias) => isMeant(alias, pattern)));
 }
+
+const isMeant = (name: string, pattern: string): boolean =>
+  pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
 
 /** The name ends at the first `=`, so that a text means one tag: one whose own name holds `=` is meant by no policy. */
 function hasTag({ tags }: KeyNames, text: string): boolean {

@@ -10,9 +10,11 @@ import {
   type KeywardError,
   type MacResult,
   pemOf,
+  type PasswordResult,
   type PlaintextResult,
   type PublicKeyResult,
   type RandomResult,
+  type SecretValueResult,
   type SignatureResult,
   type ValidityResult,
 } from '#core';
@@ -73,6 +75,14 @@ export const publicKeyMembers: Members<PublicKeyResult | DryRunResult> = (answer
 export const randomMembers: Members<RandomResult | KeylessDryRunResult> = (answer) =>
   'dryRun' in answer ? [KEYLESS_DRY_RUN] : ['"plaintext":"', answer.plaintext, '"'];
 const KEYLESS_DRY_RUN = '"dryRun":true';
+
+export const passwordMembers: Members<PasswordResult> = ({ password }) => ['"password":"', password, '"'];
+
+/** Names, labels and ids of versions are letters, digits and few signs: nothing in them needs escaping. */
+export const secretValueMembers: Members<SecretValueResult> = ({ secretId, name, versionId, labels, createdAt, format, value }) => [
+  `${JSON.stringify({ secretId, name, versionId, labels, createdAt, format }).slice(1, -1)},"value":"`,
+  ...[value, '"'],
+];
 
 const dryRun = (answer: DryRunResult): Piece[] => [`${usedKey(answer)},"dryRun":true`];
 

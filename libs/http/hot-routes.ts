@@ -17,10 +17,13 @@ import {
   generateMacRequest,
   generateRandomRequest,
   getPublicKeyRequest,
+  getSecretValueRequest,
+  getSecretValuesRequest,
   type OperationName,
   reEncryptBatchRequest,
   longOperationPath,
   rewrapPageRequest,
+  type SecretUse,
   type ServiceOperation,
   signRequest,
   verifyMacRequest,
@@ -38,7 +41,7 @@ import { parsed } from './validation.js';
 import './request.js';
 
 /** Of the data plane's pipeline, what its routes call. */
-export type Uses = Pick<Pipeline<DataOperation | ServiceOperation>, 'run' | 'runBatch'>;
+export type Uses = Pick<Pipeline<DataOperation | SecretUse | ServiceOperation>, 'run' | 'runBatch'>;
 
 export interface HotParts {
   readonly pipeline: Uses;
@@ -48,10 +51,10 @@ export interface HotParts {
 }
 
 /** What is one call of the pipeline; re-encryption is two. */
-type HotOperation = Exclude<DataOperation, 'ReEncryptFrom' | 'ReEncryptTo'>;
-type Body<Name extends DataOperation> = z.ZodType<InputOf<Name>>;
-type BatchBody<Name extends DataOperation> = z.ZodType<{ items: z.ZodSafeParseResult<InputOf<Name>>[] }>;
-type Bodies<Name extends DataOperation> = readonly [one: Body<Name>, batch: BatchBody<Name> | undefined];
+type HotOperation = Exclude<DataOperation, 'ReEncryptFrom' | 'ReEncryptTo'> | 'GetSecretValue';
+type Body<Name extends HotOperation> = z.ZodType<InputOf<Name>>;
+type BatchBody<Name extends HotOperation> = z.ZodType<{ items: z.ZodSafeParseResult<InputOf<Name>>[] }>;
+type Bodies<Name extends HotOperation> = readonly [one: Body<Name>, batch: BatchBody<Name> | undefined];
 
 /** What the bodies of frames are after they were read; also taken from JSON, where they cannot occur. */
 const FRAMES: { readonly [Name in FramedOperation]?: Bodies<Name> } = {
@@ -73,6 +76,7 @@ const BODIES: { readonly [Name in HotOperation]: Bodies<Name> } = {
   GenerateRandom:                  [generateRandomRequest,  undefined],
   AsymmetricEncrypt:               [asymmetricEncryptRequest, undefined],
   AsymmetricDecrypt:               [asymmetricDecryptRequest, undefined],
+  GetSecretValue:                  [getSecretValueRequest,  getSecretValuesRequest],
 };
 
 const isHot = (operation: OperationName | undefined): operation is HotOperation => operation !== undefined && operation in BODIES;
@@ -130,14 +134,17 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
     });
   }
 
-  function logged<Operation extends DataOperation>(answered: AnsweredBatch<Operation>, requestId: string): AnsweredBatch<Operation> {
+  function logged<Operation extends HotOperation | 'ReEncryptTo'>(
+    answered: AnsweredBatch<Operation>,
+    requestId: string,
+  ): AnsweredBatch<Operation> {
     for (const item of answered.items) if ('error' in item) log.failed(item.error, requestId);
     return answered;
   }
 
   /** Every item counts as a call. */
   async function batchInTurn<Answer>(
-    operation: DataOperation | ServiceOperation,
+    operation: DataOperation | SecretUse | ServiceOperation,
     call: Call,
     calls: number,
     work: () => Promise<Answer>,
@@ -150,7 +157,7 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
   /** What one tenant asks for waits for each other, so that all tenants' calls go on. */
   async function inTurn<Answer>(
     line: Turns,
-    operation: DataOperation | ServiceOperation,
+    operation: DataOperation | SecretUse | ServiceOperation,
     call: Call,
     work: () => Promise<Answer>,
   ): Promise<Answer> {
@@ -169,7 +176,7 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
       body: unknown,
       requestId: string,
       params: unknown,
-    ) => Promise<Answered<DataOperation | ServiceOperation> | AnsweredBatch<DataOperation>>,
+    ) => Promise<Answered<DataOperation | SecretUse | ServiceOperation> | AnsweredBatch<DataOperation | SecretUse>>,
   ): RouteHandlerMethod {
     return async ({ call, body, id, params }: FastifyRequest, reply: FastifyReply) => {
       if (call === null) throw new KeywardError('internal', '', { reason: 'a route without a call' });

@@ -15,5 +15,7 @@ export { Conditional, Replaces } from './precondition.js';
 export type { ReadinessSource } from './public-routes.js';
 export { RATE_LIMITS, RateLimits } from './rate-limits.js';
 export { routesOf, type Route } from './route-inventory.js';
+export { SecretUsesController } from './secret-uses.controller.js';
 export { readOpening, readSealing } from './sealed-for-worker.js';
 export { untilThere } from './until-there.js';
+export { wiped } from './wiped.js';

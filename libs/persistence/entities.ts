@@ -2,7 +2,7 @@ import { EntitySchema } from 'typeorm';
 import type {
   AuthMethod,
   CredentialId,
-  DataOperation,
+  GrantedOperation,
   IdentityProviderAnswer,
   ImportAlgorithm,
   ImportToken,
@@ -101,7 +101,7 @@ export interface ServiceRow {
   tenantId: TenantId;
   service: string;
   description: string;
-  operations: DataOperation[];
+  operations: GrantedOperation[];
   suspended: boolean;
   createdAt: Date;
 }

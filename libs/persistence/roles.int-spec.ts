@@ -1,5 +1,13 @@
 import type pg from 'pg';
-import { AUDIT_OPERATIONS, DATA_OPERATIONS, KEY_OPERATIONS, RESTORE_OPERATIONS, SERVICE_OPERATIONS, SYSTEM_OPERATIONS } from '#contract';
+import {
+  AUDIT_OPERATIONS,
+  DATA_OPERATIONS,
+  KEY_OPERATIONS,
+  RESTORE_OPERATIONS,
+  SECRET_USES,
+  SERVICE_OPERATIONS,
+  SYSTEM_OPERATIONS,
+} from '#contract';
 import { aRecord, epochsOf, MAC, type Role, TestDatabase, type TestTenant } from './test-database.js';
 
 const APPEND = 'SELECT keyward.trail_append($1, $2, $3, $4, $5, $6) AS answers';
@@ -98,6 +106,7 @@ describe('what each role can and cannot do', () => {
       receipts_owed: 'worker',
       prune_below: 'key_plane',
       prune_step: 'worker',
+      put_secret_version: 'data_plane key_plane',
       record_reads: 'auditor',
       recorded_uses: 'key_plane',
       refuse_change: '',
@@ -118,6 +127,7 @@ describe('what each role can and cannot do', () => {
       save_receipt: 'worker',
       save_rewrapped: 'worker',
       save_rewrapped_import: 'worker',
+      secret_of: 'data_plane key_plane',
       seq_at: 'auditor',
       seq_of_stop: 'key_plane',
       settle_rewrap_page: 'data_plane',
@@ -135,7 +145,7 @@ describe('what each role can and cannot do', () => {
       tombstones_since: 'data_plane key_plane worker',
       tell_wear: 'worker',
       trail_append: 'auditor data_plane key_plane worker',
-      trail_commit: 'key_plane',
+      trail_commit: 'data_plane key_plane',
       sealed_under: '',
       uses_before: 'key_plane',
       warn_of_expiry: 'worker',
@@ -171,7 +181,7 @@ describe('what each role can and cannot do', () => {
         'log select, log_key select, log_retention select, pruned_tile select, schema_migration select, signed_checkpoint select, trail_checkpoint select, trail_disclosure select, trail_node select, trail_record select, trail_stat select, trail_stat_head select',
       data_plane: 'schema_migration select',
       key_plane:
-        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_import insert, key_import select, key_rotation insert, key_rotation select, key_version insert, key_version select, log select, log_key insert, log_key select, log_retention select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, rewrap insert, rewrap select, schema_migration select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_root insert, tenant_root select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
+        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_import insert, key_import select, key_rotation insert, key_rotation select, key_version insert, key_version select, log select, log_key insert, log_key select, log_retention select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, rewrap insert, rewrap select, schema_migration select, secret delete, secret insert, secret select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_root insert, tenant_root select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
       worker: 'schema_migration select',
     });
   });
@@ -202,6 +212,9 @@ describe('what each role can and cannot do', () => {
           'log_retention.days',
           ...['author', 'digest', 'document', 'saved_at'].map((name) => `policy_draft.${name}`),
           ...['ended_at', 'reason', 'state'].map((name) => `rewrap.${name}`),
+          ...['deletion_at', 'description', 'mac', 'next_rotation_at', 'rotation', 'rotation_state', 'tags'].map(
+            (name) => `secret.${name}`,
+          ),
           ...['service.operations', 'service.suspended'],
           ...['description', 'failing_since', 'failures', 'last_error', 'lease', 'next_attempt_at', 'next_seq'].map(
             (name) => `sink.${name}`,
@@ -327,8 +340,8 @@ describe('what each role can and cannot do', () => {
       client.query<{ role: string; ops: string[] }>('SELECT role, array_agg(op) AS ops FROM keyward.plane_operation GROUP BY role'),
     );
     const ofRole = (role: Role) => new Set(rows.find((row) => row.role === role)?.ops);
-    expect(ofRole('keyward_data_plane')).toEqual(new Set([...DATA_OPERATIONS, ...SERVICE_OPERATIONS]));
-    expect(ofRole('keyward_key_plane')).toEqual(new Set([...KEY_OPERATIONS, ...RESTORE_OPERATIONS]));
+    expect(ofRole('keyward_data_plane')).toEqual(new Set([...DATA_OPERATIONS, ...SECRET_USES, ...SERVICE_OPERATIONS]));
+    expect(ofRole('keyward_key_plane')).toEqual(new Set([...KEY_OPERATIONS, ...SECRET_USES, ...RESTORE_OPERATIONS]));
     expect(ofRole('keyward_auditor')).toEqual(new Set(AUDIT_OPERATIONS));
     expect(ofRole('keyward_worker')).toEqual(
       new Set(SYSTEM_OPERATIONS.filter((op) => !(RESTORE_OPERATIONS as readonly string[]).includes(op))),

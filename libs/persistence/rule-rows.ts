@@ -3,7 +3,7 @@ import {
   alias,
   authMethod,
   credentialId,
-  DATA_OPERATIONS,
+  GRANTED_OPERATIONS,
   identityProviderAnswer,
   KEY_ORIGINS,
   KEY_SPECS,
@@ -27,7 +27,7 @@ const timeText = time.transform((at) => at.toISOString());
 const optional = <Schema extends z.ZodType>(schema: Schema) => schema.nullable().transform((value) => value ?? undefined);
 
 /** An operation that this code does not know is none that anybody could ask it for. */
-const catalogued = z.array(z.string()).transform((names) => DATA_OPERATIONS.filter((operation) => names.includes(operation)));
+const catalogued = z.array(z.string()).transform((names) => GRANTED_OPERATIONS.filter((operation) => names.includes(operation)));
 
 export const rulesRow = z.object({
   tenant: tenantId,

@@ -21,6 +21,8 @@ import type {
   RootRotationStore,
   RuleStore,
   Seals,
+  SecretReads,
+  SecretStore,
   SinkReads,
   TombstoneReads,
   Trail,
@@ -50,12 +52,14 @@ import { DatabaseRoots } from './root-store.js';
 import { DatabasePruning } from './retention.js';
 import { DatabaseRules } from './rule-store.js';
 import { DatabaseSeals } from './seals.js';
+import { DatabaseSecretReads } from './secret-reads.js';
+import { DatabaseSecrets } from './secret-store.js';
 import { DatabaseSinkReads } from './sink-reads.js';
 import { checkStartup, type Startup } from './startup.js';
 import { DatabaseUseReads } from './use-reads.js';
 
 /** Connections of each pool: the database's work a call is short, and waiting in a pool is cheaper than a busy database. */
-const POOL = { rules: 4, changes: 4, lists: 4, worker: 3, jobs: 4, deliveries: 4 } as const;
+const POOL = { rules: 4, changes: 4, lists: 4, values: 2, worker: 3, jobs: 4, deliveries: 4 } as const;
 
 /** What every process has of its database. */
 interface Store {
@@ -83,11 +87,18 @@ export interface KeyPlaneStore extends DeciderStore, TombstoneStore {
   readonly reads: Reads;
   readonly uses: UseReads;
   readonly sinks: SinkReads;
+  readonly secrets: SecretReads;
   readonly operations: OperationReads;
   readonly restores: RestoreStore;
   readonly bootstrap: PlatformBootstrap;
 }
-export type DataPlaneStore = DeciderStore & TombstoneStore & { readonly rules: EpochReads; readonly rewraps: Rewraps };
+export interface DataPlaneStore extends DeciderStore, TombstoneStore {
+  readonly rules: RuleStore & EpochReads;
+  readonly rewraps: Rewraps;
+  readonly secrets: SecretStore;
+  /** Of secrets' values. */
+  readonly changes: Changes;
+}
 export interface AuditorStore extends DeciderStore {
   readonly auditReads: AuditReads;
   readonly readCounter: DatabaseReadCounter;
@@ -128,6 +139,7 @@ export async function openKeyPlaneStore(settings: AppenderOptions): Promise<KeyP
     ...{ seals: new DatabaseSeals(changes), bootstrap: new PlatformBootstrap(changes) },
     ...{ reads: new DatabaseReads(lists), uses: new DatabaseUseReads(lists), sinks: new DatabaseSinkReads(lists) },
     operations: new DatabaseOperationReads(lists),
+    secrets: new DatabaseSecretReads(pool, lists),
     ping: () => bothAnswer(pool, trail),
     close: () => closed(trail.close(), pool.end(), stopRules.end(), changes.destroy(), lists.destroy(), stops.destroy()),
   };
@@ -136,15 +148,18 @@ export async function openKeyPlaneStore(settings: AppenderOptions): Promise<KeyP
 /** The data plane's database: functions only, no table. @throws KeywardError unavailable */
 export async function openDataPlaneStore(settings: AppenderOptions): Promise<DataPlaneStore> {
   const { pool, startup } = await fitPool(settings, POOL.rules);
+  const changes = await reading(() => openDatabase(settings, POOL.values));
   const trail = new Appender(settings);
   return {
     startup,
     trail,
     rules: new DatabaseRules(pool),
+    changes: new TransactionalChanges(changes),
+    secrets: new DatabaseSecrets(pool),
     rewraps: new DatabaseRewraps(pool),
     tombstones: new DatabaseTombstones(pool),
     ping: () => bothAnswer(pool, trail),
-    close: () => closed(trail.close(), pool.end()),
+    close: () => closed(trail.close(), pool.end(), changes.destroy()),
   };
 }
 

@@ -2,7 +2,7 @@ import { type EntityManager, type EntitySchema, IsNull, type ObjectLiteral, type
 import {
   type Alias,
   type CredentialId,
-  type DataOperation,
+  type GrantedOperation,
   type ImportToken,
   type KeyId,
   type LongOperation,
@@ -52,16 +52,21 @@ import {
 } from './entities.js';
 import { PolicyDraftEntity, PolicyEntity, StopEntity } from './rule-entities.js';
 import { RewrapEntity } from './rewrap-entity.js';
+import { TenantSecretWrites } from './secret-writes.js';
 import { SinkEntity } from './sink-entity.js';
 
 const absent = (thing: string) => new KeywardError('not-found', `There is no such ${thing}.`);
 
 /** The writes of one change, in its transaction. Rows of another tenant are refused by row-level security whatever is asked here. */
 export class TenantWrites implements Writes {
+  readonly secrets: TenantSecretWrites;
+
   constructor(
     private readonly manager: EntityManager,
     private readonly tenantId: TenantId,
-  ) {}
+  ) {
+    this.secrets = new TenantSecretWrites(manager, tenantId);
+  }
 
   async insertTenant({ tenant, displayName, contextSalt, createdAt, log, enrolment }: NewTenant): Promise<void> {
     const row = [tenant, displayName, 'Pending', Buffer.from(contextSalt), createdAt, log.logId, log.origin, log.vkey];
@@ -87,7 +92,7 @@ export class TenantWrites implements Writes {
     );
   }
 
-  async setServiceOperations(service: ServiceName, operations: readonly DataOperation[]): Promise<void> {
+  async setServiceOperations(service: ServiceName, operations: readonly GrantedOperation[]): Promise<void> {
     await this.changeService(service, { operations: [...operations] });
   }
 
@@ -310,7 +315,7 @@ export class TenantWrites implements Writes {
     await this.manager.createQueryBuilder().insert().into(entity).values(row).orUpdate(names(others), names(keys)).execute();
   }
 
-  private async changeService(service: ServiceName, change: { operations: DataOperation[] } | { suspended: boolean }): Promise<void> {
+  private async changeService(service: ServiceName, change: { operations: GrantedOperation[] } | { suspended: boolean }): Promise<void> {
     const which = { tenantId: PLATFORM, service };
     const { affected } = await writing('service', () => this.manager.update(ServiceEntity, which, change));
     if (affected === 0) throw absent('service');

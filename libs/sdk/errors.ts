@@ -85,6 +85,7 @@ const CLASS_OF = {
   'stopped':                Stopped,
   'not-found':              NotFound,
   'already-exists':         Conflict,
+  'secret-pending-deletion': Conflict,
   'state-unchangeable':     Conflict,
   'precondition-failed':    Conflict,
   'key-disabled':           KeyDisabled,

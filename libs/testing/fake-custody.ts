@@ -22,13 +22,23 @@ import {
   type KeySpec,
   type OperationName,
   MAX_SIGNED_MESSAGE_BYTES,
+  type SecretId,
   type SigningAlgorithm,
   signsDigests,
   SIGNS_WITH,
   type TenantId,
   tenantId,
 } from '#contract';
-import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KeyBindingBroken, KeyDestroyed, KeywardError, PermitMisused } from '#core';
+import {
+  BOUND_KINDS,
+  CustodyUnavailable,
+  DecryptFailed,
+  KeyBindingBroken,
+  KeyDestroyed,
+  KeywardError,
+  PermitMisused,
+  secretKeyAad,
+} from '#core';
 import type {
   BoundImport,
   BoundRow,
@@ -44,6 +54,7 @@ import type {
   KeyImports,
   KeptByCustody,
   KeyVersionDraft,
+  LabelOperation,
   LogKey,
   LogKeyRemoval,
   Permit,
@@ -57,6 +68,8 @@ import type {
   RuleOperation,
   RuleRow,
   Sealed,
+  SecretKeys,
+  SecretVersionName,
   Tombstone,
   TombstoneKeeper,
   SignedLog,
@@ -78,6 +91,7 @@ import {
   namesAfter,
   signedNote,
   spendToBind,
+  spendToLabel,
   derOf,
   rawOf,
   tombstoneMessage,
@@ -100,6 +114,7 @@ export class FakeCustody
     Custody,
     KeyImports,
     RuleBindings,
+    SecretKeys,
     CheckpointSigner,
     LogKeyRemoval,
     KeyEnding,
@@ -235,6 +250,35 @@ export class FakeCustody
     return rows.map((row) => timingSafeEqual(row.mac, this.#ruleMac(row)));
   }
 
+  async generateSecretKey(
+    permit: Permit<'CreateSecret' | 'PutSecretValue'>,
+    version: WrappedKeyVersion,
+    of: SecretVersionName,
+  ): Promise<GeneratedDataKey> {
+    permit.spend({ operation: permit.operation, tenant: version.tenant, versionId: version.versionId });
+    this.#reach('generateSecretKey');
+    const plaintext = randomBytes(32);
+    return { plaintext: this.#remember(plaintext), ...this.#seal(version, secretKeyAad(version.tenant, version, of), plaintext) };
+  }
+
+  async openSecretKey(
+    permit: Permit<'GetSecretValue' | 'PutSecretValue'>,
+    version: WrappedKeyVersion,
+    of: SecretVersionName,
+    sealed: Sealed,
+  ): Promise<Uint8Array> {
+    permit.spend({ operation: permit.operation, tenant: version.tenant, versionId: version.versionId });
+    this.#reach('openSecretKey');
+    return this.#open(version, secretKeyAad(version.tenant, version, of), sealed);
+  }
+
+  async bindSecretLabels(permit: Permit<LabelOperation>, secretId: SecretId, digest: Uint8Array): Promise<Uint8Array> {
+    const bound = { tenant: spendToLabel(permit), kind: 'secret-labels' as const, id: secretId, digest };
+    this.#reach('bindSecretLabels');
+    wellFormed(isRule(bound));
+    return this.#ruleMac(bound);
+  }
+
   async encrypt(permit: Permit<'Encrypt' | 'ReEncryptTo'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed> {
     const aad = spend(permit, ['Encrypt', 'ReEncryptTo'], version);
     this.#reach('encrypt');
@@ -245,6 +289,10 @@ export class FakeCustody
   async decrypt(permit: Permit<'Decrypt' | 'ReEncryptFrom'>, version: WrappedKeyVersion, sealed: Sealed): Promise<Uint8Array> {
     const aad = spend(permit, ['Decrypt', 'ReEncryptFrom'], version);
     this.#reach('decrypt');
+    return this.#open(version, aad, sealed);
+  }
+
+  #open(version: WrappedKeyVersion, aad: Uint8Array, sealed: Sealed): Uint8Array {
     const key = this.#keyOf(version);
     const decipher = createDecipheriv(cipherOf(version), key, sealed.iv);
     decipher.setAAD(aad).setAuthTag(sealed.ciphertext.subarray(-TAG_BYTES));
@@ -317,8 +365,8 @@ export class FakeCustody
     return raw !== undefined && verifyDigest(spec, key, digest, raw);
   }
 
-  async generateRandom(permit: Permit<'GenerateRandom'>, length: number): Promise<Uint8Array> {
-    permit.spend({ operation: 'GenerateRandom', tenant: permit.tenant, versionId: undefined });
+  async generateRandom(permit: Permit<'GenerateRandom' | 'GetRandomPassword'>, length: number): Promise<Uint8Array> {
+    permit.spend({ operation: permit.operation, tenant: permit.tenant, versionId: undefined });
     this.#reach('generateRandom');
     wellFormed(Number.isSafeInteger(length) && length >= 1 && length <= 1024);
     return this.#remember(randomBytes(length));

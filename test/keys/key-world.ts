@@ -2,8 +2,8 @@ import { createSecretKey, randomBytes } from 'node:crypto';
 import {
   type Alias,
   type CredentialId,
-  DATA_OPERATIONS,
   type DataOperation,
+  GRANTED_OPERATIONS,
   type KeyDescription,
   type KeyId,
   type KeyOperation,
@@ -16,6 +16,7 @@ import {
   type RewrapPageAnswer,
   type RewrapPageRequest,
   type Role,
+  type SecretUse,
   type ServiceOperation,
   type StopTarget,
   type TenantId,
@@ -40,6 +41,7 @@ import {
   reEncrypt,
   rewrapHandlers,
   rewrapPage,
+  secretUseHandlers,
   type RotationParts,
   Snapshots,
   stopRow,
@@ -77,8 +79,8 @@ export class KeyWorld {
   readonly clock = { now: () => new Date(Date.now() + this.offsetMs) };
   readonly records: RecordBody[] = [];
   /** Two replicas, each with what it remembers. */
-  readonly keys: readonly [Pipeline<KeyOperation>, Pipeline<KeyOperation>];
-  readonly uses: Pipeline<DataOperation | RewrapOperation>;
+  readonly keys: readonly [Pipeline<KeyOperation | SecretUse>, Pipeline<KeyOperation | SecretUse>];
+  readonly uses: Pipeline<DataOperation | SecretUse | RewrapOperation>;
   /** Every record of a use comes under rules that have changed. */
   fencedOff = false;
   /** What the tenant's rules say beside that everything is granted. */
@@ -104,12 +106,12 @@ export class KeyWorld {
       if (verdict.verdict === 'durable') this.records.push(entry.body);
       return verdict;
     };
-    const lane = (rules: KeyPlaneStore['rules']) => ({
+    const lane = ({ rules, changes }: Pick<KeyPlaneStore, 'rules' | 'changes'>) => ({
       snapshots: new Snapshots(new BoundRules(rules, custody), grants),
       credentials: new Credentials(rules, pepper, systemClock),
       clock: this.clock,
       changes: {
-        commit: (change: Parameters<KeyPlaneStore['changes']['commit']>[0]) => append(change, () => store.changes.commit(change)),
+        commit: (change: Parameters<KeyPlaneStore['changes']['commit']>[0]) => append(change, () => changes.commit(change)),
       },
     });
     // What a tenant's keys do not need is not there.
@@ -119,7 +121,8 @@ export class KeyWorld {
       uses: store.uses,
       operations: store.operations,
       watch: new OperationWatch(),
-      rules: store.rules,
+      rules: new BoundRules(store.rules, custody),
+      secrets: store.secrets,
       pepper,
       grants: casbin,
       tools: policyTools,
@@ -130,11 +133,15 @@ export class KeyWorld {
         this.fencedOff ? { verdict: 'stale' as const } : await append(entry, () => trail.append(entry));
       return { append: one, appendAll: (entries) => Promise.all(entries.map(one)) };
     };
-    const keyPlane = () => new Pipeline({ ...lane(store.rules), trail: trailOf(store.trail) }, keyHandlers(parts));
+    const keyPlane = () => new Pipeline({ ...lane(store), trail: trailOf(store.trail) }, keyHandlers(parts));
     this.keys = [keyPlane(), keyPlane()];
     this.uses = new Pipeline(
-      { ...lane(data.rules), trail: trailOf(data.trail) },
-      { ...dataHandlers(custody), ...rewrapHandlers(data.rewraps) },
+      { ...lane(data), trail: trailOf(data.trail) },
+      {
+        ...dataHandlers(custody),
+        ...rewrapHandlers(data.rewraps),
+        ...secretUseHandlers({ custody, grants: casbin, secrets: data.secrets, proofs: new BoundRules(data.rules, custody) }),
+      },
     );
   }
 
@@ -143,7 +150,7 @@ export class KeyWorld {
     const tenants = await database.addTenants(PLATFORM, ACME, GLOBEX);
     const services = { billing: newCredentialId(Date.now()), search: newCredentialId(Date.now()) };
     await database.as('superuser', async (client) => {
-      const operations = `{${DATA_OPERATIONS.join(',')}}`;
+      const operations = `{${GRANTED_OPERATIONS.join(',')}}`;
       for (const [name, id] of Object.entries(services)) {
         await client.query(`INSERT INTO keyward.service VALUES ('platform', $1, '', $2, false, now())`, [name, operations]);
         await client.query(
@@ -171,7 +178,7 @@ export class KeyWorld {
   }
 
   /** As an admin of the tenant. */
-  async admin<Operation extends KeyOperation>(
+  async admin<Operation extends KeyOperation | SecretUse>(
     operation: Operation,
     input: InputOf<Operation>,
     tenant: TenantId = ACME,
@@ -181,7 +188,7 @@ export class KeyWorld {
   }
 
   /** As the service billing, or another one. */
-  async service<Operation extends DataOperation | RewrapOperation>(
+  async service<Operation extends DataOperation | SecretUse | RewrapOperation>(
     operation: Operation,
     input: InputOf<Operation>,
     name = 'billing',
@@ -201,7 +208,7 @@ export class KeyWorld {
   }
 
   /** As the service billing. */
-  async serviceBatch<Operation extends DataOperation>(operation: Operation, inputs: readonly InputOf<Operation>[]) {
+  async serviceBatch<Operation extends DataOperation | SecretUse>(operation: Operation, inputs: readonly InputOf<Operation>[]) {
     const items = inputs.map((input) => ({ input }));
     return (await this.uses.runBatch(operation, this.#call('service', ACME, PLATFORM, 'billing'), items)).items;
   }

@@ -25,6 +25,10 @@ const REGENERATE = process.env['KEYWARD_WRITE_ISOLATION'] === '1';
 const BODIES: Readonly<Record<string, (named: string) => unknown>> = {
   'Stop target.keyId': (keyId) => ({ target: { scope: 'key', keyId } }),
   'ErasePersonalFields principal': (principal) => ({ principal }),
+  'CreateSecret rotation.connectionSecret': (connectionSecret) => ({
+    ...{ name: `rotated-${connectionSecret}`, keyId: 'alias/only-acme', rotation: { target: 'webhook', connectionSecret } },
+  }),
+  'UpdateSecretRotationPolicy policy.connectionSecret': (connectionSecret) => ({ policy: { target: 'webhook', connectionSecret } }),
 };
 const QUERIES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   DeleteAlias: { alias: 'alias/nobodys' },
@@ -37,6 +41,7 @@ const OWN_NAMES: readonly (readonly [string, (typeof NAMED)[number]])[] = [
   [GUESSED.key, 'key'],
   [GUESSED.keyVersion, 'keyVersion'],
   ['alias/invoices', 'key'],
+  ['app/db', 'secret'],
   [Buffer.alloc(60).toString('base64'), 'ciphertext'],
 ];
 /** Streams: they answer as soon as they are let in, and then never end. */
@@ -129,6 +134,7 @@ describe("one tenant's requests that name what is another's", () => {
       ['stop', `/stops/${globex.stop}`],
       ['sink', `/sinks/${globex.sink}`],
       ['operation', `/operations/${globex.operation}`],
+      ['secret', `/secrets/${globex.secret}/versions`],
     ] as const)
       expect(`${what} ${(await must(world.platform.urls.keyPlane, world.globex.admin, 'GET', `/v1/tenants/globex${path}`)).status}`).toBe(
         `${what} 200`,

@@ -57,6 +57,15 @@ const BODIES: Record<string, unknown> = {
   GenerateRandom: { numberOfBytes: 32 },
   GetPublicKey: { keyId: 'alias/invoices' },
   VerifyMac: { keyId: 'alias/invoices', message: 'AA==', mac: 'AA==' },
+  CreateSecret: { name: 'app/db', keyId: 'alias/invoices' },
+  UpdateSecret: { description: '' },
+  UpdateSecretVersionLabels: { label: 'blue', moveTo: 'v1' },
+  DeleteSecret: {},
+  UpdateSecretRotationPolicy: { policy: null },
+  GetSecretValue: { secretId: 'app/db' },
+  PutSecretValue: { secretId: 'app/db', value: 'AA==', format: 'binary' },
+  DescribeSecret: { secretId: 'app/db' },
+  GetRandomPassword: {},
 };
 
 /** A right body for this operation; of a batch, one with a single item. */

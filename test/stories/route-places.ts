@@ -13,6 +13,9 @@ const KINDS: Readonly<Record<string, Kind | undefined>> = {
   stop: 'stop',
   sink: 'sink',
   operation: 'operation',
+  secret: 'secret',
+  secretId: 'secret',
+  connectionSecret: 'secret',
   importToken: 'importToken',
   ciphertext: 'ciphertext',
   requestId: 'request',
@@ -21,7 +24,7 @@ const KINDS: Readonly<Record<string, Kind | undefined>> = {
 };
 
 export const KIND_NAMES = [
-  ...['key', 'keyVersion', 'alias', 'credential', 'stop', 'sink', 'operation', 'importToken'],
+  ...['key', 'keyVersion', 'alias', 'credential', 'stop', 'sink', 'operation', 'secret', 'importToken'],
   ...['ciphertext', 'request', 'principal', 'cursor'],
 ] as const;
 export type Kind = (typeof KIND_NAMES)[number];

@@ -60,6 +60,7 @@ describe('every route of every plane', () => {
       .replace(':keyVersion', 'kver_01jdsz0000e008000000000001')
       .replace(':operation', 'op_01jdsz0000e008000000000001')
       .replace(':sink', 'sink_01jdsz0000e008000000000001')
+      .replace(':secret', 'sec_01jdsz0000e008000000000001')
       .replace('tile/*', 'tile/0/000.p/1')
       .replace(':seq', '0')
       .replace(':credential', 'crd_01jdsz0000e008000000000001');

@@ -35,6 +35,7 @@ export const GUESSED: Readonly<Record<Kind, string>> = {
   stop: 'stop_01jdsz0000e008000000000001',
   sink: 'sink_01jdsz0000e008000000000001',
   operation: 'op_01jdsz0000e008000000000001',
+  secret: 'sec_01jdsz0000e008000000000001',
   importToken: 'imp_01jdsz0000e008000000000001',
   ciphertext: Buffer.from(`KW\x01\x01\x01${'\x00'.repeat(60)}`, 'latin1').toString('base64'),
   request: 'req_01jdsz0000e008000000000001',
@@ -45,8 +46,10 @@ export const GUESSED: Readonly<Record<Kind, string>> = {
 /** Everything that a service may be granted, on every key: whatever is refused is refused for the tenant's sake. */
 const EVERYTHING = {
   schema: 'keyward.policy/1',
-  grants: [{ id: 'everything', subjects: ['svc:billing'], objects: ['*'], operations: ['@all'] }],
+  grants: [{ id: 'everything', subjects: ['svc:billing'], objects: ['*', 'secret:*'], operations: ['@all'] }],
 };
+
+let secrets = 0;
 
 /** Gives this tenant one of everything, named by nobody else. */
 export async function furnished({ platform, billing }: Onboarded, tenant: Tenant): Promise<Belongings> {
@@ -68,6 +71,7 @@ export async function furnished({ platform, billing }: Onboarded, tenant: Tenant
   const made = async () => ({
     stop: String((await admin('POST', '/stops', { target: { scope: 'service', service: 'other' } }))['stopId']),
     sink: String((await admin('POST', '/sinks', { target: { type: 'webhook', url: 'https://hook.example/' } }))['sinkId']),
+    secret: String((await admin('POST', '/secrets', { name: `only-${tenant.name}-${++secrets}`, keyId: key, value: 'AAAA' }))['secretId']),
     credential: String((await admin('POST', '/credentials', { principal: `only-${tenant.name}`, role: 'auditor' }))['credentialId']),
   });
   const other = async (keySpec: string): Promise<Named> => {
@@ -78,6 +82,7 @@ export async function furnished({ platform, billing }: Onboarded, tenant: Tenant
   };
   const gone = { ...(await made()), alias: 'alias/gone' };
   for (const path of [`/stops/${gone.stop}`, `/sinks/${gone.sink}`, `/credentials/${gone.credential}`]) await admin('DELETE', path);
+  await admin('POST', `/secrets/${gone.secret}/delete`, { force: true });
   await admin('POST', '/aliases', { alias: gone.alias, keyId: key });
   await admin('DELETE', `/aliases?alias=${gone.alias}`);
   return {

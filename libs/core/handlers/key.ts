@@ -1,9 +1,10 @@
 import type { KeyObject } from 'node:crypto';
-import type { KeyOperation } from '#contract';
+import type { KeyOperation, SecretUse } from '#contract';
 import type { Handlers } from '../pipeline.js';
-import type { CompletionCertifier, Custody, KeyImports, RuleBindings } from '../ports/custody.js';
+import type { CompletionCertifier, Custody, KeyImports, RuleBindings, SecretKeys } from '../ports/custody.js';
 import type { GrantPolicy, PolicyTools } from '../ports/grants.js';
 import type { Reads, UseReads } from '../ports/reads.js';
+import type { SecretReads } from '../ports/secrets.js';
 import type { RowProofs, RuleStore } from '../ports/rules.js';
 import type { OperationWatch } from '../operation-watch.js';
 import type { OperationReads } from '../ports/rewraps.js';
@@ -22,13 +23,15 @@ import { operatorHandlers } from './operators.js';
 import { peopleHandlers } from './people.js';
 import { policyHandlers } from './policies.js';
 import { rootHandlers } from './roots.js';
+import { secretHandlers } from './secrets.js';
+import { secretUseHandlers } from './secret-uses.js';
 import { sinkHandlers, type SinkParts } from './sinks.js';
 import { privacyHandlers } from './privacy.js';
 import { versionEndHandlers } from './version-end.js';
 import { stopHandlers } from './stops.js';
 
 export interface KeyPlaneParts {
-  readonly custody: Custody & RuleBindings & KeyImports & CompletionCertifier;
+  readonly custody: Custody & RuleBindings & KeyImports & CompletionCertifier & SecretKeys;
   readonly rules: Pick<RuleStore, 'identityProvider' | 'credential'> & RowProofs;
   readonly reads: Reads;
   readonly uses: UseReads;
@@ -36,6 +39,7 @@ export interface KeyPlaneParts {
   readonly tools: PolicyTools;
   readonly seals: StopSeals;
   readonly sinks: SinkParts;
+  readonly secrets: SecretReads;
   readonly operations: OperationReads;
   readonly watch: OperationWatch;
   readonly pepper: KeyObject;
@@ -44,7 +48,7 @@ export interface KeyPlaneParts {
 }
 
 /** Everything the key plane does. An operation of the table without a handler does not compile here. */
-export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation> => ({
+export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation | SecretUse> => ({
   ...operatorHandlers(parts),
   ...peopleHandlers(parts),
   ...keyLifeHandlers(parts),
@@ -57,6 +61,8 @@ export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation> => ({
   ...policyHandlers(parts),
   ...stopHandlers(parts),
   ...sinkHandlers(parts.sinks),
+  ...secretHandlers({ ...parts, proofs: parts.rules }),
+  ...secretUseHandlers({ ...parts, proofs: parts.rules }),
   ...privacyHandlers(parts),
   ...logHandlers(parts),
   ...keyUsageHandlers(parts),

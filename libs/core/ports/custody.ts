@@ -10,6 +10,7 @@ import type {
   KeyVersionId,
   LongOperationId,
   OperationName,
+  SecretId,
   SigningAlgorithm,
   TenantId,
   TriedAlgorithm,
@@ -134,7 +135,17 @@ export interface CustodyCapabilities {
 }
 
 /** Kinds of rows that carry the binding MAC; each has its own digest (core/bound-rows.ts). */
-export const BOUND_KINDS = ['policy', 'stop', 'lifted-stops', 'credential', 'identity-provider', 'key-names', 'key-rotation'] as const;
+export const BOUND_KINDS = [
+  'policy',
+  'stop',
+  'lifted-stops',
+  'credential',
+  'identity-provider',
+  'key-names',
+  'key-rotation',
+  'secret',
+  'secret-labels',
+] as const;
 export type BoundKind = (typeof BOUND_KINDS)[number];
 
 /** A row of a tenant's rules, by its digest: what the custodian is asked to bind to tenant, kind and id. */
@@ -185,7 +196,39 @@ export type RuleOperation = Extract<
   | 'RollbackPolicy'
   | 'Stop'
   | 'Lift'
+  | 'CreateSecret'
+  | 'UpdateSecret'
+  | 'UpdateSecretRotationPolicy'
 >;
+
+/** Operations that say which version of a secret is which. */
+export type LabelOperation = Extract<OperationName, 'CreateSecret' | 'PutSecretValue' | 'UpdateSecretVersionLabels'>;
+
+/** One version of one secret: what the key of its value is bound to. */
+export interface SecretVersionName {
+  readonly secretId: SecretId;
+  readonly versionId: string;
+}
+
+/**
+ * Data keys of secrets' values, 32 bytes each, sealed under a CMK and bound to the name of one version: custody composes the encryption
+ * context itself (`keyward:secret`, `keyward:version`), so that what may open secrets opens nothing else of a tenant.
+ */
+export interface SecretKeys {
+  generateSecretKey(
+    permit: Permit<'CreateSecret' | 'PutSecretValue'>,
+    version: WrappedKeyVersion,
+    of: SecretVersionName,
+  ): Promise<GeneratedDataKey>;
+  openSecretKey(
+    permit: Permit<'GetSecretValue' | 'PutSecretValue'>,
+    version: WrappedKeyVersion,
+    of: SecretVersionName,
+    sealed: Sealed,
+  ): Promise<Uint8Array>;
+  /** Of kind `secret-labels`, and no other: whoever puts values says which is current. `digest`: bound-rows.ts. */
+  bindSecretLabels(permit: Permit<LabelOperation>, secretId: SecretId, digest: Uint8Array): Promise<Uint8Array>;
+}
 
 /**
  * Where CMKs live, as the planes see it. The additional authenticated data of every cryptographic call is the permit's own
@@ -224,7 +267,7 @@ export interface Custody {
     signature: Uint8Array,
   ): Promise<boolean>;
   /** 1 to 1024 bytes of the HSM's generator, for the caller to wipe; of no key. */
-  generateRandom(permit: Permit<'GenerateRandom'>, length: number): Promise<Uint8Array>;
+  generateRandom(permit: Permit<'GenerateRandom' | 'GetRandomPassword'>, length: number): Promise<Uint8Array>;
   /** RSAES-OAEP (RFC 8017 §7.1), as long as the modulus. @throws InvalidRequest for an algorithm that the HSM cannot do */
   asymmetricEncrypt(
     permit: Permit<'AsymmetricEncrypt'>,

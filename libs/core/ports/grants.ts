@@ -3,6 +3,7 @@ import type {
   AuthMethod,
   DataOperation,
   EncryptionContext,
+  GrantedOperation,
   Justification,
   KeyId,
   Lease,
@@ -38,7 +39,7 @@ export interface GeneratedGrant {
   readonly id: string;
   readonly subject: string;
   readonly keyId: KeyId;
-  readonly operation: WorkerOperation;
+  readonly operation: WorkerOperation | GrantedOperation;
   /** In words. */
   readonly conditions: string;
 }
@@ -54,11 +55,13 @@ export class RecordedContext {
 
 /** What is undefined is unknown: it never satisfies a grant's condition, and always meets a guardrail's. */
 export interface GrantRequest {
-  /** `svc:name`, `wl:cluster/name`, or `worker`, whom only generated grants name. */
+  /** `svc:name`, `wl:cluster/name`, or `worker` and `admin`, whom only generated grants name. */
   readonly subject: string;
-  readonly operation: DataOperation | WorkerOperation;
+  readonly operation: GrantedOperation | WorkerOperation;
   /** undefined: the operation uses none (GenerateRandom), and only what means every key, `*`, means it. */
   readonly keyId: KeyId | undefined;
+  /** The name of a secret: it is about that, and about no key. */
+  readonly secret?: string | undefined;
   readonly aliases: readonly Alias[];
   readonly tags: Readonly<Record<string, string>>;
   /** undefined for an operation that has no context (Sign, MAC): never satisfies a condition on one, always meets a stop of one. */

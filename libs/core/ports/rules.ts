@@ -2,7 +2,7 @@ import type {
   Alias,
   AuthMethod,
   CredentialId,
-  DataOperation,
+  GrantedOperation,
   IdentityProviderAnswer,
   KeyId,
   KeyState,
@@ -61,7 +61,7 @@ export interface LiftedStops {
   readonly mac: BindingMac | undefined;
 }
 export interface CataloguedService {
-  readonly operations: readonly DataOperation[];
+  readonly operations: readonly GrantedOperation[];
   readonly suspended: boolean;
 }
 
@@ -130,7 +130,7 @@ export type KeyLookup = { readonly reference: string } | { readonly versionId: K
 /** For rows that no decision reads, but whose words may become a rule again. */
 export interface RowProofs {
   /** @throws KeywardError unavailable, for a row that is not bound, and while custody is away */
-  mustBeBound(row: BoundRow): Promise<void>;
+  mustBeBound(...rows: readonly BoundRow[]): Promise<void>;
 }
 
 /** Reads for decisions. Each answer is one statement's view and carries the epoch under which it was read. */

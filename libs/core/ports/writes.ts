@@ -2,7 +2,7 @@ import type {
   Alias,
   CredentialId,
   ImportToken,
-  DataOperation,
+  GrantedOperation,
   KeyId,
   KeyState,
   LongOperation,
@@ -20,6 +20,7 @@ import type {
 import type { SinkChange } from './sinks.js';
 import type { BoundImport, WrappedKeyVersion } from './custody.js';
 import type { PersonalFields } from './reads.js';
+import type { SecretWrites } from './secrets.js';
 import type { StoredCredential, StoredIdentityProvider, StoredKey, StoredPolicy, StoredRotation } from './rules.js';
 
 export type NewCredential = Omit<StoredCredential, 'revokedAt' | 'unproven'>;
@@ -50,13 +51,14 @@ export interface NewLogKey {
 
 /** Every write that an operation may make, inside its transaction. Blind: the epoch fences what they rest on. */
 export interface Writes {
+  readonly secrets: SecretWrites;
   /** @throws KeywardError already-exists, also for an id that was ever used. */
   insertTenant(tenant: NewTenant): Promise<void>;
   activateTenant(): Promise<void>;
   /** @throws KeywardError already-exists */
   insertService(service: Omit<ServiceSummary, 'suspended' | 'createdAt'> & { createdAt: Date }): Promise<void>;
   /** @throws KeywardError not-found */
-  setServiceOperations(service: ServiceName, operations: readonly DataOperation[]): Promise<void>;
+  setServiceOperations(service: ServiceName, operations: readonly GrantedOperation[]): Promise<void>;
   /** @throws KeywardError not-found */
   setServiceSuspended(service: ServiceName, suspended: boolean): Promise<void>;
   /** Replaces the reason of one that there is. @throws KeywardError not-found, for an unknown tenant */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EncryptionAlgorithm, OperationName, SigningAlgorithm, TenantId } from '#contract';
+import type { EncryptionAlgorithm, OperationName, SecretId, SigningAlgorithm, TenantId } from '#contract';
 import { CustodyUnavailable, PermitMisused } from '#core';
 import type {
   BoundImport,
@@ -18,6 +18,7 @@ import type {
   KeyEnding,
   KeptByCustody,
   KeyVersionDraft,
+  LabelOperation,
   LogKey,
   LogKeyRemoval,
   Permit,
@@ -30,12 +31,14 @@ import type {
   RuleOperation,
   RuleRow,
   Sealed,
+  SecretKeys,
+  SecretVersionName,
   Tombstone,
   TombstoneKeeper,
   SignedLog,
   WrappedKeyVersion,
 } from '#core';
-import { spendToBind } from '../spend-to-bind.js';
+import { spendToBind, spendToLabel } from '../spend-to-bind.js';
 import {
   readBoundImport,
   readBytes,
@@ -84,6 +87,7 @@ export class SocketCustody
     KeyImports,
     CompletionCertifier,
     RuleBindings,
+    SecretKeys,
     CheckpointSigner,
     LogKeyRemoval,
     KeyEnding,
@@ -179,6 +183,31 @@ export class SocketCustody
     return this.#call(OPERATION.checkBindings, '', asked, readTruthsOf(rows.length));
   }
 
+  async generateSecretKey(
+    permit: Permit<'CreateSecret' | 'PutSecretValue'>,
+    version: WrappedKeyVersion,
+    { secretId, versionId }: SecretVersionName,
+  ): Promise<GeneratedDataKey> {
+    spendWithoutAad(permit, version);
+    const args = [encodeRow(version), secretId, versionId];
+    return this.#call(OPERATION.generateSecretKey, version.tenant, args, readGeneratedDataKey, version.versionId);
+  }
+
+  async openSecretKey(
+    permit: Permit<'GetSecretValue' | 'PutSecretValue'>,
+    version: WrappedKeyVersion,
+    { secretId, versionId }: SecretVersionName,
+    { iv, ciphertext }: Sealed,
+  ): Promise<Uint8Array> {
+    spendWithoutAad(permit, version);
+    const args = [encodeRow(version), secretId, versionId, iv, ciphertext];
+    return this.#call(OPERATION.openSecretKey, version.tenant, args, readBytes, version.versionId);
+  }
+
+  async bindSecretLabels(permit: Permit<LabelOperation>, secretId: SecretId, digest: Uint8Array): Promise<Uint8Array> {
+    return this.#call(OPERATION.bindSecretLabels, spendToLabel(permit), [secretId, digest], readMac);
+  }
+
   async encrypt(permit: Permit<'Encrypt' | 'ReEncryptTo'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed> {
     const aad = spend(permit, ['Encrypt', 'ReEncryptTo'], version);
     return this.#call(OPERATION.encrypt, version.tenant, [encodeRow(version), aad, plaintext], readSealed, version.versionId);
@@ -237,8 +266,8 @@ export class SocketCustody
     return this.#call(OPERATION.verify, version.tenant, [encodeRow(version), algorithm, digest, signature], readTruth, version.versionId);
   }
 
-  async generateRandom(permit: Permit<'GenerateRandom'>, length: number): Promise<Uint8Array> {
-    permit.spend({ operation: 'GenerateRandom', tenant: permit.tenant, versionId: undefined });
+  async generateRandom(permit: Permit<'GenerateRandom' | 'GetRandomPassword'>, length: number): Promise<Uint8Array> {
+    permit.spend({ operation: permit.operation, tenant: permit.tenant, versionId: undefined });
     return this.#call(OPERATION.generateRandom, permit.tenant, [length], readBytes);
   }
 

@@ -8,7 +8,7 @@ export { checkpointBody, noteKeyId, signedNote } from '../checkpoint-note.js';
 export { certificateBody } from '../completion-certificate.js';
 export { receiptBody } from '../shredding-receipt.js';
 export type { PresentedVersion } from '../presented-version.js';
-export { spendToBind } from '../spend-to-bind.js';
+export { spendToBind, spendToLabel } from '../spend-to-bind.js';
 export { SocketCustody } from './client.js';
 export type { SocketCustodyOptions } from './client.js';
 export { claimedRows, mustBeWanted, namesAfter } from '../rotation-order.js';

@@ -42,6 +42,9 @@ export const OPERATION = {
   shreddingReceipt: 35,
   rotateKey: 42,
   completionCertificate: 50,
+  generateSecretKey: 51,
+  openSecretKey: 52,
+  bindSecretLabels: 53,
 } as const;
 export type CustodyOperation = keyof typeof OPERATION;
 
@@ -58,6 +61,10 @@ export const PLANES = {
     'bindRule',
     'checkBindings',
     'publicKey',
+    'generateRandom',
+    'generateSecretKey',
+    'openSecretKey',
+    'bindSecretLabels',
     'keepTombstone',
     'kept',
     'capabilities',
@@ -76,6 +83,9 @@ export const PLANES = {
     'asymmetricEncrypt',
     'asymmetricDecrypt',
     'publicKey',
+    'generateSecretKey',
+    'openSecretKey',
+    'bindSecretLabels',
     'checkBindings',
     'keepTombstone',
     'ping',

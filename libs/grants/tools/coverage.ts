@@ -99,9 +99,11 @@ function masks(names: readonly string[], covers: readonly Scope[], has: (cover: 
   return [...new Set(found)].map((bits) => BigInt(`0b0${bits}`));
 }
 
-/** Does every key that `narrow` means, whatever its names, have to be meant by `wide`? */
+/** Does every key or secret that `narrow` means, whatever its names, have to be meant by `wide`? A grant of `*` means keys only. */
 export function objectWithin(narrow: string, wide: string): boolean {
-  if (wide === '*' || wide === narrow) return true;
-  if (!wide.startsWith('alias/') || !wide.endsWith('*') || !narrow.startsWith('alias/')) return false;
+  if (wide === narrow) return true;
+  if (wide === '*') return !narrow.startsWith('secret:');
+  const isPrefix = (kind: string) => wide.startsWith(kind) && wide.endsWith('*') && narrow.startsWith(kind);
+  if (!isPrefix('alias/') && !isPrefix('secret:')) return false;
   return narrow.replace(/\*$/, '').startsWith(wide.slice(0, -1));
 }

@@ -1,4 +1,4 @@
-import { DATA_OPERATIONS, type LintFinding, policyDocument } from '#contract';
+import { GRANTED_OPERATIONS, type LintFinding, policyDocument } from '#contract';
 import { finding, type Path, type Place } from './finding.js';
 import type { LintCode } from './lint-codes.js';
 
@@ -93,16 +93,16 @@ function issueFinding(issue: Issue, root: unknown, place?: Place): LintFinding {
   const value = valueAt(root, issue.path);
   const judged = { issue, value, shape: shapeOf(issue.path) };
   const [code] = ROWS.find(([, applies]) => applies(judged))!;
-  const message = code === 'G022' ? 'The list is empty.' : `${said(value)}${issue.message}${hint(code, value)}`;
+  const message = code === 'G022' ? 'The list is empty.' : `${said(value)}${hint(code, value) ?? issue.message}`;
   return finding(code, message, issue.path, place);
 }
 
 const said = (value: unknown) => (typeof value === 'string' && value.length <= 140 ? `${JSON.stringify(value)}: ` : '');
 
-function hint(code: LintCode, value: unknown): string {
-  if (code !== 'G015' || typeof value !== 'string') return '';
-  const meant = [...DATA_OPERATIONS, '@read', '@write', '@all'].find((name) => name.toLowerCase() === value.toLowerCase());
-  return meant === undefined ? '' : ` (is ${meant} meant? Upper and lower case matter)`;
+function hint(code: LintCode, value: unknown): string | undefined {
+  if (code !== 'G015' || typeof value !== 'string') return undefined;
+  const meant = [...GRANTED_OPERATIONS, '@read', '@write', '@all'].find((name) => name.toLowerCase() === value.toLowerCase());
+  return meant === undefined ? undefined : `is ${meant} meant? Upper and lower case matter`;
 }
 
 function valueAt(root: unknown, path: Path): unknown {

@@ -21,7 +21,7 @@ export const LINT_CODES = {
   G011: error('Two rules have the same id.'),
   G012: error('A subject that is not svc:name, wl:cluster/name or role:name.'),
   G013: error('A grant to everyone: * is a subject of guardrails only.'),
-  G014: error('An object that is not key_…, alias/name, alias/prefix*, tag:name=value or *.'),
+  G014: error('An object that is not key_…, alias/name, alias/prefix*, secret:name, secret:prefix*, tag:name=value or *.'),
   G015: error('An unknown operation; upper and lower case matter.'),
   G016: warning('A grant by tag: whoever may tag keys decides what it reaches.'),
   G017: error('An effect that is not exactly allow or deny.'),

@@ -1,0 +1,180 @@
+import { CURRENT, type GrantedOperation, type KeyDescription, PREVIOUS, type SecretDescription, type SecretName } from '#contract';
+import { type GrantRequest, type InputOf, type KeywardError } from '#core';
+import { CasbinGrants, readModel } from '#grants';
+import { GLOBEX, ACME, KeyWorld, refusal } from '../keys/key-world.js';
+
+const casbin = new CasbinGrants(readModel('policies/model.conf'));
+const bytes = (text: string) => Buffer.from(text);
+
+describe('secrets', () => {
+  let world: KeyWorld;
+  let key: KeyDescription;
+  let names = 0;
+  beforeAll(async () => {
+    world = await KeyWorld.start();
+    key = await world.create();
+  });
+  afterAll(() => world?.stop());
+  afterEach(() => {
+    world.ruling = () => ({});
+  });
+
+  const freshName = () => `app/db-${++names}` as SecretName;
+  const create = (given: Partial<InputOf<'CreateSecret'>> = {}): Promise<SecretDescription> =>
+    world.admin('CreateSecret', {
+      ...{ name: freshName(), keyId: key.keyId, type: 'generic', description: '', format: 'text', value: bytes('hunter2') },
+      ...given,
+    });
+  const put = (secret: SecretDescription, value: string, more: Partial<InputOf<'PutSecretValue'>> = {}) =>
+    world.service('PutSecretValue', { secretId: secret.name, value: bytes(value), format: 'text', ...more });
+  const get = async (secret: SecretDescription, more: Partial<InputOf<'GetSecretValue'>> = {}) =>
+    Buffer.from((await world.service('GetSecretValue', { secretId: secret.name, ...more })).value).toString();
+
+  /** Only what this grant allows. */
+  const granting = (
+    objects: string[],
+    operations: (GrantedOperation | '@all')[],
+    onKey: GrantedOperation[] = ['Decrypt', 'GenerateDataKey'],
+  ) => {
+    const subjects = ['svc:billing'];
+    const policy = casbin.compile({
+      tenant: ACME,
+      stops: [],
+      document: {
+        schema: 'keyward.policy/1',
+        roles: {},
+        grants: [
+          { id: 'secrets', subjects, objects, operations },
+          ...(onKey.length === 0 ? [] : [{ id: 'key', subjects, objects: [key.keyId], operations: onKey }]),
+        ],
+        guardrails: [],
+      },
+    });
+    world.ruling = (request: GrantRequest) => policy.decide(request);
+  };
+
+  describe('values', () => {
+    it('come back to the admin and to the service, each reading a record of both decisions', async () => {
+      const secret = await create();
+      expect(secret).toMatchObject({ state: 'Active', labels: { [CURRENT]: expect.stringMatching(/^sver_/) } });
+      granting([`secret:${secret.name}`], ['GetSecretValue']);
+      expect(await get(secret)).toBe('hunter2');
+      expect(world.records.at(-1)).toMatchObject({
+        ...{ op: 'GetSecretValue', outcome: 'succeeded', category: 'use', rw: 'read' },
+        secret: { id: secret.secretId, name: secret.name, versionId: secret.labels[CURRENT] },
+        key: { id: key.keyId, state: 'Enabled' },
+        authz: { decision: 'allow', ruleId: 'secrets', keyRuleId: 'key' },
+        crypto: { context: [expect.any(String), expect.any(String)] },
+      });
+      const read = await world.admin('GetSecretValue', { secretId: secret.secretId });
+      expect(Buffer.from(read.value).toString()).toBe('hunter2');
+      expect(world.records.at(-1)).toMatchObject({ op: 'GetSecretValue', actor: { type: 'admin' }, secret: { id: secret.secretId } });
+      expect(JSON.stringify(world.records)).not.toContain(Buffer.from('hunter2').toString('base64'));
+    });
+
+    it('are put by a service: the new one is current, the one before previous', async () => {
+      const secret = await create();
+      const first = secret.labels[CURRENT]!;
+      const { versionId, labels } = await put(secret, 'second');
+      expect(labels).toEqual([CURRENT]);
+      expect(await get(secret)).toBe('second');
+      expect(await get(secret, { label: PREVIOUS })).toBe('hunter2');
+      expect(await get(secret, { versionId: first })).toBe('hunter2');
+      expect(await world.service('DescribeSecret', { secretId: secret.name })).toMatchObject({
+        labels: { [CURRENT]: versionId, [PREVIOUS]: first },
+      });
+    });
+
+    it('are the same again under the same version id, and never another', async () => {
+      const secret = await create();
+      const once = await put(secret, 'second', { versionId: 'v2' });
+      expect(await put(secret, 'second', { versionId: 'v2' })).toEqual(once);
+      expect(world.records.at(-1)).toMatchObject({ op: 'PutSecretValue', outcome: 'succeeded', change: { again: true } });
+      expect(await refusal(put(secret, 'third', { versionId: 'v2' }))).toMatchObject({ code: 'already-exists' });
+      expect(await refusal(put(secret, 'second', { versionId: 'v2', format: 'binary' }))).toMatchObject({ code: 'already-exists' });
+      expect(await get(secret)).toBe('second');
+    });
+
+    it('are ten at most: the oldest without a label goes', async () => {
+      const secret = await create({ versionId: 'v0' });
+      await put(secret, 'kept', { versionId: 'kept', labels: ['keep'] });
+      for (let number = 1; number <= 10; number++) await put(secret, `value ${number}`, { versionId: `v${number}` });
+      const { items } = await world.admin('ListSecretVersions', { secretId: secret.secretId });
+      expect(items.map(({ versionId }) => versionId)).toEqual(['kept', 'v2', 'v3', 'v4', 'v5', 'v6', 'v7', 'v8', 'v9', 'v10']);
+      expect(await refusal(get(secret, { versionId: 'v1' }))).toMatchObject({ code: 'not-found' });
+    });
+
+    it('are put at once by two, and both are there', async () => {
+      const secret = await create({ versionId: 'v0' });
+      await Promise.all([put(secret, 'a', { versionId: 'a' }), put(secret, 'b', { versionId: 'b' })]);
+      const { items } = await world.admin('ListSecretVersions', { secretId: secret.secretId });
+      expect(items.map(({ versionId }) => versionId).sort()).toEqual(['a', 'b', 'v0']);
+    });
+
+    it('are read twenty at a time, each with its own outcome and record', async () => {
+      const [one, two] = [await create(), await create({ value: bytes('other') })];
+      const outcomes = await world.serviceBatch('GetSecretValue', [
+        ...[{ secretId: one.name }, { secretId: 'no/such' as SecretName }, { secretId: two.secretId }],
+        { secretId: two.secretId, versionId: 'none' },
+      ]);
+      expect(outcomes.map((outcome) => ('answer' in outcome ? Buffer.from(outcome.answer.value).toString() : outcome.error.code))).toEqual([
+        ...['hunter2', 'not-granted', 'other', 'not-found'],
+      ]);
+      const records = outcomes.map((outcome) => ('answer' in outcome ? outcome.record : outcome.error.record));
+      expect(new Set(records).size).toBe(4);
+    });
+
+    it('are wiped when their record cannot be made durable', async () => {
+      const secret = await create();
+      world.fencedOff = true;
+      try {
+        expect(await refusal(world.service('GetSecretValue', { secretId: secret.name }))).toMatchObject({ code: 'unavailable' });
+      } finally {
+        world.fencedOff = false;
+      }
+      expect(world.custody.lastPlaintext?.every((byte) => byte === 0)).toBe(true);
+    });
+  });
+
+  describe('to a service', () => {
+    it.each<[string, string[], (GrantedOperation | '@all')[], GrantedOperation[], boolean]>([
+      ['its name', ['secret:app/x'], ['GetSecretValue'], ['Decrypt'], true],
+      ['a prefix', ['secret:app/*'], ['GetSecretValue'], ['Decrypt'], true],
+      ['every secret', ['secret:*'], ['@all'], ['Decrypt'], true],
+      ['another name', ['secret:app/y'], ['GetSecretValue'], ['Decrypt'], false],
+      ['a name it begins with', ['secret:app'], ['GetSecretValue'], ['Decrypt'], false],
+      ['its tag, by which keys are meant', ['tag:team=pay'], ['GetSecretValue'], ['Decrypt'], false],
+      ['another operation', ['secret:app/x'], ['PutSecretValue'], ['Decrypt'], false],
+      ['no use of its key', ['secret:app/x'], ['GetSecretValue'], [], false],
+      ['another use of its key', ['secret:app/x'], ['GetSecretValue'], ['GenerateDataKey'], false],
+      ['every key, which is no secret', ['*'], ['@all'], ['Decrypt'], false],
+    ])('a grant of %s', async (_, objects, operations, onKey, allowed) => {
+      const secret = await create({ name: 'app/x' as SecretName, tags: { team: 'pay' } });
+      try {
+        granting(objects, operations, onKey);
+        const outcome = await get(secret).catch((error: unknown) => (error as KeywardError).code);
+        expect(outcome).toBe(allowed ? 'hunter2' : 'not-granted');
+      } finally {
+        await world.admin('DeleteSecret', { secretId: secret.secretId, force: true });
+      }
+    });
+
+    it('unknown, foreign and not granted look alike', async () => {
+      const secret = await create();
+      granting(['secret:other'], ['GetSecretValue']);
+      const refusals = await Promise.all([
+        refusal(get(secret)),
+        refusal(world.service('GetSecretValue', { secretId: 'never/made' as SecretName })),
+        refusal(world.service('GetSecretValue', { secretId: secret.secretId }, 'billing', GLOBEX)),
+        refusal(world.service('GetSecretValue', { secretId: secret.secretId }, 'search')),
+      ]);
+      for (const { code, why, message } of refusals) expect([code, why, message]).toEqual(['not-granted', undefined, '']);
+    });
+
+    it('another tenant’s admin finds nothing', async () => {
+      const secret = await create();
+      expect(await refusal(world.admin('GetSecretValue', { secretId: secret.secretId }, GLOBEX))).toMatchObject({ code: 'not-found' });
+      expect(await refusal(world.admin('ListSecretVersions', { secretId: secret.secretId }, GLOBEX))).toMatchObject({ code: 'not-found' });
+    });
+  });
+});

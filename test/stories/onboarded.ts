@@ -35,7 +35,7 @@ export const INVOICE_POLICY = {
 };
 
 /** A running platform with two tenants, each with a key `alias/invoices`, and the service billing, granted by acme alone. */
-export async function onboarded(options: Partial<Pick<PlatformOptions, 'dataDir' | 'dataPlanes' | 'env'>> = {}): Promise<Onboarded> {
+export async function onboarded(options: Partial<Omit<PlatformOptions, 'ports'>> = {}): Promise<Onboarded> {
   const { dataDir = mkdtempSync(join(tmpdir(), 'kw-story-')) } = options;
   const platform = await startPlatform({ ports: 'free', ...options, dataDir });
   const stop = async () => {

@@ -18,8 +18,8 @@ export interface DataDir {
   readonly file: (name: string) => string;
 }
 
-/** sun_path is 108 bytes on Linux and 104 on macOS with its closing zero; `/worker/worker.sock` follows the directory. */
-const SOCKET_DIR_LIMIT = 80;
+/** sun_path is 108 bytes on Linux and 104 on macOS with its closing zero; `/9/worker/worker.sock` follows the directory. */
+const SOCKET_DIR_LIMIT = 78;
 
 /** Where embedded platforms of this checkout live: beside the code, or under /var/lib as root where the code's folder lets nobody else in. */
 export function stateRoot(): string {

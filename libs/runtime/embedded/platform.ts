@@ -4,7 +4,16 @@ import { builtProgram, checkoutRoot } from '../paths.js';
 import { type DataDir, openDataDir } from './data-dir.js';
 import { choosePorts, type PlatformPorts } from './ports.js';
 import { EmbeddedPostgres } from './postgres.js';
-import { custodianEnv, custodianPlan, DATABASE_ROLES, localUrl, planeEnv, planePlans, type Surroundings } from './process-plans.js';
+import {
+  custodianEnv,
+  custodianPlans,
+  DATABASE_ROLES,
+  type EnvOf,
+  localUrl,
+  planeEnv,
+  planePlans,
+  type Surroundings,
+} from './process-plans.js';
 import { keyPairFiles, passwordsFile, randomBytesFile } from './secret-files.js';
 import { prepareSoftHsm } from './softhsm.js';
 import { runOnce } from './spawn.js';
@@ -17,8 +26,12 @@ export interface PlatformOptions {
   readonly ports?: 'fixed' | 'free';
   /** One by default. */
   readonly dataPlanes?: number;
+  /** One by default. Each further one, over the same token, serves the data plane of its number; the first one everybody else. */
+  readonly custodians?: number;
   /** Extra variables for every process, for tests. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What a process is started with instead of that, by its name; for tests. */
+  readonly envOf?: EnvOf;
 }
 
 /** A running platform: custodian, planes and worker on embedded PostgreSQL and SoftHSM. */
@@ -30,7 +43,7 @@ export interface Platform {
   /** Superuser URL of the database `keyward`, for tests and the demo's tampering. Holds a password: never log it. */
   readonly superuserUrl: string;
   readonly postgres: EmbeddedPostgres;
-  /** By name: `custodian`, `key-plane`, `data-plane-1` …, `auditor`, `worker`. */
+  /** By name: `custodian`, `custodian-2` …, `key-plane`, `data-plane-1` …, `auditor`, `worker`. */
   readonly processes: ReadonlyMap<string, SupervisedProcess>;
   /** Stops everything in reverse order; once. */
   stop(): Promise<void>;
@@ -58,18 +71,19 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 type Undo = (() => Promise<void> | void)[];
 
 async function startParts(options: PlatformOptions, dataDir: DataDir, undo: Undo): Promise<Omit<Platform, 'stop' | 'dataDir'>> {
+  const { custodians = 1, envOf = (_, env) => env } = options;
   const ports = await choosePorts(options.ports ?? 'fixed', options.dataPlanes ?? 1);
   const [hsm, postgres] = await Promise.all([prepareSoftHsm({ dataDir }), startPostgres(dataDir, ports, undo)]);
   const passwords = passwordsFile(dataDir.file('role-passwords.json'), DATABASE_ROLES);
   const around: Surroundings = {
-    ...{ dataDir, hsm, ports, extraEnv: options.env ?? {} },
+    ...{ dataDir, hsm, ports, custodians, envOf, extraEnv: options.env ?? {} },
     pepperFile: randomBytesFile(dataDir.file('pepper')),
     workerKey: keyPairFiles(dataDir.file('worker-key')),
     databaseUrl: (role) => postgres.urlFor(role, passwords[role], DATABASE),
   };
   await Promise.all([provisionDatabase(around, postgres), initialiseToken(around)]);
   const processes = new Map<string, SupervisedProcess>();
-  await startProcess(custodianPlan(around), processes, undo);
+  await Promise.all(custodianPlans(around).map((plan) => startProcess(plan, processes, undo)));
   const credentialsFile = dataDir.file('credentials.json');
   await bootstrap(around, credentialsFile);
   // The key plane first: what a restored database forgot is stopped before anything is served. The others do not depend on one another.

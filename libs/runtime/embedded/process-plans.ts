@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { inheritedEnvironment } from '../config.js';
 import { builtProgram, checkoutRoot } from '../paths.js';
-import type { DataDir } from './data-dir.js';
+import { type DataDir, makeFolder } from './data-dir.js';
 import type { PlatformPorts } from './ports.js';
 import { acceptsConnections, answersReady } from './readiness.js';
 import type { HsmSettings } from './softhsm.js';
@@ -11,6 +11,9 @@ import type { ProcessPlan } from './supervised-process.js';
 /** Roles of the database that the platform's processes use; `keyward_owner` only migrates. */
 export const DATABASE_ROLES = ['keyward_owner', 'keyward_key_plane', 'keyward_data_plane', 'keyward_auditor', 'keyward_worker'] as const;
 export type DatabaseRole = (typeof DATABASE_ROLES)[number];
+
+/** What a process is started with, by its name, given what it would be started with. */
+export type EnvOf = (process: string, env: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
 
 /** What the plans of all processes are made from. */
 export interface Surroundings {
@@ -22,6 +25,8 @@ export interface Surroundings {
   readonly databaseUrl: (role: DatabaseRole) => string;
   /** Extra variables for every process, for tests. */
   readonly extraEnv: Readonly<Record<string, string>>;
+  readonly custodians: number;
+  readonly envOf: EnvOf;
 }
 
 /** Sockets of the custodian, one per plane, each in a folder of its own. */
@@ -43,14 +48,28 @@ export function custodianEnv({ dataDir, hsm, extraEnv }: Surroundings): Record<s
   };
 }
 
-export function custodianPlan(around: Surroundings): ProcessPlan {
-  const sockets = CUSTODIAN_SOCKETS.map((path) => join(around.dataDir.sockets, path));
-  const accepts = (path: string) => (existsSync(path) ? acceptsConnections(path) : Promise.resolve(false));
-  return {
-    ...planFor(around, 'custodian', 'custodian'),
-    env: custodianEnv(around),
-    isReady: async () => (await Promise.all(sockets.map(accepts))).every(Boolean),
-  };
+/** One of several over the same token: each has sockets and kept files of its own. */
+export function custodianPlans(around: Surroundings): ProcessPlan[] {
+  return Array.from({ length: around.custodians }, (_, index) => {
+    const [name, own] =
+      index === 0 ? ['custodian', around] : [`custodian-${index + 1}`, { ...around, dataDir: ofCustodian(around, index) }];
+    const sockets = CUSTODIAN_SOCKETS.map((path) => join(own.dataDir.sockets, path));
+    return {
+      ...planFor(around, name, 'custodian'),
+      env: around.envOf(name, custodianEnv(own)),
+      isReady: async () => (await Promise.all(sockets.map(accepts))).every(Boolean),
+    };
+  });
+}
+
+const accepts = (path: string) => (existsSync(path) ? acceptsConnections(path) : Promise.resolve(false));
+
+/** The data directory as a custodian after the first sees it. */
+function ofCustodian({ dataDir }: Surroundings, index: number): DataDir {
+  const folder = (parent: string) => makeFolder(join(parent, String(index + 1)), 0o700);
+  const sockets = folder(dataDir.sockets);
+  for (const path of CUSTODIAN_SOCKETS) makeFolder(join(sockets, dirname(path)), 0o700);
+  return { ...dataDir, sockets, custodian: folder(dataDir.custodian) };
 }
 
 /** The environment of one plane, with its own database role and port. */
@@ -71,14 +90,16 @@ export function planeEnv(around: Surroundings, role: DatabaseRole, port: number)
 /** Every process after the custodian, in the order they are started. */
 export function planePlans(around: Surroundings): ProcessPlan[] {
   const { ports } = around;
-  const plan = (name: string, app: string, role: DatabaseRole, port: number): ProcessPlan => ({
+  const plan = (name: string, app: string, role: DatabaseRole, port: number, custodian = 0): ProcessPlan => ({
     ...planFor(around, name, app),
-    env: planeEnv(around, role, port),
+    env: around.envOf(name, planeEnv(custodian === 0 ? around : { ...around, dataDir: ofCustodian(around, custodian) }, role, port)),
     isReady: () => answersReady(localUrl(port)),
   });
   return [
     plan('key-plane', 'key-plane', 'keyward_key_plane', ports.keyPlane),
-    ...ports.dataPlanes.map((port, index) => plan(`data-plane-${index + 1}`, 'data-plane', 'keyward_data_plane', port)),
+    ...ports.dataPlanes.map((port, index) =>
+      plan(`data-plane-${index + 1}`, 'data-plane', 'keyward_data_plane', port, index < around.custodians ? index : 0),
+    ),
     plan('auditor', 'auditor', 'keyward_auditor', ports.auditor),
     plan('worker', 'worker', 'keyward_worker', ports.worker),
   ];

@@ -34,6 +34,7 @@ const PROGRAMS = {
   cli: 'dist/apps/cli/main.js',
   example: 'dist/examples/invoicing/play/main.js',
   bench: 'dist/test/bench/main.js',
+  'test:faults': 'dist/test/faults/suite/main.js',
 };
 const TOOLS = { build: async () => 0, test: runTests, check: runChecks, format: runFormat, 'pack-sdk': packSdk };
 

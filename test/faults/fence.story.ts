@@ -1,6 +1,7 @@
 import { type Onboarded, onboarded } from '../stories/onboarded.js';
 import { type Authority, authorityOver } from './authority.js';
 import { closeAndOpen, type Result } from './close-and-open.js';
+import { cutFunctions, FENCE } from './cut-function.js';
 import { KINDS_OF_CHANGE } from './kinds-of-change.js';
 import { startIssuer, type TokenIssuer } from './token-issuer.js';
 import type { Violations } from './verdict.js';
@@ -86,17 +87,11 @@ describe('stop means stop', () => {
   );
 
   describe('control: with the fence switched off, the same harness reports', () => {
-    let fenced: string;
+    let restore: Awaited<ReturnType<typeof cutFunctions>>;
     beforeAll(async () => {
-      const { rows } = await authority.database.query<{ definition: string }>(
-        "SELECT pg_get_functiondef('keyward.trail_append'::regproc) AS definition",
-      );
-      fenced = rows[0]!.definition;
-      const open = fenced.replaceAll('THEN -1', 'THEN 0');
-      expect(open).not.toBe(fenced);
-      await authority.database.query(open);
+      restore = await cutFunctions(authority.database, FENCE);
     });
-    afterAll(() => authority.database.query(fenced));
+    afterAll(() => restore(authority.database));
 
     it.each(['a stop of the service', 'rule', 'catalogue'])(
       'late successes or stale refusals: %s',

@@ -56,6 +56,7 @@ import { LastUse } from './0097-last-use.js';
 import { RewrapProjects } from './0100-rewraps.js';
 import { VersionEnd } from './0101-version-end.js';
 import { Secrets } from './0110-secrets.js';
+import { SecretEnds } from './0111-secret-ends.js';
 import { JobAlerts } from './0130-job-alerts.js';
 import { ExpiryWarnings } from './0131-expiry-warnings.js';
 import { KeyWear } from './0132-key-wear.js';
@@ -121,6 +122,7 @@ export const MIGRATIONS = [
   RewrapProjects,
   VersionEnd,
   Secrets,
+  SecretEnds,
   JobAlerts,
   ExpiryWarnings,
   KeyWear,

@@ -1,8 +1,7 @@
 import { type Clock, type DueDeletion, type Endings, type KeyEnding, systemClock, type TombstoneKeeper, workerRecord } from '#core';
 import type { JobKind } from './jobs/job-kind.js';
+import { SEEN_DUE_FOR_MS, seenTwice } from './seen-twice.js';
 
-/** A clock that jumps may be set back: no key ends before its wait was seen to be over twice, so long apart. */
-const SEEN_DUE_FOR_MS = 10_000;
 const EVERY_MS = 1000;
 
 export interface DestructionParts {
@@ -20,7 +19,7 @@ export interface DestructionParts {
  */
 export function destroyKeys(parts: DestructionParts): JobKind {
   const { endings, custody, seenDueForMs = SEEN_DUE_FOR_MS, clock = systemClock, platform } = parts;
-  const surely = seenTwice(seenDueForMs);
+  const surely = seenTwice<DueDeletion>(seenDueForMs, ({ tenant, keyId, due }) => `${tenant}/${keyId}/${due}`);
   return {
     ...{ name: 'destroy-key', everyMs: EVERY_MS },
     due: async () => surely(await endings.dueDeletions()).map(({ tenant, keyId }) => ({ tenant, subject: keyId })),
@@ -52,16 +51,5 @@ export function signReceipts({ endings, custody }: DestructionParts): JobKind {
         await endings.saveReceipt(owed, await custody.shreddingReceipt(owed.tenant, owed));
       }
     },
-  };
-}
-
-/** Those that this process saw before, so long ago by its own monotonic clock. */
-function seenTwice(ms: number): (found: readonly DueDeletion[]) => readonly DueDeletion[] {
-  let seen = new Map<string, number>();
-  const nameOf = ({ tenant, keyId, due }: DueDeletion) => `${tenant}/${keyId}/${due}`;
-  return (found) => {
-    const now = performance.now();
-    seen = new Map(found.map((due) => [nameOf(due), seen.get(nameOf(due)) ?? now]));
-    return found.filter((due) => now - seen.get(nameOf(due))! >= ms);
   };
 }

@@ -3,7 +3,7 @@ import { TRIED_ALGORITHMS } from './asymmetric-algorithms.js';
 import { alias, keyId, keyReference, keyVersionId, ownAlias, serviceName } from './identifiers.js';
 import { pageQuery } from './key-operations.js';
 import { keyRotation } from './key-rotation.js';
-import { DATA_OPERATIONS } from './operations.js';
+import { GRANTED_OPERATIONS } from './operations.js';
 import { plainMap } from './plain-map.js';
 import { line, prose } from './text.js';
 
@@ -112,7 +112,7 @@ export const keyDescription = z
     }),
     deletionAt: time.optional().meta({ description: 'while PendingDeletion: when it will be destroyed' }),
     lastUse: z
-      .object({ at: time, operation: z.enum(DATA_OPERATIONS), service: z.string() })
+      .object({ at: time, operation: z.enum(GRANTED_OPERATIONS), service: z.string() })
       .optional()
       .meta({ description: 'the last that succeeded, where one key is described and was ever used' }),
     rotation: keyRotation.optional().meta({ description: 'its rotation policy, where one key is described and ever had one' }),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { keyId, keyVersionId } from './identifiers.js';
 import { whoCanEntry } from './key-operations.js';
-import { DATA_OPERATIONS } from './operations.js';
+import { GRANTED_OPERATIONS } from './operations.js';
 
 const time = z.iso.datetime();
 const calls = z.int().min(0);
@@ -10,7 +10,7 @@ const counts = {
   usesLately: calls.meta({ description: 'that succeeded, since `since`' }),
   refusedLately: calls.meta({ description: 'that were refused or failed, since `since`' }),
 };
-const operation = z.enum(DATA_OPERATIONS);
+const operation = z.enum(GRANTED_OPERATIONS);
 
 /** What breaks if this key is disabled. */
 export const keyUsageAnswer = z

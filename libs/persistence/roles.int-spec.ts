@@ -71,6 +71,7 @@ describe('what each role can and cannot do', () => {
       destroy_key: 'worker',
       destroy_again: 'key_plane',
       due_deletions: 'worker',
+      due_purges: 'worker',
       due_rotations: 'worker',
       due_warnings: 'worker',
       end_rewrapping: 'worker',
@@ -106,6 +107,7 @@ describe('what each role can and cannot do', () => {
       receipts_owed: 'worker',
       prune_below: 'key_plane',
       prune_step: 'worker',
+      purge_secret: 'worker',
       put_secret_version: 'data_plane key_plane',
       record_reads: 'auditor',
       recorded_uses: 'key_plane',
@@ -181,7 +183,7 @@ describe('what each role can and cannot do', () => {
         'log select, log_key select, log_retention select, pruned_tile select, schema_migration select, signed_checkpoint select, trail_checkpoint select, trail_disclosure select, trail_node select, trail_record select, trail_stat select, trail_stat_head select',
       data_plane: 'schema_migration select',
       key_plane:
-        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_import insert, key_import select, key_rotation insert, key_rotation select, key_version insert, key_version select, log select, log_key insert, log_key select, log_retention select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, rewrap insert, rewrap select, schema_migration select, secret delete, secret insert, secret select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_root insert, tenant_root select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
+        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_import insert, key_import select, key_rotation insert, key_rotation select, key_version insert, key_version select, log select, log_key insert, log_key select, log_retention select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, rewrap insert, rewrap select, schema_migration select, secret delete, secret insert, secret select, secret_version select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_root insert, tenant_root select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
       worker: 'schema_migration select',
     });
   });

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { DataSource } from 'typeorm';
-import type { ListSecretsQuery, SecretDescription, TenantId } from '#contract';
+import type { KeyVersionId, ListSecretsQuery, SecretDescription, TenantId } from '#contract';
 import { describeSecret, type Page, type SecretReads } from '#core';
 import { parsed } from './function-answer.js';
 import { paging } from './paging.js';
@@ -33,6 +33,14 @@ export class DatabaseSecretReads extends DatabaseSecrets implements SecretReads 
         ({ secretId }) => secretId,
         (secret) => secret,
       );
+    });
+  }
+
+  async sealedUnder(tenant: TenantId, version: KeyVersionId): Promise<number> {
+    const text = 'SELECT count(*)::integer AS sealed FROM keyward.secret_version WHERE tenant_id = $1 AND key_version = $2';
+    return await readTransaction(this.source, tenant, async (manager) => {
+      const rows: { sealed: number }[] = await manager.query(text, [tenant, version]);
+      return rows[0]?.sealed ?? 0;
     });
   }
 }

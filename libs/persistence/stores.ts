@@ -21,6 +21,7 @@ import type {
   RootRotationStore,
   RuleStore,
   Seals,
+  SecretPurges,
   SecretReads,
   SecretStore,
   SinkReads,
@@ -52,6 +53,7 @@ import { DatabaseRoots } from './root-store.js';
 import { DatabasePruning } from './retention.js';
 import { DatabaseRules } from './rule-store.js';
 import { DatabaseSeals } from './seals.js';
+import { DatabaseSecretPurges } from './secret-purges.js';
 import { DatabaseSecretReads } from './secret-reads.js';
 import { DatabaseSecrets } from './secret-store.js';
 import { DatabaseSinkReads } from './sink-reads.js';
@@ -108,6 +110,7 @@ export interface WorkerStore extends Store, TombstoneStore {
   readonly rules: RuleStore;
   readonly rotations: KeyRotationStore;
   readonly endings: Endings;
+  readonly purges: SecretPurges;
   readonly roots: RootRotationStore;
   readonly checkpoints: Checkpoints & TrailMonths;
   readonly idle: IdleLogs;
@@ -186,7 +189,7 @@ export async function openWorkerStore(settings: DatabaseSettings): Promise<Worke
     startup,
     ...{ checkpoints: new DatabaseCheckpoints(pool), idle: new DatabaseCheckpoints(jobs), jobs: new DatabaseJobLedger(jobs) },
     deliveries: new DatabaseDeliveries(deliveries),
-    endings: new DatabaseEndings(jobs),
+    ...{ endings: new DatabaseEndings(jobs), purges: new DatabaseSecretPurges(jobs) },
     roots: new DatabaseRoots(jobs),
     ...{ rules: new DatabaseRules(jobs), rotations: new DatabaseKeyRotations(jobs) },
     tombstones: new DatabaseTombstones(pool),

@@ -3,6 +3,8 @@ import { z } from 'zod';
 import {
   authMethod,
   DATA_OPERATIONS,
+  type DataOperation,
+  GRANTED_OPERATIONS,
   justification,
   type KeyDescription,
   type KeyId,
@@ -25,7 +27,7 @@ const usesAnswer = z.object({
     z.object({
       seq,
       at: time,
-      operation: z.enum(DATA_OPERATIONS),
+      operation: z.enum(GRANTED_OPERATIONS),
       service: z.string(),
       authMethod,
       keyId,
@@ -49,7 +51,7 @@ const usageAnswer = z.object({
   uses: z.array(
     z.object({
       service: z.string(),
-      operation: z.enum(DATA_OPERATIONS),
+      operation: z.enum(GRANTED_OPERATIONS),
       versionId: z.union([keyVersionId, z.literal('').transform(() => undefined)]),
       firstUse: orNone(isoTime),
       lastUse: orNone(isoTime),
@@ -61,7 +63,9 @@ const usageAnswer = z.object({
   leases: z.array(z.object({ service: z.string(), count: z.int(), until: z.string() })),
   leasesComplete: z.boolean(),
 });
-const lastUse = z.object({ at: isoTime, operation: z.enum(DATA_OPERATIONS), service: z.string() });
+const lastUse = z.object({ at: isoTime, operation: z.enum(GRANTED_OPERATIONS), service: z.string() });
+
+const isOfKey = (operation: string): operation is DataOperation => (DATA_OPERATIONS as readonly string[]).includes(operation);
 
 /** How keys were used, for their tenant's admins: read on the pool for lists, in transactions that end after two seconds. */
 export class DatabaseUseReads implements UseReads {
@@ -72,7 +76,9 @@ export class DatabaseUseReads implements UseReads {
     { since, before, limit }: Parameters<UseReads['recordedUses']>[1],
   ): Promise<{ readonly uses: readonly RecordedUse[]; readonly next: bigint | undefined }> {
     const values = [tenant, since.toISOString(), before?.toString() ?? null, limit] as const;
-    return await this.#ask('recorded_uses', usesAnswer, values);
+    const { uses, next } = await this.#ask('recorded_uses', usesAnswer, values);
+    // A use for the sake of a secret is decided by grants of the secret, too: a key's names do not suffice to decide it again.
+    return { uses: uses.flatMap((use) => (isOfKey(use.operation) ? [{ ...use, operation: use.operation }] : [])), next };
   }
 
   /** @throws KeywardError not-found when there is no such record */

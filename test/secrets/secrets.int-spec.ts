@@ -1,55 +1,33 @@
-import { CURRENT, type GrantedOperation, type KeyDescription, PREVIOUS, type SecretDescription, type SecretName } from '#contract';
-import { type GrantRequest, type InputOf, type KeywardError } from '#core';
+import { CURRENT, type GrantedOperation, PREVIOUS, type SecretName } from '#contract';
+import type { GrantRequest, KeywardError } from '#core';
 import { CasbinGrants, readModel } from '#grants';
-import { GLOBEX, ACME, KeyWorld, refusal } from '../keys/key-world.js';
+import { GLOBEX, type KeyWorld, refusal } from '../keys/key-world.js';
+import { bytes, document, SecretWorld } from './secret-world.js';
 
 const casbin = new CasbinGrants(readModel('policies/model.conf'));
-const bytes = (text: string) => Buffer.from(text);
 
 describe('secrets', () => {
+  let secrets: SecretWorld;
   let world: KeyWorld;
-  let key: KeyDescription;
-  let names = 0;
   beforeAll(async () => {
-    world = await KeyWorld.start();
-    key = await world.create();
+    secrets = await SecretWorld.start();
+    ({ world } = secrets);
   });
   afterAll(() => world?.stop());
   afterEach(() => {
     world.ruling = () => ({});
   });
 
-  const freshName = () => `app/db-${++names}` as SecretName;
-  const create = (given: Partial<InputOf<'CreateSecret'>> = {}): Promise<SecretDescription> =>
-    world.admin('CreateSecret', {
-      ...{ name: freshName(), keyId: key.keyId, type: 'generic', description: '', format: 'text', value: bytes('hunter2') },
-      ...given,
-    });
-  const put = (secret: SecretDescription, value: string, more: Partial<InputOf<'PutSecretValue'>> = {}) =>
-    world.service('PutSecretValue', { secretId: secret.name, value: bytes(value), format: 'text', ...more });
-  const get = async (secret: SecretDescription, more: Partial<InputOf<'GetSecretValue'>> = {}) =>
-    Buffer.from((await world.service('GetSecretValue', { secretId: secret.name, ...more })).value).toString();
-
-  /** Only what this grant allows. */
+  const create: SecretWorld['create'] = (given) => secrets.create(given);
+  const put: SecretWorld['put'] = (...given) => secrets.put(...given);
+  const get: SecretWorld['get'] = (...given) => secrets.get(...given);
+  /** Only what these allow. */
   const granting = (
     objects: string[],
     operations: (GrantedOperation | '@all')[],
     onKey: GrantedOperation[] = ['Decrypt', 'GenerateDataKey'],
   ) => {
-    const subjects = ['svc:billing'];
-    const policy = casbin.compile({
-      tenant: ACME,
-      stops: [],
-      document: {
-        schema: 'keyward.policy/1',
-        roles: {},
-        grants: [
-          { id: 'secrets', subjects, objects, operations },
-          ...(onKey.length === 0 ? [] : [{ id: 'key', subjects, objects: [key.keyId], operations: onKey }]),
-        ],
-        guardrails: [],
-      },
-    });
+    const policy = casbin.compile(document(objects, operations, secrets.key.keyId, onKey));
     world.ruling = (request: GrantRequest) => policy.decide(request);
   };
 
@@ -62,7 +40,7 @@ describe('secrets', () => {
       expect(world.records.at(-1)).toMatchObject({
         ...{ op: 'GetSecretValue', outcome: 'succeeded', category: 'use', rw: 'read' },
         secret: { id: secret.secretId, name: secret.name, versionId: secret.labels[CURRENT] },
-        key: { id: key.keyId, state: 'Enabled' },
+        key: { id: secrets.key.keyId, state: 'Enabled' },
         authz: { decision: 'allow', ruleId: 'secrets', keyRuleId: 'key' },
         crypto: { context: [expect.any(String), expect.any(String)] },
       });

@@ -57,7 +57,7 @@ const BODIES: Record<string, unknown> = {
   GenerateRandom: { numberOfBytes: 32 },
   GetPublicKey: { keyId: 'alias/invoices' },
   VerifyMac: { keyId: 'alias/invoices', message: 'AA==', mac: 'AA==' },
-  CreateSecret: { name: 'app/db', keyId: 'alias/invoices' },
+  CreateSecret: { name: 'app/new', keyId: 'alias/invoices' },
   UpdateSecret: { description: '' },
   UpdateSecretVersionLabels: { label: 'blue', moveTo: 'v1' },
   DeleteSecret: {},

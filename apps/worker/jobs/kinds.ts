@@ -9,6 +9,7 @@ import { rotateKeys, type RotationParts } from '../key-rotations.js';
 import { makeMonths } from '../months.js';
 import { tellWear } from '../key-wear.js';
 import { pruneRecords } from '../pruning.js';
+import { purgeSecrets } from '../secret-purges.js';
 import { rotateRoots, type RootRotationParts } from '../root-rotations.js';
 import type { JobKind } from './job-kind.js';
 
@@ -26,6 +27,7 @@ export interface KindParts extends Pick<RotationParts, 'grants' | 'snapshots'> {
 export const jobKinds = ({ store, custody, grants, snapshots, platform }: KindParts): readonly JobKind[] => [
   destroyKeys({ endings: store.endings, custody, platform }),
   signReceipts({ endings: store.endings, custody }),
+  purgeSecrets({ purges: store.purges, platform }),
   ...rotateKeys({ rotations: store.rotations, custody, grants, snapshots, platform }),
   rotateRoots({ roots: store.roots, custody }),
   dropExpiredImports(store.roots),

@@ -1,10 +1,11 @@
 import type { KeyVersionId, VersionReference } from '#contract';
-import { isOver } from '#contract';
+import { isOver, SECRET_USES } from '#contract';
 import { InvalidRequest, KeywardError } from '../errors.js';
 import { mustAllow } from '../key-states.js';
 import type { Handlers, Step } from '../pipeline.js';
 import type { KeyImports } from '../ports/custody.js';
 import type { KeyUses, UseReads } from '../ports/reads.js';
+import type { SecretReads } from '../ports/secrets.js';
 import type { LastRewrap, OperationReads } from '../ports/rewraps.js';
 import { recordedVersion } from '../record.js';
 import type { SnapshotKey, UsableVersion } from '../snapshot.js';
@@ -18,14 +19,17 @@ export interface VersionEndParts {
   readonly custody: Pick<KeyImports, 'emptyKeyVersion'>;
   readonly operations: Pick<OperationReads, 'lastRewraps'>;
   readonly uses: Pick<UseReads, 'keyUses'>;
+  readonly secrets: Pick<SecretReads, 'sealedUnder'>;
 }
 
 /** The end of one version of a key: only when nothing is known to hang on it any more. */
-export function versionEndHandlers({ custody, operations, uses }: VersionEndParts): Handlers<VersionEnd> {
+export function versionEndHandlers({ custody, operations, uses, secrets }: VersionEndParts): Handlers<VersionEnd> {
   const referring = async ({ call: { tenant }, now }: Step<VersionEnd>, key: SnapshotKey, version: KeyVersionId) => {
     const used = await uses.keyUses(tenant, key.keyId, new Date(now));
     const rewraps = await operations.lastRewraps(tenant, key.keyId, version);
-    return { asOf: used.asOf, references: [...ofKey(key, version, used, now), ...ofServices(rewraps, used, version)] };
+    const sealed = await secrets.sealedUnder(tenant, version);
+    const ofSecrets = sealed === 0 ? [] : [{ kind: 'secrets' as const, count: sealed }];
+    return { asOf: used.asOf, references: [...ofKey(key, version, used, now), ...ofSecrets, ...ofServices(rewraps, used, version)] };
   };
   return {
     ListVersionReferences: async (step) => {
@@ -58,6 +62,9 @@ export function versionEndHandlers({ custody, operations, uses }: VersionEndPart
   };
 }
 
+/** What these left is counted as it is: the secrets' own rows. */
+const OF_SECRETS: ReadonlySet<string> = new Set(SECRET_USES);
+
 const toldOf = (key: SnapshotKey, version: UsableVersion) => ({ key: { id: key.keyId, ...recordedVersion(version), state: key.state } });
 
 /** @throws KeywardError not-found, InvalidRequest for a key whose ciphertexts cannot be moved */
@@ -82,8 +89,9 @@ function ofKey(key: SnapshotKey, version: KeyVersionId, { asOf, size, leases, le
 
 function ofServices(rewraps: readonly LastRewrap[], { uses, asOf }: KeyUses, version: KeyVersionId): VersionReference[] {
   const lastUses = new Map<string, string>();
-  for (const { service, versionId, lastUse } of uses)
-    if (versionId === version && lastUse !== undefined && lastUse > (lastUses.get(service) ?? '')) lastUses.set(service, lastUse);
+  for (const { service, operation, versionId, lastUse } of uses)
+    if (!OF_SECRETS.has(operation) && versionId === version && lastUse !== undefined && lastUse > (lastUses.get(service) ?? ''))
+      lastUses.set(service, lastUse);
   const last = new Map<string, LastRewrap>(rewraps.map((one) => [one.service, one]));
   return [...new Set([...lastUses.keys(), ...last.keys()])].flatMap((service) =>
     ofService(service, last.get(service), lastUses.get(service), asOf),

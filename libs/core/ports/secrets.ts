@@ -2,6 +2,7 @@ import type {
   KeyId,
   KeyVersionId,
   ListSecretsQuery,
+  RecordBody,
   SecretDescription,
   SecretFormat,
   SecretId,
@@ -11,6 +12,7 @@ import type {
   SecretType,
   TenantId,
 } from '#contract';
+import type { Due } from './jobs.js';
 import type { Page } from './reads.js';
 
 /** The version that each label names. */
@@ -74,6 +76,8 @@ export interface SecretStore {
 export interface SecretReads extends SecretStore {
   /** Ordered by id, oldest first. */
   secrets(tenant: TenantId, query: ListSecretsQuery): Promise<Page<SecretDescription>>;
+  /** Values that open only with this version of a key. */
+  sealedUnder(tenant: TenantId, version: KeyVersionId): Promise<number>;
 }
 
 export type SecretChange = Partial<
@@ -101,4 +105,22 @@ export interface SecretWrites {
   putVersion(change: LabelChange): Promise<void>;
   /** With all its versions. @throws KeywardError not-found */
   delete(id: SecretId): Promise<void>;
+}
+
+/** A secret whose wait is over. */
+export interface DuePurge {
+  readonly tenant: TenantId;
+  readonly secretId: SecretId;
+  readonly name: SecretName;
+  /** As the database writes it: compared with what is there when it goes. */
+  readonly due: string;
+  readonly logId: string;
+}
+
+/** The worker's: it looks, and the database decides again. @throws KeywardError unavailable */
+export interface SecretPurges {
+  /** By the database's clock: of this secret, or at most 500 of all. */
+  duePurges(of?: Due): Promise<readonly DuePurge[]>;
+  /** The record's place; undefined when it is not, or not any more, to be purged at this time. @throws TrailUnavailable */
+  purge(due: DuePurge, body: RecordBody): Promise<bigint | undefined>;
 }

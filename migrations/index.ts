@@ -61,6 +61,7 @@ import { JobAlerts } from './0130-job-alerts.js';
 import { ExpiryWarnings } from './0131-expiry-warnings.js';
 import { KeyWear } from './0132-key-wear.js';
 import { BeforeJobs } from './0133-before-jobs.js';
+import { PlatformFigures } from './0170-platform-figures.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -127,4 +128,5 @@ export const MIGRATIONS = [
   ExpiryWarnings,
   KeyWear,
   BeforeJobs,
+  PlatformFigures,
 ];

@@ -3,7 +3,7 @@ import { auditHandlers, Credentials, noChanges, noGrants, Pipeline, RecordCursor
 import { policyTools } from '#grants/tools';
 import { createPlane, Egress, readPepper, untilThere } from '#http';
 import { openAuditorStore } from '#persistence';
-import { createLogger, drainOnSignal, Health, loadConfig, platformName, required, serverTls } from '#runtime';
+import { countedRecords, createLogger, drainOnSignal, Health, loadConfig, planeMetrics, platformName, required, serverTls } from '#runtime';
 import { consistencyProofOf, encodeEntries, recordProofOf, writeBundle } from '#trail';
 import { controllers, title } from './controllers.js';
 
@@ -21,8 +21,10 @@ const store = await untilThere(log, 'database', () => openAuditorStore({ url, ap
 
 const health = new Health();
 health.register('database', () => store.ping());
+const metrics = planeMetrics(config, health);
 
-const { rules, trail, auditReads, readCounter } = store;
+const { rules, auditReads, readCounter } = store;
+const trail = countedRecords(metrics?.metrics).trail(store.trail);
 const credentials = new Credentials(rules, pepper, systemClock);
 const platform = platformName(config.platformHost);
 const parts = {
@@ -44,7 +46,7 @@ const readsRecorded = setInterval(() => void recordReads(), RECORD_READS_MS);
 const { trustedProxies, egressAllow } = config;
 const tokens = { people: { egress: new Egress({ allow: egressAllow }) } };
 const app = await createPlane({
-  ...{ title, controllers, pipeline, credentials, tokens, trustedProxies, health, log },
+  ...{ title, controllers, pipeline, credentials, tokens, trustedProxies, health, log, metrics },
   tls: serverTls(config.tls),
 });
 drainOnSignal({

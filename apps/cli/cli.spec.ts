@@ -108,6 +108,7 @@ const config: Config = {
   trustedProxies: [],
   egressAllow: [],
   logLevel: 'info',
+  metricsTokenFile: undefined,
   exitWithParent: false,
 };
 

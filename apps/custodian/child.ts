@@ -10,6 +10,7 @@ import { NEVER_RESTART } from './exit-codes.js';
 import { HEARTBEAT_MS } from './ipc.js';
 import type { ChildMessage } from './ipc.js';
 import { codeOf, operationsOf } from './operations.js';
+import { UseCounts } from './use-counts.js';
 
 const log = pino({ name: 'custodian', base: { pid: process.pid } }, pino.destination({ dest: 1, sync: true }));
 
@@ -24,8 +25,9 @@ async function start(): Promise<void> {
     if (running.hsm === undefined) throw new CustodyUnavailable('the custodian is starting');
     return running.hsm;
   };
+  const counts = new UseCounts(config.metricsFile);
   const sockets = planes.map((plane) => {
-    const operations = operationsOf(plane, hsmOnceStarted);
+    const operations = operationsOf(plane, hsmOnceStarted, (name) => counts.count(plane, name));
     return new PlaneSocket({ socketPath: socketPath(config.socketDirectory, plane), operations, codeOf: logged });
   });
   // Before the files are opened, which replaces one under whoever still writes it: another custodian, or the child of a parent that was killed.
@@ -41,6 +43,7 @@ async function start(): Promise<void> {
   await hsm.start();
   beat(() => hsm.destroyed >= config.recycleAt, stop);
   await connected.promise;
+  counts.start();
   tell({ is: 'ready' });
   log.info('ready');
 }

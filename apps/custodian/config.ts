@@ -29,6 +29,7 @@ const environment = z
     KEYWARD_BACKUP_DAYS_WAL: days,
     KEYWARD_BACKUP_DAYS_DATABASE: days,
     KEYWARD_BACKUP_DAYS_TOKEN: days,
+    KEYWARD_METRICS_FILE: path.optional(),
     KEYWARD_CUSTODIAN_RECYCLE_AT: z.coerce.number().int().positive().default(1_000_000),
   })
   .refine(({ KEYWARD_HSM_UNSAFE, KEYWARD_HSM_HARDWARE }) => KEYWARD_HSM_UNSAFE === undefined || KEYWARD_HSM_HARDWARE === 'false', {
@@ -70,6 +71,8 @@ export function custodianConfig(env: NodeJS.ProcessEnv = process.env) {
     hangMs: settings.KEYWARD_CUSTODIAN_HANG_MS,
     /** End when the starter is gone: set by the embedded platform. */
     exitWithParent: settings.KEYWARD_EXIT_WITH_PARENT === '1',
+    /** For a collector of text files (node_exporter's): what the HSM was used for. */
+    metricsFile: settings.KEYWARD_METRICS_FILE,
     recycleAt: settings.KEYWARD_CUSTODIAN_RECYCLE_AT,
   };
 }

@@ -288,11 +288,25 @@ const OPERATIONS: Operations = {
   signedSize: (hsm, tenant, args) => hsm.signedSize(tenantId.parse(tenant), textAt(args, 0, LOG_ID)).toString(),
 };
 
-/** The operations that a plane's socket accepts, by their number on the wire. */
-export function operationsOf(plane: Plane, hsm: () => Hsm): ReadonlyMap<number, Handler> {
-  return new Map(
-    PLANES[plane].map((name) => [OPERATION[name], (tenant: string, args: readonly unknown[]) => OPERATIONS[name](hsm(), tenant, args)]),
-  );
+/** The operations that a plane's socket accepts, by their number on the wire. `onDone` is told of each that the HSM has done. */
+export function operationsOf(
+  plane: Plane,
+  hsm: () => Hsm,
+  onDone: (name: CustodyOperation) => void = () => undefined,
+): ReadonlyMap<number, Handler> {
+  const handlerOf =
+    (name: CustodyOperation): Handler =>
+    (tenant, args) => {
+      const result = OPERATIONS[name](hsm(), tenant, args);
+      if (!(result instanceof Promise)) onDone(name);
+      else
+        result.then(
+          () => onDone(name),
+          () => undefined,
+        );
+      return result;
+    };
+  return new Map(PLANES[plane].map((name) => [OPERATION[name], handlerOf(name)]));
 }
 
 /** An error as the plane learns it: its kind, nothing of its text. */

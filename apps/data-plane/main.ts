@@ -16,7 +16,18 @@ import {
 import { CasbinGrants, readModel } from '#grants';
 import { createPlane, readPepper, untilThere } from '#http';
 import { openDataPlaneStore } from '#persistence';
-import { checkoutPath, createLogger, drainOnSignal, Health, loadConfig, platformName, required, serverTls } from '#runtime';
+import {
+  checkoutPath,
+  countedRecords,
+  createLogger,
+  drainOnSignal,
+  Health,
+  loadConfig,
+  planeMetrics,
+  platformName,
+  required,
+  serverTls,
+} from '#runtime';
 import { controllers, title } from './controllers.js';
 import { CountedPipeline } from './counted-pipeline.js';
 
@@ -39,10 +50,13 @@ await untilThere(log, 'custody', () => custody.connect());
 const health = new Health();
 health.register('database', () => store.ping());
 health.register('custody', () => custody.ping());
+const metrics = planeMetrics(config, health);
 
 const onBroken = (broken: object) => log.error(broken, 'binding broken: somebody wrote a rule past Keyward');
 const rules = new BoundRules(store.rules, custody, { onBroken });
-const { trail, changes, secrets } = store;
+const { secrets } = store;
+const counted = countedRecords(metrics?.metrics);
+const [trail, changes] = [counted.trail(store.trail), counted.changes(store.changes)];
 const grants = new CasbinGrants(readModel(checkoutPath('policies', 'model.conf')), (err, tenant) =>
   log.error({ err, tenant }, 'a rule failed closed'),
 );
@@ -60,7 +74,7 @@ const pipeline = new CountedPipeline(parts, handlers, calls);
 const { trustedProxies, audience } = config;
 const tokens = { services: { audience } };
 const app = await createPlane({
-  ...{ title, controllers, pipeline, uses: pipeline, credentials, tokens, trustedProxies, health, log },
+  ...{ title, controllers, pipeline, uses: pipeline, credentials, tokens, trustedProxies, health, log, metrics },
   tls: serverTls(config.tls),
 });
 const tombstones = new TombstoneWatch({

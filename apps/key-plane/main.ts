@@ -18,7 +18,18 @@ import {
 import { CasbinGrants, policyTools, readModel } from '#grants';
 import { createPlane, Egress, readPepper, readSealing, untilThere } from '#http';
 import { openKeyPlaneStore } from '#persistence';
-import { checkoutPath, createLogger, drainOnSignal, Health, loadConfig, platformName, required, serverTls } from '#runtime';
+import {
+  checkoutPath,
+  countedRecords,
+  createLogger,
+  drainOnSignal,
+  Health,
+  loadConfig,
+  planeMetrics,
+  platformName,
+  required,
+  serverTls,
+} from '#runtime';
 import { controllers, title } from './controllers.js';
 
 /** The key-plane: admins and operators, keys and rules. */
@@ -35,6 +46,7 @@ await untilThere(log, 'custody', () => custody.connect());
 const health = new Health();
 health.register('database', () => store.ping());
 health.register('custody', () => custody.ping());
+const metrics = planeMetrics(config, health);
 
 const grants = new CasbinGrants(readModel(checkoutPath('policies', 'model.conf')), (err, tenant) =>
   log.error({ err, tenant }, 'a rule failed closed'),
@@ -46,10 +58,12 @@ const lane = (unchecked: RuleStore, changes: Changes, patienceMs: number) => {
   const rules = new BoundRules(unchecked, custody, { onBroken, patienceMs });
   return { rules, snapshots: new Snapshots(rules, grants), credentials: new Credentials(rules, pepper, systemClock), changes };
 };
-const ordinary = lane(store.rules, store.changes, PATIENCE_MS.ordinary);
-const stopLane = lane(store.stops.rules, store.stops.changes, PATIENCE_MS.stops);
+const counted = countedRecords(metrics?.metrics);
+const ordinary = lane(store.rules, counted.changes(store.changes), PATIENCE_MS.ordinary);
+const stopLane = lane(store.stops.rules, counted.changes(store.stops.changes), PATIENCE_MS.stops);
 const { rules, credentials } = ordinary;
-const { reads, uses, operations, secrets, trail } = store;
+const trail = counted.trail(store.trail);
+const { reads, uses, operations, secrets } = store;
 const watch = new OperationWatch();
 const seals = new StopSeals(store.seals, (err) => log.warn({ err }, 'the binding of a stop has to wait'));
 const { platformHost } = config;
@@ -64,7 +78,7 @@ const pipeline = new Pipeline<KeyOperation | SecretUse>({ ...ordinary, trail, cl
 const { trustedProxies, egressAllow } = config;
 const tokens = { people: { egress: new Egress({ allow: egressAllow }) } };
 const app = await createPlane({
-  ...{ title, controllers, pipeline, credentials, tokens, trustedProxies, health, log },
+  ...{ title, controllers, pipeline, credentials, tokens, trustedProxies, health, log, metrics },
   tls: serverTls(config.tls),
 });
 const restores = new RestoreCheck({

@@ -4,7 +4,7 @@ import { BoundRules, Snapshots, TombstoneWatch } from '#core';
 import { CasbinGrants, readModel } from '#grants';
 import { createHealthServer, Egress, readOpening, untilThere } from '#http';
 import { openWorkerStore } from '#persistence';
-import { checkoutPath, createLogger, drainOnSignal, Health, loadConfig, platformName, required, serverTls } from '#runtime';
+import { checkoutPath, createLogger, drainOnSignal, Health, loadConfig, planeMetrics, platformName, required, serverTls } from '#runtime';
 import { CheckpointRounds } from './checkpoint-signer.js';
 import { Buckets } from './delivery/bucket.js';
 import { DeliveryRounds } from './delivery/deliveries.js';
@@ -14,6 +14,7 @@ import { Engine, redisAt } from './jobs/engine.js';
 import { Jobs } from './jobs/jobs.js';
 import { jobKinds } from './jobs/kinds.js';
 import { repeat } from './loop.js';
+import { platformFigures } from './platform-figures.js';
 
 /** Of syslog over TLS (RFC 5425). */
 const SYSLOG_PORT = 6514;
@@ -60,7 +61,9 @@ const jobs = new Jobs({ kinds, ledger: store.jobs, log });
 const at = config.redisUrl === undefined ? { databaseUrl: url } : redisAt(config.redisUrl, config.redisPasswordFile);
 const engine = await untilThere(log, 'queue', () => Engine.start({ at, run: (job) => jobs.run(job), log }));
 health.register('queue', () => engine.ping());
-const app = await createHealthServer({ title: 'Keyward worker', health, log, tls: serverTls(config.tls) });
+const metrics = planeMetrics(config, health);
+if (metrics !== undefined) platformFigures(metrics.metrics, store.figures);
+const app = await createHealthServer({ title: 'Keyward worker', health, log, tls: serverTls(config.tls), metrics });
 await app.listen(config.listen);
 log.info(config.listen, 'ready');
 tombstones.start();

@@ -42,6 +42,7 @@ export * from './ports/clock.js';
 export * from './ports/custody.js';
 export * from './ports/endings.js';
 export * from './ports/epochs.js';
+export * from './ports/figures.js';
 export * from './ports/grants.js';
 export * from './ports/heartbeats.js';
 export * from './ports/jobs.js';

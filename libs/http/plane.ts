@@ -11,6 +11,7 @@ import { acceptBodies } from './json-body.js';
 import type { KnownCredentials } from './known-credentials.js';
 import { openApiOf } from './openapi.js';
 import { serveHotRoutes, type Uses } from './hot-routes.js';
+import { type MetricsSource, serveMetrics } from './metrics-route.js';
 import { sendProblem } from './problem.js';
 import { ProblemFilter, type Recorder } from './problem-filter.js';
 import { PlaneAdapter } from './plane-adapter.js';
@@ -38,6 +39,8 @@ export interface PlaneParts {
   readonly tls?: ServerOptions | undefined;
   readonly clock?: Clock;
   readonly limits?: RateLimits;
+  /** Nothing is told where absent. */
+  readonly metrics?: MetricsSource | undefined;
 }
 
 /**
@@ -57,6 +60,7 @@ export async function createPlane(parts: PlaneParts): Promise<NestFastifyApplica
   keepInventory(fastify);
   if (parts.uses !== undefined) serveHotRoutes(fastify, { pipeline: parts.uses, writer, limits, log });
   acceptBodies(fastify);
+  if (parts.metrics !== undefined) serveMetrics(fastify, parts.metrics);
   edge.install(fastify);
   fastify.setErrorHandler((error, request, reply) => filter.answer(error, request, reply));
   fastify.setNotFoundHandler((_request, reply) => sendProblem(reply, new KeywardError('not-found')));

@@ -106,6 +106,7 @@ describe('what each role can and cannot do', () => {
       policy_history: 'auditor',
       receipts_owed: 'worker',
       prune_below: 'key_plane',
+      platform_figures: 'worker',
       prune_step: 'worker',
       purge_secret: 'worker',
       put_secret_version: 'data_plane key_plane',

@@ -8,6 +8,7 @@ import type {
   EndingLogKeys,
   EpochReads,
   ExpiryWarnings,
+  FigureReads,
   IdleLogs,
   JobAlerts,
   JobLedger,
@@ -42,6 +43,7 @@ import { DatabaseDeliveries } from './delivery-store.js';
 import { reading } from './database-error.js';
 import { DatabaseEndings, DatabaseTombstones } from './ending-store.js';
 import { DatabaseJobLedger } from './job-ledger.js';
+import { DatabaseFigures } from './figures.js';
 import { DatabaseNotices } from './notices.js';
 import { DatabaseReads } from './lists.js';
 import { DatabaseOperationReads } from './operation-reads.js';
@@ -123,6 +125,7 @@ export interface WorkerStore extends Store, TombstoneStore {
   readonly notices: JobAlerts & ExpiryWarnings & KeyWear;
   /** For heartbeats. */
   readonly trail: Trail;
+  readonly figures: FigureReads;
 }
 
 /** The key plane's database. @throws KeywardError unavailable when it is not there or not fit (startup.ts) */
@@ -196,6 +199,7 @@ export async function openWorkerStore(settings: DatabaseSettings): Promise<Worke
     logKeys: new DatabaseLogKeys(jobs),
     pruning: new DatabasePruning(jobs),
     notices: new DatabaseNotices(jobs),
+    figures: new DatabaseFigures(jobs),
     trail,
     ping: () => bothAnswer(pool, trail),
     close: () => closed(trail.close(), pool.end(), deliveries.end(), jobs.end()),

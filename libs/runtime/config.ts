@@ -52,6 +52,8 @@ export interface Config {
   readonly trustedProxies: readonly string[];
   /** `host:port` of tenants' identity providers and sinks that may be private, or plain http. */
   readonly egressAllow: readonly string[];
+  /** What a scrape of `/metrics` presents; absent: nobody scrapes. */
+  readonly metricsTokenFile: string | undefined;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** End when the parent process is gone: set by the embedded starter, so that its death leaves nothing behind. */
   readonly exitWithParent: boolean;
@@ -97,6 +99,7 @@ const settings = z.object({
     z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], { error: 'must be addresses or networks such as 10.0.0.0/8, by commas' }),
   ),
   KEYWARD_EGRESS_ALLOW: listOf(z.string().regex(/^(\[[0-9A-Fa-f:.]+\]|[^:[\]/@]+):\d{1,5}$/, 'must be host:port, by commas')),
+  KEYWARD_METRICS_TOKEN_FILE: text.optional(),
   KEYWARD_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   KEYWARD_EXIT_WITH_PARENT: z.enum(['0', '1']).default('0'),
 });
@@ -128,6 +131,7 @@ export function loadConfig(name: ProcessName, environment: Environment = process
     audience: read.KEYWARD_AUDIENCE ?? `keyward:${read.KEYWARD_PLATFORM_HOST}`,
     trustedProxies: read.KEYWARD_TRUSTED_PROXIES,
     egressAllow: read.KEYWARD_EGRESS_ALLOW,
+    metricsTokenFile: read.KEYWARD_METRICS_TOKEN_FILE,
     logLevel: read.KEYWARD_LOG_LEVEL,
     exitWithParent: read.KEYWARD_EXIT_WITH_PARENT === '1',
   };

@@ -12,6 +12,8 @@ export {
   required,
   type TlsMode,
 } from './config.js';
+export type { Metrics } from './metrics/metrics.js';
+export { countedRecords, planeMetrics } from './metrics/plane-metrics.js';
 export { Health, type Probe, type Readiness } from './health.js';
 export { createLogger, describeError, type Logger } from './logging.js';
 export { builtProgram, checkoutPath, checkoutRoot } from './paths.js';

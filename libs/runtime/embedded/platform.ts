@@ -14,7 +14,7 @@ import {
   planePlans,
   type Surroundings,
 } from './process-plans.js';
-import { keyPairFiles, passwordsFile, randomBytesFile } from './secret-files.js';
+import { keyPairFiles, passwordsFile, randomBytesFile, randomSecretFile } from './secret-files.js';
 import { prepareSoftHsm } from './softhsm.js';
 import { runOnce } from './spawn.js';
 import { lockDataDir } from './starter-lock.js';
@@ -68,6 +68,12 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   }
 }
 
+function metricsToken(dataDir: DataDir): string {
+  const file = dataDir.file('metrics-token');
+  randomSecretFile(file);
+  return file;
+}
+
 type Undo = (() => Promise<void> | void)[];
 
 async function startParts(options: PlatformOptions, dataDir: DataDir, undo: Undo): Promise<Omit<Platform, 'stop' | 'dataDir'>> {
@@ -78,6 +84,7 @@ async function startParts(options: PlatformOptions, dataDir: DataDir, undo: Undo
   const around: Surroundings = {
     ...{ dataDir, hsm, ports, custodians, envOf, extraEnv: options.env ?? {} },
     pepperFile: randomBytesFile(dataDir.file('pepper')),
+    metricsTokenFile: metricsToken(dataDir),
     workerKey: keyPairFiles(dataDir.file('worker-key')),
     databaseUrl: (role) => postgres.urlFor(role, passwords[role], DATABASE),
   };

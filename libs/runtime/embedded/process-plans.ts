@@ -21,6 +21,7 @@ export interface Surroundings {
   readonly hsm: HsmSettings;
   readonly ports: PlatformPorts;
   readonly pepperFile: string;
+  readonly metricsTokenFile: string;
   readonly workerKey: { readonly publicKeyFile: string; readonly privateKeyFile: string };
   readonly databaseUrl: (role: DatabaseRole) => string;
   /** Extra variables for every process, for tests. */
@@ -43,6 +44,7 @@ export function custodianEnv({ dataDir, hsm, extraEnv }: Surroundings): Record<s
     SOFTHSM2_CONF: hsm.configFile,
     KEYWARD_SOCKET_DIR: dataDir.sockets,
     KEYWARD_CUSTODIAN_STATE_DIR: dataDir.custodian,
+    KEYWARD_METRICS_FILE: join(dataDir.custodian, 'custodian.prom'),
     KEYWARD_EXIT_WITH_PARENT: '1',
     ...extraEnv,
   };
@@ -79,6 +81,7 @@ export function planeEnv(around: Surroundings, role: DatabaseRole, port: number)
     KEYWARD_LISTEN: `127.0.0.1:${port}`,
     KEYWARD_DATABASE_URL: around.databaseUrl(role),
     KEYWARD_PEPPER_FILE: around.pepperFile,
+    KEYWARD_METRICS_TOKEN_FILE: around.metricsTokenFile,
     KEYWARD_EXIT_WITH_PARENT: '1',
     ...(role === 'keyward_key_plane' && { KEYWARD_WORKER_PUBLIC_KEY_FILE: around.workerKey.publicKeyFile }),
     ...(role === 'keyward_worker' && { KEYWARD_WORKER_PRIVATE_KEY_FILE: around.workerKey.privateKeyFile }),

@@ -366,5 +366,14 @@ function keyOfSecret(tenant: string, args: readonly unknown[]): readonly [RowOnW
 }
 
 function keyAndAad(tenant: string, args: readonly unknown[]): readonly [RowOnWire, Buffer] {
-  return [new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES)), bytesAt(args, 1, 1, MAX_AAD_BYTES)];
+  return [rowOf(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES)), bytesAt(args, 1, 1, MAX_AAD_BYTES)];
+}
+
+/** Calls that travel together present one row, in one buffer. */
+const rows = new WeakMap<Buffer, RowOnWire>();
+
+function rowOf(tenant: string, encoded: Buffer): RowOnWire {
+  const row = rows.get(encoded) ?? new RowOnWire(tenant, encoded);
+  rows.set(encoded, row);
+  return row;
 }

@@ -6,8 +6,9 @@ import { CustodyBusy } from '../custody-busy.js';
 import { ImportRefused } from '../import-refused.js';
 import { NotCapable } from '../not-capable.js';
 import { FrameReader } from './frames.js';
+import { GatheredCalls } from './gathered-calls.js';
 import { Outbox } from './outbox.js';
-import { CODE, messages } from './wire.js';
+import { CODE, messages, packedTogether } from './wire.js';
 
 /** One call that waits for its reply. */
 export interface Call<Answer> {
@@ -41,6 +42,12 @@ export class Connection {
   readonly #socket: Socket;
   readonly #outbox: Outbox;
   readonly #pending = new Map<number, Pending>();
+  /** By the id of the first, how many calls wait for one reply. */
+  readonly #together = new Map<number, number>();
+  readonly #gathered = new GatheredCalls((content, id, calls) => {
+    this.#outbox.push(calls > 1 ? packedTogether(content) : messages.pack(content));
+    if (calls > 1) this.#together.set(id, calls);
+  });
   readonly #sweep: NodeJS.Timeout;
   #lastId = 0;
   #flushing = false;
@@ -82,7 +89,7 @@ export class Connection {
       if (!this.#open) return reject(new CustodyUnavailable('the connection is closed'));
       if (this.#pending.size >= MAX_PENDING) return reject(new CustodyUnavailable('too many calls wait for the custodian'));
       const id = ++this.#lastId;
-      this.#outbox.push(messages.pack([id, call.operation, call.tenant, call.args]));
+      this.#gathered.add(id, call);
       this.#pending.set(id, {
         subject: call.subject,
         deadline: performance.now() + call.timeoutMs,
@@ -111,7 +118,9 @@ export class Connection {
   /** The calls of one turn of the event loop go out in one write. */
   readonly #flush = (): void => {
     this.#flushing = false;
-    if (this.#open) this.#outbox.flush();
+    if (!this.#open) return;
+    this.#gathered.flush();
+    this.#outbox.flush();
   };
 
   private take(bytes: Buffer): boolean {
@@ -129,8 +138,16 @@ export class Connection {
     if (!Array.isArray(reply)) throw new TypeError('Not a reply.');
     const parts: readonly unknown[] = reply;
     const [id, code, result] = parts;
-    const pending = typeof id === 'number' ? this.#pending.get(id) : undefined;
-    if (typeof id !== 'number' || pending === undefined) throw new TypeError('A reply that nobody asked for.');
+    if (typeof id !== 'number') throw new TypeError('A reply that nobody asked for.');
+    const calls = this.#together.get(id);
+    this.#together.delete(id);
+    if (calls === undefined || code !== CODE.ok) for (let at = 0; at < (calls ?? 1); at++) this.#settle(id + at, code, result);
+    else for (const [at, each] of repliesTo(calls, result).entries()) this.#settle(id + at, each[0], each[1]);
+  }
+
+  #settle(id: number, code: unknown, result: unknown): void {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) throw new TypeError('A reply that nobody asked for.');
     if (code === CODE.ok) pending.settle(result);
     else pending.reject(errorOf(code, pending.subject));
     this.#pending.delete(id);
@@ -145,6 +162,12 @@ export class Connection {
   #isLate(now: number): boolean {
     return this.#pending.values().some(({ deadline }) => deadline < now);
   }
+}
+
+/** @throws TypeError when they are not as many as were asked for */
+function repliesTo(calls: number, result: unknown): readonly (readonly unknown[])[] {
+  if (!Array.isArray(result) || result.length !== calls || !result.every(Array.isArray)) throw new TypeError('Not a reply.');
+  return result;
 }
 
 function errorOf(code: unknown, subject: string): KeywardError {

@@ -4,7 +4,7 @@ import type { Server, Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { FrameReader } from './frames.js';
 import { Outbox } from './outbox.js';
-import { CODE, messages } from './wire.js';
+import { CODE, GATHERED, messages, packedTogether, TOGETHER } from './wire.js';
 
 /**
  * Does one operation. `args` are views that are wiped as soon as it returns, so an asynchronous one copies first. An answer's
@@ -87,6 +87,7 @@ export class PlaneSocket {
     const [id, operation, tenant, args] = parts;
     if (typeof id !== 'number' || typeof operation !== 'number' || typeof tenant !== 'string' || !Array.isArray(args))
       throw new TypeError('Not a request.');
+    if (operation === TOGETHER) return this.#doTogether(id, tenant, args, outbox);
     const handler = this.options.operations.get(operation);
     if (handler === undefined) return outbox.push(messages.pack([id, CODE.notAllowed]));
     try {
@@ -95,6 +96,24 @@ export class PlaneSocket {
       else answer(id, result, outbox);
     } catch (error) {
       outbox.push(messages.pack([id, this.options.codeOf(error)]));
+    }
+  }
+
+  /** Uses of one key, each done and answered by itself. */
+  #doTogether(id: number, tenant: string, [operation, row, items]: readonly unknown[], outbox: Outbox): void {
+    if (typeof operation !== 'number' || !Array.isArray(items) || !items.every(Array.isArray)) throw new TypeError('Not a request.');
+    const handler = GATHERED.has(operation) ? this.options.operations.get(operation) : undefined;
+    if (handler === undefined) return outbox.push(messages.pack([id, CODE.notAllowed]));
+    const replies = items.map((args: readonly unknown[]) => this.#replyOf(handler, tenant, [row, ...args]));
+    outbox.push(packedTogether([id, CODE.ok, replies]));
+    for (const [, result] of replies) wipe(result);
+  }
+
+  #replyOf(handler: Handler, tenant: string, args: readonly unknown[]): readonly unknown[] {
+    try {
+      return [CODE.ok, handler(tenant, args)];
+    } catch (error) {
+      return [this.options.codeOf(error)];
     }
   }
 
@@ -110,6 +129,10 @@ export class PlaneSocket {
 
 function answer(id: number, result: unknown, outbox: Outbox): void {
   outbox.push(messages.pack([id, CODE.ok, result]));
+  wipe(result);
+}
+
+function wipe(result: unknown): void {
   if (!Array.isArray(result)) return;
   for (const part of result) if (part instanceof Uint8Array) part.fill(0);
 }

@@ -46,6 +46,10 @@ export const OPERATION = {
   openSecretKey: 52,
   bindSecretLabels: 53,
 } as const;
+/** In an operation's place: several uses of one key, `[operation, row, [args without it, …]]`, answered by `[[0, result] or [code], …]`. */
+export const TOGETHER = 150;
+/** What may travel so. */
+export const GATHERED: ReadonlySet<number> = new Set([OPERATION.encrypt, OPERATION.decrypt, OPERATION.generateDataKey]);
 export type CustodyOperation = keyof typeof OPERATION;
 
 /** What each plane's socket accepts. Whoever takes over one plane gets these, and not the others'. */
@@ -126,3 +130,12 @@ export const CODE = {
 
 /** A frame's content: plain arrays, no records, no extensions written. Decoded bytes are views of the frame. */
 export const messages = new Packr({ useRecords: false });
+
+/** More than any frame has that travels together. */
+const ROOM_BYTES = 40_960;
+
+/** A frame with secrets in the middle: in a buffer that need not grow, which would leave what was written so far in the one before. */
+export function packedTogether(content: readonly unknown[]): Buffer {
+  messages.useBuffer(Buffer.allocUnsafeSlow(ROOM_BYTES));
+  return messages.pack(content);
+}

@@ -1,4 +1,4 @@
-import { chownSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -20,6 +20,7 @@ export class PostgresqlWorld implements TargetWorld {
     private readonly path: string,
     readonly server: EmbeddedPostgres,
     private readonly superuser: pg.Client,
+    private readonly log: string,
   ) {}
 
   static async start(): Promise<PostgresqlWorld> {
@@ -38,10 +39,11 @@ export class PostgresqlWorld implements TargetWorld {
     for (const statement of [
       `CREATE ROLE rotator LOGIN CREATEROLE PASSWORD '${ADMIN}'`,
       'ALTER SYSTEM SET ssl = on',
+      "ALTER SYSTEM SET log_statement = 'ddl'",
       'SELECT pg_reload_conf()',
     ])
       await superuser.query(statement);
-    return new PostgresqlWorld(path, server, superuser);
+    return new PostgresqlWorld(path, server, superuser, join(dataDir.logs, 'postgres.log'));
   }
 
   get origins(): string[] {
@@ -89,6 +91,10 @@ export class PostgresqlWorld implements TargetWorld {
   async prepare(commands: readonly string[], connection: Record<string, unknown>) {
     await this.sql(...commands);
     return { ...connection, host: '127.0.0.1', port: this.server.port, certificateAuthority: AUTHORITY };
+  }
+
+  heard(): string {
+    return readFileSync(this.log, 'utf8');
   }
 
   readonly confidential = ({ password }: Record<string, unknown>): string[] => [password as string];

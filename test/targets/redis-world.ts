@@ -90,6 +90,8 @@ export class RedisWorld implements TargetWorld {
     return { ...connection, nodes, certificateAuthority };
   }
 
+  readonly heard = () => undefined;
+
   readonly confidential = ({ password }: Record<string, unknown>): string[] => [password as string];
 
   /** What stands in the ACL files: users as they are after a restart. */

@@ -22,6 +22,7 @@ import { policyCommands } from './commands/policy.js';
 import { privacyCommands } from './commands/privacy.js';
 import { rewrapCommands } from './commands/rewrap.js';
 import { rootCommands } from './commands/root.js';
+import { secretCommands } from './commands/secret.js';
 import { serviceCommands } from './commands/service.js';
 import { signatureCommands } from './commands/signature.js';
 import { sinkCommands } from './commands/sink.js';
@@ -44,6 +45,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   keyCommands,
   importCommand,
   aliasCommands,
+  secretCommands,
   rewrapCommands,
   operationCommands,
   jobsCommand,

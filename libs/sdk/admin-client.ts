@@ -81,6 +81,7 @@ import {
   validateDraftAnswer,
   whoCanEntry,
 } from '#contract';
+import { AdminSecrets } from './admin-secrets.js';
 import { type Bundle, parseCheckpoint, tiledLog } from '#trail';
 import { bearerOf, type Proof } from './bearer.js';
 import { KeywardError } from './errors.js';
@@ -108,12 +109,14 @@ const pageOf = <Item extends z.ZodType>(item: Item) => z.object({ items: z.array
 export class KeywardAdmin {
   readonly #keys: PlaneCalls;
   readonly #audit: PlaneCalls;
+  readonly secrets: AdminSecrets;
 
   constructor({ keyPlane = DEFAULT_KEY_PLANE, auditor = DEFAULT_AUDITOR, ca, allowPlainHttp, ...options }: KeywardAdminOptions) {
     // No kept connection: a change must not be lost on one that the server has just closed, for it is not sent again.
     const to = (url: string) => new PlaneCalls(new Transport({ url, ca, allowPlainHttp, keepAlive: false }), bearerOf(options), options);
     this.#keys = to(keyPlane);
     this.#audit = to(auditor);
+    this.secrets = new AdminSecrets(this.#keys);
   }
 
   // Operators

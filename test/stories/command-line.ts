@@ -30,6 +30,11 @@ export class CommandLine {
     return join(this.#folder, name);
   }
 
+  /** With this on stdin. */
+  piped(input: string, ...argv: readonly string[]): Promise<Said> {
+    return this.#run([...argv, '--credentials', this.#credentials], input);
+  }
+
   run(...argv: readonly string[]): Promise<Said> {
     return this.#run([...argv, '--credentials', this.#credentials]);
   }
@@ -51,10 +56,10 @@ export class CommandLine {
     return this.#run([...argv, '--tenant', 'acme', '--credentials', file]);
   }
 
-  async #run(argv: readonly string[]): Promise<Said> {
+  async #run(argv: readonly string[], input = ''): Promise<Said> {
     const [out, talk] = [new PassThrough(), new PassThrough()];
     const said = Promise.all([text(out), text(talk)]);
-    const exit = await runCli(argv, { in: Readable.from([]), out, talk }, () => loadConfig('cli'));
+    const exit = await runCli(argv, { in: Readable.from(input === '' ? [] : [Buffer.from(input)]), out, talk }, () => loadConfig('cli'));
     out.end();
     talk.end();
     const [outText, talkText] = await said;

@@ -36,7 +36,7 @@ const PROGRAMS = {
   bench: 'dist/test/bench/main.js',
   'test:faults': 'dist/test/faults/suite/main.js',
 };
-const TOOLS = { build: async () => 0, test: runTests, check: runChecks, format: runFormat, 'pack-sdk': packSdk };
+const TOOLS = { build: async () => 0, test: runTests, check: runChecks, format: runFormat, 'pack-sdk': packSdk, sbom: printSbom };
 
 /** A problem that the reader can solve: shown as one message, without a stack. */
 class Stop extends Error {}
@@ -102,11 +102,15 @@ function linkOwnCommand() {
 }
 
 async function npm(args, extraEnv = {}) {
-  // Started by npm, use that same npm: it need not be on the PATH.
-  const cli = process.env.npm_execpath;
-  const [file, prefix] = cli && /npm-cli\.[cm]?js$/.test(cli) ? [process.execPath, [cli]] : ['npm', []];
+  const [file, ...prefix] = npmCommand();
   const code = await runQuietly(file, [...prefix, ...args], { ...process.env, ...extraEnv });
   if (code !== 0) throw new Stop(`"npm ${args.join(' ')}" failed with exit code ${code}; see the messages above`);
+}
+
+/** Started by npm, use that same npm: it need not be on the PATH. */
+function npmCommand() {
+  const cli = process.env.npm_execpath;
+  return cli && /npm-cli\.[cm]?js$/.test(cli) ? [process.execPath, cli] : ['npm'];
 }
 
 async function requireCompiler() {
@@ -232,6 +236,13 @@ async function runChecks() {
 /** `@keyward/sdk` as an ISV installs it; prints its folder. */
 function packSdk() {
   return runNode([inRoot('pack-sdk.mjs')], { cwd: root });
+}
+
+/** What runs in production, as a bill of materials on stdout; CycloneDX unless `--sbom-format spdx`. */
+function printSbom(args) {
+  const [file, ...prefix] = npmCommand();
+  const command = ['sbom', '--omit=dev', '--package-lock-only', '--sbom-format=cyclonedx', ...args];
+  return exitOf(spawn(file, [...prefix, ...command], { cwd: root, stdio: 'inherit' }));
 }
 
 function runFormat() {

@@ -28,6 +28,7 @@ import { signatureCommands } from './commands/signature.js';
 import { sinkCommands } from './commands/sink.js';
 import { stopCommands } from './commands/stop.js';
 import { tenantCommands } from './commands/tenant.js';
+import { upgradeCommand } from './commands/upgrade.js';
 import { verifyCertificateCommand } from './commands/verify-certificate.js';
 import { verifyCommand } from './commands/verify.js';
 import { verifyReceiptCommand } from './commands/verify-receipt.js';
@@ -67,6 +68,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   verifyCertificateCommand,
   witnessCommands,
   backupCommands,
+  upgradeCommand,
 ];
 
 const AFTER_HELP = `

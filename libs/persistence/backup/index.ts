@@ -1,4 +1,5 @@
 export { inDatabase } from '../provision/provision.js';
+export { upgradeDatabase } from '../provision/upgrade.js';
 export { DatabaseSnapshot, type TableShape, tenantObjects, type TenantObjects } from './snapshot.js';
 export { loadDatabase, RestoreRefused } from './load.js';
 export { asBackupSuperuser } from './superuser.js';

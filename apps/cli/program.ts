@@ -22,7 +22,9 @@ import { policyCommands } from './commands/policy.js';
 import { privacyCommands } from './commands/privacy.js';
 import { rewrapCommands } from './commands/rewrap.js';
 import { rootCommands } from './commands/root.js';
+import { runCommand } from './commands/run.js';
 import { secretCommands } from './commands/secret.js';
+import { secretFilesCommand } from './commands/secret-files.js';
 import { serviceCommands } from './commands/service.js';
 import { signatureCommands } from './commands/signature.js';
 import { sinkCommands } from './commands/sink.js';
@@ -33,7 +35,7 @@ import { verifyCertificateCommand } from './commands/verify-certificate.js';
 import { verifyCommand } from './commands/verify.js';
 import { verifyReceiptCommand } from './commands/verify-receipt.js';
 import { witnessCommands } from './commands/witness.js';
-import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.js';
+import { EXIT, exitCodeOf } from './exit-codes.js';
 import { type OpenSession, Session } from './session.js';
 import { printable, type Terminal } from './terminal.js';
 
@@ -59,6 +61,8 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   macCommands,
   signatureCommands,
   asymmetricCommands,
+  runCommand,
+  secretFilesCommand,
   doctorCommand,
   auditCommands,
   auditReportCommands,
@@ -83,7 +87,7 @@ Examples:
 `;
 
 /** Runs one command line (without node and script). Answers its exit code; never throws. */
-export async function runCli(argv: readonly string[], terminal: Terminal, config: () => Config): Promise<ExitCode> {
+export async function runCli(argv: readonly string[], terminal: Terminal, config: () => Config): Promise<number> {
   const program = keyward(terminal, (command) => new Session(command, terminal, config()));
   try {
     await program.parseAsync(argv, { from: 'user' });

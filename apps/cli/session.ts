@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Config, defaultDataDir } from '#runtime';
-import { KeywardAdmin, KeywardClient, type Proof, Rewraps } from '#sdk';
+import { DEFAULT_KEY_PLANE, KeywardAdmin, KeywardClient, type Proof, Rewraps, Secrets } from '#sdk';
 import { type Credentials, readCredentials } from './credentials-file.js';
 import { UsageError } from './exit-codes.js';
 import { fields, type Terminal } from './terminal.js';
@@ -58,6 +58,13 @@ export class Session {
   client(): KeywardClient {
     const { proof, dataPlane } = this.credentials;
     return new KeywardClient({ ...proof, ...(dataPlane !== undefined && { url: dataPlane }) });
+  }
+
+  /** At the data plane for services, at the key plane for people of the tenant; nothing is held. */
+  secrets(): Secrets {
+    const { proof, tenant, dataPlane, keyPlane } = this.credentials;
+    const url = tenant === 'platform' ? dataPlane : (keyPlane ?? DEFAULT_KEY_PLANE);
+    return new Secrets({ ...proof, ...(url !== undefined && { url }), ttlMs: 0 });
   }
 
   /** --tenant, else the tenant of the credential; a service's or operator's own tenant is no customer. */

@@ -1,6 +1,7 @@
 export {
   ConfigurationError,
   type Config,
+  environmentWith,
   inheritedEnvironment,
   isLoopback,
   type ListenAddress,

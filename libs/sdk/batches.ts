@@ -80,7 +80,8 @@ function ours<Schema extends z.ZodType>(answer: WireAnswer, schema: Schema, valu
   throw badAnswer(answer, 'An item of the answer is not what this call answers.');
 }
 
-function errorOfItem({ problem, record }: z.output<typeof failedItem>): KeywardError {
+/** The error that an item of a batch was answered. */
+export function errorOfItem({ problem, record }: z.output<typeof failedItem>): KeywardError {
   const { title, detail, code, status, requestId, retryable, errors, reason } = problem;
   return errorOf(detail ? `${title} ${detail}` : title, { code, status, requestId, retryable, fields: errors, reason, record });
 }

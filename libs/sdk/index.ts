@@ -62,5 +62,15 @@ export { type HoldsDataKeys, type ListenerOptions, RuleListener } from './rule-l
 export { type Opener, type Sealable, Sealed, type SealedReason } from './sealed.js';
 export { nodeSpeed } from './node-speed.js';
 export { type RewrapOutcome, type RewrapRun, Rewraps, type SourcePage, type StoredItem } from './rewraps.js';
+export {
+  type PutSecretCall,
+  type RandomPasswordCall,
+  type SecretCall,
+  type SecretItem,
+  Secrets,
+  type SecretsCache,
+  type SecretsOptions,
+  type SecretValue,
+} from './secrets/index.js';
 export type { TracerProvider } from './tracing.js';
 export { DEFAULT_PATIENCE, type Patience } from './retries.js';

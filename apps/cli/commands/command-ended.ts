@@ -1,8 +1,6 @@
-import type { ExitCode } from '../exit-codes.js';
-
-/** Ends a command that has said everything already, with a code of its own. */
+/** Ends a command that has said everything already, with a code of its own, or of the program that it ran. */
 export class CommandEnded extends Error {
-  constructor(readonly exitCode: ExitCode) {
+  constructor(readonly exitCode: number) {
     super('ended');
   }
 }

@@ -61,6 +61,7 @@ import { JobAlerts } from './0130-job-alerts.js';
 import { ExpiryWarnings } from './0131-expiry-warnings.js';
 import { KeyWear } from './0132-key-wear.js';
 import { BeforeJobs } from './0133-before-jobs.js';
+import { Uploads } from './0140-uploads.js';
 import { PlatformFigures } from './0170-platform-figures.js';
 
 /** In order. A published one is never edited; the next one is added below. */
@@ -128,5 +129,6 @@ export const MIGRATIONS = [
   ExpiryWarnings,
   KeyWear,
   BeforeJobs,
+  Uploads,
   PlatformFigures,
 ];

@@ -24,6 +24,7 @@ import {
   CustodyBusy,
   decodeDraft,
   decodeImport,
+  decodeMove,
   decodeRotation,
   decodeTombstone,
   encodeImport,
@@ -278,6 +279,18 @@ const OPERATIONS: Operations = {
     const claim = decodeRotation(bytesAt(args, 1, 1, MAX_CLAIM_BYTES));
     const { version, namesMac } = await hsm.useLater((custody) => custody.rotateKey(tenantId.parse(tenant), row, claim));
     return [encodeRow(version), namesMac];
+  },
+
+  moveItem: (hsm, tenant, args) => {
+    const [from, to] = [0, 1].map((at) => new RowOnWire(tenant, bytesAt(args, at, 1, MAX_ROW_BYTES))) as [RowOnWire, RowOnWire];
+    const claim = decodeMove(bytesAt(args, 2, 1, MAX_ROW_BYTES));
+    const context = bytesAt(args, 3, 1, MAX_AAD_BYTES);
+    const sealed = {
+      iv: bytesAt(args, 4, IV_BYTES, IV_BYTES),
+      ciphertext: bytesAt(args, 5, TAG_BYTES + 1, MAX_PLAINTEXT_BYTES + TAG_BYTES),
+    };
+    const moved = hsm.use((custody) => custody.moveItem(tenantId.parse(tenant), { ...claim, from, to, context, sealed }));
+    return [moved.iv, moved.ciphertext];
   },
 
   destroyOlderRoots: (hsm, tenant, args) => {

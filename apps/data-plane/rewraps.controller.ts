@@ -1,6 +1,8 @@
 import { Body, Controller, Get, Param, Post } from '@nestjs/common';
 import type { z } from 'zod';
 import {
+  type CollectResultsRequest,
+  collectResultsRequest,
   type DataOperation,
   type FinishRewrapRequest,
   finishRewrapRequest,
@@ -9,6 +11,8 @@ import {
   type RewrapPageRequest,
   rewrapPageRequest,
   type ServiceOperation,
+  type UploadItemsRequest,
+  uploadItemsRequest,
 } from '#contract';
 import { type Call, finishRewrap, Pipeline, rewrapPage } from '#core';
 import { Calling, Operation } from '#http';
@@ -34,6 +38,26 @@ export class RewrapsController {
     @Body({ schema: rewrapPageRequest }) body: RewrapPageRequest,
   ) {
     return rewrapPage(this.pipeline, call, operation, body);
+  }
+
+  @Post(':operation/items')
+  @Operation('UploadRewrapItems', { bodyLimit: MAX_BATCH_BYTES })
+  upload(
+    @Calling() call: Call,
+    @Param({ schema: longOperationPath }) { operation }: OperationPath,
+    @Body({ schema: uploadItemsRequest }) body: UploadItemsRequest,
+  ) {
+    return this.pipeline.run('UploadRewrapItems', call, { ...body, operationId: operation });
+  }
+
+  @Post(':operation/results')
+  @Operation('CollectRewrapResults')
+  collect(
+    @Calling() call: Call,
+    @Param({ schema: longOperationPath }) { operation }: OperationPath,
+    @Body({ schema: collectResultsRequest }) body: CollectResultsRequest,
+  ) {
+    return this.pipeline.run('CollectRewrapResults', call, { ...body, operationId: operation });
   }
 
   @Post(':operation/finish')

@@ -148,14 +148,22 @@ export const AUDIT_OPERATIONS = [
 export type AuditOperation = (typeof AUDIT_OPERATIONS)[number];
 
 /** What services do at the data plane without using a key: no rule of a tenant grants it. What a re-wrap does with the key are ReEncryptFrom and ReEncryptTo. */
-export const SERVICE_OPERATIONS = ['WatchRules', 'DescribeRewrap', 'RewrapPage', 'SettleRewrapPage', 'FinishRewrap'] as const;
+export const SERVICE_OPERATIONS = [
+  'WatchRules',
+  'DescribeRewrap',
+  'RewrapPage',
+  'SettleRewrapPage',
+  'UploadRewrapItems',
+  'CollectRewrapResults',
+  'FinishRewrap',
+] as const;
 export type ServiceOperation = (typeof SERVICE_OPERATIONS)[number];
 
 /** What the key plane does of itself when the custodian remembers more than the database: no route, no caller. */
 export const RESTORE_OPERATIONS = ['DestroyAgain', 'StopRestored'] as const;
 
 /** What the worker does with a tenant's keys because a rule of its admins says so: no route, no caller. */
-export const WORKER_OPERATIONS = ['RotateKey'] as const;
+export const WORKER_OPERATIONS = ['RotateKey', 'ReWrap'] as const;
 export type WorkerOperation = (typeof WORKER_OPERATIONS)[number];
 
 /** What the platform does of itself and records: no route, no caller. All but those above are the worker's. */

@@ -12,6 +12,8 @@ const time = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
 export const MAX_NAMED_FAILURES = 100;
 const DEFAULT_ITEMS_PER_SECOND = 5000;
 
+const mode = z.enum(['pages', 'upload']);
+
 /** "Move everything of this service under this version to the primary one." */
 export const startRewrapRequest = z
   .strictObject({
@@ -23,6 +25,10 @@ export const startRewrapRequest = z
       .max(100_000)
       .default(DEFAULT_ITEMS_PER_SECOND)
       .meta({ description: 'faster than this it is told to wait' }),
+    mode: mode.optional().meta({
+      description:
+        'pages, the default: the service moves page by page, under its own grants. upload: it hands its ciphertexts over, and the worker moves them; the project is the grant',
+    }),
   })
   .meta({ id: 'StartRewrapRequest' });
 export type StartRewrapRequest = z.infer<typeof startRewrapRequest>;
@@ -40,6 +46,10 @@ const progress = z.object({
   failed: count,
   perSecond: z.number().min(0),
   etaSeconds: count.optional(),
+  uploaded: count.optional().meta({ description: 'by upload: items that were handed over' }),
+  settled: count
+    .optional()
+    .meta({ description: 'by upload: of them, those that the worker is done with; done and failed once acknowledged' }),
 });
 const failure = z.object({ itemId: z.string(), code: problemCode });
 
@@ -47,6 +57,7 @@ const failure = z.object({ itemId: z.string(), code: problemCode });
 const common = {
   operationId: longOperationId,
   kind: z.literal('ReWrap'),
+  mode,
   state: z.enum(OPERATION_STATES).meta({
     description:
       'suspended: the rules, or the state of the key, do not allow it now; it goes on once they do. failed: it is over, and some items were not moved',
@@ -88,17 +99,47 @@ export type RewrapAnswer = z.infer<typeof rewrapAnswer>;
 const cursor = line(512);
 const pageId = z.uuid();
 
-const rewrapItem = z
-  .strictObject({
-    itemId: line(256)
-      .min(1)
-      .meta({ description: "the service's own name for it; shown if it fails, so choose one that tells nothing about a person" }),
-    ciphertext: base64Bytes(50, MAX_CIPHERTEXT_BYTES).meta({ description: 'base64 of what Encrypt or GenerateDataKey answered' }),
-    encryptionContext: encryptionContext.optional(),
-    justification: asked.justification,
-  })
-  .meta({ id: 'RewrapItem' });
+const item = {
+  itemId: line(256)
+    .min(1)
+    .meta({ description: "the service's own name for it; shown if it fails, so choose one that tells nothing about a person" }),
+  ciphertext: base64Bytes(50, MAX_CIPHERTEXT_BYTES).meta({ description: 'base64 of what Encrypt or GenerateDataKey answered' }),
+  encryptionContext: encryptionContext.optional(),
+};
+const rewrapItem = z.strictObject({ ...item, justification: asked.justification }).meta({ id: 'RewrapItem' });
 export type RewrapItem = z.infer<typeof rewrapItem>;
+
+const uploadedItem = z.strictObject(item).meta({ id: 'UploadedItem' });
+export type UploadedItem = z.infer<typeof uploadedItem>;
+
+/** Items that the worker is to move. The same again is no other item. */
+export const uploadItemsRequest = z
+  .strictObject({
+    population: count.optional().meta({ description: 'how many items there are in all, if it is known' }),
+    items: z.array(uploadedItem).min(1).max(MAX_BATCH_ITEMS),
+  })
+  .meta({ id: 'UploadItemsRequest' });
+export type UploadItemsRequest = z.infer<typeof uploadItemsRequest>;
+
+export const uploadItemsAnswer = z
+  .object({
+    items: z.array(z.enum(['accepted', 'different', 'not-stored'])).meta({
+      description:
+        'in the order of the items. accepted: it is there, since now or before. different: an item of this name is there, and is another one. not-stored: hand it over again',
+    }),
+  })
+  .meta({ id: 'UploadedItems' });
+export type UploadItemsAnswer = z.infer<typeof uploadItemsAnswer>;
+
+const place = z.int().min(0);
+export const collectResultsRequest = z
+  .strictObject({
+    acknowledge: place.optional().meta({ description: 'results up to this cursor are written back: they are counted, once, and not kept' }),
+    after: place.optional().meta({ description: 'a cursor; default: what was acknowledged' }),
+    limit: z.int().min(1).max(MAX_BATCH_ITEMS).default(MAX_BATCH_ITEMS),
+  })
+  .meta({ id: 'CollectResultsRequest' });
+export type CollectResultsRequest = z.infer<typeof collectResultsRequest>;
 
 /** One page: what is acknowledged with it was written back. */
 export const rewrapPageRequest = z
@@ -125,11 +166,10 @@ export const finishRewrapRequest = z
 export type FinishRewrapRequest = z.infer<typeof finishRewrapRequest>;
 
 /** What became of one item. `kept`: by its header it was under the newer version, or a later one, already. */
-const rewrapResult = z.discriminatedUnion('status', [
-  z.object({ status: z.literal('moved'), ciphertext: z.string().meta({ contentEncoding: 'base64' }) }),
-  z.object({ status: z.literal('kept') }),
-  z.object({ status: z.literal('failed'), code: problemCode }),
-]);
+const moved = z.object({ status: z.literal('moved'), ciphertext: z.string().meta({ contentEncoding: 'base64' }) });
+const kept = z.object({ status: z.literal('kept') });
+const failed = z.object({ status: z.literal('failed'), code: problemCode });
+const rewrapResult = z.discriminatedUnion('status', [moved, kept, failed]);
 export type RewrapResult = z.infer<typeof rewrapResult>;
 export const rewrapPageAnswer = z
   .object({
@@ -138,6 +178,19 @@ export const rewrapPageAnswer = z
   })
   .meta({ id: 'RewrapPage' });
 export type RewrapPageAnswer = z.infer<typeof rewrapPageAnswer>;
+
+const named = { itemId: z.string() };
+const collectedResult = z.discriminatedUnion('status', [moved.extend(named), kept.extend(named), failed.extend(named)]);
+export const collectResultsAnswer = z
+  .object({
+    items: z.array(collectedResult).meta({ description: 'in the order in which the worker was done with them' }),
+    cursor: place.meta({ description: 'of the last one: acknowledge it once they are written back' }),
+    acknowledged: place,
+    uploaded: count,
+    settled: count.meta({ description: 'of the uploaded ones: the worker is done with them' }),
+  })
+  .meta({ id: 'CollectedResults' });
+export type CollectResultsAnswer = z.infer<typeof collectResultsAnswer>;
 
 export const longOperationPath = z.strictObject({ tenant: tenantId, operation: longOperationId });
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from './canonical-json.js';
 import type { RuleRow } from './ports/custody.js';
+import type { BoundRewrap } from './ports/uploads.js';
 import type {
   LiftedStops,
   StoredCredential,
@@ -67,6 +68,12 @@ export const secretLabelsRow = (
   tenant: TenantId,
   { secretId, revision, labels }: Pick<StoredSecret, 'secretId' | 'revision' | 'labels'>,
 ): RuleRow => row(tenant, 'secret-labels', secretId, { revision, labels });
+
+/** What a project by upload lets the worker do: between which versions of which key, for whom. */
+export const rewrapRow = (
+  tenant: TenantId,
+  { operationId, keyId, fromVersionId, toVersionId, service }: Omit<BoundRewrap, 'mac'>,
+): RuleRow => row(tenant, 'rewrap', operationId, { keyId, fromVersionId, toVersionId, service });
 
 /** The digest of LiftedStops. */
 export const liftedDigest = (stopIds: readonly string[]): Uint8Array => createHash('sha256').update(stopIds.join(',')).digest();

@@ -116,6 +116,8 @@ import type {
   VerifyRequest,
   WhoCanEntry,
   WhoCanQuery,
+  CollectResultsAnswer,
+  CollectResultsRequest,
   FinishRewrapRequest,
   LongOperation,
   LongOperationId,
@@ -124,6 +126,8 @@ import type {
   RewrapPageAnswer,
   RewrapPageRequest,
   RewrapResult,
+  UploadItemsAnswer,
+  UploadItemsRequest,
   CompletionCertificateAnswer,
   RetireVersionRequest,
   StartRewrapRequest,
@@ -280,6 +284,8 @@ export interface OperationShapes {
   DescribeRewrap: Shape<OfOperation<unknown>, RewrapAnswer>;
   RewrapPage: Shape<OfOperation<BegunPage>, RewrapProject>;
   SettleRewrapPage: Shape<OfOperation<SettledResults | RefusedPage>, RewrapPageAnswer>;
+  UploadRewrapItems: Shape<OfOperation<UploadItemsRequest>, UploadItemsAnswer>;
+  CollectRewrapResults: Shape<OfOperation<CollectResultsRequest>, CollectResultsAnswer>;
   FinishRewrap: Shape<OfOperation<FinishRewrapRequest>, RewrapAnswer>;
 
   OnboardTenant: Shape<OnboardTenantRequest, OnboardTenantAnswer>;

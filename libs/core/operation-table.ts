@@ -63,6 +63,8 @@ export const OPERATIONS = {
   DescribeRewrap:                  row('data',  'read',   ['service'],           NONE,                   'read',   []),
   RewrapPage:                      row('data',  'use',    ['service'],           NONE,                   'use',    ['change']),
   SettleRewrapPage:                row('data',  'use',    ['service'],           NONE,                   'use',    ['change']),
+  UploadRewrapItems:               row('data',  'use',    ['service'],           NONE,                   'use',    ['change']),
+  CollectRewrapResults:            row('data',  'use',    ['service'],           NONE,                   'use',    ['change']),
   FinishRewrap:                    row('data',  'use',    ['service'],           NONE,                   'use',    ['change']),
 
   OnboardTenant:                   row('key',   'change', ['operator'],          NONE,                   'manage', ['change']),

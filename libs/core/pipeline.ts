@@ -334,6 +334,10 @@ function wipe(done: Prepared<unknown> | Declined): void {
   if ('secret' in done) done.secret?.fill(0);
 }
 
+/** For one uploaded item, whose context it names: after the decision that the project's own rule allows it. */
+export const movePermit = (tenant: TenantId, versionId: KeyVersionId, aad: Uint8Array): Permit<'ReEncryptTo'> =>
+  new Permit({ operation: 'ReEncryptTo', tenant, versionId, aad });
+
 /** Root creation is one of the five system operations (DESIGN, promise 1): the platform's own log key, before any operator exists. */
 export const bootstrapPermit = (): Permit<'OnboardTenant'> => new Permit({ operation: 'OnboardTenant', tenant: PLATFORM });
 

@@ -97,7 +97,13 @@ async function rewrapped(pipeline: Steps, call: Call, project: RewrapProject, it
  * What its header tells: undefined, if it is one that is to be moved, under the project's older version or any other that is older. Of
  * what is kept nothing is proven: by its header it refers to no older version, that is all.
  */
-function beforehand({ rewrap, versions }: RewrapProject, { ciphertext }: RewrapItem): Outcome | undefined {
+export function beforehand(
+  {
+    rewrap,
+    versions,
+  }: Pick<RewrapProject, 'versions'> & { readonly rewrap: Pick<RewrapProject['rewrap'], 'fromVersionId' | 'toVersionId'> },
+  { ciphertext }: { readonly ciphertext: Uint8Array },
+): Extract<RewrapResult, { status: 'kept' }> | KeywardError | undefined {
   try {
     const { versionId } = parseCiphertext(ciphertext);
     if (!versions.has(versionId)) return new KeywardError('decrypt-failed', '', { reason: 'another-key' });

@@ -12,6 +12,7 @@ const BINDING = {
   CreateKey: true,
   CreateKeyVersion: true,
   PutKeyRotation: true,
+  StartRewrap: true,
   ImportKeyMaterial: true,
   TagKey: true,
   UntagKey: true,

@@ -62,6 +62,8 @@ import {
   secretValueAnswer,
   secretValuesAnswer,
   secretVersionsAnswer,
+  collectResultsAnswer,
+  uploadItemsAnswer,
   jobsAnswer,
   rootAnswer,
   serviceSummary,
@@ -175,6 +177,8 @@ export const ANSWERS: { readonly [Name in OperationName]: AnswerForm<AnswerOf<Na
   WatchRules:                      eventStream('Streams an event whenever rules of the tenant change: wipe the data keys that you hold.'),
   DescribeRewrap:                  read('Tells how far a re-wrap of the service is, and where its next page begins.', rewrapAnswer),
   RewrapPage:                      inside('Begins a page: no route of its own.'),
+  UploadRewrapItems:               read('Hands items over that the worker is to move, for a re-wrap by upload. The same again is no other item.', uploadItemsAnswer),
+  CollectRewrapResults:            read('Tells what became of uploaded items, from a cursor on; counts those before it, which are written back.', collectResultsAnswer),
   SettleRewrapPage:                read('Re-encrypts one page of a re-wrap under the primary version; counts the page before it, which is written back.', rewrapPageAnswer),
   FinishRewrap:                    read('Ends a re-wrap whose last page is written back.', rewrapAnswer),
 

@@ -1,6 +1,6 @@
-import { type DataSource, IsNull, MoreThan } from 'typeorm';
+import { type DataSource, In, IsNull, MoreThan } from 'typeorm';
 import type { KeyId, KeyVersionId, LongOperation, LongOperationId, PageQuery, TenantId } from '#contract';
-import type { LastRewrap, OperationReads, Page } from '#core';
+import type { LastRewrap, OperationReads, Page, UploadsOf } from '#core';
 import { iso } from './list-answers.js';
 import { paging } from './paging.js';
 import { RewrapEntity, type RewrapRow } from './rewrap-entity.js';
@@ -46,6 +46,28 @@ export class DatabaseOperationReads implements OperationReads {
     });
   }
 
+  async uploads(tenant: TenantId, keyId: KeyId, version: KeyVersionId): Promise<UploadsOf[]> {
+    const of = { tenantId: tenant, keyId, mode: 'upload' as const };
+    return await readTransaction(this.source, tenant, async (manager) => {
+      const rows = await manager.find(RewrapEntity, {
+        where: [
+          { ...of, fromVersion: version },
+          { ...of, toVersion: version },
+        ],
+      });
+      return rows.map(({ operationId, service, toVersion, endedAt, sealedAt, uploaded, acknowledgedTo }) => ({
+        ...{ operationId, service, isOpen: endedAt === null, into: toVersion === version },
+        ...{ endedAt: endedAt === null ? undefined : iso(endedAt), sealedAt: sealedAt === null ? undefined : iso(sealedAt) },
+        held: Number(uploaded) - Number(acknowledgedTo),
+      }));
+    });
+  }
+
+  async openUploads(tenant: TenantId, keys: readonly KeyId[]): Promise<Pick<LastRewrap, 'operationId' | 'keyId' | 'service'>[]> {
+    const where = { tenantId: tenant, keyId: In([...keys]), mode: 'upload' as const, endedAt: IsNull() };
+    return await readTransaction(this.source, tenant, (manager) => manager.find(RewrapEntity, { where, order: { operationId: 'ASC' } }));
+  }
+
   async countOpen(tenant: TenantId): Promise<number> {
     return await readTransaction(this.source, tenant, (manager) => manager.countBy(RewrapEntity, { tenantId: tenant, endedAt: IsNull() }));
   }
@@ -57,12 +79,13 @@ function withoutFailures(row: Omit<RewrapRow, 'failures'>): LastRewrap {
   const { operationId, state, reason, keyId, fromVersion, toVersion, service, itemsPerSecond, createdBy } = row;
   const { startedAt, endedAt, firstSeq, lastSeq } = row;
   return {
-    ...{ operationId, kind: 'ReWrap', state },
+    ...{ operationId, kind: 'ReWrap', mode: row.mode, state },
     ...(reason !== null && { reason }),
     progress: progressOf({
       population: row.population === null ? undefined : Number(row.population),
       ...{ done: Number(row.done), kept: Number(row.kept), failed: Number(row.failed), pacedBase: Number(row.pacedBase) },
       ...{ pacedFrom: row.pacedFrom ?? undefined, pacedAt: row.pacedAt ?? undefined },
+      byUpload: row.mode === 'upload' ? { uploaded: Number(row.uploaded), settled: Number(row.settled) } : undefined,
     }),
     ...{ keyId, fromVersionId: fromVersion, toVersionId: toVersion, service, itemsPerSecond },
     ...{ createdBy, createdAt: iso(row.createdAt) },

@@ -11,6 +11,8 @@ export interface RewrapRow {
   toVersion: KeyVersionId;
   service: ServiceName;
   itemsPerSecond: number;
+  mode: LongOperation['mode'];
+  mac: Buffer | null;
   state: LongOperation['state'];
   reason: string | null;
   createdBy: string;
@@ -27,6 +29,10 @@ export interface RewrapRow {
   pacedFrom: Date | null;
   pacedAt: Date | null;
   pacedBase: string;
+  uploaded: string;
+  settled: string;
+  acknowledgedTo: string;
+  sealedAt: Date | null;
 }
 const int8 = { type: 'bigint' } as const;
 export const RewrapEntity = new EntitySchema<RewrapRow>({
@@ -40,6 +46,8 @@ export const RewrapEntity = new EntitySchema<RewrapRow>({
     toVersion: { ...text, name: 'to_version' },
     service: text,
     itemsPerSecond: { type: 'integer', name: 'items_per_second' },
+    mode: { ...text, default: 'pages' },
+    mac: { type: 'bytea', nullable: true },
     state: text,
     reason: { ...text, nullable: true },
     createdBy: { ...text, name: 'created_by' },
@@ -56,5 +64,9 @@ export const RewrapEntity = new EntitySchema<RewrapRow>({
     pacedFrom: { ...time, name: 'paced_from', nullable: true },
     pacedAt: { ...time, name: 'paced_at', nullable: true },
     pacedBase: { ...int8, name: 'paced_base', default: 0 },
+    uploaded: { ...int8, default: 0 },
+    settled: { ...int8, default: 0 },
+    acknowledgedTo: { ...int8, name: 'acknowledged_to', default: 0 },
+    sealedAt: { ...time, name: 'sealed_at', nullable: true },
   },
 });

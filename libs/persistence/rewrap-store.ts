@@ -1,15 +1,29 @@
 import type pg from 'pg';
 import { z } from 'zod';
-import { keyId, keyVersionId, longOperationId, OPERATION_STATES, type RewrapAnswer, serviceName } from '#contract';
-import type { RewrapName, Rewraps, SettledPage, TakenPage, WantedPage } from '#core';
+import {
+  type CollectResultsAnswer,
+  type CollectResultsRequest,
+  keyId,
+  keyVersionId,
+  longOperationId,
+  OPERATION_STATES,
+  problemCode,
+  type RewrapAnswer,
+  serviceName,
+  type UploadItemsAnswer,
+  type UploadItemsRequest,
+  uploadItemsAnswer,
+} from '#contract';
+import { KeywardError, type RewrapName, type Rewraps, type SettledPage, type TakenPage, type WantedPage } from '#core';
 import { reading } from './database-error.js';
 import { calling, parsed } from './function-answer.js';
 import { progressOf } from './rewrap-progress.js';
+import { uploadColumns } from './upload-store.js';
 
 const absent = <Value>(value: Value | null): Value | undefined => value ?? undefined;
 const moment = z.string().pipe(z.coerce.date()).nullable().transform(absent);
 
-/** What the functions of migration 0100 answer. */
+/** What the functions of migrations 0100 and 0140 answer: those of 0100 only of projects by pages. */
 const rewrapRow = z
   .object({
     operationId: longOperationId,
@@ -29,18 +43,39 @@ const rewrapRow = z
     pacedBase: z.int(),
     cursor: z.string(),
     atEnd: z.boolean(),
+    mode: z.enum(['pages', 'upload']).default('pages'),
+    uploaded: z.int().default(0),
+    settled: z.int().default(0),
   })
   .transform(
-    ({ population, done, kept, failed, pacedFrom, pacedAt, pacedBase, reason, ...row }): RewrapAnswer => ({
+    ({ population, done, kept, failed, pacedFrom, pacedAt, pacedBase, uploaded, settled, reason, ...row }): RewrapAnswer => ({
       ...{ kind: 'ReWrap', ...row },
       ...(reason !== undefined && { reason }),
-      progress: progressOf({ population, done, kept, failed, pacedFrom, pacedAt, pacedBase }),
+      progress: progressOf({
+        ...{ population, done, kept, failed, pacedFrom, pacedAt, pacedBase },
+        byUpload: row.mode === 'upload' ? { uploaded, settled } : undefined,
+      }),
     }),
   );
 const takenRow = z.object({
   verdict: z.enum(['taken', 'ended', 'elsewhere', 'early']),
   waitSeconds: z.int(),
   rewrap: rewrapRow,
+});
+
+const collectedRow = z.object({
+  acknowledged: z.int(),
+  uploaded: z.int(),
+  settled: z.int(),
+  items: z.array(
+    z.object({
+      itemId: z.string(),
+      status: z.enum(['moved', 'kept', 'failed']),
+      code: problemCode.nullable(),
+      place: z.int(),
+      ciphertext: z.string().nullable(),
+    }),
+  ),
 });
 
 /** Projects for the data plane: its role may call these functions and nothing else. */
@@ -72,6 +107,24 @@ export class DatabaseRewraps implements Rewraps {
     return absent(await this.#ask('finish_rewrap', rewrapRow.nullable(), name, [seq.toString()]));
   }
 
+  async upload(name: RewrapName, { population, items }: UploadItemsRequest): Promise<UploadItemsAnswer> {
+    const values = [population ?? null, ...uploadColumns(name.tenant, items)];
+    const statuses = await this.#ask('upload_rewrap_items', uploadItemsAnswer.shape.items.nullable(), name, values);
+    return { items: statuses ?? items.map(() => 'not-stored') };
+  }
+
+  async collect(name: RewrapName, { acknowledge, after, limit }: CollectResultsRequest, forGood: boolean): Promise<CollectResultsAnswer> {
+    const values = [acknowledge ?? null, after ?? null, limit, forGood];
+    const found = await this.#ask('collect_rewrap_results', collectedRow.nullable(), name, values);
+    if (found === null) throw new KeywardError('precondition-failed', 'There is no such result yet.', { reason: 'another-page' });
+    const { acknowledged, uploaded, settled } = found;
+    const items = found.items.map(({ itemId, status, code, ciphertext }) => {
+      if (status === 'kept') return { itemId, status };
+      return status === 'failed' ? { itemId, status, code: code ?? 'internal' } : { itemId, status, ciphertext: ciphertext ?? '' };
+    });
+    return { items, cursor: found.items.at(-1)?.place ?? Math.max(acknowledged, after ?? 0), acknowledged, uploaded, settled };
+  }
+
   async #take(name: RewrapName, { acknowledge, cursor, population }: WantedPage, forGood: boolean): Promise<TakenPage | undefined> {
     const values = [acknowledge ?? null, cursor ?? null, population ?? null, forGood];
     return absent(await this.#ask('take_rewrap_page', takenRow.nullable(), name, values));
@@ -81,7 +134,7 @@ export class DatabaseRewraps implements Rewraps {
     name: string,
     schema: Schema,
     { tenant, operationId, service }: RewrapName,
-    more: readonly (string | number | boolean | null)[],
+    more: readonly (string | number | boolean | null | readonly (string | Buffer)[])[],
   ): Promise<z.infer<Schema>> {
     const values = [tenant, operationId, service, ...more];
     const { rows } = await reading(() => this.pool.query<{ answer: unknown }>(calling(name, values), values));

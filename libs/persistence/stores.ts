@@ -14,6 +14,7 @@ import type {
   JobLedger,
   KeyRotationStore,
   KeyWear,
+  UploadStore,
   LogPruning,
   OperationReads,
   Reads,
@@ -48,6 +49,7 @@ import { DatabaseNotices } from './notices.js';
 import { DatabaseReads } from './lists.js';
 import { DatabaseOperationReads } from './operation-reads.js';
 import { DatabaseKeyRotations } from './key-rotation-store.js';
+import { DatabaseUploads } from './upload-store.js';
 import { DatabaseReadCounter } from './read-counter.js';
 import { DatabaseRestores } from './restore-store.js';
 import { DatabaseRewraps } from './rewrap-store.js';
@@ -111,6 +113,7 @@ export interface WorkerStore extends Store, TombstoneStore {
   /** What decides whether a key may be rotated. */
   readonly rules: RuleStore;
   readonly rotations: KeyRotationStore;
+  readonly uploads: UploadStore;
   readonly endings: Endings;
   readonly purges: SecretPurges;
   readonly roots: RootRotationStore;
@@ -195,6 +198,7 @@ export async function openWorkerStore(settings: DatabaseSettings): Promise<Worke
     ...{ endings: new DatabaseEndings(jobs), purges: new DatabaseSecretPurges(jobs) },
     roots: new DatabaseRoots(jobs),
     ...{ rules: new DatabaseRules(jobs), rotations: new DatabaseKeyRotations(jobs) },
+    uploads: new DatabaseUploads(jobs),
     tombstones: new DatabaseTombstones(pool),
     logKeys: new DatabaseLogKeys(jobs),
     pruning: new DatabasePruning(jobs),

@@ -262,10 +262,14 @@ export class TenantWrites implements Writes {
     if (affected === 0) throw absent('stop');
   }
 
-  async insertOperation({ operationId, state, keyId, service, itemsPerSecond, createdBy, ...operation }: LongOperation): Promise<void> {
+  async insertOperation(
+    { operationId, mode, state, keyId, service, itemsPerSecond, createdBy, ...operation }: LongOperation,
+    mac: Uint8Array | undefined,
+  ): Promise<void> {
     const { fromVersionId: fromVersion, toVersionId: toVersion, createdAt } = operation;
     const made = { createdBy, createdAt: new Date(createdAt) };
-    const row = { tenantId: this.tenantId, operationId, state, keyId, fromVersion, toVersion, service, itemsPerSecond, ...made };
+    const of = { keyId, fromVersion, toVersion, service, itemsPerSecond, mode, mac: mac === undefined ? null : Buffer.from(mac) };
+    const row = { tenantId: this.tenantId, operationId, state, ...of, ...made };
     await writing('operation of this service and version', () => this.manager.insert(RewrapEntity, row));
   }
 

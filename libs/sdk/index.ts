@@ -61,7 +61,9 @@ export { type ForRecipient, Recipient } from './recipient.js';
 export { type HoldsDataKeys, type ListenerOptions, RuleListener } from './rule-listener.js';
 export { type Opener, type Sealable, Sealed, type SealedReason } from './sealed.js';
 export { nodeSpeed } from './node-speed.js';
-export { type RewrapOutcome, type RewrapRun, Rewraps, type SourcePage, type StoredItem } from './rewraps.js';
+export type { CollectedItem, RewrapCollection, RewrapUpload } from './rewrap-uploads.js';
+export { type RewrapOutcome, type RewrapRun, Rewraps, type SourcePage } from './rewraps.js';
+export type { StoredItem } from './stored-item.js';
 export {
   type PutSecretCall,
   type RandomPasswordCall,

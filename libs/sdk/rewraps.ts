@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  type EncryptionContext,
   type Justification,
   isOver,
   MAX_BATCH_ITEMS,
@@ -13,18 +12,12 @@ import type { Told } from './answers.js';
 import { bearerOf } from './bearer.js';
 import { DEFAULT_DATA_PLANE, type KeywardClientOptions } from './client.js';
 import { type ErrorCode, errorOf, InvalidCall, KeywardError } from './errors.js';
+import { type LongPatience, patiently } from './patience.js';
 import { at, PlaneCalls } from './plane-calls.js';
-import { waitBefore } from './retries.js';
+import { collectResults, type RewrapCollection, type RewrapUpload, uploadItems } from './rewrap-uploads.js';
+import type { StoredItem } from './stored-item.js';
 import { Transport } from './transport.js';
 
-/** What the ISV's database holds of one row. */
-export interface StoredItem {
-  /** The row's own name. A failed one is shown to the tenant by it: no personal name. */
-  readonly itemId: string;
-  /** What Encrypt, GenerateDataKey or ReEncrypt answered; of an envelope or a sealed field, its encrypted data key. */
-  readonly ciphertext: Uint8Array;
-  readonly context?: EncryptionContext | undefined;
-}
 export interface SourcePage<Item extends StoredItem> {
   /** At most 500, 1 MiB in all. */
   readonly items: readonly Item[];
@@ -37,7 +30,7 @@ export type RewrapOutcome<Item extends StoredItem> =
   | { readonly item: Item; readonly status: 'kept' }
   | { readonly item: Item; readonly status: 'failed'; readonly code: ErrorCode };
 
-export interface RewrapRun<Item extends StoredItem> {
+export interface RewrapRun<Item extends StoredItem> extends LongPatience {
   readonly tenant: string;
   /** As the tenant's admin got it from the start of the re-wrap. */
   readonly operationId: string;
@@ -49,14 +42,9 @@ export interface RewrapRun<Item extends StoredItem> {
   readonly population?: number | undefined;
   readonly justification?: Justification | undefined;
   readonly onProgress?: ((progress: RewrapAnswer['progress']) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** How long it goes on trying while Keyward is away; default 5 minutes. */
-  readonly patienceMs?: number | undefined;
 }
 
-const PATIENCE_MS = 300_000;
 const PROGRESS_EVERY_MS = 1000;
-const BACKOFF = { attempts: Number.POSITIVE_INFINITY, attemptMs: 0, totalMs: 0, backoffMs: 200 };
 
 /**
  * Carries out re-wraps: pages from the ISV's database to Keyward and back. Where the project is, the server keeps: whatever dies at
@@ -96,6 +84,20 @@ export class Rewraps {
         if (!(error instanceof KeywardError) || error.code !== 'precondition-failed') throw error;
       }
     }
+  }
+
+  /**
+   * By upload: hands rows over, which the worker moves. Ends when all are there; made again after an interruption, it repeats nothing.
+   * @throws Stopped, KeyDisabled, Refused; InvalidCall for another item of the same name; Unavailable once patience ends: results are to be
+   * collected first, or Keyward is away
+   */
+  upload(upload: RewrapUpload): Promise<void> {
+    return uploadItems(this.#calls, upload);
+  }
+
+  /** By upload: fetches what came of the rows, has it written back, and acknowledges it. Whatever dies, made again it goes on there. */
+  collect(collection: RewrapCollection): Promise<RewrapAnswer> {
+    return collectResults(this.#calls, collection);
   }
 
   /** From where the project is to the end. Answers the last page, which is yet to be acknowledged. */
@@ -154,21 +156,4 @@ function mustFit({ items, next }: SourcePage<StoredItem>): void {
 function outcomeOf<Item extends StoredItem>(item: Item, result: RewrapPageAnswer['items'][number]): RewrapOutcome<Item> {
   if (result.status !== 'moved') return { item, ...result };
   return { item, status: 'moved', ciphertext: new Uint8Array(Buffer.from(result.ciphertext, 'base64')) };
-}
-
-/** Every call of a re-wrap may be made again. */
-async function patiently<Answer>(
-  { signal, patienceMs = PATIENCE_MS }: Pick<RewrapRun<StoredItem>, 'signal' | 'patienceMs'>,
-  call: () => Promise<Answer>,
-): Promise<Answer> {
-  const deadline = performance.now() + patienceMs;
-  for (let tried = 1; ; tried++) {
-    signal?.throwIfAborted();
-    try {
-      return await call();
-    } catch (error) {
-      if (!(error instanceof KeywardError) || !error.retryable || performance.now() > deadline) throw error;
-      await sleep(waitBefore(tried, BACKOFF, error.retryAfterMs ?? 0), undefined, { signal });
-    }
-  }
 }

@@ -21,6 +21,7 @@ import type {
   CustodyCapabilities,
   KeyImports,
   KeyRotator,
+  ItemMover,
   KeyVersionDraft,
   RuleBindings,
   RuleOperation,
@@ -32,13 +33,14 @@ import { rawOf } from '#custody/socket';
 import { aTree } from './claimed-tree.js';
 import { verifyDigest } from './ecdsa.js';
 import { importsContract } from './imports-contract.js';
+import { movesContract } from './moves-contract.js';
 import { rotationContract } from './rotation-contract.js';
 
 /** An implementation of the port under test; the three may be one object. */
 export interface CustodyUnderTest {
   readonly key: Custody & KeyImports & RuleBindings;
   readonly data: Custody & BindingChecks;
-  readonly signer: CheckpointSigner & LogKeyRemoval & KeyRotator;
+  readonly signer: CheckpointSigner & LogKeyRemoval & KeyRotator & ItemMover;
   stop(): Promise<void>;
 }
 
@@ -656,6 +658,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
 
     if (!isMissing('RSA_4096')) importsContract(() => under);
     rotationContract(() => under);
+    movesContract(() => under);
 
     describe('checkpoints', () => {
       const aLog = async (tenant = ACME) => {

@@ -36,6 +36,7 @@ import {
   KeyBindingBroken,
   KeyDestroyed,
   KeywardError,
+  Permit,
   PermitMisused,
   secretKeyAad,
 } from '#core';
@@ -57,13 +58,14 @@ import type {
   LabelOperation,
   LogKey,
   LogKeyRemoval,
-  Permit,
+  ItemMover,
   CertificateOrder,
   ReceiptOrder,
   KeyRotator,
   RootKeeping,
   RotatedKey,
   RotationOrder,
+  MoveOrder,
   RuleBindings,
   RuleOperation,
   RuleRow,
@@ -85,11 +87,15 @@ import {
   certificateBody,
   receiptBody,
   NotCapable,
+  boundProject,
+  boundUnder,
+  mustBeOrdered,
   ruleMessage,
   claimedRows,
   mustBeWanted,
   namesAfter,
   signedNote,
+  spendForRandom,
   spendToBind,
   spendToLabel,
   derOf,
@@ -121,6 +127,7 @@ export class FakeCustody
     TombstoneKeeper,
     RootKeeping,
     KeyRotator,
+    ItemMover,
     CustodyMemory
 {
   /** While true every call fails, as when the HSM is lost. */
@@ -366,7 +373,7 @@ export class FakeCustody
   }
 
   async generateRandom(permit: Permit<'GenerateRandom' | 'GetRandomPassword'>, length: number): Promise<Uint8Array> {
-    permit.spend({ operation: permit.operation, tenant: permit.tenant, versionId: undefined });
+    spendForRandom(permit);
     this.#reach('generateRandom');
     wellFormed(Number.isSafeInteger(length) && length >= 1 && length <= 1024);
     return this.#remember(randomBytes(length));
@@ -472,6 +479,19 @@ export class FakeCustody
     const draft = { tenant, keyId, versionId: claim.versionId, spec, usage, origin, logId };
     const version = { ...draft, protectionLevel: 'SOFTWARE' as const, ...this.#bear(draft, this.#rootOf(tenant, claim.root)) };
     return { version: { ...version, mac: this.#mac(version) }, namesMac: this.#ruleMac(namesAfter(tenant, claim)) };
+  }
+
+  async moveItem(permit: Permit<'ReEncryptTo'>, { from, to, sealed, ...claim }: MoveOrder): Promise<Sealed> {
+    const { tenant, versionId } = to;
+    permit.spend({ operation: 'ReEncryptTo', tenant, versionId });
+    this.#reach('moveItem');
+    mustBeOrdered(claim, from, to);
+    const row = boundProject(tenant, claim);
+    if (!timingSafeEqual(row.mac, this.#ruleMac(row))) throw new KeyBindingBroken('of a re-wrap');
+    const aad = (version: WrappedKeyVersion) => boundUnder(claim.kind, version, permit.aad ?? new Uint8Array(0));
+    const opening = new Permit<'Decrypt'>({ operation: 'Decrypt', tenant, versionId: from.versionId, aad: aad(from) });
+    const plaintext = await this.decrypt(opening, from, sealed);
+    return await this.encrypt(new Permit<'Encrypt'>({ operation: 'Encrypt', tenant, versionId, aad: aad(to) }), to, plaintext);
   }
 
   async rewrap(version: WrappedKeyVersion, root: number): Promise<WrappedKeyVersion> {

@@ -48,6 +48,7 @@ import {
   systemClock,
   type Trail,
   type TrailEntry,
+  type UploadParts,
 } from '#core';
 import {
   type DataPlaneStore,
@@ -60,6 +61,7 @@ import {
 import { type DestructionParts, destroyKeys, signReceipts } from '../../apps/worker/destructions.js';
 import { CasbinGrants, policyTools, readModel } from '#grants';
 import { rotateKeys } from '../../apps/worker/key-rotations.js';
+import { moveUploadedItems } from '../../apps/worker/uploads.js';
 import { MAC, TestDatabase } from '../../libs/persistence/test-database.js';
 import { FakeCustody } from '../../libs/testing/fake-custody.js';
 import { round } from './round.js';
@@ -121,7 +123,8 @@ export class KeyWorld {
       uses: store.uses,
       operations: store.operations,
       watch: new OperationWatch(),
-      rules: new BoundRules(store.rules, custody),
+      // Credentials of this world were made by SQL, and are bound by nothing.
+      rules: Object.assign(new BoundRules(store.rules, custody), { credential: store.rules.credential.bind(store.rules) }),
       secrets: store.secrets,
       pepper,
       grants: casbin,
@@ -239,6 +242,14 @@ export class KeyWorld {
     const snapshots = new Snapshots(new BoundRules(rules, this.custody), casbin);
     const kinds = rotateKeys({ snapshots, grants: casbin, custody: this.custody, rotations, apartMs: 0, ...given });
     return { round: () => round(kinds, onFailure) };
+  }
+
+  /** A worker that moves uploaded items, on the custody of this world unless told otherwise. */
+  uploads({ onFailure = rethrow, ...given }: Partial<UploadParts> & { readonly onFailure?: (error: unknown) => void } = {}) {
+    const { rules, uploads } = this.worker;
+    const snapshots = new Snapshots(new BoundRules(rules, this.custody), casbin);
+    const kind = moveUploadedItems({ snapshots, grants: casbin, custody: this.custody, uploads, ...given });
+    return { round: () => round([kind], onFailure) };
   }
 
   /** A key that is so old, with a rotation policy. */

@@ -33,7 +33,8 @@ export async function api(
     requestId: response.headers.get('x-request-id'),
     seq: record === null ? undefined : Number(record),
     headers: response.headers,
-    body: text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : { text },
+    // A tile may begin with any byte.
+    body: /json/.test(response.headers.get('content-type') ?? '') ? (JSON.parse(text) as Record<string, unknown>) : { text },
   };
 }
 

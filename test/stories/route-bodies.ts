@@ -20,6 +20,8 @@ const BODIES: Record<string, unknown> = {
   RetireKeyVersion: { confirm: 'kver_01jdsz0000e008000000000001' },
   SettleRewrapPage: { cursor: '', items: [] },
   FinishRewrap: {},
+  CollectRewrapResults: {},
+  UploadRewrapItems: { items: [{ itemId: 'row-1', ciphertext: Buffer.alloc(64).toString('base64') }] },
   GetImportParameters: { algorithm: 'RSAES_OAEP_SHA_1' },
   ImportKeyMaterial: { importToken: 'imp_01jdsz0000e008000000000001', encryptedKeyMaterial: 'AA==' },
   ScheduleKeyDeletion: {},

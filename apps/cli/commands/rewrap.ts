@@ -2,7 +2,7 @@ import { createReadStream, promises as fs } from 'node:fs';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { encryptionContext } from '#contract';
-import type { RewrapOutcome, SourcePage, StoredItem } from '#sdk';
+import type { CollectedItem, RewrapOutcome, SourcePage, StoredItem } from '#sdk';
 import { EXIT, UsageError } from '../exit-codes.js';
 import type { OpenSession } from '../session.js';
 import { table } from '../terminal.js';
@@ -16,6 +16,11 @@ A line of the file is one item: {"itemId": "row-1", "ciphertext": "base64…", "
 A line of --out is one result: {"itemId", "status": "moved", "ciphertext"}; "kept" needs nothing, "failed" has a code.
 Run it again after an interruption: it goes on where the project is. If a page was cut off, its results stand in --out twice; either is good.
 
+By upload, Keyward's worker moves what you hand over, in your absence; collect what came of it, and finish:
+  keyward rewrap start key_… --from kver_… --service billing --upload --credentials anna.json
+  keyward rewrap upload op_… --file items.jsonl --tenant acme --credentials billing.json
+  keyward rewrap collect op_… --out moved.jsonl --finish --tenant acme --credentials billing.json
+
 Example:
   keyward rewrap start key_… --from kver_… --service billing --credentials anna.json
   keyward rewrap run op_… --file items.jsonl --out moved.jsonl --tenant acme --credentials billing.json
@@ -26,6 +31,7 @@ interface StartOptions {
   readonly from: string;
   readonly service: string;
   readonly rate?: number;
+  readonly upload?: true;
   readonly watch?: true;
 }
 
@@ -41,10 +47,16 @@ export function rewrapCommands(program: Command, open: OpenSession): void {
     .requiredOption('--from <version>', 'the version that is to be emptied')
     .requiredOption('--service <name>', 'whose ciphertexts')
     .option('--rate <n>', 'items a second at most', wholeNumber(1))
+    .option('--upload', 'the service hands its ciphertexts over, and the worker moves them: the project is the grant')
     .option('--watch', 'stay, and tell how far it is until it is over')
-    .action(async (key: string, { from: fromVersionId, service, rate, watch }: StartOptions, command: Command) => {
+    .action(async (key: string, { from: fromVersionId, service, rate, upload, watch }: StartOptions, command: Command) => {
       const session = open(command);
-      const body = { fromVersionId, service, ...(rate !== undefined && { itemsPerSecond: rate }) };
+      const body = {
+        fromVersionId,
+        service,
+        ...(upload && { mode: 'upload' as const }),
+        ...(rate !== undefined && { itemsPerSecond: rate }),
+      };
       const begun = await session.admin.startRewrap(session.tenant, key, body);
       if (watch !== true) return session.answer(begun);
       session.say(`${begun.operationId}: waits for ${service}.`);
@@ -78,20 +90,69 @@ export function rewrapCommands(program: Command, open: OpenSession): void {
     .addHelpText('after', AFTER_HELP)
     .action(async (operationId: string, { file, out }: { readonly file: string; readonly out: string }, command: Command) => {
       const session = open(command);
-      const results = await fs.open(out, 'a', 0o600);
-      try {
-        const sink = async (outcomes: readonly RewrapOutcome<StoredItem>[]) => {
-          await results.appendFile(outcomes.map((outcome) => `${JSON.stringify(resultOf(outcome))}\n`).join(''));
-          await results.datasync();
-        };
-        const run = { tenant: session.tenant, operationId, source: (cursor?: string) => pageFrom(file, Number(cursor ?? 0)), sink };
-        const ended = await session.rewraps().run(run);
-        session.answer(ended);
-        if (ended.state !== 'succeeded') throw new CommandEnded(EXIT.conflict);
-      } finally {
-        await results.close();
-      }
+      const ended = await appending(out, (write) =>
+        session.rewraps().run({
+          ...{ tenant: session.tenant, operationId, source: (cursor?: string) => pageFrom(file, Number(cursor ?? 0)) },
+          sink: (outcomes: readonly RewrapOutcome<StoredItem>[]) => write(outcomes.map(resultOf)),
+        }),
+      );
+      session.answer(ended);
+      if (ended.state !== 'succeeded') throw new CommandEnded(EXIT.conflict);
     });
+  rewrap
+    .command('upload <operation>')
+    .description('hand the items of a file over to a project by upload; again after an interruption (services)')
+    .requiredOption('--file <file>', 'the items, one JSON object a line')
+    .option('--population <n>', 'how many items there are in all, for the progress', wholeNumber(0))
+    .addHelpText('after', AFTER_HELP)
+    .action(
+      async (operationId: string, { file, population }: { readonly file: string; readonly population?: number }, command: Command) => {
+        const session = open(command);
+        await session.rewraps().upload({ tenant: session.tenant, operationId, items: itemsOf(file), population });
+        session.answer(await session.rewraps().describe(session.tenant, operationId));
+      },
+    );
+  rewrap
+    .command('collect <operation>')
+    .description('fetch what came of uploaded items, and acknowledge it (services)')
+    .requiredOption('--out <file>', 'the results, appended')
+    .option('--finish', 'all is uploaded: end the project once every result is there')
+    .action(async (operationId: string, { out, finish }: { readonly out: string; readonly finish?: true }, command: Command) => {
+      const session = open(command);
+      const project = await appending(out, (write) =>
+        session.rewraps().collect({ tenant: session.tenant, operationId, finish, sink: (found) => write(found.map(collected)) }),
+      );
+      session.answer(project);
+      if (finish && project.state !== 'succeeded') throw new CommandEnded(EXIT.conflict);
+    });
+}
+
+/** Lines are on disk before anything is acknowledged. */
+async function appending<Answer>(
+  out: string,
+  work: (write: (lines: readonly object[]) => Promise<void>) => Promise<Answer>,
+): Promise<Answer> {
+  const file = await fs.open(out, 'a', 0o600);
+  try {
+    return await work(async (lines) => {
+      await file.appendFile(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+      await file.datasync();
+    });
+  } finally {
+    await file.close();
+  }
+}
+
+const collected = (item: CollectedItem) =>
+  item.status === 'moved' ? { ...item, ciphertext: Buffer.from(item.ciphertext).toString('base64') } : item;
+
+/** All items of a file, a page of them in memory. */
+async function* itemsOf(file: string): AsyncIterable<StoredItem> {
+  for (let at: string | undefined = '0'; at !== undefined; ) {
+    const page: SourcePage<StoredItem> = await pageFrom(file, Number(at));
+    yield* page.items;
+    at = page.next;
+  }
 }
 
 const resultOf = ({ item: { itemId }, ...result }: RewrapOutcome<StoredItem>) =>

@@ -38,7 +38,7 @@ const PREFIX = 'keyward';
 const LIMITS = { max: 3, connectionTimeoutMillis: 2000, statement_timeout: 5000, query_timeout: 5000, keepAlive: true };
 /** Jobs under way in one process: most wait for the HSM, which does one thing at a time. */
 const AT_ONCE = 4;
-const LOCK_MS = 30_000;
+const LOCK_MS = 10_000;
 const ANSWER_MS = 5000;
 /** After an error of the queue. */
 const RETRY_MS = 1000;

@@ -10,12 +10,17 @@ import { makeMonths } from '../months.js';
 import { tellWear } from '../key-wear.js';
 import { pruneRecords } from '../pruning.js';
 import { purgeSecrets } from '../secret-purges.js';
+import { dropUploads, moveUploadedItems, type UploadParts } from '../uploads.js';
 import { rotateRoots, type RootRotationParts } from '../root-rotations.js';
 import type { JobKind } from './job-kind.js';
 
 export interface KindParts extends Pick<RotationParts, 'grants' | 'snapshots'> {
   readonly store: WorkerStore;
-  readonly custody: DestructionParts['custody'] & LogKeyParts['custody'] & RootRotationParts['custody'] & RotationParts['custody'];
+  readonly custody: DestructionParts['custody'] &
+    LogKeyParts['custody'] &
+    RootRotationParts['custody'] &
+    RotationParts['custody'] &
+    UploadParts['custody'];
   /** As `platformName` says it. */
   readonly platform: string;
 }
@@ -29,6 +34,8 @@ export const jobKinds = ({ store, custody, grants, snapshots, platform }: KindPa
   signReceipts({ endings: store.endings, custody }),
   purgeSecrets({ purges: store.purges, platform }),
   ...rotateKeys({ rotations: store.rotations, custody, grants, snapshots, platform }),
+  moveUploadedItems({ uploads: store.uploads, custody, grants, snapshots, platform }),
+  dropUploads(store.uploads),
   rotateRoots({ roots: store.roots, custody }),
   dropExpiredImports(store.roots),
   endLogKeys({ keys: store.logKeys, custody, platform }),

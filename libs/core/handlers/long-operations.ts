@@ -1,10 +1,11 @@
 import { type LongOperation, type LongOperationId, isOver, type StartRewrapRequest, type TenantId } from '#contract';
+import { rewrapRow } from '../bound-rows.js';
 import { InvalidRequest, KeywardError } from '../errors.js';
 import { newLongOperationId } from '../identifiers.js';
 import { mustAllow } from '../key-states.js';
 import type { OperationWatch } from '../operation-watch.js';
 import type { Handlers } from '../pipeline.js';
-import type { CompletionCertifier } from '../ports/custody.js';
+import type { CompletionCertifier, RuleBindings } from '../ports/custody.js';
 import type { Reads } from '../ports/reads.js';
 import type { OperationReads } from '../ports/rewraps.js';
 import type { RuleStore } from '../ports/rules.js';
@@ -22,7 +23,7 @@ type OperationOperation =
 export interface LongOperationParts {
   readonly rules: Pick<RuleStore, 'credential'>;
   readonly reads: Pick<Reads, 'serviceExists' | 'logKey'>;
-  readonly custody: CompletionCertifier;
+  readonly custody: CompletionCertifier & Pick<RuleBindings, 'bindRule'>;
   readonly operations: OperationReads;
   readonly watch: OperationWatch;
 }
@@ -47,22 +48,24 @@ export function longOperationHandlers({ rules, reads, custody, operations, watch
         throw new InvalidRequest([{ field: 'service', message: 'is not registered with the platform' }]);
       if ((await operations.countOpen(call.tenant)) >= MOST_OPEN)
         throw new KeywardError('state-unchangeable', `At most ${MOST_OPEN} operations at a time.`);
-      const { fromVersionId, service, itemsPerSecond } = input;
+      const { fromVersionId, service, itemsPerSecond, mode = 'pages' } = input;
       const toVersionId = key.primaryVersion;
       const operation: LongOperation = {
-        ...{ operationId: newLongOperationId(now), kind: 'ReWrap', state: 'pending' },
+        ...{ operationId: newLongOperationId(now), kind: 'ReWrap', mode, state: 'pending' },
         ...{ progress: { done: 0, kept: 0, failed: 0, perSecond: 0 }, failures: [] },
         ...{ keyId: key.keyId, fromVersionId, toVersionId, service, itemsPerSecond },
         ...{ createdBy: principal.name, createdAt: new Date(now).toISOString() },
       };
       const { operationId } = operation;
+      // By upload the project is the worker's grant: bound, as every rule is.
+      const mac = mode === 'upload' ? await custody.bindRule(step.permit(), rewrapRow(call.tenant, operation)) : undefined;
       return {
         answer: operation,
         details: {
           key: { id: key.keyId, versionId: fromVersionId, state: key.state },
-          change: { operationId, fromVersionId, toVersionId, service, itemsPerSecond },
+          change: { operationId, fromVersionId, toVersionId, service, itemsPerSecond, ...(mac && { mode }) },
         },
-        apply: (writes) => writes.insertOperation(operation),
+        apply: (writes) => writes.insertOperation(operation, mac),
       };
     },
 

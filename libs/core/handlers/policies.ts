@@ -6,6 +6,7 @@ import { policyDigest } from '../policy-digest.js';
 import type { RuleBindings, RuleOperation } from '../ports/custody.js';
 import type { GrantPolicy, PolicyTools } from '../ports/grants.js';
 import type { Reads, UseReads } from '../ports/reads.js';
+import type { OperationReads } from '../ports/rewraps.js';
 import type { RowProofs, StoredPolicy } from '../ports/rules.js';
 import { changedFields } from './changed-fields.js';
 import { previewOf } from './policy-preview.js';
@@ -36,6 +37,7 @@ export interface PolicyParts {
   readonly rules: RowProofs;
   readonly reads: Reads;
   readonly uses: UseReads;
+  readonly operations: Pick<OperationReads, 'openUploads'>;
   readonly grants: GrantPolicy;
   readonly tools: PolicyTools;
 }
@@ -44,7 +46,7 @@ type Publication = Pick<Step<RuleOperation & PolicyOperation>, 'call' | 'princip
 
 /** A tenant's policy: from the first draft to what a change of it would have done last month. */
 export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
-  const { custody, rules, reads, tools, grants, uses } = parts;
+  const { custody, rules, reads, operations, tools, grants, uses } = parts;
   const turns = new TenantTurns();
   const inTurn =
     <Operation extends PolicyOperation>(handler: Handler<Operation>): Handler<Operation> =>
@@ -204,7 +206,7 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
       return { answer: await simulate({ grants, tools }, step, document), details: {} };
     }),
 
-    WhoCan: inTurn(async (step) => ({ answer: await whoCanPage({ reads, tools, grants }, step), details: {} })),
+    WhoCan: inTurn(async (step) => ({ answer: await whoCanPage({ reads, operations, tools, grants }, step), details: {} })),
   };
 }
 

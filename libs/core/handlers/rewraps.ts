@@ -2,10 +2,12 @@ import type { RewrapAnswer } from '#contract';
 import { decideRewrap } from '../decide-rewrap.js';
 import { InvalidRequest, KeywardError, Refused } from '../errors.js';
 import type { Handlers, Prepared, Step } from '../pipeline.js';
-import type { RewrapName, Rewraps, TakenPage } from '../ports/rewraps.js';
+import type { Rewraps, TakenPage } from '../ports/rewraps.js';
 import type { SnapshotKey } from '../snapshot.js';
+import { mustBeBy, mustBeOpen, named, refusedUpload, rewrapEnded, uploadHandlers, type UploadOperation } from './uploads.js';
 
-type RewrapOperation = 'DescribeRewrap' | 'RewrapPage' | 'SettleRewrapPage' | 'FinishRewrap';
+type PageOperation = 'DescribeRewrap' | 'RewrapPage' | 'SettleRewrapPage' | 'FinishRewrap';
+type RewrapOperation = PageOperation | UploadOperation;
 
 /** Of no project, a foreign one and one of another service the caller learns the same. */
 export const UNKNOWN_REWRAP = 'unknown-rewrap';
@@ -21,6 +23,16 @@ export function rewrapHandlers(rewraps: Rewraps): Handlers<RewrapOperation> {
     if (rewrap === undefined) throw notYours();
     return rewrap;
   };
+  /** Once every result was acknowledged. */
+  const finishUpload = async (step: Step<'FinishRewrap'>, rewrap: RewrapAnswer) => {
+    const told = { answer: rewrap, details: ended(rewrap) };
+    if (isFinished(rewrap)) return told;
+    mustBeOpen(rewrap);
+    if (!rewrap.atEnd) throw notAtEnd('There are results to come, or to be acknowledged.');
+    const error = await refusedUpload(step, rewrap);
+    if (error !== undefined) return { error, details: told.details };
+    return { ...told, completed: (seq: bigint) => rewraps.finish(named(step), seq).then(() => own(step)) };
+  };
   return {
     DescribeRewrap: async (step) => ({ answer: await own(step), details: {} }),
 
@@ -30,6 +42,7 @@ export function rewrapHandlers(rewraps: Rewraps): Handlers<RewrapOperation> {
       if (items === 0 && next !== undefined) throw new KeywardError('invalid-request', 'Only the last page may be empty.');
       if (next === cursor) throw new InvalidRequest([{ field: 'next', message: 'is where this page begins itself' }]);
       const wanted = { acknowledge, cursor, population };
+      mustBeBy('pages', await own(step));
       const { rewrap } = mustBeTaken(await rewraps.look(named(step), wanted));
       return await allowed(step, rewrap, ({ versions }) => {
         const answer = { rewrap, versions: new Set(versions.keys()) };
@@ -64,13 +77,17 @@ export function rewrapHandlers(rewraps: Rewraps): Handlers<RewrapOperation> {
       }));
     },
 
+    ...uploadHandlers(rewraps, own),
+
     /** Its record is the last of the project; only when it is durable is the project over. */
     FinishRewrap: async (step) => {
+      const project = await own(step);
+      if (project.mode === 'upload') return await finishUpload(step, project);
       const wanted = { acknowledge: step.input.acknowledge, cursor: undefined, population: undefined };
       const taken = await rewraps.look(named(step), wanted);
       if (taken !== undefined && isFinished(taken.rewrap)) return { answer: taken.rewrap, details: ended(taken.rewrap) };
       const { rewrap } = mustBeTaken(taken);
-      if (!rewrap.atEnd) throw new KeywardError('state-unchangeable', 'There are pages to come.', { reason: 'not-at-end' });
+      if (!rewrap.atEnd) throw notAtEnd('There are pages to come.');
       return await allowed(step, rewrap, () => ({
         answer: rewrap,
         details: ended(rewrap),
@@ -82,12 +99,6 @@ export function rewrapHandlers(rewraps: Rewraps): Handlers<RewrapOperation> {
     },
   };
 }
-
-const named = ({ call, principal, input }: Step<RewrapOperation>): RewrapName => ({
-  tenant: call.tenant,
-  operationId: input.operationId,
-  service: principal.name,
-});
 
 /** No step of a project without what its items need: the catalogue, a grant, no stop, a key that may be used. */
 async function allowed<Answer>(step: Step<RewrapOperation>, rewrap: RewrapAnswer, work: (key: SnapshotKey) => Prepared<Answer>) {
@@ -101,6 +112,7 @@ const ended = ({ operationId, progress: { done, kept, failed } }: RewrapAnswer) 
 
 /** Whoever lost the answer asks again. */
 const isFinished = ({ state }: RewrapAnswer): boolean => state === 'succeeded' || state === 'failed';
+const notAtEnd = (message: string) => new KeywardError('state-unchangeable', message, { reason: 'not-at-end' });
 const elsewhere = () =>
   new KeywardError('precondition-failed', 'The project is at another page: read where it is.', { reason: 'another-page' });
 
@@ -108,7 +120,7 @@ function mustBeTaken(taken: TakenPage | undefined): TakenPage {
   if (taken === undefined) throw notYours();
   switch (taken.verdict) {
     case 'ended':
-      throw new KeywardError('state-unchangeable', `It is ${taken.rewrap.state}.`, { reason: 'rewrap-ended' });
+      throw rewrapEnded(taken.rewrap);
     case 'elsewhere':
       throw elsewhere();
     case 'early':

@@ -6,7 +6,7 @@ import type { Handlers, Step } from '../pipeline.js';
 import type { KeyImports } from '../ports/custody.js';
 import type { KeyUses, UseReads } from '../ports/reads.js';
 import type { SecretReads } from '../ports/secrets.js';
-import type { LastRewrap, OperationReads } from '../ports/rewraps.js';
+import type { LastRewrap, OperationReads, UploadsOf } from '../ports/rewraps.js';
 import { recordedVersion } from '../record.js';
 import type { SnapshotKey, UsableVersion } from '../snapshot.js';
 import { describeKey } from './describe-key.js';
@@ -17,7 +17,7 @@ type VersionEnd = 'ListVersionReferences' | 'RetireKeyVersion';
 
 export interface VersionEndParts {
   readonly custody: Pick<KeyImports, 'emptyKeyVersion'>;
-  readonly operations: Pick<OperationReads, 'lastRewraps'>;
+  readonly operations: Pick<OperationReads, 'lastRewraps' | 'uploads'>;
   readonly uses: Pick<UseReads, 'keyUses'>;
   readonly secrets: Pick<SecretReads, 'sealedUnder'>;
 }
@@ -27,9 +27,11 @@ export function versionEndHandlers({ custody, operations, uses, secrets }: Versi
   const referring = async ({ call: { tenant }, now }: Step<VersionEnd>, key: SnapshotKey, version: KeyVersionId) => {
     const used = await uses.keyUses(tenant, key.keyId, new Date(now));
     const rewraps = await operations.lastRewraps(tenant, key.keyId, version);
+    const uploads = await operations.uploads(tenant, key.keyId, version);
     const sealed = await secrets.sealedUnder(tenant, version);
     const ofSecrets = sealed === 0 ? [] : [{ kind: 'secrets' as const, count: sealed }];
-    return { asOf: used.asOf, references: [...ofKey(key, version, used, now), ...ofSecrets, ...ofServices(rewraps, used, version)] };
+    const references = [...ofKey(key, version, used, now), ...ofSecrets, ...ofServices(rewraps, used, version, uploads)];
+    return { asOf: used.asOf, references };
   };
   return {
     ListVersionReferences: async (step) => {
@@ -87,15 +89,32 @@ function ofKey(key: SnapshotKey, version: KeyVersionId, { asOf, size, leases, le
   ];
 }
 
-function ofServices(rewraps: readonly LastRewrap[], { uses, asOf }: KeyUses, version: KeyVersionId): VersionReference[] {
+function ofServices(
+  rewraps: readonly LastRewrap[],
+  { uses, asOf }: KeyUses,
+  version: KeyVersionId,
+  uploads: readonly UploadsOf[],
+): VersionReference[] {
   const lastUses = new Map<string, string>();
+  const used = (service: string, at = '') => void (at > (lastUses.get(service) ?? '') && lastUses.set(service, at));
   for (const { service, operation, versionId, lastUse } of uses)
-    if (!OF_SECRETS.has(operation) && versionId === version && lastUse !== undefined && lastUse > (lastUses.get(service) ?? ''))
-      lastUses.set(service, lastUse);
+    if (!OF_SECRETS.has(operation) && versionId === version) used(service, lastUse);
+  // What the worker puts under a version for a service is there as if the service had.
+  for (const { service, into, sealedAt } of uploads) if (into) used(service, sealedAt);
   const last = new Map<string, LastRewrap>(rewraps.map((one) => [one.service, one]));
-  return [...new Set([...lastUses.keys(), ...last.keys()])].flatMap((service) =>
-    ofService(service, last.get(service), lastUses.get(service), asOf),
-  );
+  return [
+    ...uploads.flatMap((upload) => ofUpload(upload, last.get(upload.service))),
+    ...[...new Set([...lastUses.keys(), ...last.keys()])].flatMap((service) =>
+      ofService(service, last.get(service), lastUses.get(service), asOf),
+    ),
+  ];
+}
+
+/** Beside what is told of it as a re-wrap from the version: it is under way to it, or it left what nobody acknowledged. */
+function ofUpload({ operationId, service, isOpen, endedAt = '', into, held }: UploadsOf, last: LastRewrap | undefined): VersionReference[] {
+  if (into) return isOpen ? [{ kind: 'open-operation', service, operationId }] : [];
+  const isMovedSince = last?.state === 'succeeded' && last.progress.done > 0 && (last.endedAt ?? '') > endedAt;
+  return isOpen || held === 0 || isMovedSince ? [] : [{ kind: 'uploaded', service, operationId, count: held }];
 }
 
 function ofService(service: string, last: LastRewrap | undefined, lastUse: string | undefined, asOf: number): VersionReference[] {

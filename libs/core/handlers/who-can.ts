@@ -1,14 +1,23 @@
 import type { DataOperation, InventoryItem, WhoCanEntry } from '#contract';
 import { KeywardError } from '../errors.js';
+import { refusalOfUploads, uploadGrant } from '../decide-upload.js';
 import { rotationGrant, rotationRefusal } from '../key-rotation.js';
 import type { Step } from '../pipeline.js';
 import type { GrantPolicy, PolicyTools } from '../ports/grants.js';
 import type { KeyNames, Page, Reads } from '../ports/reads.js';
+import type { OperationReads } from '../ports/rewraps.js';
 import type { TenantRules } from '../ports/rules.js';
+
+export interface WhoCanParts {
+  readonly reads: Pick<Reads, 'keyNames'>;
+  readonly operations: Pick<OperationReads, 'openUploads'>;
+  readonly tools: PolicyTools;
+  readonly grants: GrantPolicy;
+}
 
 /** Who may use which key, by the policy in force and its stops. A page holds so many keys, with everybody who may use them. */
 export async function whoCanPage(
-  { reads, tools, grants }: { readonly reads: Pick<Reads, 'keyNames'>; readonly tools: PolicyTools; readonly grants: GrantPolicy },
+  { reads, operations, tools, grants }: WhoCanParts,
   { input, call, snapshot, now }: Pick<Step<'WhoCan'>, 'input' | 'call' | 'snapshot' | 'now'>,
 ): Promise<Page<WhoCanEntry>> {
   const { keyId: reference, operation, ...page } = input;
@@ -25,6 +34,14 @@ export async function whoCanPage(
     suspended ? [] : mayAsk(services, subject, granted).filter((name) => operation === undefined || name === operation);
 
   const { items, nextCursor } = await keys();
+  const openUploads = async () =>
+    operation === undefined || operation === 'ReWrap'
+      ? await operations.openUploads(
+          call.tenant,
+          items.map((key) => key.keyId),
+        )
+      : [];
+  const uploads = Map.groupBy(await openUploads(), ({ keyId }) => keyId);
   const entries = items
     .filter(({ state }) => state === 'Enabled')
     .flatMap((key): WhoCanEntry[] => {
@@ -36,9 +53,13 @@ export async function whoCanPage(
         return [{ keyId, aliases, ...who, ...(role !== undefined && { role }), operations: remaining, except: [...except] }];
       });
       const rotation = operation === undefined || operation === 'RotateKey' ? rotationGrant(key) : undefined;
-      if (rotation === undefined || rotationRefusal(grants, snapshot.rules, key, now) !== undefined) return granted;
-      const { id: grant, subject, conditions } = rotation;
-      return [...granted, { keyId, aliases, subject, operations: [rotation.operation], grant, conditions, except: [] }];
+      const isRotating = rotation !== undefined && rotationRefusal(grants, snapshot.rules, key, now) === undefined;
+      const moving = (uploads.get(keyId) ?? []).filter((upload) => refusalOfUploads(snapshot.rules, key, upload) === undefined);
+      const worker = [...(isRotating ? [rotation] : []), ...moving.map(uploadGrant)];
+      const byWorker = worker.map(({ id: grant, subject, operation: work, conditions }) => ({
+        ...{ keyId, aliases, subject, operations: [work], grant, conditions, except: [] },
+      }));
+      return [...granted, ...byWorker];
     });
   return { items: entries, ...(nextCursor !== undefined && { nextCursor }) };
 }

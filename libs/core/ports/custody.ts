@@ -145,6 +145,7 @@ export const BOUND_KINDS = [
   'key-rotation',
   'secret',
   'secret-labels',
+  'rewrap',
 ] as const;
 export type BoundKind = (typeof BOUND_KINDS)[number];
 
@@ -185,6 +186,7 @@ export type RuleOperation = Extract<
   | 'CreateKey'
   | 'CreateKeyVersion'
   | 'PutKeyRotation'
+  | 'StartRewrap'
   | 'ImportKeyMaterial'
   | 'TagKey'
   | 'UntagKey'

@@ -1,4 +1,17 @@
-import type { KeyId, KeyVersionId, LongOperation, LongOperationId, PageQuery, ProblemCode, RewrapAnswer, TenantId } from '#contract';
+import type {
+  CollectResultsAnswer,
+  CollectResultsRequest,
+  KeyId,
+  KeyVersionId,
+  LongOperation,
+  LongOperationId,
+  PageQuery,
+  ProblemCode,
+  RewrapAnswer,
+  TenantId,
+  UploadItemsAnswer,
+  UploadItemsRequest,
+} from '#contract';
 import type { Page } from './reads.js';
 
 /** Without the names of what failed. */
@@ -10,8 +23,27 @@ export interface OperationReads {
   operation(tenant: TenantId, id: LongOperationId): Promise<LongOperation | undefined>;
   /** Of each service the last one from this version that was not cancelled: the open one, if there is one. */
   lastRewraps(tenant: TenantId, key: KeyId, from: KeyVersionId): Promise<LastRewrap[]>;
+  /** Projects by upload, open ones and what they left, that put something under this version, or hold something that is under it. */
+  uploads(tenant: TenantId, key: KeyId, version: KeyVersionId): Promise<UploadsOf[]>;
+  /** Of these keys: what rules the worker has by them. */
+  openUploads(tenant: TenantId, keys: readonly KeyId[]): Promise<Pick<LastRewrap, 'operationId' | 'keyId' | 'service'>[]>;
   /** Of those that are not over. A beginning moves the epoch: whoever counted before it begins anew. */
   countOpen(tenant: TenantId): Promise<number>;
+}
+
+/** What one project by upload has to do with a version. */
+export interface UploadsOf {
+  readonly operationId: LongOperationId;
+  readonly service: string;
+  readonly isOpen: boolean;
+  /** RFC 3339; undefined while it is open. */
+  readonly endedAt: string | undefined;
+  /** It puts things under the version; otherwise it takes them from there. */
+  readonly into: boolean;
+  /** When it last put something there. */
+  readonly sealedAt: string | undefined;
+  /** Uploaded, and not acknowledged. */
+  readonly held: number;
 }
 
 /** Names one project as the service that asks may see it: another tenant's, or another service's, is none. */
@@ -59,6 +91,10 @@ export interface Rewraps {
   /** False: it is over, or at another page. */
   settle(name: RewrapName, page: SettledPage): Promise<boolean>;
   suspend(name: RewrapName, reason: string): Promise<void>;
+  /** For a project by upload. An item that is there stays as it is. */
+  upload(name: RewrapName, request: UploadItemsRequest): Promise<UploadItemsAnswer>;
+  /** For a project by upload. Unless it is for good, nothing is acknowledged, and it answers as if it were. @throws KeywardError precondition-failed */
+  collect(name: RewrapName, request: CollectResultsRequest, forGood: boolean): Promise<CollectResultsAnswer>;
   /** After the record at `seq`. Undefined unless every page was acknowledged. */
   finish(name: RewrapName, seq: bigint): Promise<RewrapAnswer | undefined>;
 }

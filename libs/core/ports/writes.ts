@@ -104,7 +104,8 @@ export interface Writes {
   /** @throws KeywardError not-found */
   deleteIdentityProvider(): Promise<void>;
   /** @throws KeywardError already-exists, while one for the same service and version is open */
-  insertOperation(operation: LongOperation): Promise<void>;
+  /** `mac`: of a project by upload. */
+  insertOperation(operation: LongOperation, mac: Uint8Array | undefined): Promise<void>;
   /** @throws StaleSnapshot when it is over already */
   cancelOperation(id: LongOperationId): Promise<void>;
   /** `sealed`: what the platform proves itself by there. */

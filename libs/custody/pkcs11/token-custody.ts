@@ -10,6 +10,7 @@ import type {
   ProtectionLevel,
   RotatedKey,
   RuleRow,
+  Sealed,
   Tombstone,
   WrappedKeyVersion,
 } from '#core';
@@ -21,6 +22,7 @@ import { BindingKey } from './binding-key.js';
 import { Canary } from './canary.js';
 import { ImportRefused } from '../import-refused.js';
 import { importStatement } from '../import-statement.js';
+import { boundProject, boundUnder, type MoveClaim, mustBeOrdered } from '../move-order.js';
 import { NotCapable } from '../not-capable.js';
 import { type IncomingMaterial, KeyImportsInHsm } from './key-imports.js';
 import { KeyUses } from './key-uses.js';
@@ -46,6 +48,15 @@ export interface CustodyLimits {
   readonly softwareKeys: 'allowed' | 'refused' | 'unless-hardware';
   /** Whether the ephemeral key of an import may pass this process's memory, where the module cannot unwrap it inside. Default: no. */
   readonly importInMemory?: 'refused' | 'ephemeral';
+}
+
+/** One item to be moved, whose versions nothing is believed of before their MACs were checked. */
+interface PresentedMove extends MoveClaim {
+  readonly from: PresentedVersion;
+  readonly to: PresentedVersion;
+  /** As bound, without a header. */
+  readonly context: Buffer;
+  readonly sealed: { readonly iv: Buffer; readonly ciphertext: Buffer };
 }
 
 /** Custody on one open token: synchronous, and gone with its epoch. */
@@ -132,6 +143,18 @@ export class TokenCustody {
       throw new KeyBindingBroken(`of a rotation of ${claim.key.keyId}`);
     const version = await this.#versions.createNext(presented, claim.versionId, claim.root);
     return { version, namesMac: this.#binding.ruleMac(namesAfter(tenant, claim)) };
+  }
+
+  /** Opened and sealed again in here: the worker sees neither. Looks itself whether an admin wants it. @throws KeyBindingBroken, DecryptFailed, KeyDestroyed */
+  moveItem(tenant: TenantId, { from, to, context, sealed, ...claim }: PresentedMove): Sealed {
+    mustBeOrdered(claim, from.row(), to.row());
+    if (!this.#binding.isBound(boundProject(tenant, claim))) throw new KeyBindingBroken(`of a re-wrap of ${claim.rewrap.keyId}`);
+    const plaintext = this.uses.decrypt(from, boundUnder(claim.kind, from.row(), context), sealed);
+    try {
+      return this.uses.encrypt(to, boundUnder(claim.kind, to.row(), context), plaintext);
+    } finally {
+      plaintext.fill(0);
+    }
   }
 
   /** A wrapping key takes seconds. `body` is what the tenant's log key signs. @throws CustodyBusy */

@@ -23,10 +23,12 @@ import type {
   LogKeyRemoval,
   Permit,
   ReceiptOrder,
+  ItemMover,
   KeyRotator,
   RootKeeping,
   RotatedKey,
   RotationOrder,
+  MoveOrder,
   RuleBindings,
   RuleOperation,
   RuleRow,
@@ -38,6 +40,7 @@ import type {
   SignedLog,
   WrappedKeyVersion,
 } from '#core';
+import { spendForRandom } from '../spend-for-random.js';
 import { spendToBind, spendToLabel } from '../spend-to-bind.js';
 import {
   readBoundImport,
@@ -59,6 +62,7 @@ import { Connection } from './connection.js';
 import type { Call } from './connection.js';
 import { encodeImport, IMPORT } from './import-row.js';
 import { encodeDraft, encodeRow } from './key-version-row.js';
+import { encodeMove } from './move-on-wire.js';
 import { encodeRotation, readRotated } from './rotation-on-wire.js';
 import { encodeTombstone, readEndedVersion, readKept } from './tombstone-on-wire.js';
 import { OPERATION } from './wire.js';
@@ -93,7 +97,8 @@ export class SocketCustody
     KeyEnding,
     TombstoneKeeper,
     RootKeeping,
-    KeyRotator
+    KeyRotator,
+    ItemMover
 {
   readonly #timeoutMs: number;
   #connection: Connection | undefined;
@@ -267,8 +272,7 @@ export class SocketCustody
   }
 
   async generateRandom(permit: Permit<'GenerateRandom' | 'GetRandomPassword'>, length: number): Promise<Uint8Array> {
-    permit.spend({ operation: permit.operation, tenant: permit.tenant, versionId: undefined });
-    return this.#call(OPERATION.generateRandom, permit.tenant, [length], readBytes);
+    return this.#call(OPERATION.generateRandom, spendForRandom(permit), [length], readBytes);
   }
 
   async asymmetricEncrypt(
@@ -347,6 +351,12 @@ export class SocketCustody
     permit.spend({ operation: 'CreateKeyVersion', tenant, versionId: claim.versionId });
     const args = [encodeRow(primary), encodeRotation(claim)];
     return this.#call(OPERATION.rotateKey, tenant, args, readRotated(tenant, claim), claim.versionId);
+  }
+
+  async moveItem(permit: Permit<'ReEncryptTo'>, { from, to, sealed, ...claim }: MoveOrder): Promise<Sealed> {
+    const context = spend(permit, ['ReEncryptTo'], to);
+    const args = [encodeRow(from), encodeRow(to), encodeMove(claim), context, sealed.iv, sealed.ciphertext];
+    return this.#call(OPERATION.moveItem, to.tenant, args, readSealed, to.versionId);
   }
 
   async rewrap(version: WrappedKeyVersion, root: number): Promise<WrappedKeyVersion> {

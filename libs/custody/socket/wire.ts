@@ -45,6 +45,7 @@ export const OPERATION = {
   generateSecretKey: 51,
   openSecretKey: 52,
   bindSecretLabels: 53,
+  moveItem: 140,
 } as const;
 /** In an operation's place: several uses of one key, `[operation, row, [args without it, …]]`, answered by `[[0, result] or [code], …]`. */
 export const TOGETHER = 150;
@@ -104,6 +105,7 @@ export const PLANES = {
     'rewrap',
     'destroyOlderRoots',
     'rotateKey',
+    'moveItem',
     'checkBindings',
     'capabilities',
     'ping',

@@ -43,6 +43,8 @@ const NAMES = {
   DescribeRewrap:                  row('Read',   '',                                ''),
   RewrapPage:                      row('Read',   '',                                ''),
   SettleRewrapPage:                row('Update', '',                                ''),
+  UploadRewrapItems:               row('Create', '',                                ''),
+  CollectRewrapResults:            row('Read',   '',                                ''),
   FinishRewrap:                    row('Update', '',                                ''),
 
   OnboardTenant:                   row('Create', '',                                ''),
@@ -170,6 +172,7 @@ const NAMES = {
   StopRestored:                    row('Update', '',                                ''),
   RetireRoot:                      row('Delete', '',                                ''),
   RotateKey:                       row('Create', 'RotateKey',                       'CreateKeyVersion'),
+  ReWrap:                          row('Other',  'ReEncrypt',                       'ReEncrypt'),
   DestroyKey:                      row('Delete', 'DeleteKey',                       'DeleteKey'),
   PurgeSecret:                     row('Delete', 'DeleteSecret',                    'DeleteSecret'),
   RetireLogKey:                    row('Delete', '',                                ''),

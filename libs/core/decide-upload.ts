@@ -1,0 +1,100 @@
+import type { EncryptionContext, LongOperationId, RewrapAnswer } from '#contract';
+import { type Refusal, refusalByRules } from './decide.js';
+import { endOf, stateOf } from './imported.js';
+import { refusalByState } from './key-states.js';
+import type { CompiledPolicy, GeneratedGrant, GrantPolicy, GrantRequest } from './ports/grants.js';
+import type { TenantRules } from './ports/rules.js';
+import type { BoundRewrap } from './ports/uploads.js';
+import type { Snapshot, SnapshotKey, UsableVersion } from './snapshot.js';
+
+const WORKER = 'worker';
+
+/** The rule that a project by upload is: the worker may move what the service hands over, of this key, and learn nothing of it. */
+export const uploadGrant = ({
+  operationId,
+  keyId,
+  service,
+}: Pick<RewrapAnswer, 'keyId' | 'service'> & { readonly operationId: LongOperationId }): GeneratedGrant & {
+  readonly operation: 'ReWrap';
+} => ({
+  ...{ id: `rewrap:${operationId}`, subject: WORKER, keyId, operation: 'ReWrap' },
+  conditions: `what ${service} uploads`,
+});
+
+/** What lets nothing of a project by upload go on, whatever its items are: a stop that covers it, a suspension, the state of the key. */
+export function refusalOfUploads(
+  rules: Pick<TenantRules, 'stops' | 'suspended' | 'services'>,
+  key: Pick<SnapshotKey, 'keyId' | 'state'>,
+  { service }: { readonly service: string },
+): Refusal | undefined {
+  const entry = rules.services.get(service);
+  if (entry === undefined || entry.suspended) return { code: 'not-granted', reason: 'service-suspended', why: 'service-suspended' };
+  const isCovered = rules.stops.some(
+    ({ target }) =>
+      target.scope === 'everything' ||
+      (target.scope === 'key' && target.keyId === key.keyId) ||
+      (target.scope === 'service' && target.service === service),
+  );
+  if (isCovered) return { code: 'stopped', reason: 'stopped', why: 'stopped' };
+  if (rules.suspended) return { code: 'not-granted', reason: 'tenant-suspended', why: 'tenant-suspended' };
+  const byState = refusalByState('ReEncryptTo', key.state);
+  return byState && { code: byState, reason: byState, why: 'key-state' };
+}
+
+export interface UploadDecision {
+  readonly refusal: Refusal | undefined;
+  /** Milliseconds. */
+  readonly validUntil: number | undefined;
+}
+
+/**
+ * May the worker move what has this context from the one version to the other, for this service, now? The project's own rule is the grant;
+ * whatever stops or forbids the service both steps of a re-encryption forbids the worker to take them for it.
+ */
+export function uploadDecisions(
+  grants: GrantPolicy,
+  snapshot: Pick<Snapshot, 'rules' | 'policy'>,
+  key: SnapshotKey,
+  project: BoundRewrap,
+  now: number,
+): (context: EncryptionContext) => UploadDecision {
+  const { rules, policy } = snapshot;
+  const own = grants.compile({ tenant: rules.tenant, document: undefined, stops: rules.stops, generated: [uploadGrant(project)] });
+  const versions = [project.fromVersionId, project.toVersionId].map((id) => key.versions.get(id));
+  const beforehand = refusalOfUploads(rules, key, project) ?? refusalByVersions(key, versions, now) ?? refusalByWear(key, project);
+  const ends = versions.map((version) => version && endOf(version));
+  return (context) => {
+    if (beforehand !== undefined) return { refusal: beforehand, validUntil: undefined };
+    const request: Omit<GrantRequest, 'subject' | 'operation'> = {
+      ...{ keyId: key.keyId, aliases: key.aliases, tags: key.tags, context, at: now },
+      ...{ sourceAddress: undefined, authMethod: undefined, justification: undefined },
+    };
+    const as = (rulesOf: CompiledPolicy, subject: string, operation: GrantRequest['operation']) =>
+      rulesOf.decide({ ...request, subject, operation });
+    const granted = as(own, WORKER, 'ReWrap');
+    const theirs = (['ReEncryptFrom', 'ReEncryptTo'] as const).map((step) => as(policy, `svc:${project.service}`, step));
+    const decision = {
+      ...granted,
+      guardrail: [granted, ...theirs].map(({ guardrail }) => guardrail).find((id) => id !== undefined),
+      stop: [granted, ...theirs].map(({ stop }) => stop).find((id) => id !== undefined),
+    };
+    const until = [...[granted, ...theirs].map(({ validUntil }) => validUntil), ...ends].filter((end) => end !== undefined);
+    return {
+      refusal: refusalByRules('ReEncryptTo', decision, rules, key),
+      validUntil: until.length === 0 ? undefined : Math.min(...until),
+    };
+  };
+}
+
+/** Of a version that sealed as much as it safely can: as of any other use. */
+const refusalByWear = ({ exhausted, primaryVersion }: SnapshotKey, { toVersionId }: BoundRewrap): Refusal | undefined =>
+  exhausted === true && primaryVersion === toVersionId ? { code: 'key-exhausted', reason: 'key-exhausted', why: 'key-state' } : undefined;
+
+function refusalByVersions(key: SnapshotKey, versions: readonly (UsableVersion | undefined)[], now: number): Refusal | undefined {
+  for (const version of versions) {
+    if (version === undefined) return { code: 'key-destroyed', reason: 'version-destroyed', why: 'key-state' };
+    const byState = refusalByState('ReEncryptTo', stateOf(key, version, now));
+    if (byState !== undefined) return { code: byState, reason: byState, why: 'key-state' };
+  }
+  return undefined;
+}

@@ -1,0 +1,88 @@
+import type { RewrapAnswer } from '#contract';
+import { isOver } from '#contract';
+import { refusalOfUploads } from '../decide-upload.js';
+import { KeywardError, Refused } from '../errors.js';
+import type { Handlers, Step } from '../pipeline.js';
+import type { RewrapName, Rewraps } from '../ports/rewraps.js';
+import { UNCHECKED } from '../snapshot.js';
+
+export type UploadOperation = 'UploadRewrapItems' | 'CollectRewrapResults';
+
+/** Of one project, uploaded and not acknowledged yet: about 100 MB of the database. */
+const MOST_HELD = 200_000;
+const FULL_FOR_SECONDS = 5;
+
+/**
+ * What a service hands over and takes back. It uses no key: what does is the worker, and decided there, item by item (core/move-uploads.ts).
+ * What forbids whatever the items are is refused here too, so that a stop leaves nothing of a project going.
+ */
+export function uploadHandlers(
+  rewraps: Pick<Rewraps, 'upload' | 'collect'>,
+  own: (step: Step<UploadOperation>) => Promise<RewrapAnswer>,
+): Handlers<UploadOperation> {
+  const ofUpload = async (step: Step<UploadOperation>) => {
+    const rewrap = await own(step);
+    mustBeBy('upload', rewrap);
+    return { rewrap, refused: await refusedUpload(step, rewrap) };
+  };
+  return {
+    UploadRewrapItems: async (step) => {
+      const { operationId, items } = step.input;
+      const { rewrap, refused } = await ofUpload(step);
+      mustBeOpen(rewrap);
+      const details = { change: { operationId, items: items.length } };
+      if (refused !== undefined) return { error: refused, details };
+      const { uploaded = 0, done, failed } = rewrap.progress;
+      if (uploaded - done - failed + items.length > MOST_HELD)
+        throw new KeywardError('too-many-requests', 'Acknowledge results first.', { retryAfterSeconds: FULL_FOR_SECONDS });
+      const notStored = { items: items.map(() => 'not-stored' as const) };
+      return { answer: notStored, details, completed: () => rewraps.upload(named(step), step.input) };
+    },
+
+    /** What became of items is shown once this is recorded, and counted only then. */
+    CollectRewrapResults: async (step) => {
+      const { operationId, acknowledge } = step.input;
+      const { refused } = await ofUpload(step);
+      const details = { change: { operationId, ...(acknowledge !== undefined && { acknowledged: acknowledge }) } };
+      if (refused !== undefined) return { error: refused, details };
+      const answer = await rewraps.collect(named(step), step.input, false);
+      return { answer, details, completed: () => rewraps.collect(named(step), step.input, true) };
+    },
+  };
+}
+
+export const named = ({
+  call,
+  principal,
+  input,
+}: Step<UploadOperation | 'DescribeRewrap' | 'RewrapPage' | 'SettleRewrapPage' | 'FinishRewrap'>): RewrapName => ({
+  tenant: call.tenant,
+  operationId: input.operationId,
+  service: principal.name,
+});
+
+/** Why the tenant's rules, the ISV's, or the key's state let nothing of a project by upload go on. */
+export async function refusedUpload(
+  { snapshot }: Pick<Step<UploadOperation>, 'snapshot'>,
+  rewrap: Pick<RewrapAnswer, 'keyId' | 'service'>,
+): Promise<KeywardError | undefined> {
+  const key = await snapshot.key({ reference: rewrap.keyId });
+  if (key === undefined) return new Refused('not-granted', '', { reason: 'unknown-key' });
+  if (key.unproven === true) throw new KeywardError('unavailable', '', { reason: UNCHECKED });
+  const refusal = refusalOfUploads(snapshot.rules, key, rewrap);
+  return refusal && new Refused(refusal.code, '', refusal);
+}
+
+/** @throws KeywardError */
+export function mustBeBy(mode: RewrapAnswer['mode'], rewrap: Pick<RewrapAnswer, 'mode'>): void {
+  if (rewrap.mode !== mode)
+    throw new KeywardError('state-unchangeable', `It goes by ${rewrap.mode}.`, { reason: `rewrap-by-${rewrap.mode}` });
+}
+
+/** @throws KeywardError */
+export function mustBeOpen(rewrap: Pick<RewrapAnswer, 'state'>): void {
+  if (isOver(rewrap.state)) throw rewrapEnded(rewrap);
+}
+
+export const rewrapEnded = ({ state }: Pick<RewrapAnswer, 'state'>): KeywardError =>
+  new KeywardError('state-unchangeable', `It is ${state}.`, { reason: 'rewrap-ended' });

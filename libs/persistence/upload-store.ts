@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import type pg from 'pg';
+import { z } from 'zod';
+import {
+  boundContext,
+  encryptionContext,
+  keyId,
+  keyVersionId,
+  longOperationId,
+  type ProblemCode,
+  type RecordBody,
+  serviceName,
+  tenantId,
+  type TenantId,
+  type UploadedItem,
+} from '#contract';
+import type { Due, DueUploads, Epochs, SettledUploads, UploadStore, WaitingItem } from '#core';
+import { reading } from './database-error.js';
+import { calling, parsed, recordedBy } from './function-answer.js';
+import { recordBytes } from './record-bytes.js';
+
+/** What the functions of migration 0140 answer. */
+const dueRow = z
+  .object({
+    ...{ tenant_id: tenantId, operation_id: longOperationId, key_id: keyId, from_version: keyVersionId, to_version: keyVersionId },
+    ...{ service: serviceName, items_per_second: z.int(), mac: z.instanceof(Uint8Array), at: z.date() },
+  })
+  .transform(
+    ({ tenant_id: tenant, operation_id: operationId, key_id, from_version, to_version, items_per_second, ...row }): DueUploads => ({
+      ...{ tenant, operationId, keyId: key_id, fromVersionId: from_version, toVersionId: to_version },
+      ...{ itemsPerSecond: items_per_second, ...row },
+    }),
+  );
+const waitingRow = z
+  .object({ item_id: z.string(), ciphertext: z.instanceof(Uint8Array), context: encryptionContext })
+  .transform(({ item_id: itemId, ciphertext, context }): WaitingItem => ({ itemId, ciphertext, encryptionContext: context }));
+
+/** The worker's part of re-wraps by upload; its role may call these functions and nothing else. */
+export class DatabaseUploads implements UploadStore {
+  constructor(private readonly pool: pg.Pool) {}
+
+  async dueUploads(of?: Due): Promise<readonly DueUploads[]> {
+    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.due_uploads($1, $2)', [of?.tenant, of?.subject]));
+    return parsed('due_uploads', z.array(dueRow), rows);
+  }
+
+  async waitingItems({ tenant, operationId }: DueUploads, most: number): Promise<readonly WaitingItem[]> {
+    const values = [tenant, operationId, most];
+    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.waiting_items($1, $2, $3)', values));
+    return parsed('waiting_items', z.array(waitingRow), rows);
+  }
+
+  async settleUploads({ project, epochs, validUntil, items, bodies }: SettledUploads): Promise<boolean> {
+    const records = bodies.map(recordBytes);
+    const values = [
+      ...[Buffer.concat(records), records.map(({ length }) => length), project.tenant, epochs.tenant, epochs.platform],
+      ...[validUntil === undefined ? null : new Date(validUntil), project.operationId],
+      ...[items.map(({ itemId }) => itemId), items.map(({ status }) => status)],
+      ...[
+        items.map(({ ciphertext }) => (ciphertext === undefined ? null : Buffer.from(ciphertext))),
+        items.map(({ code }) => code ?? null),
+      ],
+    ];
+    return (await recordedBy(this.pool, 'settle_uploads', values, 'moving uploaded items failed')) !== undefined;
+  }
+
+  async suspendUploads({ tenant, operationId }: DueUploads, reason: ProblemCode, epochs: Epochs, body: RecordBody): Promise<void> {
+    const values = [recordBytes(body), tenant, epochs.tenant, epochs.platform, operationId, reason];
+    await recordedBy(this.pool, 'suspend_uploads', values, 'suspending a re-wrap failed');
+  }
+
+  async dropUploads(most: number): Promise<number> {
+    const { rows } = await reading(() => this.pool.query<{ answer: unknown }>(calling('drop_uploads', [most]), [most]));
+    return parsed('drop_uploads', z.coerce.number(), rows[0]?.answer);
+  }
+}
+
+/** Items as columns of upload_rewrap_items. */
+export function uploadColumns(tenant: TenantId, items: readonly UploadedItem[]): readonly (readonly (string | Buffer)[])[] {
+  const contexts = items.map((item) => item.encryptionContext ?? {});
+  return [
+    items.map(({ itemId }) => itemId),
+    items.map(({ ciphertext }, at) => uploadDigest(ciphertext, boundContext(tenant, contexts[at]!))),
+    items.map(({ ciphertext }) => Buffer.from(ciphertext)),
+    contexts.map((context) => JSON.stringify(context)),
+  ];
+}
+
+/** Of what was handed over, each part behind its length. */
+function uploadDigest(...parts: readonly Uint8Array[]): Buffer {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(String(part.length)).update(':').update(part);
+  return hash.digest();
+}

@@ -27,6 +27,7 @@ import type {
   RuleOperation,
   RuleRow,
   Sealed,
+  SecretKeys,
   WrappedKeyVersion,
 } from '#core';
 import { rawOf } from '#custody/socket';
@@ -35,11 +36,12 @@ import { verifyDigest } from './ecdsa.js';
 import { importsContract } from './imports-contract.js';
 import { movesContract } from './moves-contract.js';
 import { rotationContract } from './rotation-contract.js';
+import { secretKeysContract } from './secret-keys-contract.js';
 
 /** An implementation of the port under test; the three may be one object. */
 export interface CustodyUnderTest {
-  readonly key: Custody & KeyImports & RuleBindings;
-  readonly data: Custody & BindingChecks;
+  readonly key: Custody & KeyImports & RuleBindings & SecretKeys;
+  readonly data: Custody & BindingChecks & SecretKeys;
   readonly signer: CheckpointSigner & LogKeyRemoval & KeyRotator & ItemMover;
   stop(): Promise<void>;
 }
@@ -659,6 +661,10 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
     if (!isMissing('RSA_4096')) importsContract(() => under);
     rotationContract(() => under);
     movesContract(() => under);
+    secretKeysContract(
+      () => under,
+      () => ({ version, macs: aVersion(under.key, ACME, 'HMAC_256') }),
+    );
 
     describe('checkpoints', () => {
       const aLog = async (tenant = ACME) => {

@@ -282,7 +282,7 @@ export class FakeCustody
   async bindSecretLabels(permit: Permit<LabelOperation>, secretId: SecretId, digest: Uint8Array): Promise<Uint8Array> {
     const bound = { tenant: spendToLabel(permit), kind: 'secret-labels' as const, id: secretId, digest };
     this.#reach('bindSecretLabels');
-    wellFormed(isRule(bound));
+    wellFormed(isRule(bound) && secretId.startsWith('sec_'));
     return this.#ruleMac(bound);
   }
 

@@ -137,6 +137,66 @@ describe('secrets', () => {
       }
     });
 
+    describe('with limits', () => {
+      const limits = { perDay: 1 };
+      const limited = (...grants: { id: string; limits?: typeof limits; operations: GrantedOperation[] }[]) => {
+        const { keyId } = secrets.key;
+        const policy = casbin.compile({
+          ...document([], [], keyId, []),
+          document: {
+            ...{ schema: 'keyward.policy/1', roles: {}, guardrails: [] },
+            grants: grants.map((grant) => ({ ...grant, subjects: ['svc:billing'], objects: ['secret:*', keyId] })),
+          },
+        });
+        world.ruling = (request: GrantRequest) => policy.decide(request);
+      };
+
+      it('a grant of the secret pays once a read', async () => {
+        const secret = await create();
+        limited({ id: 'once', limits, operations: ['GetSecretValue'] }, { id: 'key', operations: ['Decrypt'] });
+        expect(await get(secret)).toBe('hunter2');
+        expect(await refusal(get(secret))).toMatchObject({ code: 'too-many-requests' });
+      });
+
+      it('a grant of the key pays where the secret’s is not limited', async () => {
+        const secret = await create();
+        limited({ id: 'free', operations: ['GetSecretValue'] }, { id: 'key-once', limits, operations: ['Decrypt'] });
+        expect(await get(secret)).toBe('hunter2');
+        expect(await refusal(get(secret))).toMatchObject({ code: 'too-many-requests' });
+      });
+
+      it('one grant of both pays once, and two are no way around either', async () => {
+        const secret = await create();
+        limited({ id: 'both', limits, operations: ['GetSecretValue', 'Decrypt'] });
+        expect(await get(secret)).toBe('hunter2');
+        limited({ id: 'one', limits, operations: ['GetSecretValue'] }, { id: 'two', limits, operations: ['Decrypt'] });
+        expect(await refusal(get(secret))).toMatchObject({ code: 'not-granted', reason: 'limits-of-two-grants' });
+      });
+
+      it('none pays for a put', async () => {
+        const secret = await create();
+        limited({ id: 'puts', limits, operations: ['PutSecretValue', 'GenerateDataKey'] });
+        expect(await refusal(put(secret, 'second'))).toMatchObject({ code: 'not-granted', reason: 'limited-grant-of-a-change' });
+      });
+    });
+
+    it('random passwords are granted as all that uses no key', async () => {
+      const ask = () =>
+        world.service('GetRandomPassword', {
+          length: 12,
+          excludeClasses: [],
+          excludeCharacters: '',
+          includeSpace: false,
+          requireEachIncludedType: true,
+        });
+      expect((await ask()).password).toHaveLength(12);
+      expect(world.records.at(-1)).toMatchObject({ op: 'GetRandomPassword', outcome: 'succeeded', authz: { decision: 'allow' } });
+      granting(['secret:*'], ['GetRandomPassword']);
+      expect(await refusal(ask())).toMatchObject({ code: 'not-granted' });
+      granting(['*'], ['GetRandomPassword']);
+      expect((await ask()).password).toHaveLength(12);
+    });
+
     it('unknown, foreign and not granted look alike', async () => {
       const secret = await create();
       granting(['secret:other'], ['GetSecretValue']);

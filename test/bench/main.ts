@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { batchDecrypt } from './batch-decrypt.js';
 import { decide } from './decide.js';
 import { generateDataKey } from './generate-data-key.js';
+import { overload } from './overload.js';
 import type { Bench, Result } from './result.js';
 import { revoke } from './revoke.js';
 import { rewrap } from './rewrap.js';
@@ -11,7 +12,7 @@ import { trail, TRAIL_PARTS } from './trail.js';
 const BENCHES: Readonly<Record<string, Bench>> = {
   'generate-data-key': generateDataKey,
   'batch-decrypt': batchDecrypt,
-  ...{ decide, revoke, rewrap, sdk, trail },
+  ...{ decide, overload, revoke, rewrap, sdk, trail },
 };
 
 const log = (line: string) => process.stderr.write(`${line}\n`);

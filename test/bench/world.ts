@@ -44,18 +44,23 @@ export async function startWorld(): Promise<World> {
 
 const credentials = z.object({ operator: z.object({ apiKey: z.string() }) });
 
-async function grantedService({ credentialsFile, urls: { keyPlane, auditor } }: Platform): Promise<Pick<World, 'apiKey' | 'admin'>> {
+/** A tenant with a key and a grant, and the service that it is for. */
+export async function grantedService(
+  { credentialsFile, urls: { keyPlane, auditor } }: Platform,
+  tenant = 'acme',
+  service = 'billing',
+): Promise<Pick<World, 'apiKey' | 'admin'>> {
   const as = (apiKey: string) => new KeywardAdmin({ apiKey, keyPlane, auditor });
   const operator = as(credentials.parse(JSON.parse(readFileSync(credentialsFile, 'utf8'))).operator.apiKey);
-  const { enrolmentCode } = await operator.onboardTenant({ tenant: 'acme', displayName: 'Acme' });
-  const { apiKey: anna } = await as(enrolmentCode).enrol('acme', { admin: 'anna' });
+  const { enrolmentCode } = await operator.onboardTenant({ tenant, displayName: tenant });
+  const { apiKey: anna } = await as(enrolmentCode).enrol(tenant, { admin: 'anna' });
   const admin = as(anna);
-  await operator.registerService({ service: 'billing' });
-  await admin.createKey('acme', { alias: ALIAS });
+  await operator.registerService({ service });
+  await admin.createKey(tenant, { alias: ALIAS });
   const when = { encryptionContextEquals: CONTEXT };
-  const grants = [{ id: 'invoices', subjects: ['svc:billing'], objects: [ALIAS], operations: [...DATA_OPERATIONS], when }];
-  await admin.putPolicy('acme', { schema: 'keyward.policy/1', grants }, 0);
-  return { apiKey: (await operator.issueServiceCredential('billing')).apiKey ?? '', admin: anna };
+  const grants = [{ id: 'invoices', subjects: [`svc:${service}`], objects: [ALIAS], operations: [...DATA_OPERATIONS], when }];
+  await admin.putPolicy(tenant, { schema: 'keyward.policy/1', grants }, 0);
+  return { apiKey: (await operator.issueServiceCredential(service)).apiKey ?? '', admin: anna };
 }
 
 /** Successful operations that acme's log tells of; a record may count several. */

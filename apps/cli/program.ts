@@ -29,6 +29,7 @@ import { serviceCommands } from './commands/service.js';
 import { signatureCommands } from './commands/signature.js';
 import { sinkCommands } from './commands/sink.js';
 import { stopCommands } from './commands/stop.js';
+import { supportBundleCommand } from './commands/support-bundle.js';
 import { tenantCommands } from './commands/tenant.js';
 import { upgradeCommand } from './commands/upgrade.js';
 import { verifyCertificateCommand } from './commands/verify-certificate.js';
@@ -73,6 +74,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   witnessCommands,
   backupCommands,
   upgradeCommand,
+  supportBundleCommand,
 ];
 
 const AFTER_HELP = `

@@ -173,6 +173,12 @@ export function loadBackupConfig(environment: Environment = process.env): Partia
   return { superuserUrl, ...(passwordsFile !== undefined && { passwordsFile }) };
 }
 
+/** Names of the settings that are set; never what to. */
+export const settingsThatAreSet = (environment: Environment = process.env): readonly string[] =>
+  Object.keys(environment)
+    .filter((name) => /^(KEYWARD_|REDIS_|PG|SOFTHSM2_|NODE_)/.test(name))
+    .sort();
+
 const INHERITED = [
   ...['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'KEYWARD_LOG_LEVEL'],
   ...['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'],

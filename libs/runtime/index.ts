@@ -9,6 +9,7 @@ export {
   loadConfig,
   loadProvisioningConfig,
   type ProvisioningConfig,
+  settingsThatAreSet,
   type ProcessName,
   required,
   type TlsMode,

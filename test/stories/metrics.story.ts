@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkoutPath } from '#runtime';
+import { runCli } from '../../apps/cli/program.js';
+import { checkoutPath, loadConfig } from '#runtime';
 import { api } from './api.js';
 import { type Onboarded, onboarded } from './onboarded.js';
 
@@ -51,6 +53,31 @@ describe('the metrics of a platform', () => {
     expect(told).not.toMatch(/acme|globex|billing|key_|crd_/);
     expect(value(told, 'keyward_trail_records')).toBeGreaterThan(10);
     expect(Math.abs(value(told, 'keyward_clock_offset_seconds'))).toBeLessThan(60);
+  });
+
+  it('stand beside the ends of the logs in a support bundle, from which planted secrets are gone', async () => {
+    const { dataDir } = world.platform;
+    const secrets = [
+      readFileSync(join(dataDir.hsm, 'pin'), 'utf8'),
+      token(),
+      world.operator,
+      readFileSync(dataDir.file('pepper')).toString('hex'),
+    ];
+    appendFileSync(join(dataDir.logs, 'key-plane.log'), `{"msg":"planted","secrets":${JSON.stringify(secrets)}}\n`);
+    const out = join(dataDir.root, 'support.json');
+    const talk = new PassThrough().resume();
+    const exit = await runCli(
+      ['support-bundle', '--data-dir', dataDir.root, '--out', out, '--credentials', world.platform.credentialsFile],
+      { in: Readable.from([]), out: talk, talk },
+      () => loadConfig('cli'),
+    );
+    expect(exit).toBe(0);
+    const text = readFileSync(out, 'utf8');
+    for (const secret of secrets) expect(text).not.toContain(secret);
+    const bundle = JSON.parse(text) as { ready: object; database: { migrations: object[] }; logs: Record<string, string[]> };
+    expect(bundle.logs['key-plane.log']!.at(-1)).toContain('planted');
+    expect(bundle.database.migrations.length).toBeGreaterThan(50);
+    expect(bundle.ready).toMatchObject({ keyPlane: {} });
   });
 
   it('are all that dashboard and alert rules ask for', async () => {

@@ -1,5 +1,6 @@
 export { inDatabase } from '../provision/provision.js';
 export { upgradeDatabase } from '../provision/upgrade.js';
+export { describeDatabase } from './describe.js';
 export { DatabaseSnapshot, type TableShape, tenantObjects, type TenantObjects } from './snapshot.js';
 export { loadDatabase, RestoreRefused } from './load.js';
 export { asBackupSuperuser } from './superuser.js';

@@ -101,6 +101,10 @@ export default {
       to: { path: '^(apps|libs|migrations|test)/', pathNot: '^libs/sdk/(typeorm/)?index\\.ts$' },
     },
     onlyFrom(['passport', 'passport-custom'], 'libs/http', 'Authentication has one home.'),
+    {
+      ...onlyFrom(['ssh2'], 'apps/worker/targets', 'What a tenant names is reached from their process only.'),
+      name: 'only-targets-use-ssh2',
+    },
     { ...onlyFrom(['bullmq', 'ioredis'], '(apps/worker/jobs|migrations)', 'Queues are only triggers.'), name: 'only-worker-uses-bullmq' },
     {
       name: 'pkcs11-only-in-the-custodian',

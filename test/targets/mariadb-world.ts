@@ -2,7 +2,7 @@ import { checkoutPath } from '#runtime';
 import { mariadb } from '../../apps/worker/targets/mariadb.js';
 import { AUTHORITY } from '../receivers/tls.js';
 import { MariadbServer } from './mariadb-server.js';
-import type { TargetWorld } from './target-contract.js';
+import type { Example, TargetWorld } from './target-contract.js';
 
 const SUPERUSER = 'superuser-password-of-a-test';
 const ADMIN = 'admin-password-of-a-test';
@@ -53,9 +53,10 @@ export class MariadbWorld implements TargetWorld {
     return ok;
   }
 
-  async prepare(commands: readonly string[], connection: Record<string, unknown>) {
+  async prepare(commands: readonly string[], { connection, value }: Example) {
     await this.sql(...commands);
-    return { ...connection, host: '127.0.0.1', port: this.server.port, certificateAuthority: AUTHORITY };
+    const here = { host: '127.0.0.1', port: this.server.port, certificateAuthority: AUTHORITY };
+    return { connection: { ...connection, ...here }, value };
   }
 
   heard(): string {

@@ -7,7 +7,7 @@ import { postgresUser } from '../../libs/runtime/embedded/as-user.js';
 import { openDataDir, removeDataDir } from '../../libs/runtime/embedded/data-dir.js';
 import { EmbeddedPostgres } from '../../libs/runtime/embedded/postgres.js';
 import { AUTHORITY, SERVER } from '../receivers/tls.js';
-import type { TargetWorld } from './target-contract.js';
+import type { Example, TargetWorld } from './target-contract.js';
 
 const ADMIN = 'admin-password-of-a-test';
 
@@ -88,9 +88,10 @@ export class PostgresqlWorld implements TargetWorld {
     }
   }
 
-  async prepare(commands: readonly string[], connection: Record<string, unknown>) {
+  async prepare(commands: readonly string[], { connection, value }: Example) {
     await this.sql(...commands);
-    return { ...connection, host: '127.0.0.1', port: this.server.port, certificateAuthority: AUTHORITY };
+    const here = { host: '127.0.0.1', port: this.server.port, certificateAuthority: AUTHORITY };
+    return { connection: { ...connection, ...here }, value };
   }
 
   heard(): string {

@@ -7,7 +7,7 @@ import { redis } from '../../apps/worker/targets/redis.js';
 import { freePort } from '../../libs/runtime/embedded/free-port.js';
 import { RedisServer } from '../queue/redis-server.js';
 import { AUTHORITY } from '../receivers/tls.js';
-import type { TargetWorld } from './target-contract.js';
+import type { Example, TargetWorld } from './target-contract.js';
 
 const ADMIN = 'admin-password-of-a-test';
 
@@ -83,11 +83,11 @@ export class RedisWorld implements TargetWorld {
     return answers[0]!;
   }
 
-  async prepare(commands: readonly string[], connection: Record<string, unknown>) {
+  async prepare(commands: readonly string[], { connection, value }: Example) {
     const words = commands.map((command) => command.match(/"[^"]*"|\S+/g)!.map((word) => word.replaceAll('"', '')));
     for (const { superuser } of this.nodes) for (const [command = '', ...rest] of words) await superuser.call(command, ...rest);
     const { nodes, certificateAuthority } = this.secured;
-    return { ...connection, nodes, certificateAuthority };
+    return { connection: { ...connection, nodes, certificateAuthority }, value };
   }
 
   readonly heard = () => undefined;

@@ -2,6 +2,7 @@ import { generic } from './generic.js';
 import { mariadb } from './mariadb.js';
 import { postgresql } from './postgresql.js';
 import { redis } from './redis.js';
+import { ssh } from './ssh.js';
 import { type AnyTarget, anyTarget } from './turn.js';
 import { webhook } from './webhook.js';
 
@@ -12,4 +13,5 @@ export const TARGETS: readonly AnyTarget[] = [
   anyTarget(postgresql),
   anyTarget(mariadb),
   anyTarget(redis),
+  anyTarget(ssh),
 ];

@@ -29,6 +29,8 @@ export function openReadPool(settings: DatabaseSettings, size: number | typeof R
   const limits = typeof size === 'number' ? { max: size } : size;
   const pool = new pg.Pool({ ...connectionOptions(settings), ...limits, statement_timeout: 2000, query_timeout: 3000 });
   pool.on('error', (error) => settings.onConnectionError?.(sqlState(error) ?? 'connection'));
+  // Of one that somebody has taken and asks nothing just now, nobody else would hear: an error that nobody hears ends the process.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 

@@ -371,6 +371,19 @@ describe('the stores', () => {
     expect(await checkpoints.asLeader(() => Promise.resolve())).toBe(true);
   });
 
+  it('outlive the end of the connection that holds the lead, and lead again', async () => {
+    const { checkpoints } = worker;
+    await expect(
+      checkpoints.asLeader(async () => {
+        const held = `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7740`;
+        await database.as('superuser', (client) => client.query(held));
+        // Its end arrives while nobody asks anything of it; then somebody else may lead.
+        while (!(await checkpoints.asLeader(() => Promise.resolve())));
+      }),
+    ).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await checkpoints.asLeader(() => Promise.resolve())).toBe(true);
+  });
+
   it('tell nobody what the driver said', async () => {
     await database.as('superuser', (client) => client.query('REVOKE INSERT ON keyward.alias FROM keyward_key_plane'));
     const failing = change(customer, 'CreateAlias', (writes) => writes.insertAlias('alias/canary-4711' as Alias, cmk.keyId));

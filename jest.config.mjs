@@ -24,7 +24,7 @@ export default {
   transformIgnorePatterns: ['/node_modules/(?!(@nestjs|commander|jose)/)'],
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
-    '^#(contract|contract/hpke|core|custody/pkcs11|custody/socket|grants|grants/tools|trail|persistence|persistence/backup|http|http/egress|runtime|sdk|sdk/message|sdk/typeorm|testing)$':
+    '^#(contract|contract/hpke|core|custody/pkcs11|custody/socket|grants|grants/tools|trail|persistence|persistence/backup|http|http/egress|runtime|runtime/log-lines|sdk|sdk/message|sdk/typeorm|testing)$':
       '<rootDir>/libs/$1/index.ts',
   },
   testTimeout: 60_000,

@@ -3,6 +3,7 @@ import { CustodyUnavailable } from '#core';
 import { CheckpointRefused, CODE, PlaneSocket } from '#custody/socket';
 import { CorruptFile, Hsm, SignedCheckpoints, Tombstones } from '#custody/pkcs11';
 import type { HsmEvents } from '#custody/pkcs11';
+import { logLines } from '#runtime/log-lines';
 import { verifyConsistency } from '#trail';
 import { pino } from 'pino';
 import { custodianConfig, planes, socketPath } from './config.js';
@@ -12,7 +13,7 @@ import type { ChildMessage } from './ipc.js';
 import { codeOf, operationsOf } from './operations.js';
 import { UseCounts } from './use-counts.js';
 
-const log = pino({ name: 'custodian', base: { pid: process.pid } }, pino.destination({ dest: 1, sync: true }));
+const log = pino({ name: 'custodian', base: { pid: process.pid } }, logLines({ sync: true }));
 
 await start();
 

@@ -1,10 +1,11 @@
 /** Makes the configured token, with random PINs, unless it exists. Run before the custodian's first start; may be repeated. */
 import { initialiseToken } from '#custody/pkcs11';
+import { logLines } from '#runtime/log-lines';
 import { pino } from 'pino';
 import { custodianConfig } from './config.js';
 import { NEVER_RESTART } from './exit-codes.js';
 
-const log = pino({ name: 'init-token', base: { pid: process.pid } }, pino.destination({ dest: 1, sync: true }));
+const log = pino({ name: 'init-token', base: { pid: process.pid } }, logLines({ sync: true }));
 
 try {
   const { hsm, soPinFile } = custodianConfig();

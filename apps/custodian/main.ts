@@ -1,6 +1,7 @@
 /** The custodian's parent: never loads PKCS#11, so no vendor's code can take it down. Keeps one child alive. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { logLines } from '#runtime/log-lines';
 import { pino } from 'pino';
 import { custodianConfig } from './config.js';
 import type { CustodianConfig } from './config.js';
@@ -11,7 +12,7 @@ const BACK_OFF_MS = { first: 100, longest: 10_000 } as const;
 const STOP_MS = 5000;
 const STARTER_CHECK_MS = 500;
 
-const log = pino({ name: 'custodian-parent', base: { pid: process.pid } }, pino.destination({ dest: 1, sync: true }));
+const log = pino({ name: 'custodian-parent', base: { pid: process.pid } }, logLines({ sync: true }));
 const script = fileURLToPath(new URL('./child.js', import.meta.url));
 let child: GuardedChild | undefined;
 let stopping = false;

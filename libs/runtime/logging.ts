@@ -1,4 +1,5 @@
 import { type Logger as PinoLogger, pino } from 'pino';
+import { logLines } from './log-lines/index.js';
 
 /** One JSON object per line on stdout. Never log a body, a header or a whole request: only named fields. */
 export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'level'>;
@@ -30,7 +31,7 @@ export function createLogger(name: string, { level = 'info', sink }: { level?: s
     redact: { paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`]), censor: '[redacted]' },
     serializers: { err: describeError, error: describeError, cause: describeError },
   };
-  return sink === undefined ? pino(options) : pino(options, sink);
+  return pino(options, sink ?? logLines());
 }
 
 /** What a log line tells of an error. */

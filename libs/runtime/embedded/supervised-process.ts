@@ -31,6 +31,8 @@ export class SupervisedProcess {
   private wanted = false;
   private failedStarts = 0;
   private halted: Finished | undefined;
+  /** How often it ended by itself, and not by a signal; for fault tests. */
+  ownEnds = 0;
 
   constructor(private readonly plan: ProcessPlan) {}
 
@@ -106,6 +108,7 @@ export class SupervisedProcess {
   private async afterEnd(child: ChildProcess, finished: Finished, ranMs: number): Promise<void> {
     this.child = undefined;
     if (!this.wanted) return;
+    if (finished.signal === null) this.ownEnds++;
     // What the dead process had started itself would keep its sockets or its token.
     killGroup(child.pid);
     if (finished.code === EXIT_DO_NOT_RESTART) {

@@ -34,6 +34,8 @@ export interface Evidence {
   readonly calendar: { readonly turns: number; readonly keys: readonly string[] };
   /** What stayed away for longer than patience lasts. */
   readonly unwell: readonly string[];
+  /** How often each process ended though nobody killed it. */
+  readonly ownEnds: ReadonlyMap<string, number>;
 }
 
 const BATCH = 100;
@@ -66,15 +68,18 @@ export async function gather(
 ): Promise<Evidence> {
   const calls = await readLedger(ledger);
   const { superuserUrl } = world.onboarded.platform;
-  const logs = new Map<string, readonly StoredRecord[]>();
-  for (const tenant of LOGS) logs.set(tenant, await trailOf(superuserUrl, tenant));
   const states = await asSuperuser(superuserUrl, async (client) => {
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const found = new Map<string, StateOf>();
     for (const tenant of LOGS) found.set(tenant, await stateOf(client, tenant));
     return found;
   });
+  const logs = new Map<string, readonly StoredRecord[]>();
+  // Auditors' reads are recorded at any moment: what came since is left for the next time.
+  for (const [tenant, { size }] of states) logs.set(tenant, (await trailOf(superuserUrl, tenant)).slice(0, size));
   const opened = known.unwell.length === 0 ? await openAll(world, caller, calls) : new Map<string, Item>();
-  return { calls, logs, states, opened, ...known };
+  const ownEnds = new Map([...world.onboarded.platform.processes].map(([name, supervised]) => [name, supervised.ownEnds]));
+  return { calls, logs, states, opened, ownEnds, ...known };
 }
 
 /** By the customer's own service, as it would long afterwards. */

@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { TWICE } from './controls.js';
 import { startFaultWorld } from './fault-world.js';
 import { FaultRun } from './round.js';
 
@@ -23,7 +24,9 @@ async function main(): Promise<number> {
     return 2;
   }
   const folder = mkdtempSync(join(tmpdir(), 'kw-ledger-'));
-  const world = await startFaultWorld();
+  const world = await startFaultWorld([TWICE]);
+  // Else mounts stay behind.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void world.stop().finally(() => process.exit(1)));
   let failed = false;
   try {
     for (const what of world.missing) tell(`left out: ${what}`);

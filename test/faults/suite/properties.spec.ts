@@ -12,6 +12,7 @@ interface Story {
   platform: Body[];
   state: StateOf;
   opened: Map<string, { digest: string }>;
+  ends: number;
 }
 
 const KEY = { id: 'key_1', versionId: 'v1', state: 'Enabled' };
@@ -90,6 +91,7 @@ function honest(): Story {
       stops: [{ stopId: 's1', lifted: true }],
     },
     opened: new Map([['c', { digest: 'd' }]]),
+    ends: 0,
   };
 }
 
@@ -117,7 +119,7 @@ function evidenceOf(story: Story, late: (records: StoredRecord[]) => void = () =
   });
   const platform = stored(story.platform);
   return {
-    ...{ calls: story.calls, opened: story.opened, unwell: [] },
+    ...{ calls: story.calls, opened: story.opened, unwell: [], ownEnds: new Map([['worker', story.ends]]) },
     logs: new Map([
       ['acme', acme],
       ['globex', globex],
@@ -184,6 +186,8 @@ const LIES: readonly (readonly [Property, string, (story: Story) => void, ((reco
   ],
   ['decryptability', 'a ciphertext that opens to something else', ({ opened }) => void opened.set('c', { digest: 'other' })],
   ['decryptability', 'a ciphertext that does not open', ({ opened }) => void opened.clear()],
+  ['no surprise', 'a defect', ({ calls }) => change(calls, 7, { status: 500 })],
+  ['no surprise', 'a process that ended by itself', (story) => void (story.ends = 1)],
   ['isolation', "another call's plaintext", ({ calls }) => change(calls, 1, { got: { items: [{ digest: 'other', keyId: 'key_1' }] } })],
   ['isolation', "another tenant's ciphertext", ({ calls }) => change(calls, 9, { status: 200, got: { items: [{ digest: 'd' }] } })],
   ['isolation', "another tenant's key", ({ calls }) => change(calls, 1, { got: { items: [{ digest: 'd', keyId: 'key_2' }] } })],

@@ -4,6 +4,7 @@ import { exactlyOnce } from './checks/exactly-once.js';
 import { fence } from './checks/fence.js';
 import { isolation } from './checks/isolation.js';
 import { nothingLost } from './checks/nothing-lost.js';
+import { noSurprise } from './checks/no-surprise.js';
 import type { Evidence } from './evidence.js';
 
 /** What must hold whatever goes wrong: each finds what is against it, in words. docs/testing.md says how to read them. */
@@ -14,6 +15,7 @@ export const PROPERTIES = {
   'nothing lost': nothingLost,
   decryptability,
   isolation,
+  'no surprise': noSurprise,
   recovery: ({ unwell }: Evidence): string[] => [...unwell],
 } as const;
 export type Property = keyof typeof PROPERTIES;

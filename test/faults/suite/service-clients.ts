@@ -154,7 +154,7 @@ async function serviceClient({ world, caller, random, isOver, kept, own, other, 
       own_.push(...itemsOf(answer).items.flatMap(({ ciphertext }) => (ciphertext === undefined ? [] : [ciphertext])));
       own_.splice(0, own_.length - REMEMBERED);
     }
-    await sleep(answer === undefined || answer.status === 503 ? 20 : random() * 10);
+    await sleep(answer === undefined || answer.status === 503 ? 50 : random() * 10);
   }
 }
 

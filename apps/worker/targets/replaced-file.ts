@@ -5,6 +5,8 @@ import { TargetError } from './rotation-target.js';
 
 /** Whoever holds a lock for longer has died: an edit takes some round trips. */
 const STALE_MS = 10_000;
+/** In the moment in which it was looked at. */
+const GONE = 'gone';
 const MAX_BYTES = 1024 * 1024;
 /** SSH_FX_NO_SUCH_FILE (draft-ietf-secsh-filexfer-02, which OpenSSH speaks). */
 const NO_SUCH_FILE = 2;
@@ -36,26 +38,26 @@ async function take(call: Call, lock: string, holder: string): Promise<void> {
   let seen = '';
   let since = performance.now();
   for (;;) {
-    // The server says only that it failed; whether because somebody holds it, the link tells.
-    const failure = await call((sftp, done) => sftp.symlink(holder, lock, (error) => done(error, undefined))).then(
-      () => undefined,
-      (error: unknown) => error,
-    );
-    if (failure === undefined) return;
-    const held = await unlessMissing(call<string>((sftp, done) => sftp.readlink(lock, done)));
-    if (held === holder) return;
-    if (held === undefined && seen === '') {
-      // Gone in this moment, or it cannot be made at all.
-      seen = 'gone';
-      continue;
+    let held: string | undefined;
+    try {
+      await call((sftp, done) => sftp.symlink(holder, lock, (error) => done(error, undefined)));
+      return;
+    } catch (error) {
+      // The server says only that it failed; whether because somebody holds it, the link tells. Or it cannot be made at all.
+      held = await unlessMissing(call<string>((sftp, done) => sftp.readlink(lock, done)));
+      if (held === undefined && seen === GONE) throw error;
     }
-    if (held === undefined) throw failure;
-    const { mtime } = (await unlessMissing(call<{ mtime: number }>((sftp, done) => sftp.lstat(lock, done)))) ?? { mtime: 0 };
-    const now = `${held} ${mtime}`;
+    if (held === holder) return;
+    const now = held === undefined ? GONE : `${held} ${await modified(call, lock)}`;
     if (now !== seen) [seen, since] = [now, performance.now()];
-    if (performance.now() - since > STALE_MS) await remove(call, lock);
+    if (now !== GONE && performance.now() - since > STALE_MS) await remove(call, lock);
     await setTimeout(100);
   }
+}
+
+/** Seconds by the server's clock; 0 for what is gone. */
+async function modified(call: Call, path: string): Promise<number> {
+  return (await unlessMissing(call<{ mtime: number }>((sftp, done) => sftp.lstat(path, done))))?.mtime ?? 0;
 }
 
 /** Its name is its content's: an attempt that broke off left the same, or another one. */

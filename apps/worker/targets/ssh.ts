@@ -58,8 +58,9 @@ export const ssh: RotationTarget<Connection, KeyPair, z.infer<typeof options>> =
 };
 
 function isPrivateKey(text: string): boolean {
-  const key = ssh2.utils.parseKey(text);
-  return !(key instanceof Error) && (Array.isArray(key) ? key : [key]).every((one) => one.isPrivateKey());
+  // More than one in a file is what its types do not tell.
+  const keys = [ssh2.utils.parseKey(text)].flat();
+  return keys.every((key) => !(key instanceof Error) && key.isPrivateKey());
 }
 
 function newKeyPair(keyType: keyof typeof KEY_TYPES, comment: string): Promise<Pick<KeyPair, 'privateKey' | 'publicKey'>> {
@@ -118,10 +119,10 @@ async function session(
   const pinned = hostKeys.map((key) => key.split(' ')[1]!);
   const serverHostKey = [...new Set(hostKeys.map((key) => key.split(' ')[0]!))].flatMap((type) => HOST_KEY_ALGORITHMS[type] ?? [type]);
   const client = new ssh2.Client();
-  let stranger = false;
+  const server = { isStranger: false };
   const hostVerifier = (key: Buffer) => {
-    stranger = !pinned.includes(key.toString('base64'));
-    return !stranger;
+    server.isStranger = !pinned.includes(key.toString('base64'));
+    return !server.isStranger;
   };
   try {
     await new Promise<void>((resolve, reject) => {
@@ -132,7 +133,7 @@ async function session(
     });
     await work(client);
   } catch (error) {
-    throw stranger ? new TargetError('refused', "the server's key is none of the connection's") : failure(error);
+    throw server.isStranger ? new TargetError('refused', "the server's key is none of the connection's") : failure(error);
   } finally {
     client.end();
     sock.destroy();

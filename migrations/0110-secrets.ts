@@ -10,11 +10,34 @@ const ADMINS = [
 ];
 const OF_THE_WORKER = ['PurgeSecret'];
 
-const OF = 'secret_of(text, text, text, text)';
+export const OF = 'secret_of(text, text, text, text)';
 const PUT = 'put_secret_version(text, text, bigint, json, bytea, text, text, timestamptz, text, bytea, bytea, text)';
 
 const version = (more: string) =>
   `json_build_object('versionId', v.version_id, 'format', v.format, 'createdAt', v.created_at, 'keyVersionId', v.key_version${more})`;
+
+/** `more`: of secret `s`, what later migrations add to it. */
+export const secretOf = (more = ''): string => `
+      -- By name or id, with one version where one is asked for: ONE statement, as all that decisions are read by (0007).
+      CREATE FUNCTION keyward.secret_of(wanted text, reference text, of_version text, of_label text) RETURNS json
+      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        SELECT json_build_object('epoch', h.epoch,
+          'secret', (
+            SELECT json_build_object('secretId', s.secret_id, 'name', s.name, 'type', s.type, 'keyId', s.key_id, 'description', s.description,
+                'tags', s.tags, 'createdAt', s.created_at, 'deletionAt', s.deletion_at, 'rotation', s.rotation,
+                'rotationState', s.rotation_state, 'nextRotationAt', s.next_rotation_at, 'mac', encode(s.mac, 'hex'),
+                'labels', s.labels, 'revision', s.revision, 'labelsMac', encode(s.labels_mac, 'hex')${more},
+                'versions', (
+                  SELECT coalesce(json_agg(${version('')} ORDER BY v.created_at, v.version_id), '[]')
+                    FROM keyward.secret_version v WHERE v.tenant_id = wanted AND v.secret_id = s.secret_id))
+              FROM keyward.secret s WHERE s.tenant_id = wanted AND reference IN (s.secret_id, s.name)),
+          'version', (
+            SELECT ${version(`, 'edk', encode(v.edk, 'hex'), 'sealed', encode(v.sealed, 'hex')`)}
+              FROM keyward.secret s JOIN keyward.secret_version v USING (tenant_id, secret_id)
+              WHERE s.tenant_id = wanted AND reference IN (s.secret_id, s.name)
+                AND v.version_id = coalesce(of_version, s.labels ->> of_label)))
+          FROM keyward.tenant_head h WHERE h.tenant_id = wanted
+      $$;`;
 
 /** Secrets: what they are, which of their versions is which, and their values, each sealed under a data key of its own. */
 export class Secrets implements MigrationInterface {
@@ -87,26 +110,7 @@ export class Secrets implements MigrationInterface {
       GRANT SELECT, UPDATE (labels, labels_mac, revision) ON keyward.secret TO keyward_functions;
       GRANT SELECT, INSERT, DELETE ON keyward.secret_version TO keyward_functions;
 
-      -- By name or id, with one version where one is asked for: ONE statement, as all that decisions are read by (0007).
-      CREATE FUNCTION keyward.secret_of(wanted text, reference text, of_version text, of_label text) RETURNS json
-      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        SELECT json_build_object('epoch', h.epoch,
-          'secret', (
-            SELECT json_build_object('secretId', s.secret_id, 'name', s.name, 'type', s.type, 'keyId', s.key_id, 'description', s.description,
-                'tags', s.tags, 'createdAt', s.created_at, 'deletionAt', s.deletion_at, 'rotation', s.rotation,
-                'rotationState', s.rotation_state, 'nextRotationAt', s.next_rotation_at, 'mac', encode(s.mac, 'hex'),
-                'labels', s.labels, 'revision', s.revision, 'labelsMac', encode(s.labels_mac, 'hex'),
-                'versions', (
-                  SELECT coalesce(json_agg(${version('')} ORDER BY v.created_at, v.version_id), '[]')
-                    FROM keyward.secret_version v WHERE v.tenant_id = wanted AND v.secret_id = s.secret_id))
-              FROM keyward.secret s WHERE s.tenant_id = wanted AND reference IN (s.secret_id, s.name)),
-          'version', (
-            SELECT ${version(`, 'edk', encode(v.edk, 'hex'), 'sealed', encode(v.sealed, 'hex')`)}
-              FROM keyward.secret s JOIN keyward.secret_version v USING (tenant_id, secret_id)
-              WHERE s.tenant_id = wanted AND reference IN (s.secret_id, s.name)
-                AND v.version_id = coalesce(of_version, s.labels ->> of_label)))
-          FROM keyward.tenant_head h WHERE h.tenant_id = wanted
-      $$;
+      ${secretOf()}
 
       -- Labels as of the next revision, with a version that came and one that went. Raises KW001 when others came first.
       CREATE FUNCTION keyward.put_secret_version(

@@ -57,6 +57,7 @@ import { RewrapProjects } from './0100-rewraps.js';
 import { VersionEnd } from './0101-version-end.js';
 import { Secrets } from './0110-secrets.js';
 import { SecretEnds } from './0111-secret-ends.js';
+import { SecretRotations } from './0120-secret-rotations.js';
 import { JobAlerts } from './0130-job-alerts.js';
 import { ExpiryWarnings } from './0131-expiry-warnings.js';
 import { KeyWear } from './0132-key-wear.js';
@@ -125,6 +126,7 @@ export const MIGRATIONS = [
   VersionEnd,
   Secrets,
   SecretEnds,
+  SecretRotations,
   JobAlerts,
   ExpiryWarnings,
   KeyWear,

@@ -16,7 +16,17 @@ import {
   type SigningAlgorithm,
   tenantId,
 } from '#contract';
-import { BOUND_KINDS, CustodyUnavailable, DecryptFailed, KeyBindingBroken, KeyDestroyed, type RuleRow, secretKeyAad } from '#core';
+import {
+  BOUND_KINDS,
+  CustodyUnavailable,
+  DecryptFailed,
+  KeyBindingBroken,
+  KeyDestroyed,
+  type RuleRow,
+  type SecretClaim,
+  secretKeyAad,
+  secretRow,
+} from '#core';
 import type { Hsm } from '#custody/pkcs11';
 import {
   CheckpointRefused,
@@ -26,6 +36,7 @@ import {
   decodeImport,
   decodeMove,
   decodeRotation,
+  decodeSecretClaim,
   decodeTombstone,
   encodeImport,
   encodeRow,
@@ -195,6 +206,21 @@ const OPERATIONS: Operations = {
   bindSecretLabels: (hsm, tenant, args) => {
     const row = { tenant: tenantId.parse(tenant), kind: 'secret-labels' as const, id: textAt(args, 0, SECRET_ID) };
     return [hsm.use((custody) => custody.bindRule({ ...row, digest: bytesAt(args, 1, DIGEST_BYTES, DIGEST_BYTES) }))];
+  },
+
+  generateRotatedKey: (hsm, tenant, [claim, ...args]) => {
+    mustBeClaimed(hsm, tenant, claim, ({ secretId: id }) => id === args[1]);
+    return OPERATIONS.generateSecretKey(hsm, tenant, args);
+  },
+
+  openRotatedKey: (hsm, tenant, [claim, ...args]) => {
+    mustBeClaimed(hsm, tenant, claim, ({ secretId: id, rotation }) => id === args[1] || rotation.connectionSecret === args[1]);
+    return OPERATIONS.openSecretKey(hsm, tenant, args);
+  },
+
+  bindRotatedLabels: (hsm, tenant, [claim, ...args]) => {
+    mustBeClaimed(hsm, tenant, claim, ({ secretId: id }) => id === args[0]);
+    return OPERATIONS.bindSecretLabels(hsm, tenant, args);
   },
 
   generateMac: (hsm, tenant, args) => [hsm.use(({ uses }) => uses.generateMac(...keyAndMessage(tenant, args)))],
@@ -376,6 +402,13 @@ function keyOfSecret(tenant: string, args: readonly unknown[]): readonly [RowOnW
   const row = new RowOnWire(tenant, bytesAt(args, 0, 1, MAX_ROW_BYTES));
   const of = { secretId: secretId.parse(textAt(args, 1, SECRET_ID)), versionId: textAt(args, 2, SECRET_VERSION) };
   return [row, secretKeyAad(tenant, row.row(), of)];
+}
+
+/** The worker's: an admin bound a rotation policy that is about this secret. @throws KeyBindingBroken */
+function mustBeClaimed(hsm: Hsm, tenant: string, claimed: unknown, isAbout: (claim: SecretClaim) => boolean): void {
+  const claim = decodeSecretClaim(bytesAt([claimed], 0, 1, MAX_CLAIM_BYTES));
+  const row = { ...secretRow(tenantId.parse(tenant), claim), mac: claim.mac };
+  if (!isAbout(claim) || !hsm.use((custody) => custody.isBound(row))) throw new KeyBindingBroken('of a rotation');
 }
 
 function keyAndAad(tenant: string, args: readonly unknown[]): readonly [RowOnWire, Buffer] {

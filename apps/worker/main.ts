@@ -15,6 +15,7 @@ import { Jobs } from './jobs/jobs.js';
 import { jobKinds } from './jobs/kinds.js';
 import { repeat } from './loop.js';
 import { platformFigures } from './platform-figures.js';
+import { targetProcess } from './targets/target-process.js';
 
 /** Of syslog over TLS (RFC 5425). */
 const SYSLOG_PORT = 6514;
@@ -56,7 +57,14 @@ const rules = new BoundRules(store.rules, custody, {
   onBroken: (broken) => log.error(broken, 'binding broken: somebody wrote a rule past Keyward'),
 });
 const snapshots = new Snapshots(rules, grants);
-const kinds = jobKinds({ store, custody, grants, snapshots, platform: platformName(config.platformHost) });
+const kinds = jobKinds({
+  store,
+  custody,
+  grants,
+  snapshots,
+  ...{ proofs: rules, runTurn: targetProcess({ allow: config.egressAllow }) },
+  platform: platformName(config.platformHost),
+});
 const jobs = new Jobs({ kinds, ledger: store.jobs, log });
 const at = config.redisUrl === undefined ? { databaseUrl: url } : redisAt(config.redisUrl, config.redisPasswordFile);
 const engine = await untilThere(log, 'queue', () => Engine.start({ at, run: (job) => jobs.run(job), log }));

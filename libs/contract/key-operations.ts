@@ -102,6 +102,15 @@ export const issueCredentialRequest = z
       .min(1)
       .optional()
       .meta({ description: '`sub` of a person at the tenant’s identity provider, who then signs in there; no API key is made' }),
+    apiKey: z
+      .string()
+      .regex(/^kw_[a-z][a-z0-9-]{1,30}_crd_[0-9a-z]{26}_[A-Za-z0-9_-]{43}$/, 'must be kw_<tenant>_<new id>_<32 random bytes, base64url>')
+      .optional()
+      .meta({ description: 'a key that you made, and keep, yourself, so that it is lost with no answer: the same again is success' }),
+  })
+  .refine(({ subject, apiKey }) => subject === undefined || apiKey === undefined, {
+    path: ['apiKey'],
+    message: 'give subject or apiKey, not both',
   })
   .meta({ id: 'IssueCredentialRequest' });
 export type IssueCredentialRequest = z.infer<typeof issueCredentialRequest>;

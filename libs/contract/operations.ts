@@ -166,6 +166,9 @@ export const RESTORE_OPERATIONS = ['DestroyAgain', 'StopRestored'] as const;
 export const WORKER_OPERATIONS = ['RotateKey', 'ReWrap'] as const;
 export type WorkerOperation = (typeof WORKER_OPERATIONS)[number];
 
+/** What the worker does because a secret's rotation policy says so, by the names that services and admins do it by. */
+export const ROTATION_USES = ['GetSecretValue', 'PutSecretValue'] as const satisfies readonly SecretUse[];
+
 /** What the platform does of itself and records: no route, no caller. All but those above are the worker's. */
 export const SYSTEM_OPERATIONS = [
   'Heartbeat',
@@ -180,6 +183,10 @@ export const SYSTEM_OPERATIONS = [
   'KeyWorn',
   'KeyExhausted',
   'PurgeSecret',
+  'StartSecretRotation',
+  'PromoteSecretVersion',
+  'EndSecretRotation',
+  'SecretRotationInvalid',
   ...WORKER_OPERATIONS,
   ...RESTORE_OPERATIONS,
 ] as const;

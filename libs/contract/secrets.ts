@@ -75,9 +75,9 @@ export const secretRotationPolicy = z
       .refine((map) => Object.keys(map).length <= 16, 'must be at most 16')
       .optional(),
   })
-  .refine(({ target, connectionSecret }) => (target === 'schedule' || target === 'api-key') === (connectionSecret === undefined), {
+  .refine(({ target, connectionSecret }) => (target === 'schedule') === (connectionSecret === undefined), {
     path: ['connectionSecret'],
-    message: 'is needed by every target but schedule and api-key, and only there',
+    message: 'is needed by every target but schedule, and only there',
   })
   .meta({ id: 'SecretRotationPolicy' });
 export type SecretRotationPolicy = z.infer<typeof secretRotationPolicy>;
@@ -209,6 +209,25 @@ export const SECRET_STATES = ['Active', 'PendingDeletion'] as const;
 export const SECRET_ROTATION_STATES = ['Idle', 'Due', 'Running', 'Invalid'] as const;
 export type SecretRotationState = (typeof SECRET_ROTATION_STATES)[number];
 
+/**
+ * One rotation of one secret, whatever its target is. Until `Promoting` is done, the value of before is current and what was applied is
+ * undone when it does not work; from then on both are good until the overlap is over.
+ *
+ * `Invalid`: it was tried in vain; nothing happens by itself until an admin asks for it.
+ */
+export const ROTATION_PHASES = [
+  'Idle',
+  'Creating',
+  'Applying',
+  'Testing',
+  'Promoting',
+  'Settling',
+  'Retiring',
+  'Reverting',
+  'Invalid',
+] as const;
+export type RotationPhase = (typeof ROTATION_PHASES)[number];
+
 export const secretDescription = z
   .object({
     secretId,
@@ -222,7 +241,18 @@ export const secretDescription = z
     createdAt: moment,
     deletionAt: moment.optional().meta({ description: 'when it is purged, unless it is restored' }),
     rotation: z
-      .object({ policy: secretRotationPolicy, state: z.enum(SECRET_ROTATION_STATES), nextRotationAt: moment.optional() })
+      .object({
+        policy: secretRotationPolicy,
+        state: z.enum(SECRET_ROTATION_STATES),
+        nextRotationAt: moment.optional(),
+        phase: z
+          .enum(ROTATION_PHASES)
+          .optional()
+          .meta({ description: 'where it stands, or how the last one ended; absent before the first one, and in lists' }),
+        failures: z.int().optional().meta({ description: 'of this phase, in a row' }),
+        lastError: z.string().optional().meta({ description: '`phase: refused, unavailable or invalid: why`, until a rotation succeeds' }),
+        nextStepAt: moment.optional(),
+      })
       .optional(),
   })
   .meta({ id: 'SecretDescription' });

@@ -344,3 +344,10 @@ export const bootstrapPermit = (): Permit<'OnboardTenant'> => new Permit({ opera
 /** The worker's, for a key whose rotation policy allows it (automatic-rotation.ts). */
 export const rotationPermit = (tenant: TenantId, versionId: KeyVersionId): Permit<'CreateKeyVersion'> =>
   new Permit({ operation: 'CreateKeyVersion', tenant, versionId });
+
+/** The worker's, for a secret whose rotation policy allows it (rotate-secret.ts). */
+export const secretRotationPermit = <Operation extends 'GetSecretValue' | 'PutSecretValue' | 'UpdateSecretVersionLabels'>(
+  operation: Operation,
+  tenant: TenantId,
+  versionId?: KeyVersionId,
+): Permit<Operation> => new Permit({ operation, tenant, versionId });

@@ -9,7 +9,7 @@ export function workerRecord(
     platform,
     ...done
   }: Pick<RecordBody, 'op' | 'category' | 'change' | 'platform'> &
-    Partial<Pick<RecordBody, 'phase' | 'key' | 'secret' | 'authz' | 'hsm' | 'outcome' | 'error'>>,
+    Partial<Pick<RecordBody, 'phase' | 'key' | 'secret' | 'crypto' | 'authz' | 'hsm' | 'outcome' | 'error'>>,
 ): RecordBody {
   return {
     ...{ v: 1, id: newRecordId(now), log: logId, time: new Date(now).toISOString(), durationUs: 0 },

@@ -4,7 +4,7 @@ import { TrailUnavailable, UnreadableRow } from '#core';
 import { sqlState } from './connection.js';
 
 /** A rule, or a version, came in between: the next round looks again. */
-const IN_BETWEEN = new Set(['KW001', '40P01', '55P03']);
+export const IN_BETWEEN = new Set(['KW001', '40P01', '55P03']);
 
 /** A time in JSON, in PostgreSQL's form of it. */
 export const time = z.string().pipe(z.coerce.date());

@@ -4,6 +4,7 @@ import {
   DATA_OPERATIONS,
   KEY_OPERATIONS,
   RESTORE_OPERATIONS,
+  ROTATION_USES,
   SECRET_USES,
   SERVICE_OPERATIONS,
   SYSTEM_OPERATIONS,
@@ -53,6 +54,10 @@ describe('what each role can and cannot do', () => {
         WHERE n.nspname = 'keyward' GROUP BY 1 ORDER BY 1`),
     );
     expect(Object.fromEntries(rows.map(({ name, roles }) => [name, roles]))).toEqual({
+      advance_secret_rotation: 'worker',
+      claim_secret_rotation: 'worker',
+      due_secret_rotations: 'worker',
+      release_secret_rotation: 'worker',
       advance_sink: 'worker',
       blobs_to_rewrap: 'worker',
       bootstrap_platform: 'key_plane',
@@ -133,7 +138,7 @@ describe('what each role can and cannot do', () => {
       save_receipt: 'worker',
       save_rewrapped: 'worker',
       save_rewrapped_import: 'worker',
-      secret_of: 'data_plane key_plane',
+      secret_of: 'data_plane key_plane worker',
       seq_at: 'auditor',
       seq_of_stop: 'key_plane',
       settle_rewrap_page: 'data_plane',
@@ -354,7 +359,7 @@ describe('what each role can and cannot do', () => {
     expect(ofRole('keyward_key_plane')).toEqual(new Set([...KEY_OPERATIONS, ...SECRET_USES, ...RESTORE_OPERATIONS]));
     expect(ofRole('keyward_auditor')).toEqual(new Set(AUDIT_OPERATIONS));
     expect(ofRole('keyward_worker')).toEqual(
-      new Set(SYSTEM_OPERATIONS.filter((op) => !(RESTORE_OPERATIONS as readonly string[]).includes(op))),
+      new Set([...ROTATION_USES, ...SYSTEM_OPERATIONS.filter((op) => !(RESTORE_OPERATIONS as readonly string[]).includes(op))]),
     );
   });
 

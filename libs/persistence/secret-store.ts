@@ -3,6 +3,7 @@ import { z } from 'zod';
 import {
   keyId,
   keyVersionId,
+  ROTATION_PHASES,
   SECRET_ROTATION_STATES,
   secretId,
   secretName,
@@ -31,6 +32,10 @@ export const secretRow = z.object({
   rotationState: z.enum(SECRET_ROTATION_STATES),
   nextRotationAt: orNone(time),
   mac: bytes,
+  rotating: z
+    .object({ phase: z.enum(ROTATION_PHASES), failures: z.int(), lastError: orNone(z.string()), nextStepAt: orNone(time) })
+    .nullish()
+    .transform((value) => value ?? undefined),
   labels: z.record(z.string(), z.string()),
   revision: z.int(),
   labelsMac: bytes,

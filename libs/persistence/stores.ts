@@ -24,6 +24,7 @@ import type {
   RuleStore,
   Seals,
   SecretPurges,
+  SecretRotations,
   SecretReads,
   SecretStore,
   SinkReads,
@@ -60,6 +61,7 @@ import { DatabaseSeals } from './seals.js';
 import { DatabaseSecretPurges } from './secret-purges.js';
 import { DatabaseSecretReads } from './secret-reads.js';
 import { DatabaseSecrets } from './secret-store.js';
+import { DatabaseSecretRotations } from './secret-rotation-store.js';
 import { DatabaseSinkReads } from './sink-reads.js';
 import { checkStartup, type Startup } from './startup.js';
 import { DatabaseUseReads } from './use-reads.js';
@@ -114,6 +116,8 @@ export interface WorkerStore extends Store, TombstoneStore {
   readonly rules: RuleStore;
   readonly rotations: KeyRotationStore;
   readonly uploads: UploadStore;
+  readonly secrets: SecretStore;
+  readonly secretRotations: SecretRotations;
   readonly endings: Endings;
   readonly purges: SecretPurges;
   readonly roots: RootRotationStore;
@@ -200,6 +204,8 @@ export async function openWorkerStore(settings: DatabaseSettings): Promise<Worke
     ...{ rules: new DatabaseRules(jobs), rotations: new DatabaseKeyRotations(jobs) },
     uploads: new DatabaseUploads(jobs),
     tombstones: new DatabaseTombstones(pool),
+    secrets: new DatabaseSecrets(jobs),
+    secretRotations: new DatabaseSecretRotations(jobs),
     logKeys: new DatabaseLogKeys(jobs),
     pruning: new DatabasePruning(jobs),
     notices: new DatabaseNotices(jobs),

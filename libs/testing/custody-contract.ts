@@ -36,13 +36,14 @@ import { verifyDigest } from './ecdsa.js';
 import { importsContract } from './imports-contract.js';
 import { movesContract } from './moves-contract.js';
 import { rotationContract } from './rotation-contract.js';
+import { secretClaimsContract } from './secret-claims-contract.js';
 import { secretKeysContract } from './secret-keys-contract.js';
 
 /** An implementation of the port under test; the three may be one object. */
 export interface CustodyUnderTest {
   readonly key: Custody & KeyImports & RuleBindings & SecretKeys;
   readonly data: Custody & BindingChecks & SecretKeys;
-  readonly signer: CheckpointSigner & LogKeyRemoval & KeyRotator & ItemMover;
+  readonly signer: CheckpointSigner & LogKeyRemoval & KeyRotator & SecretKeys & ItemMover;
   stop(): Promise<void>;
 }
 
@@ -665,6 +666,7 @@ export function custodyContract(name: string, make: () => Promise<CustodyUnderTe
       () => under,
       () => ({ version, macs: aVersion(under.key, ACME, 'HMAC_256') }),
     );
+    secretClaimsContract(() => under);
 
     describe('checkpoints', () => {
       const aLog = async (tenant = ACME) => {

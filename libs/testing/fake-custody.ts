@@ -39,6 +39,7 @@ import {
   Permit,
   PermitMisused,
   secretKeyAad,
+  secretRow,
 } from '#core';
 import type {
   BoundImport,
@@ -70,6 +71,7 @@ import type {
   RuleOperation,
   RuleRow,
   Sealed,
+  SecretClaim,
   SecretKeys,
   SecretVersionName,
   Tombstone,
@@ -261,9 +263,11 @@ export class FakeCustody
     permit: Permit<'CreateSecret' | 'PutSecretValue'>,
     version: WrappedKeyVersion,
     of: SecretVersionName,
+    claim?: SecretClaim,
   ): Promise<GeneratedDataKey> {
     permit.spend({ operation: permit.operation, tenant: version.tenant, versionId: version.versionId });
     this.#reach('generateSecretKey');
+    this.#mustBeClaimed(version.tenant, claim, ({ secretId }) => secretId === of.secretId);
     const plaintext = randomBytes(32);
     return { plaintext: this.#remember(plaintext), ...this.#seal(version, secretKeyAad(version.tenant, version, of), plaintext) };
   }
@@ -273,15 +277,18 @@ export class FakeCustody
     version: WrappedKeyVersion,
     of: SecretVersionName,
     sealed: Sealed,
+    claim?: SecretClaim,
   ): Promise<Uint8Array> {
     permit.spend({ operation: permit.operation, tenant: version.tenant, versionId: version.versionId });
     this.#reach('openSecretKey');
+    this.#mustBeClaimed(version.tenant, claim, ({ secretId, rotation }) => [secretId, rotation.connectionSecret].includes(of.secretId));
     return this.#open(version, secretKeyAad(version.tenant, version, of), sealed);
   }
 
-  async bindSecretLabels(permit: Permit<LabelOperation>, secretId: SecretId, digest: Uint8Array): Promise<Uint8Array> {
+  async bindSecretLabels(permit: Permit<LabelOperation>, secretId: SecretId, digest: Uint8Array, claim?: SecretClaim): Promise<Uint8Array> {
     const bound = { tenant: spendToLabel(permit), kind: 'secret-labels' as const, id: secretId, digest };
     this.#reach('bindSecretLabels');
+    this.#mustBeClaimed(bound.tenant, claim, ({ secretId: id }) => id === secretId);
     wellFormed(isRule(bound) && secretId.startsWith('sec_'));
     return this.#ruleMac(bound);
   }
@@ -468,6 +475,10 @@ export class FakeCustody
     return { signedSize, signedRoot, hasRoot: this.rootsOf(tenant).includes(root), destroyed: destroyed.sort().slice(0, 100) };
   }
 
+  #mustBeClaimed(tenant: TenantId, claim: SecretClaim | undefined, isAbout: (claim: SecretClaim) => boolean): void {
+    if (claim !== undefined && !(isAbout(claim) && timingSafeEqual(claim.mac, this.#ruleMac(secretRow(tenant, claim)))))
+      throw new KeyBindingBroken('of a rotation');
+  }
   async rotateKey(permit: Permit<'CreateKeyVersion'>, { primary, ...claim }: RotationOrder): Promise<RotatedKey> {
     const { tenant, keyId, spec, usage, origin, logId } = primary;
     permit.spend({ operation: 'CreateKeyVersion', tenant, versionId: claim.versionId });

@@ -43,9 +43,12 @@ import {
   rewrapPage,
   secretUseHandlers,
   type RotationParts,
+  type RunTurn,
+  type SecretRotationParts,
   Snapshots,
   stopRow,
   systemClock,
+  type TargetTurn,
   type Trail,
   type TrailEntry,
   type UploadParts,
@@ -62,6 +65,8 @@ import { type DestructionParts, destroyKeys, signReceipts } from '../../apps/wor
 import { CasbinGrants, policyTools, readModel } from '#grants';
 import { rotateKeys } from '../../apps/worker/key-rotations.js';
 import { moveUploadedItems } from '../../apps/worker/uploads.js';
+import { rotateSecrets } from '../../apps/worker/secret-rotations.js';
+import { perform } from '../../apps/worker/targets/perform.js';
 import { MAC, TestDatabase } from '../../libs/persistence/test-database.js';
 import { FakeCustody } from '../../libs/testing/fake-custody.js';
 import { round } from './round.js';
@@ -250,6 +255,24 @@ export class KeyWorld {
     const snapshots = new Snapshots(new BoundRules(rules, this.custody), casbin);
     const kind = moveUploadedItems({ snapshots, grants: casbin, custody: this.custody, uploads, ...given });
     return { round: () => round([kind], onFailure) };
+  }
+
+  /** A worker that rotates secrets, on the custody of this world and with targets in this process unless told otherwise. */
+  secretRotations({
+    onFailure = rethrow,
+    allow = [],
+    ...given
+  }: Partial<SecretRotationParts> & { readonly allow?: readonly string[]; readonly onFailure?: (error: unknown) => void } = {}) {
+    const { rules, secrets, secretRotations: rotations, trail } = this.worker;
+    const proofs = new BoundRules(rules, this.custody);
+    const parts = { snapshots: new Snapshots(proofs, casbin), grants: casbin, custody: this.custody, proofs, secrets, rotations, trail };
+    const runTurn: RunTurn = (request) => this.turn(allow, request);
+    return { round: () => round([rotateSecrets({ ...parts, runTurn, ...given })], onFailure) };
+  }
+
+  /** As it arrives in a process of its own: what is wiped there is not wiped here. */
+  turn(allow: readonly string[], request: TargetTurn): ReturnType<RunTurn> {
+    return perform({ allow: [...allow], timeLimitMs: 10_000, request: structuredClone(request) });
   }
 
   /** A key that is so old, with a rotation policy. */

@@ -23,6 +23,10 @@ export class RotatingEndpoint {
   readonly accepted = new Set<string>();
   /** Of `create`: what it answers by the id of the call; undefined: nothing, so that Keyward makes the value. */
   made: ((id: string) => string) | undefined;
+  /** Told of each call, before it has its effect and after that, before it is answered. */
+  onCall: (type: string, when: 'before' | 'after') => void = () => undefined;
+  /** Whoever logs in is refused. */
+  rejects = false;
   /** Answered instead, as often as it says; of one type of call, or of all. */
   fails: { status: number; type?: string; headers?: Record<string, string> } | undefined;
 
@@ -53,9 +57,11 @@ export class RotatingEndpoint {
     if (!isSigned(request, body)) return void response.writeHead(401).end();
     const { type, data } = JSON.parse(body) as Pick<Call, 'type' | 'data'>;
     this.calls.push({ id: String(request.headers['webhook-id']), type, data });
+    this.onCall(type, 'before');
     const { status, headers, type: only = type } = this.fails ?? {};
     if (status !== undefined && only === type) return void response.writeHead(status, headers).end();
     const [code, answer] = this.#take(type, data, String(request.headers['webhook-id']));
+    this.onCall(type, 'after');
     response.writeHead(code).end(answer);
   }
 
@@ -67,7 +73,7 @@ export class RotatingEndpoint {
         this.accepted.add(String(next));
         return [204];
       case 'keyward.rotation.test':
-        return [this.accepted.has(String(next)) ? 204 : 403];
+        return [this.accepted.has(String(next)) && !this.rejects ? 204 : 403];
       case 'keyward.rotation.finish':
         this.accepted.delete(String(outcome === 'reverted' ? next : old));
         this.accepted.add(String(current));

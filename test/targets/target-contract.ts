@@ -1,6 +1,7 @@
 import diagnostics from 'node:diagnostics_channel';
 import { setTimeout } from 'node:timers/promises';
 import { inspect } from 'node:util';
+import type { TargetTurn } from '#core';
 import type { RotationTarget } from '../../apps/worker/targets/rotation-target.js';
 import { targetProcess } from '../../apps/worker/targets/target-process.js';
 import { documented } from './documented.js';
@@ -246,7 +247,12 @@ export function targetContract(
     const kind = accounts[0] === 'double';
 
     it('works in the process that targets run in, which has no files, no programs and no environment', async () => {
-      const run = targetProcess({ allow: world.origins });
+      const process = targetProcess({ allow: world.origins });
+      const run = async (turn: TargetTurn) => {
+        const answer = await process(turn);
+        if ('failure' in answer) throw new Error(`${answer.failure}: ${answer.detail}`);
+        return answer.value;
+      };
       const { current, next } = await rotation(kind);
       const bytes = (value: Json) => new TextEncoder().encode(JSON.stringify(value));
       const request = { kind: name, rotation: ROTATION, options: {}, connection: bytes(world.connection), current: bytes(current) };

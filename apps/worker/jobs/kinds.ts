@@ -11,12 +11,18 @@ import { tellWear } from '../key-wear.js';
 import { pruneRecords } from '../pruning.js';
 import { purgeSecrets } from '../secret-purges.js';
 import { dropUploads, moveUploadedItems, type UploadParts } from '../uploads.js';
+import { rotateSecrets } from '../secret-rotations.js';
 import { rotateRoots, type RootRotationParts } from '../root-rotations.js';
+import type { RowProofs, RunTurn, SecretKeys } from '#core';
 import type { JobKind } from './job-kind.js';
 
 export interface KindParts extends Pick<RotationParts, 'grants' | 'snapshots'> {
   readonly store: WorkerStore;
-  readonly custody: DestructionParts['custody'] &
+  /** Of rows that no decision reads. */
+  readonly proofs: RowProofs;
+  readonly runTurn: RunTurn;
+  readonly custody: SecretKeys &
+    DestructionParts['custody'] &
     LogKeyParts['custody'] &
     RootRotationParts['custody'] &
     RotationParts['custody'] &
@@ -29,13 +35,17 @@ export interface KindParts extends Pick<RotationParts, 'grants' | 'snapshots'> {
  * Every timed thing that the platform does, one row each (docs/queue.md tells how to add one). Not here: what must follow its cause within
  * seconds for every tenant, whatever waits in the queue, which is signing checkpoints, and delivering records.
  */
-export const jobKinds = ({ store, custody, grants, snapshots, platform }: KindParts): readonly JobKind[] => [
+export const jobKinds = ({ store, custody, grants, snapshots, proofs, runTurn, platform }: KindParts): readonly JobKind[] => [
   destroyKeys({ endings: store.endings, custody, platform }),
   signReceipts({ endings: store.endings, custody }),
   purgeSecrets({ purges: store.purges, platform }),
   ...rotateKeys({ rotations: store.rotations, custody, grants, snapshots, platform }),
   moveUploadedItems({ uploads: store.uploads, custody, grants, snapshots, platform }),
   dropUploads(store.uploads),
+  rotateSecrets({
+    ...{ rotations: store.secretRotations, secrets: store.secrets, trail: store.trail },
+    ...{ custody, grants, snapshots, proofs, runTurn, platform },
+  }),
   rotateRoots({ roots: store.roots, custody }),
   dropExpiredImports(store.roots),
   endLogKeys({ keys: store.logKeys, custody, platform }),

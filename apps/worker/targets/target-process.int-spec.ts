@@ -4,13 +4,17 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { builtTest } from '../../../test/stories/built.js';
+import type { RunTurn, TargetTurn } from '#core';
 import { ED25519_KEY, HMAC_KEY, RotatingEndpoint } from '../../../test/targets/rotating-endpoint.js';
 import { targetProcess, type TargetProcessOptions } from './target-process.js';
-import type { TurnRequest } from './turn.js';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const textOf = (value: Uint8Array | undefined) => new TextDecoder().decode(value);
-const request = (parts: Partial<TurnRequest> = {}): TurnRequest => ({
+const valueIn = (answer: Awaited<ReturnType<RunTurn>>) => {
+  if (!('done' in answer)) throw new Error(answer.detail);
+  return answer.value;
+};
+const request = (parts: Partial<TargetTurn> = {}): TargetTurn => ({
   ...{ kind: 'webhook', step: 'apply', options: {} },
   rotation: { tenant: 'acme', secretId: 'sec_1', versionId: 'sver_1' },
   current: bytes('old'),
@@ -19,7 +23,7 @@ const request = (parts: Partial<TurnRequest> = {}): TurnRequest => ({
 });
 
 /** Of a process that is under no flags. */
-async function heardOf(child: ChildProcess, asked: TurnRequest): Promise<unknown> {
+async function heardOf(child: ChildProcess, asked: TargetTurn): Promise<unknown> {
   child.send({ request: asked });
   const [{ value }] = (await once(child, 'message')) as [{ value: Uint8Array }];
   child.kill();
@@ -42,7 +46,7 @@ describe("the targets' process", () => {
       request({ current: bytes(file) }),
     );
     expect(free).toMatchObject({ 'a file': '1234', 'a program': '', 'code from a string': 1 });
-    expect(JSON.parse(textOf(told))).toEqual({
+    expect(JSON.parse(textOf(valueIn(told)))).toEqual({
       environment: [],
       'a file': 'ERR_ACCESS_DENIED',
       'a folder': 'ERR_ACCESS_DENIED',
@@ -64,14 +68,14 @@ describe("the targets' process", () => {
     ['babbles', 'an answer of no known form', {}],
   ] as const)('that %s is a target that failed: %s', async (kind, detail, limits: Partial<TargetProcessOptions>) => {
     const run = targetProcess({ allow: [], script: builtTest('targets/silent-child.js'), ...limits });
-    await expect(run(request({ kind }))).rejects.toMatchObject({ name: 'TargetError', reason: 'unavailable', detail });
+    await expect(run(request({ kind }))).resolves.toEqual({ failure: 'unavailable', detail });
   });
 
   it('knows no kind but those of its table', async () => {
-    await expect(targetProcess({ allow: [] })(request({ kind: 'ftp' }))).rejects.toMatchObject({ reason: 'invalid', detail: 'targetKind' });
+    await expect(targetProcess({ allow: [] })(request({ kind: 'ftp' }))).resolves.toEqual({ failure: 'invalid', detail: 'target' });
   });
 
-  const connected = (url: string, parts: Partial<TurnRequest> = {}) =>
+  const connected = (url: string, parts: Partial<TargetTurn> = {}) =>
     request({ connection: bytes(JSON.stringify({ url, signingKey: HMAC_KEY })), ...parts });
 
   it.each([
@@ -83,21 +87,21 @@ describe("the targets' process", () => {
     ['another port', 'https://127.0.0.1:5432/', 'this port is not allowed'],
     ['plain HTTP', 'http://127.0.0.1/', 'the URL must be https, without a name or password'],
   ])('reaches nothing that the operator does not list: %s', async (_, url, detail) => {
-    await expect(targetProcess({ allow: [] })(connected(url))).rejects.toMatchObject({ reason: 'refused', detail });
+    await expect(targetProcess({ allow: [] })(connected(url))).resolves.toEqual({ failure: 'refused', detail });
   });
 
   describe('and a webhook that the operator lists', () => {
     let endpoint: RotatingEndpoint;
     beforeEach(async () => void (endpoint = await RotatingEndpoint.start('old')));
     afterEach(() => endpoint.stop());
-    const run = (parts: Partial<TurnRequest> = {}) => targetProcess({ allow: [endpoint.origin] })(connected(endpoint.url, parts));
+    const run = (parts: Partial<TargetTurn> = {}) => targetProcess({ allow: [endpoint.origin] })(connected(endpoint.url, parts));
 
     it.each([
       ['HMAC-SHA-256', HMAC_KEY],
       ['Ed25519', ED25519_KEY],
     ])('take four calls, signed with %s, whose ids name secret, version and step', async (_, signingKey) => {
       const connection = bytes(JSON.stringify({ url: endpoint.url, signingKey }));
-      const next = (await run({ connection, step: 'create' }))!;
+      const next = valueIn(await run({ connection, step: 'create' }))!;
       await run({ connection, next });
       await run({ connection, next, step: 'test' });
       expect(endpoint.accepted).toEqual(new Set(['old', textOf(next)]));
@@ -116,7 +120,7 @@ describe("the targets' process", () => {
 
     it('may make the value themselves', async () => {
       endpoint.made = (id) => `of ${id}`;
-      expect(textOf(await run({ step: 'create' }))).toBe('of sec_1_sver_1_create');
+      expect(textOf(valueIn(await run({ step: 'create' })))).toBe('of sec_1_sver_1_create');
     });
 
     it.each([
@@ -125,9 +129,9 @@ describe("the targets' process", () => {
       [422, 'refused'],
       [429, 'unavailable'],
       [500, 'unavailable'],
-    ] as const)('answer %d: %s', async (status, reason) => {
+    ] as const)('answer %d: %s', async (status, failure) => {
       endpoint.fails = { status, headers: { location: endpoint.url } };
-      await expect(run()).rejects.toMatchObject({ reason, detail: `status ${status}` });
+      await expect(run()).resolves.toEqual({ failure, detail: `status ${status}` });
       expect(endpoint.calls).toHaveLength(1);
     });
 
@@ -138,7 +142,7 @@ describe("the targets' process", () => {
       ['options.length', { options: { length: 7 } }],
       ['value', { current: Uint8Array.of(0xff) }],
     ] as const)('are not called when the shape of %s is wrong', async (detail, parts) => {
-      await expect(run(parts)).rejects.toMatchObject({ reason: 'invalid', detail });
+      await expect(run(parts)).resolves.toEqual({ failure: 'invalid', detail });
       expect(endpoint.calls).toEqual([]);
     });
   });

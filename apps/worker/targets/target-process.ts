@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { builtProgram, checkoutPath } from '#runtime';
-import { TargetError } from './rotation-target.js';
-import { turnAnswer } from './turn-answer.js';
-import type { TurnRequest } from './turn.js';
+import type { RunTurn, StepFailed } from '#core';
+import type { TurnOrder } from './perform.js';
+import { type TurnAnswer, turnAnswer } from './turn-answer.js';
 
 /** Of one turn, in the child; the child itself is killed a little later. */
 const TIME_LIMIT_MS = 30_000;
@@ -19,9 +19,6 @@ export interface TargetProcessOptions {
   /** For tests. */
   readonly script?: string;
 }
-
-/** Runs one step at one target. @throws TargetError */
-export type RunTurn = (request: TurnRequest) => Promise<Uint8Array | undefined>;
 
 /**
  * Each turn in a process of its own, which ends with it: one tenant's target never shares memory with another's. It gets its request and
@@ -40,21 +37,24 @@ export function targetProcess({
       cwd: '/',
       serialization: 'advanced',
     });
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    child.once('message', resolve);
-    child.once('error', (cause) => reject(new TargetError('unavailable', 'no process', cause)));
+    const { promise, resolve } = Promise.withResolvers<TurnAnswer>();
+    const failed = (detail: string) => resolve(unavailable(detail));
+    child.once('message', (message) => resolve(turnAnswer.safeParse(message).data ?? unavailable('an answer of no known form')));
+    child.once('error', () => failed('no process'));
     // After its message, if there was one.
-    child.once('exit', () => reject(new TargetError('unavailable', 'its process ended')));
-    const late = setTimeout(() => reject(new TargetError('unavailable', 'no answer in time')), startMs + timeLimitMs);
+    child.once('exit', () => failed('its process ended'));
+    const late = setTimeout(() => failed('no answer in time'), startMs + timeLimitMs);
     try {
-      child.send({ allow, timeLimitMs, request }, (cause) => cause && reject(new TargetError('unavailable', 'no process', cause)));
-      return settled(await promise);
+      child.send({ allow: [...allow], timeLimitMs, request } satisfies TurnOrder, (error) => error && failed('no process'));
+      return await promise;
     } finally {
       clearTimeout(late);
       child.kill('SIGKILL');
     }
   };
 }
+
+const unavailable = (detail: string): StepFailed => ({ failure: 'unavailable', detail });
 
 function permissions(script: string): string[] {
   const read = [checkoutPath('dist'), checkoutPath('node_modules'), checkoutPath('package.json'), script];
@@ -64,11 +64,4 @@ function permissions(script: string): string[] {
     ...read.map((path) => `--allow-fs-read=${path}`),
     ...['--disable-sigusr1', '--disallow-code-generation-from-strings', `--max-old-space-size=${HEAP_MIB}`, '--no-warnings'],
   ];
-}
-
-function settled(message: unknown): Uint8Array | undefined {
-  const { success, data } = turnAnswer.safeParse(message);
-  if (!success) throw new TargetError('unavailable', 'an answer of no known form');
-  if ('reason' in data) throw new TargetError(data.reason, data.detail);
-  return data.value;
 }

@@ -1,33 +1,31 @@
 import { z } from 'zod';
+import type { TargetStep, TargetTurn } from '#core';
 import type { Reach, RotationId, RotationTarget } from './rotation-target.js';
 import { TargetError } from './rotation-target.js';
 
-export const STEPS = ['create', 'apply', 'test', 'revert', 'retire'] as const;
-export type TargetStep = (typeof STEPS)[number];
+const STEPS = ['create', 'apply', 'test', 'revert', 'retire'] as const satisfies readonly TargetStep[];
 
 export const octets = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 
-/** One step at one target, as it travels to the targets' process. */
-export const turnRequest = z.strictObject({
+/** One step at one target, as it travels to the targets' process: values are bytes, because bytes can be wiped. */
+export const turnRequest: z.ZodType<TargetTurn> = z.strictObject({
   kind: z.string(),
   step: z.enum(STEPS),
   rotation: z.strictObject({ tenant: z.string(), secretId: z.string(), versionId: z.string() }),
   options: z.record(z.string(), z.unknown()),
-  /** Values as their secrets hold them: bytes, because bytes can be wiped. */
   connection: octets.optional(),
   current: octets,
   previous: octets.optional(),
   next: octets.optional(),
   old: octets.optional(),
 });
-export type TurnRequest = z.infer<typeof turnRequest>;
 
 /** A target, whatever its connections and values are. */
 export interface AnyTarget {
   readonly kind: string;
   readonly ports: readonly number[];
   /** Of `create`, the next value. @throws TargetError, EgressError, or whatever a defect throws */
-  turn(request: TurnRequest, reach: Reach): Promise<Uint8Array | undefined>;
+  turn(request: TargetTurn, reach: Reach): Promise<Uint8Array | undefined>;
 }
 
 /** What a target says of itself, as the targets' process runs it: shapes are checked before anything is done. */

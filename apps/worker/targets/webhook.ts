@@ -1,6 +1,6 @@
 import { createHmac, createPrivateKey, sign } from 'node:crypto';
 import { z } from 'zod';
-import { freeValue, renewalOptions, renewed } from './generic.js';
+import { freeValue, renewalOptions, renewed } from './schedule.js';
 import { type RetireParts, type RotationTarget, TargetError, type TurnParts } from './rotation-target.js';
 
 /** PKCS #8 around a seed (RFC 8410). */

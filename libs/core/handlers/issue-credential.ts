@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { IssuedCredential, PrincipalName, Role, ServicePublicKey, TenantId } from '#contract';
-import { apiKeyMac, newApiKey, proofOf } from '../api-key.js';
+import { type ApiKey, apiKeyMac, newApiKey, proofOf } from '../api-key.js';
 import { credentialRow } from '../bound-rows.js';
 import { newCredentialId } from '../identifiers.js';
 import type { Permit } from '../permit.js';
@@ -18,6 +18,8 @@ export interface CredentialOrder {
   readonly person?: { readonly subject: string; readonly issuer: string };
   /** A service that signs its own tokens. */
   readonly publicKey?: ServicePublicKey;
+  /** Made by whoever asks, who therefore is not told it again. */
+  readonly apiKey?: ApiKey | undefined;
 }
 
 export interface CredentialParts {
@@ -32,13 +34,17 @@ export async function issueCredential(
   order: CredentialOrder,
   now: number,
 ): Promise<{ readonly answer: IssuedCredential; readonly row: NewCredential }> {
-  const { tenant, principal, role, person, publicKey } = order;
-  const credentialId = newCredentialId(now);
+  const { tenant, principal, role, person, publicKey, apiKey } = order;
+  const credentialId = apiKey?.credentialId ?? newCredentialId(now);
   const authMethod = person !== undefined ? 'oidc' : publicKey !== undefined ? 'private-key-jwt' : 'api-key';
-  const key = authMethod === 'api-key' ? newApiKey(tenant, credentialId) : undefined;
+  const key = authMethod === 'api-key' && apiKey === undefined ? newApiKey(tenant, credentialId) : undefined;
   const [createdAt, expiresAt] = [new Date(now), new Date(now + order.days * DAY_MS)];
   const proof = { subject: person?.subject, issuer: person?.issuer, publicKey };
-  const mac = apiKeyMac(pepper, { tenant, principal, role, credentialId, authMethod, expiresAt }, key?.secret ?? proofOf(proof));
+  const mac = apiKeyMac(
+    pepper,
+    { tenant, principal, role, credentialId, authMethod, expiresAt },
+    (apiKey ?? key)?.secret ?? proofOf(proof),
+  );
   const row: Omit<NewCredential, 'bindingMac'> = { tenant, credentialId, principal, role, authMethod, mac, ...proof, createdAt, expiresAt };
   const bindingMac = await custody.bindRule(permit, credentialRow(row));
   return {

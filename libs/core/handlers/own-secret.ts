@@ -1,10 +1,10 @@
-import { CURRENT, type OperationName, type SecretDescription, type SecretId } from '#contract';
+import { CURRENT, type SecretDescription, type SecretId } from '#contract';
 import { secretLabelsRow, secretRow } from '../bound-rows.js';
 import { KeywardError } from '../errors.js';
-import type { Step } from '../handler.js';
+import type { Call } from '../call.js';
 import type { RowProofs } from '../ports/rules.js';
 import type { SealedVersion, SecretStore, StoredSecret, WhichVersion } from '../ports/secrets.js';
-import { StaleSnapshot } from '../snapshot.js';
+import { type Snapshot, StaleSnapshot } from '../snapshot.js';
 
 export interface SecretSource {
   readonly secrets: SecretStore;
@@ -16,7 +16,10 @@ export interface FoundSecret {
   readonly version: SealedVersion | undefined;
 }
 
-type Reading = Pick<Step<OperationName>, 'call' | 'snapshot'>;
+interface Reading {
+  readonly call: Pick<Call, 'tenant'>;
+  readonly snapshot: Snapshot;
+}
 
 /**
  * A secret as of the snapshot's epoch, if its rows are genuine: what it is called, under which key it is, and which version is which.
@@ -59,13 +62,36 @@ export function mustBeKept({ deletionAt }: Pick<StoredSecret, 'deletionAt'>): vo
 export const CURRENT_VERSION: WhichVersion = { label: CURRENT };
 
 export function describeSecret(secret: Omit<StoredSecret, 'mac' | 'labelsMac' | 'versions' | 'revision'>): SecretDescription {
-  const { secretId, name, type, keyId, description, tags, labels, createdAt, deletionAt, rotation, rotationState, nextRotationAt } = secret;
+  const {
+    secretId,
+    name,
+    type,
+    keyId,
+    description,
+    tags,
+    labels,
+    createdAt,
+    deletionAt,
+    rotation,
+    rotationState,
+    nextRotationAt,
+    rotating,
+  } = secret;
   return {
     ...{ secretId, name, type, state: deletionAt === undefined ? 'Active' : 'PendingDeletion', keyId, description },
     ...{ tags: { ...tags }, labels: { ...labels }, createdAt: createdAt.toISOString() },
     ...(deletionAt && { deletionAt: deletionAt.toISOString() }),
     ...(rotation && {
-      rotation: { policy: rotation, state: rotationState, ...(nextRotationAt && { nextRotationAt: nextRotationAt.toISOString() }) },
+      rotation: {
+        ...{ policy: rotation, state: rotationState, ...(nextRotationAt && { nextRotationAt: nextRotationAt.toISOString() }) },
+        ...(rotating && describeProgress(rotating)),
+      },
     }),
   };
 }
+
+const describeProgress = ({ phase, failures, lastError, nextStepAt }: NonNullable<StoredSecret['rotating']>) => ({
+  ...{ phase, failures },
+  ...(lastError !== undefined && { lastError }),
+  ...(nextStepAt && { nextStepAt: nextStepAt.toISOString() }),
+});

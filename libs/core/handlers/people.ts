@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { IdentityProviderAnswer, IdentityProviderRequest, TenantId } from '#contract';
+import type { IdentityProviderAnswer, IdentityProviderRequest, IssueCredentialRequest, IssuedCredential, TenantId } from '#contract';
+import { type ApiKey, apiKeyMac, parseApiKey, sameMac } from '../api-key.js';
 import { identityProviderRow } from '../bound-rows.js';
-import { KeywardError } from '../errors.js';
-import type { Handlers } from '../pipeline.js';
+import { InvalidRequest, KeywardError } from '../errors.js';
+import type { Handlers, Prepared } from '../pipeline.js';
 import type { RuleBindings } from '../ports/custody.js';
 import type { Reads } from '../ports/reads.js';
-import type { RuleStore, StoredIdentityProvider } from '../ports/rules.js';
+import type { RuleStore, StoredCredential, StoredIdentityProvider } from '../ports/rules.js';
 import type { PersonalField } from '../record.js';
 import { changedFields } from './changed-fields.js';
 import { type CredentialParts, issueCredential } from './issue-credential.js';
@@ -24,7 +25,7 @@ type PeopleOperation =
 export interface PeopleParts extends CredentialParts {
   readonly custody: Pick<RuleBindings, 'bindRule'>;
   readonly reads: Reads;
-  readonly rules: Pick<RuleStore, 'identityProvider'>;
+  readonly rules: Pick<RuleStore, 'identityProvider' | 'credential'>;
 }
 
 /** A tenant's own people: who they are, and who vouches for them. The ISV has no hand in it after the enrolment code. */
@@ -55,8 +56,16 @@ export function peopleHandlers(parts: PeopleParts): Handlers<PeopleOperation> {
 
     IssueCredential: async ({ input, call, now, permit }) => {
       const { principal, role, expiresInDays: days, subject } = input;
+      const apiKey = input.apiKey === undefined ? undefined : apiKeyOf(call.tenant, input.apiKey);
+      const known = apiKey && (await rules.credential(call.tenant, apiKey.credentialId))?.credential;
+      if (apiKey !== undefined && known !== undefined) return issuedAgain(parts, known, input, apiKey);
       const signsIn = subject === undefined ? {} : { person: { subject, issuer: (await provider(call.tenant)).issuer } };
-      const { answer, row } = await issueCredential(parts, permit(), { tenant: call.tenant, principal, role, days, ...signsIn }, now);
+      const { answer, row } = await issueCredential(
+        parts,
+        permit(),
+        { tenant: call.tenant, principal, role, days, ...signsIn, apiKey },
+        now,
+      );
       return {
         answer,
         details: {
@@ -98,6 +107,30 @@ export function peopleHandlers(parts: PeopleParts): Handlers<PeopleOperation> {
       details: { change: changedFields(told(await provider(call.tenant)), {}) },
       apply: (writes) => writes.deleteIdentityProvider(),
     }),
+  };
+}
+
+/** @throws InvalidRequest */
+function apiKeyOf(tenant: TenantId, text: string): ApiKey {
+  const key = parseApiKey(text);
+  if (key?.tenant !== tenant) throw new InvalidRequest([{ field: 'apiKey', message: 'must be a key of this tenant' }]);
+  return key;
+}
+
+/** A key that its owner made, shown once more: the same is success, so that a call whose answer was lost can be made again. */
+function issuedAgain(
+  { pepper }: Pick<CredentialParts, 'pepper'>,
+  known: StoredCredential,
+  { principal, role }: IssueCredentialRequest,
+  { secret }: ApiKey,
+): Prepared<IssuedCredential> {
+  const { credentialId, authMethod, expiresAt } = known;
+  const same = known.principal === principal && known.role === role && sameMac(apiKeyMac(pepper, known, secret), known.mac);
+  if (!same || known.revokedAt !== undefined)
+    throw new KeywardError('already-exists', 'The credential is there, and is not this one.', { reason: 'credential-exists' });
+  return {
+    answer: { credentialId, principal, role, authMethod, expiresAt: expiresAt.toISOString() },
+    details: { change: { role, credentialId, authMethod, again: true }, personal: [person(principal)] },
   };
 }
 

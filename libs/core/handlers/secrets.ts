@@ -146,12 +146,13 @@ export function secretHandlers(parts: SecretParts): Handlers<SecretOperation> {
       const { call, input, now, permit } = step;
       const secret = await own(step);
       mustBeKept(secret);
+      // It would go on at another target, with what it began at this one.
+      mustRest(secret);
       const rotation = input.policy ?? undefined;
       if (rotation !== undefined) await mustBeConnection(parts, step, rotation, secret.secretId);
       const mac = await custody.bindRule(permit(), secretRow(call.tenant, { ...secret, rotation }));
-      // Published again, it is tried again. One that is under way goes on to its end.
-      const rotationState = secret.rotationState === 'Running' ? 'Running' : 'Idle';
-      const change = { rotation, mac, rotationState, nextRotationAt: nextRotationOf(rotation, now) } as const;
+      // Published again, it is tried again.
+      const change = { rotation, mac, rotationState: 'Idle', nextRotationAt: nextRotationOf(rotation, now) } as const;
       return changed(secret, change, changedFields(policyTold(secret.rotation), policyTold(rotation)));
     },
 
@@ -160,11 +161,16 @@ export function secretHandlers(parts: SecretParts): Handlers<SecretOperation> {
       const secret = await own(step);
       mustBeKept(secret);
       if (secret.rotation === undefined) throw new KeywardError('state-unchangeable', 'It has no rotation policy.');
-      if (secret.rotationState === 'Running') throw new KeywardError('state-unchangeable', 'A rotation is under way.');
+      mustRest(secret);
       const { rotationState: before } = secret;
       return changed(secret, { rotationState: 'Due', nextRotationAt: new Date(step.now) }, { rotation: { before, after: 'Due' } });
     },
   };
+}
+
+/** @throws KeywardError state-unchangeable */
+function mustRest({ rotationState }: StoredSecret): void {
+  if (rotationState === 'Running') throw new KeywardError('state-unchangeable', 'A rotation is under way.');
 }
 
 /** The first rotation is an interval away; without one it is only when asked. */

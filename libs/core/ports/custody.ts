@@ -11,6 +11,9 @@ import type {
   LongOperationId,
   OperationName,
   SecretId,
+  SecretName,
+  SecretRotationPolicy,
+  SecretType,
   SigningAlgorithm,
   TenantId,
   TriedAlgorithm,
@@ -212,24 +215,42 @@ export interface SecretVersionName {
   readonly versionId: string;
 }
 
+/** A secret as it is bound, with the rotation policy that lets the worker at its values and at those of its connection secret. */
+export interface SecretClaim {
+  readonly secretId: SecretId;
+  readonly name: SecretName;
+  readonly type: SecretType;
+  readonly keyId: KeyId;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly rotation: SecretRotationPolicy;
+  /** As bound-rows.ts has it bound (secretRow). */
+  readonly mac: Uint8Array;
+}
+
 /**
  * Data keys of secrets' values, 32 bytes each, sealed under a CMK and bound to the name of one version: custody composes the encryption
  * context itself (`keyward:secret`, `keyward:version`), so that what may open secrets opens nothing else of a tenant.
+ *
+ * `claim`: the worker's, without which its socket accepts none of it. Custody checks that it is bound, and that it is about this secret (or,
+ * for a reading, about one that is rotated with this one's value): whoever takes over the worker reads no other secrets.
+ * @throws KeyBindingBroken for a claim that is not
  */
 export interface SecretKeys {
   generateSecretKey(
     permit: Permit<'CreateSecret' | 'PutSecretValue'>,
     version: WrappedKeyVersion,
     of: SecretVersionName,
+    claim?: SecretClaim,
   ): Promise<GeneratedDataKey>;
   openSecretKey(
     permit: Permit<'GetSecretValue' | 'PutSecretValue'>,
     version: WrappedKeyVersion,
     of: SecretVersionName,
     sealed: Sealed,
+    claim?: SecretClaim,
   ): Promise<Uint8Array>;
   /** Of kind `secret-labels`, and no other: whoever puts values says which is current. `digest`: bound-rows.ts. */
-  bindSecretLabels(permit: Permit<LabelOperation>, secretId: SecretId, digest: Uint8Array): Promise<Uint8Array>;
+  bindSecretLabels(permit: Permit<LabelOperation>, secretId: SecretId, digest: Uint8Array, claim?: SecretClaim): Promise<Uint8Array>;
 }
 
 /**

@@ -13,6 +13,7 @@ import type {
   TenantId,
 } from '#contract';
 import type { Due } from './jobs.js';
+import type { RotationProgress } from '../secret-rotation.js';
 import type { Page } from './reads.js';
 
 /** The version that each label names. */
@@ -33,6 +34,8 @@ export interface StoredSecret {
   readonly rotation: SecretRotationPolicy | undefined;
   readonly rotationState: SecretRotationState;
   readonly nextRotationAt: Date | undefined;
+  /** Undefined until its first rotation begins. No authority: what decides are labels and policy. */
+  readonly rotating?: (RotationProgress & { readonly nextStepAt: Date | undefined }) | undefined;
   /** The HSM's, over what it is (bound-rows.ts, secretRow). */
   readonly mac: Uint8Array;
   readonly labels: Labels;

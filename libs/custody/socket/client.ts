@@ -33,6 +33,7 @@ import type {
   RuleOperation,
   RuleRow,
   Sealed,
+  SecretClaim,
   SecretKeys,
   SecretVersionName,
   Tombstone,
@@ -63,6 +64,7 @@ import type { Call } from './connection.js';
 import { encodeImport, IMPORT } from './import-row.js';
 import { encodeDraft, encodeRow } from './key-version-row.js';
 import { encodeMove } from './move-on-wire.js';
+import { encodeSecretClaim } from './secret-claim-on-wire.js';
 import { encodeRotation, readRotated } from './rotation-on-wire.js';
 import { encodeTombstone, readEndedVersion, readKept } from './tombstone-on-wire.js';
 import { OPERATION } from './wire.js';
@@ -192,10 +194,12 @@ export class SocketCustody
     permit: Permit<'CreateSecret' | 'PutSecretValue'>,
     version: WrappedKeyVersion,
     { secretId, versionId }: SecretVersionName,
+    claim?: SecretClaim,
   ): Promise<GeneratedDataKey> {
     spendWithoutAad(permit, version);
-    const args = [encodeRow(version), secretId, versionId];
-    return this.#call(OPERATION.generateSecretKey, version.tenant, args, readGeneratedDataKey, version.versionId);
+    const args = [...claimed(claim), encodeRow(version), secretId, versionId];
+    const operation = claim === undefined ? OPERATION.generateSecretKey : OPERATION.generateRotatedKey;
+    return this.#call(operation, version.tenant, args, readGeneratedDataKey, version.versionId);
   }
 
   async openSecretKey(
@@ -203,14 +207,17 @@ export class SocketCustody
     version: WrappedKeyVersion,
     { secretId, versionId }: SecretVersionName,
     { iv, ciphertext }: Sealed,
+    claim?: SecretClaim,
   ): Promise<Uint8Array> {
     spendWithoutAad(permit, version);
-    const args = [encodeRow(version), secretId, versionId, iv, ciphertext];
-    return this.#call(OPERATION.openSecretKey, version.tenant, args, readBytes, version.versionId);
+    const args = [...claimed(claim), encodeRow(version), secretId, versionId, iv, ciphertext];
+    const operation = claim === undefined ? OPERATION.openSecretKey : OPERATION.openRotatedKey;
+    return this.#call(operation, version.tenant, args, readBytes, version.versionId);
   }
 
-  async bindSecretLabels(permit: Permit<LabelOperation>, secretId: SecretId, digest: Uint8Array): Promise<Uint8Array> {
-    return this.#call(OPERATION.bindSecretLabels, spendToLabel(permit), [secretId, digest], readMac);
+  async bindSecretLabels(permit: Permit<LabelOperation>, secretId: SecretId, digest: Uint8Array, claim?: SecretClaim): Promise<Uint8Array> {
+    const operation = claim === undefined ? OPERATION.bindSecretLabels : OPERATION.bindRotatedLabels;
+    return this.#call(operation, spendToLabel(permit), [...claimed(claim), secretId, digest], readMac);
   }
 
   async encrypt(permit: Permit<'Encrypt' | 'ReEncryptTo'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed> {
@@ -440,3 +447,5 @@ function spend<Operation extends OperationName>(
   if (aad === undefined || aad.length === 0) throw new PermitMisused(`A permit for ${operation} without additional data.`);
   return aad;
 }
+
+const claimed = (claim: SecretClaim | undefined): Buffer[] => (claim === undefined ? [] : [encodeSecretClaim(claim)]);

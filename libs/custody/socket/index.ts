@@ -25,3 +25,4 @@ export type { Handler, PlaneSocketOptions } from './server.js';
 export { CODE, OPERATION, PLANES } from './wire.js';
 export type { CustodyOperation, Plane } from './wire.js';
 export { derOf, rawOf } from '../ecdsa-der.js';
+export { decodeSecretClaim } from './secret-claim-on-wire.js';

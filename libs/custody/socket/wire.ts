@@ -46,6 +46,9 @@ export const OPERATION = {
   openSecretKey: 52,
   bindSecretLabels: 53,
   moveItem: 140,
+  generateRotatedKey: 120,
+  openRotatedKey: 121,
+  bindRotatedLabels: 122,
 } as const;
 /** In an operation's place: several uses of one key, `[operation, row, [args without it, …]]`, answered by `[[0, result] or [code], …]`. */
 export const TOGETHER = 150;
@@ -106,6 +109,9 @@ export const PLANES = {
     'destroyOlderRoots',
     'rotateKey',
     'moveItem',
+    'generateRotatedKey',
+    'openRotatedKey',
+    'bindRotatedLabels',
     'checkBindings',
     'capabilities',
     'ping',

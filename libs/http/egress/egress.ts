@@ -32,7 +32,7 @@ export interface EgressOptions {
 }
 
 export interface EgressRequest {
-  readonly method: 'GET' | 'PUT' | 'POST';
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
   /** PEM: trusted instead of the public authorities. */

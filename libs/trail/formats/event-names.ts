@@ -175,6 +175,10 @@ const NAMES = {
   ReWrap:                          row('Other',  'ReEncrypt',                       'ReEncrypt'),
   DestroyKey:                      row('Delete', 'DeleteKey',                       'DeleteKey'),
   PurgeSecret:                     row('Delete', 'DeleteSecret',                    'DeleteSecret'),
+  StartSecretRotation:             row('Update', 'RotateSecret',                    'RotateSecret'),
+  PromoteSecretVersion:            row('Update', 'UpdateSecretVersionStage',        'UpdateSecretVersionStage'),
+  EndSecretRotation:               row('Update', 'RotationSucceeded',               ''),
+  SecretRotationInvalid:           row('Update', 'RotationFailed',                  ''),
   RetireLogKey:                    row('Delete', '',                                ''),
 } as const satisfies Record<Operation, EventNames>;
 

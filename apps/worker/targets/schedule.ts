@@ -15,8 +15,8 @@ export const renewed = (current: FreeValue, options: z.infer<typeof renewalOptio
 const nothing = () => Promise.resolve();
 
 /** A value that nobody but its readers has to learn: a new one by schedule, and no target. */
-export const generic: RotationTarget<undefined, FreeValue, z.infer<typeof renewalOptions>> = {
-  kind: 'generic',
+export const schedule: RotationTarget<undefined, FreeValue, z.infer<typeof renewalOptions>> = {
+  kind: 'schedule',
   ports: [],
   connection: z.undefined(),
   value: freeValue,

@@ -226,5 +226,5 @@ describe('a platform that is restored from its archives', () => {
       ({ state }) => state === 'Destroyed',
     );
     expect((await use()).status).toBe(410);
-  }, 300_000);
+  }, 600_000);
 });

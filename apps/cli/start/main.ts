@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { defaultDataDir, loadConfig, type Platform, startPlatform } from '#runtime';
 import { noteAddresses } from '../credentials-file.js';
 import { takenPorts } from './free-ports.js';
@@ -16,8 +17,10 @@ try {
   starting = startPlatform({ dataDir, ports: taken.length > 0 ? 'free' : 'fixed' });
   const platform = await starting;
   const { keyPlane, dataPlanes, auditor } = platform.urls;
-  noteAddresses(platform.credentialsFile, { keyPlane, dataPlane: dataPlanes[0] ?? '', auditor });
-  announce(platform);
+  // Restored without it: the operator has it elsewhere.
+  const hasCredential = existsSync(platform.credentialsFile);
+  if (hasCredential) noteAddresses(platform.credentialsFile, { keyPlane, dataPlane: dataPlanes[0] ?? '', auditor });
+  announce(platform, hasCredential);
   setInterval(() => undefined, 1 << 30); // stays up
 } catch (error) {
   process.stderr.write(`Keyward did not start: ${error instanceof Error ? error.message : 'unknown error'}\n`);
@@ -25,7 +28,10 @@ try {
   process.exit(1);
 }
 
-function announce({ urls, credentialsFile, dataDir: { logs } }: Platform): void {
+function announce({ urls, credentialsFile, dataDir: { logs } }: Platform, hasCredential: boolean): void {
+  const credential = hasCredential
+    ? `The first operator's credential is in ${credentialsFile} (readable by you alone).`
+    : `The first operator's credential is not here: this platform was restored without it. Put yours at ${credentialsFile}.`;
   say(`
 key-plane   ${urls.keyPlane}   operators and admins
 data-plane  ${urls.dataPlanes.join(' ')}   services
@@ -33,7 +39,7 @@ auditor     ${urls.auditor}   auditors
 worker      ${urls.worker}   health only
 Each plane describes its API at /openapi.json. Logs are in ${logs}.
 
-The first operator's credential is in ${credentialsFile} (readable by you alone).
+${credential}
   export KEYWARD_CREDENTIALS_FILE=${credentialsFile}
   npx keyward --help
 

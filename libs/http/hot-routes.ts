@@ -35,7 +35,7 @@ import type { AnswerWriter } from './answer-writer.js';
 import { itemsOf } from './batch-items.js';
 import type { EdgeLog } from './edge-log.js';
 import { type FramedOperation, framedBytes } from './frame-body.js';
-import type { RateLimits } from './rate-limits.js';
+import { batchWeight, type RateLimits } from './rate-limits.js';
 import type { Turns } from './turns.js';
 import { parsed } from './validation.js';
 import './request.js';
@@ -151,7 +151,7 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
   ): Promise<Answer> {
     const { wait: retryAfterSeconds } = await limits.spend('use', call.principal.credentialId, calls - 1);
     if (retryAfterSeconds !== undefined) throw new KeywardError('too-many-requests', '', { retryAfterSeconds });
-    return await inTurn(limits.batches, operation, call, work);
+    return await inTurn(limits.batches, operation, call, work, batchWeight(calls));
   }
 
   /** What one tenant asks for waits for each other, so that all tenants' calls go on. */
@@ -160,8 +160,9 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
     operation: DataOperation | SecretUse | ServiceOperation,
     call: Call,
     work: () => Promise<Answer>,
+    weight?: number,
   ): Promise<Answer> {
-    const end = await line.take(call.tenant);
+    const end = await line.take(call.tenant, weight);
     try {
       writer.mustBeInTime(operation, call);
       return await work();

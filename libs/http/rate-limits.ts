@@ -18,6 +18,9 @@ export const FAILURE_LIMIT = { points: 100, duration: 10 } as const;
 
 /** Of one tenant: more wait behind each other, so that a tenant's flood fills neither the custodian's queue nor the trail's. */
 const BATCHES_AT_ONCE = 8;
+/** Of one more than these counts as several: two of 500 keep a plane and its HSM busy, and more only make other tenants wait. */
+const ITEMS_OF_A_BATCH = 125;
+export const batchWeight = (items: number): number => Math.ceil(items / ITEMS_OF_A_BATCH);
 const CALLS_AT_ONCE = 512;
 const CALLS_WAITING = 4096;
 

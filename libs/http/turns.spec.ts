@@ -18,6 +18,18 @@ describe('the turns of one credential', () => {
     expect([await settled(next!), await settled(last!)]).toEqual(['goes', 'waits']);
   });
 
+  it('are fewer of what weighs more, in order, and never none', async () => {
+    const turns = new Turns(8);
+    const [half, other] = await Promise.all([turns.take(ANNA, 4), turns.take(ANNA, 4)]);
+    const [heavy, light] = [turns.take(ANNA, 20), turns.take(ANNA)];
+    half();
+    expect([await settled(heavy), await settled(light)]).toEqual(['waits', 'waits']);
+    other();
+    expect([await settled(heavy), await settled(light)]).toEqual(['goes', 'waits']);
+    (await heavy)();
+    expect(await settled(light)).toBe('goes');
+  });
+
   it('take nothing from another credential', async () => {
     const turns = new Turns();
     await Promise.all(take(turns, MAX_AT_ONCE));

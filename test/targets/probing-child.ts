@@ -28,6 +28,6 @@ process.once('message', (message) => {
     }
   });
   const say = (reached: string) =>
-    process.send!({ value: new TextEncoder().encode(JSON.stringify(Object.fromEntries([...told, ['TCP', reached]]))) });
+    process.send!({ done: true, value: new TextEncoder().encode(JSON.stringify(Object.fromEntries([...told, ['TCP', reached]]))) });
   connect(1, '127.0.0.1').on('error', ({ code }: NodeJS.ErrnoException) => say(code ?? ''));
 });

@@ -6,8 +6,11 @@ import { type FaultWorld, startFaultWorld } from './suite/fault-world.js';
 import type { Findings } from './suite/properties.js';
 import { FaultRun, type RoundOptions } from './suite/round.js';
 
-/** The short run: docs/testing.md has longer ones. */
-const SEED = 9;
+/**
+ * The short run (docs/testing.md has longer ones): one fault of each family, close together. Among them are those that ended planes and
+ * workers before: a full disk, and a worker whose connections are cut while it leads.
+ */
+const SEED = 176_362;
 const FAULTS = 8;
 
 describe('whatever goes wrong', () => {
@@ -54,7 +57,7 @@ describe('whatever goes wrong', () => {
   it('and of what was acknowledged before it was durable, and of what does not come back', async () => {
     await switchOff(world, [LOSS]);
     const findings = await judged('loss', {
-      ...{ seed: SEED, faults: 0, patienceMs: 20_000 },
+      ...{ seed: SEED, faults: 0, patienceMs: 8000 },
       meanwhile: (calls) => LOSS.happen(world, calls),
     });
     expect(about(findings, LOSS)).not.toEqual([]);

@@ -21,8 +21,11 @@ export class TestDatabase {
     readonly server: EmbeddedPostgres,
   ) {}
 
-  static async start(path: string = mkdtempSync(join(tmpdir(), 'keyward-db-'))): Promise<TestDatabase> {
-    const server = await EmbeddedPostgres.start({ dataDir: openDataDir(path) });
+  static async start(
+    path: string = mkdtempSync(join(tmpdir(), 'keyward-db-')),
+    env?: Readonly<Record<string, string>>,
+  ): Promise<TestDatabase> {
+    const server = await EmbeddedPostgres.start({ dataDir: openDataDir(path), env });
     const passwords = Object.fromEntries(ROLES.map((role) => [role, password(role)]));
     await provision({ superuserUrl: server.superuserUrl(), passwords, migrations: MIGRATIONS });
     return new TestDatabase(path, server);

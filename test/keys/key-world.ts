@@ -83,6 +83,8 @@ export class KeyWorld {
   readonly custody = new FakeCustody();
   /** How far the key plane's clock is from the right time: keys that are made then are old now. */
   offsetMs = 0;
+  /** Of whoever calls. */
+  credentialsLastMs = 3_600_000;
   readonly clock = { now: () => new Date(Date.now() + this.offsetMs) };
   readonly records: RecordBody[] = [];
   /** Two replicas, each with what it remembers. */
@@ -153,8 +155,9 @@ export class KeyWorld {
     );
   }
 
-  static async start(): Promise<KeyWorld> {
-    const database = await TestDatabase.start();
+  /** `env`: of the database's server. */
+  static async start(env?: Readonly<Record<string, string>>): Promise<KeyWorld> {
+    const database = await TestDatabase.start(undefined, env);
     const tenants = await database.addTenants(PLATFORM, ACME, GLOBEX);
     const services = { billing: newCredentialId(Date.now()), search: newCredentialId(Date.now()) };
     await database.as('superuser', async (client) => {
@@ -329,7 +332,7 @@ export class KeyWorld {
 
   #call(role: Role, tenant: TenantId, home: TenantId, name: string) {
     const credentialId = this.credentialIds.get(role === 'service' ? name : home)!;
-    const expiresAt = new Date(Date.now() + 3_600_000);
+    const expiresAt = new Date(Date.now() + this.credentialsLastMs);
     const principal = { role, tenant: home, name, credentialId, authMethod: 'api-key' as const, expiresAt, epoch: '' };
     return { principal, tenant, sourceAddress: undefined, requestId: 'req_1', startedAt: Date.now() };
   }

@@ -1,11 +1,9 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { newKeyId, newKeyVersionId } from '#core';
 import { ACME, KeyWorld } from '../keys/key-world.js';
-import { builtTest } from '../stories/built.js';
-import type { Doom, Point, Settings } from './dying-worker.js';
+import { DyingProcess } from './dying-process.js';
+import type { Point } from './dying-worker.js';
 import { RedisServer, redisIsMissing } from './redis-server.js';
 
 /** Who is stopped has a job in hands; who is killed may be anywhere. */
@@ -37,43 +35,6 @@ const QUEUES: Record<string, (world: KeyWorld) => Promise<Forgetful>> = {
   },
 };
 
-class DyingWorker {
-  #child: ChildProcess | undefined;
-  /** Of every life: how often it set about to destroy a key. */
-  readonly attempts: string[] = [];
-
-  constructor(private readonly settings: Settings) {
-    this.start();
-  }
-
-  start(): void {
-    const child = fork(builtTest('queue/dying-worker.js'), [JSON.stringify(this.settings)], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    });
-    child.on('message', (message: { destroys?: string }) => void (message.destroys === undefined || this.attempts.push(message.destroys)));
-    this.#child = child;
-  }
-
-  /** Resolves when it has come to that point, and is killed or stopped. */
-  async doomed(doom: Doom): Promise<void> {
-    const child = this.#child!;
-    // One listener for all: several messages may come in one turn, and whoever asks for one at a time misses the rest.
-    const passed = new Promise<void>((resolve) =>
-      child.on('message', (message: { passes?: Point }) => void (message.passes === undefined || resolve())),
-    );
-    child.send(doom);
-    await (doom.by === 'SIGKILL' ? once(child, 'exit') : passed);
-  }
-
-  wake(): void {
-    this.#child?.kill('SIGCONT');
-  }
-
-  end(): void {
-    this.#child?.kill('SIGKILL');
-  }
-}
-
 describe.each(Object.entries(QUEUES))('three workers and a queue in %s', (name, open) => {
   if (name === 'Redis' && redisIsMissing !== undefined) {
     it.skip(redisIsMissing, () => undefined);
@@ -82,7 +43,9 @@ describe.each(Object.entries(QUEUES))('three workers and a queue in %s', (name, 
   let world: KeyWorld;
   let admin: pg.Client;
   let queue: Forgetful;
-  let workers: readonly DyingWorker[] = [];
+  let workers: readonly DyingProcess<Point>[] = [];
+  /** Of every life of each: how often it set about to destroy a key. */
+  const attempts: string[] = [];
 
   beforeAll(async () => {
     world = await KeyWorld.start();
@@ -90,7 +53,8 @@ describe.each(Object.entries(QUEUES))('three workers and a queue in %s', (name, 
     queue = await open(world);
     const databaseUrl = world.database.settings('keyward_worker').url;
     const settings = { databaseUrl, lockMs: LOCK_MS, ...(queue.redisUrl !== undefined && { redisUrl: queue.redisUrl }) };
-    workers = [1, 2, 3].map(() => new DyingWorker(settings));
+    const hears = (message: { destroys?: string }) => void (message.destroys === undefined || attempts.push(message.destroys));
+    workers = [1, 2, 3].map(() => new DyingProcess('queue/dying-worker.js', settings, hears));
   }, 180_000);
   afterAll(async () => {
     for (const worker of workers) worker.end();
@@ -153,7 +117,6 @@ describe.each(Object.entries(QUEUES))('three workers and a queue in %s', (name, 
     );
     expect(effects).toEqual(due.toSorted().map((key_id) => ({ key_id, records: 1, state: 'Destroyed' })));
     // The faults were there: some keys were set about more than once, and only the comparison kept the second from being an effect.
-    const attempts = workers.flatMap((worker) => worker.attempts);
     expect(attempts.length).toBeGreaterThan(new Set(attempts).size);
     // One that woke up too late may have failed; the next look finds that nothing is left to do.
     while ((await sql('SELECT FROM keyward.job_failure')).length > 0) await sleep(20);

@@ -18,6 +18,8 @@ export interface EmbeddedPostgresOptions {
   readonly dataDir: DataDir;
   /** A free port by default; it stays the same over restarts. */
   readonly port?: number | undefined;
+  /** Besides what the server needs: a test's clock. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
 /**
@@ -36,12 +38,13 @@ export class EmbeddedPostgres {
     /** Stays the same over restarts. */
     readonly port: number,
     private readonly password: string,
+    private readonly env: Readonly<Record<string, string>> = {},
   ) {}
 
   /** Initialises the data directory where that has not been done, and starts the server. */
-  static async start({ dataDir, port }: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  static async start({ dataDir, port, env }: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
     const password = randomSecretFile(dataDir.file('superuser-password'));
-    const server = new EmbeddedPostgres(dataDir, port ?? (await freePort()), password);
+    const server = new EmbeddedPostgres(dataDir, port ?? (await freePort()), password, env);
     if (!existsSync(dataDir.postgres)) await server.initialise();
     await server.start();
     return server;
@@ -161,7 +164,7 @@ export class EmbeddedPostgres {
   }
 
   private spawnOptions(cwd: string) {
-    return { cwd, user: this.user, env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }, logFile: this.logFile };
+    return { cwd, user: this.user, env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC', ...this.env }, logFile: this.logFile };
   }
 }
 

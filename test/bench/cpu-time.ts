@@ -19,6 +19,13 @@ export function cpuTimes(roots: ReadonlyMap<string, number>): Map<string, number
   return new Map([...roots].map(([name, pid]) => [name, ticksOfTree(pid, stats) * US_PER_TICK]));
 }
 
+/** A process and all its descendants, as they are now. */
+export function processTree(root: number): number[] {
+  const stats = [...allStats()];
+  const below = (pid: number): number[] => [pid, ...stats.filter(([, { parent }]) => parent === pid).flatMap(([child]) => below(child))];
+  return below(root);
+}
+
 function ticksOfTree(pid: number, stats: ReadonlyMap<number, Stat>): number {
   const children = [...stats].filter(([, { parent }]) => parent === pid);
   return children.reduce((sum, [child]) => sum + ticksOfTree(child, stats), stats.get(pid)?.ticks ?? 0);

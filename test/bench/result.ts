@@ -4,6 +4,8 @@ export interface BenchOptions {
   readonly log: (line: string) => void;
   /** Only this one of a bench that has parts. */
   readonly part?: string | undefined;
+  /** The largest size of what grows. */
+  readonly to?: number | undefined;
 }
 export type Bench = (options: BenchOptions) => Promise<readonly Result[]>;
 

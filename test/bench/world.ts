@@ -45,23 +45,28 @@ export async function startWorld(): Promise<World> {
 const credentials = z.object({ operator: z.object({ apiKey: z.string() }) });
 
 /** A tenant with a key and a grant, and the service that it is for. */
-export async function grantedService(
-  { credentialsFile, urls: { keyPlane, auditor } }: Platform,
-  tenant = 'acme',
-  service = 'billing',
-): Promise<Pick<World, 'apiKey' | 'admin'>> {
-  const as = (apiKey: string) => new KeywardAdmin({ apiKey, keyPlane, auditor });
-  const operator = as(credentials.parse(JSON.parse(readFileSync(credentialsFile, 'utf8'))).operator.apiKey);
-  const { enrolmentCode } = await operator.onboardTenant({ tenant, displayName: tenant });
-  const { apiKey: anna } = await as(enrolmentCode).enrol(tenant, { admin: 'anna' });
-  const admin = as(anna);
+export async function grantedService(platform: Platform, tenant = 'acme', service = 'billing'): Promise<Pick<World, 'apiKey' | 'admin'>> {
+  const operator = operatorOf(platform);
   await operator.registerService({ service });
+  const admin = await addTenant(platform, tenant, service);
+  return { apiKey: (await operator.issueServiceCredential(service)).apiKey ?? '', admin };
+}
+
+/** A tenant with one key, and a grant for the service for this and all others. Answers its admin's credential. */
+export async function addTenant(platform: Platform, tenant: string, service = 'billing'): Promise<string> {
+  const { enrolmentCode } = await operatorOf(platform).onboardTenant({ tenant, displayName: tenant });
+  const { apiKey } = await clientAs(platform, enrolmentCode).enrol(tenant, { admin: 'anna' });
+  const admin = clientAs(platform, apiKey);
   await admin.createKey(tenant, { alias: ALIAS });
   const when = { encryptionContextEquals: CONTEXT };
-  const grants = [{ id: 'invoices', subjects: [`svc:${service}`], objects: [ALIAS], operations: [...DATA_OPERATIONS], when }];
+  const grants = [{ id: 'invoices', subjects: [`svc:${service}`], objects: [ALIAS, '*'], operations: [...DATA_OPERATIONS], when }];
   await admin.putPolicy(tenant, { schema: 'keyward.policy/1', grants }, 0);
-  return { apiKey: (await operator.issueServiceCredential(service)).apiKey ?? '', admin: anna };
+  return apiKey;
 }
+
+const clientAs = ({ urls: { keyPlane, auditor } }: Platform, apiKey: string) => new KeywardAdmin({ apiKey, keyPlane, auditor });
+const operatorOf = (platform: Platform) =>
+  clientAs(platform, credentials.parse(JSON.parse(readFileSync(platform.credentialsFile, 'utf8'))).operator.apiKey);
 
 /** Successful operations that acme's log tells of; a record may count several. */
 export async function countRecorded({ database }: World, operation: DataOperation): Promise<number> {

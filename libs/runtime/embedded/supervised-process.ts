@@ -7,6 +7,8 @@ export interface ProcessPlan {
   readonly name: string;
   /** Absolute path of the compiled program. */
   readonly program: string;
+  /** Of node, besides those that every process has. */
+  readonly nodeFlags?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly logFile: string;
@@ -96,8 +98,8 @@ export class SupervisedProcess {
   }
 
   private spawn(): void {
-    const { program, env, cwd, logFile } = this.plan;
-    const command = [process.execPath, '--disable-sigusr1', '--enable-source-maps', program];
+    const { program, nodeFlags = [], env, cwd, logFile } = this.plan;
+    const command = [process.execPath, '--disable-sigusr1', '--enable-source-maps', ...nodeFlags, program];
     const child = spawnService(command, { env, cwd, logFile });
     const startedAt = performance.now();
     this.child = child;

@@ -172,6 +172,7 @@ describe('the stores', () => {
       const found = await data.rules.key(acme, lookup);
       expect(found.key).toEqual({
         ...cmk,
+        exhausted: false,
         versions: [{ ...cmk.versions[0], blob: Buffer.from(cmk.versions[0]!.blob), mac: Buffer.from(cmk.versions[0]!.mac) }],
       });
       expect(found.epoch).toBe((await data.rules.rules(acme))?.epochs.tenant);

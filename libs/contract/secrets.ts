@@ -28,7 +28,11 @@ export const secretPath = z.object({ secret: secretId });
 
 const VERSION = /^[A-Za-z0-9_/+=.@-]{1,64}$/;
 export const secretVersionId = z.string().regex(VERSION, 'must be 1 to 64 of letters, digits, _, /, +, =, ., @ and -');
-const labelText = z.string().regex(VERSION, 'must be 1 to 64 of letters, digits, _, /, +, =, ., @ and -');
+const labelText = z
+  .string()
+  .regex(VERSION, 'must be 1 to 64 of letters, digits, _, /, +, =, ., @ and -')
+  // Labels are names of a map: see plainMap.
+  .refine((label) => label !== '__proto__', '__proto__ is refused');
 const isBuiltIn = (label: string) => label === CURRENT || label === PREVIOUS;
 /** Any label that a caller may name. */
 export const secretLabel = labelText.refine(

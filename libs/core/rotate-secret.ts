@@ -29,6 +29,8 @@ const OVERLAP_MINUTES = 10;
 const LEASE_MS = 60_000;
 /** A second rule that comes in between means a very busy admin. */
 const ATTEMPTS = 2;
+/** Phases in which the target hears of a value that is not current. */
+const TAKES_PENDING: ReadonlySet<RunningPhase> = new Set(['Applying', 'Testing', 'Reverting']);
 
 export interface SecretRotationParts extends RotatingSecrets {
   readonly rotations: SecretRotations;
@@ -97,6 +99,9 @@ function begin(scene: RotatingScene, claimed: ClaimedRotation): RotationMove {
 
 async function atTarget(parts: SecretRotationParts, scene: RotatingScene, claimed: Running): Promise<RotationMove> {
   const { secret } = scene;
+  // The row that says how far it is has no authority: it would give a target an older value back.
+  if (TAKES_PENDING.has(claimed.phase) && secret.labels[PENDING] !== claimed.versionId)
+    throw new KeywardError('internal', '', { reason: 'not what is pending' });
   // An admin made what was current before current again.
   const kept = claimed.fromVersion === undefined || claimed.fromVersion === secret.labels[CURRENT];
   if (claimed.phase === 'Retiring' && kept) return await ended(parts, scene, claimed, { done: true });

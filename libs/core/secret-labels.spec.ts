@@ -36,6 +36,7 @@ describe('the labels of a secret', () => {
     ['to another version', { label: 'blue', moveTo: 'v2', removeFrom: 'v1' }, { ...two, blue: 'v2' }],
     ['to where it is', { label: 'blue', moveTo: 'v1' }, two],
     ['a new one', { label: 'green', moveTo: 'v2' }, { ...two, green: 'v2' }],
+    ['one that every object has', { label: 'constructor', moveTo: 'v2' }, { ...two, constructor: 'v2' }],
     ['away', { label: 'blue', removeFrom: 'v1' }, { [CURRENT]: 'v2', [PREVIOUS]: 'v1' }],
     ['back to the version before', { label: CURRENT, moveTo: 'v1', removeFrom: 'v2' }, { ...two, [CURRENT]: 'v1', [PREVIOUS]: 'v2' }],
     ['previous away', { label: PREVIOUS, removeFrom: 'v1' }, { [CURRENT]: 'v2', blue: 'v1' }],

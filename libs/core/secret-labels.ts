@@ -27,7 +27,7 @@ export function labelsAfterMove(
   { label, moveTo, removeFrom }: UpdateSecretLabelsRequest,
   versions: readonly Pick<StoredVersion, 'versionId'>[],
 ): Labels {
-  const holder = before[label];
+  const holder = Object.hasOwn(before, label) ? before[label] : undefined;
   if (moveTo !== undefined && !versions.some(({ versionId }) => versionId === moveTo)) throw no('moveTo', 'is no version of this secret');
   const isThere = holder !== undefined && holder === moveTo;
   if (holder !== removeFrom && !isThere)

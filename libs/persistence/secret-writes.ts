@@ -34,9 +34,12 @@ export class TenantSecretWrites implements SecretWrites {
 
   async update(secretId: SecretId, change: SecretChange): Promise<void> {
     const { columns, values } = columnsOf(change);
+    // A rotation that began meanwhile moved no epoch.
+    const rests = 'rotationState' in change ? ` AND rotation_state <> 'Running'` : '';
     const text = `UPDATE keyward.secret SET ${columns.map((column, index) => `${column} = $${index + 3}`).join(', ')}
-      WHERE tenant_id = $1 AND secret_id = $2 RETURNING 1`;
-    await this.#one(text, [this.tenantId, secretId, ...values]);
+      WHERE tenant_id = $1 AND secret_id = $2${rests} RETURNING 1`;
+    if ((await this.#count(text, [this.tenantId, secretId, ...values])) > 0) return;
+    throw rests === '' ? new KeywardError('not-found', ABSENT) : new StaleSnapshot();
   }
 
   async putVersion({ secretId, revision, labels, labelsMac, added, dropped }: LabelChange): Promise<void> {
@@ -62,13 +65,14 @@ export class TenantSecretWrites implements SecretWrites {
   }
 
   async delete(secretId: SecretId): Promise<void> {
-    await this.#one('DELETE FROM keyward.secret WHERE tenant_id = $1 AND secret_id = $2 RETURNING 1', [this.tenantId, secretId]);
+    const text = 'DELETE FROM keyward.secret WHERE tenant_id = $1 AND secret_id = $2 RETURNING 1';
+    if ((await this.#count(text, [this.tenantId, secretId])) === 0) throw new KeywardError('not-found', ABSENT);
   }
 
   /** TypeORM answers a statement that changes rows with these, and their number. */
-  async #one(text: string, values: unknown[]): Promise<void> {
+  async #count(text: string, values: unknown[]): Promise<number> {
     const [rows]: [unknown[], number] = await writing('secret', () => this.manager.query(text, values));
-    if (rows.length === 0) throw new KeywardError('not-found', ABSENT);
+    return rows.length;
   }
 }
 

@@ -182,6 +182,40 @@ describe('rotations of secrets', () => {
     await sql(`UPDATE keyward.secret SET rotation_state = 'Idle', next_rotation_at = NULL WHERE secret_id = $1`, secret.secretId);
   });
 
+  it('give no target an older value back, whatever their row says', async () => {
+    const secret = await atEndpoint();
+    await world.admin('PutSecretValue', { secretId: secret.secretId, value: bytes('second'), format: 'text' });
+    await sql(
+      `INSERT INTO keyward.rotating_secret (tenant_id, secret_id, phase, version_id)
+        SELECT tenant_id, secret_id, 'Applying', $2 FROM keyward.secret WHERE secret_id = $1`,
+      ...[secret.secretId, secret.labels[CURRENT]],
+    );
+    await sql(`UPDATE keyward.secret SET rotation_state = 'Running' WHERE secret_id = $1`, secret.secretId);
+    const failures: unknown[] = [];
+    await world.secretRotations({ allow: [endpoint.origin], onFailure: (error) => failures.push(error) }).round();
+    expect(failures).toMatchObject([{ code: 'internal', reason: 'not what is pending' }]);
+    expect(endpoint.calls).toEqual([]);
+    await sql(`UPDATE keyward.secret SET rotation_state = 'Idle' WHERE secret_id = $1`, secret.secretId);
+  });
+
+  it('keep their policy, when one begins while an admin publishes another', async () => {
+    const secret = await atEndpoint();
+    const bind = world.custody.bindRule.bind(world.custody);
+    const binding = jest.spyOn(world.custody, 'bindRule').mockImplementationOnce(async (...row) => {
+      await sql(`UPDATE keyward.secret SET rotation_state = 'Running' WHERE secret_id = $1`, secret.secretId);
+      return await bind(...row);
+    });
+    try {
+      const { secretId } = secret;
+      const published = world.admin('UpdateSecretRotationPolicy', { secretId, policy: { target: 'schedule' } });
+      expect(await refusal(published)).toMatchObject({ code: 'state-unchangeable' });
+      expect((await described(secret)).rotation).toEqual({ ...secret.rotation, state: 'Running' });
+    } finally {
+      binding.mockRestore();
+      await sql(`UPDATE keyward.secret SET rotation_state = 'Idle' WHERE secret_id = $1`, secret.secretId);
+    }
+  });
+
   it('are not asked for twice', async () => {
     const secret = await atEndpoint();
     await due(secret);

@@ -226,6 +226,7 @@ describe('the life of a secret', () => {
     ['nine labels', putSecretValueRequest, { ...put, value: 'AA==', labels: [...'abcdefghi'] }, false],
     ['a label of the platform', putSecretValueRequest, { ...put, value: 'AA==', labels: ['ACSPending'] }, false],
     ['a label that looks like one', putSecretValueRequest, { ...put, value: 'AA==', labels: ['acsMine'] }, false],
+    ['a label that no map of ours can hold', putSecretValueRequest, { ...put, value: 'AA==', labels: ['__proto__'] }, false],
     ['both that callers may give', putSecretValueRequest, { ...put, value: 'AA==', labels: ['ACSCurrent', 'ACSPrevious'] }, true],
     ['a name of 192', createSecretRequest, { ...made, name: 'a'.repeat(192) }, true],
     ['a name of 193', createSecretRequest, { ...made, name: 'a'.repeat(193) }, false],

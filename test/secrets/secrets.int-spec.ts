@@ -73,6 +73,35 @@ describe('secrets', () => {
       expect(await get(secret)).toBe('second');
     });
 
+    it('are compared with what is there for nobody who may not read it', async () => {
+      const secret = await create();
+      const once = await put(secret, 'second', { versionId: 'v2' });
+      const again = (value: string) => refusal(put(secret, value, { versionId: 'v2' }));
+      for (const [operations, onKey] of [
+        [['PutSecretValue'], ['GenerateDataKey', 'Decrypt']],
+        [['PutSecretValue', 'GetSecretValue'], ['GenerateDataKey']],
+      ] as const) {
+        granting([`secret:${secret.name}`], [...operations], [...onKey]);
+        const [right, wrong] = [await again('second'), await again('third')];
+        expect([right.code, right.message, right.reason]).toEqual(['already-exists', wrong.message, wrong.reason]);
+        expect(wrong.code).toBe('already-exists');
+      }
+      granting([`secret:${secret.name}`], ['PutSecretValue', 'GetSecretValue']);
+      expect(await put(secret, 'second', { versionId: 'v2' })).toEqual(once);
+    });
+
+    it('are an admin’s where a target is told of them: no service names the account that is rotated', async () => {
+      const connectionSecret = (await create()).secretId;
+      const secret = await create({ rotation: { target: 'postgresql', connectionSecret } });
+      expect(await refusal(put(secret, '{"username":"postgres"}'))).toMatchObject({ code: 'not-granted', reason: 'value-of-a-rotation' });
+      expect(world.records.at(-1)).toMatchObject({ op: 'PutSecretValue', outcome: 'refused' });
+      await world.admin('PutSecretValue', { secretId: secret.secretId, value: bytes('by anna'), format: 'text' });
+      expect(await get(secret)).toBe('by anna');
+      await world.admin('UpdateSecretRotationPolicy', { secretId: secret.secretId, policy: { target: 'schedule' } });
+      await put(secret, 'by billing');
+      expect(await get(secret)).toBe('by billing');
+    });
+
     it('are ten at most: the oldest without a label goes', async () => {
       const secret = await create({ versionId: 'v0' });
       await put(secret, 'kept', { versionId: 'kept', labels: ['keep'] });

@@ -70,8 +70,9 @@ export function secretUseHandlers(parts: SecretUseParts): Handlers<SecretUse> {
         const verdict = await decideSecretKey(grants, asking, versioned(ofSecret, { versionId }), wish);
         if (!isAllowed(verdict)) return declined(step, verdict);
         // What a limit allows is counted with the record alone, and this is more than a record.
-        if (verdict.charges.length > 0)
-          return declined(step, { ...verdict, error: new KeywardError('not-granted', '', { reason: 'limited-grant-of-a-change' }) });
+        const notGranted = (reason: string) => declined(step, { ...verdict, error: new KeywardError('not-granted', '', { reason }) });
+        if (verdict.charges.length > 0) return notGranted('limited-grant-of-a-change');
+        if (step.principal.role === 'service' && secret.rotation?.connectionSecret !== undefined) return notGranted('value-of-a-rotation');
         return await working(step, verdict, secret, () =>
           version === undefined ? put(parts, step, secret, versionId, verdict) : putAgain(parts, step, secret, version, verdict),
         );
@@ -127,9 +128,12 @@ async function put(
   };
 }
 
-/** The same value under the same id is success, so that a call whose answer was lost can be made again. Versions are written once. */
+/**
+ * The same value under the same id is success, so that a call whose answer was lost can be made again. Versions are written once.
+ * To compare is to read: who may not, could guess.
+ */
 async function putAgain(
-  { custody }: SecretUseParts,
+  { custody, grants }: SecretUseParts,
   step: Step<'PutSecretValue'>,
   secret: StoredSecret,
   version: SealedVersion,
@@ -138,10 +142,21 @@ async function putAgain(
   const { secretId, name, labels } = secret;
   const { versionId, keyVersionId } = version;
   const of = { secretId, versionId };
-  const keyVersion = verdict.key.versions.get(keyVersionId);
-  if (keyVersion === undefined) throw new KeywardError('key-destroyed', '', { reason: 'version-destroyed' });
+  const context = secretContext(of);
+  const asking = { ...step, operation: 'GetSecretValue' as const, justification: step.input.justification };
+  const ofSecret = decideSecret(asking, secret, context);
+  const reading = await decideSecretKey(grants, asking, ofSecret, {
+    use: 'Decrypt',
+    keyId: secret.keyId,
+    versionId: keyVersionId,
+    context,
+  });
+  const refusal = ofSecret.error ?? reading.error;
+  const mayCompare = refusal === undefined && isAllowed(reading) && reading.charges.length === 0;
+  if (refusal !== undefined && refusal.code !== 'not-granted') return declined(step, { ...verdict, error: refusal });
   const same =
-    isSame(await openVersion(custody, step.permit({ versionId: keyVersionId }), keyVersion, of, version), step.input.value) &&
+    mayCompare &&
+    isSame(await openVersion(custody, step.permit({ versionId: keyVersionId }), reading.version, of, version), step.input.value) &&
     version.format === step.input.format;
   if (!same) throw new KeywardError('already-exists', 'The version has another value.', { reason: 'version-exists' });
   const has = labelsOf(labels, versionId);

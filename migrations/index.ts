@@ -62,6 +62,7 @@ import { JobAlerts } from './0130-job-alerts.js';
 import { ExpiryWarnings } from './0131-expiry-warnings.js';
 import { KeyWear } from './0132-key-wear.js';
 import { BeforeJobs } from './0133-before-jobs.js';
+import { BindingKey } from './0134-binding-key.js';
 import { Uploads } from './0140-uploads.js';
 import { PlatformFigures } from './0170-platform-figures.js';
 
@@ -131,6 +132,7 @@ export const MIGRATIONS = [
   ExpiryWarnings,
   KeyWear,
   BeforeJobs,
+  BindingKey,
   Uploads,
   PlatformFigures,
 ];

@@ -166,6 +166,18 @@ describe('what a command sends', () => {
   });
 
   it.each([
+    [['rotate'], 'POST', '/v1/binding-key/rotate'],
+    [['retire', '--yes'], 'POST', '/v1/binding-key/retire'],
+    [['describe'], 'GET', '/v1/binding-key'],
+  ])('binding-key %s', async (command, method, path) => {
+    const bound = { number: 1, rotating: true, left: 3, broken: 0, rebound: false, retired: false, startedAt: TIME };
+    answers = [{ status: 200, body: bound }];
+    const said = await keyward(['binding-key', ...command, '--json']);
+    expect([said.exit, JSON.parse(said.out)]).toEqual([0, expect.objectContaining(bound)]);
+    expect(asked[0]).toMatchObject({ method, path });
+  });
+
+  it.each([
     ['rotate', 'POST', '/v1/tenants/acme/root/rotate'],
     ['describe', 'GET', '/v1/tenants/acme/root'],
   ])('root %s', async (command, method, path) => {

@@ -21,6 +21,7 @@ import { operationCommands } from './commands/operation.js';
 import { policyCommands } from './commands/policy.js';
 import { privacyCommands } from './commands/privacy.js';
 import { rewrapCommands } from './commands/rewrap.js';
+import { bindingKeyCommands } from './commands/binding-key.js';
 import { rootCommands } from './commands/root.js';
 import { runCommand } from './commands/run.js';
 import { secretCommands } from './commands/secret.js';
@@ -53,6 +54,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   rewrapCommands,
   operationCommands,
   jobsCommand,
+  bindingKeyCommands,
   rootCommands,
   policyCommands,
   stopCommands,

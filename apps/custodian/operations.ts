@@ -35,6 +35,7 @@ import {
   decodeDraft,
   decodeImport,
   decodeMove,
+  decodeRebindable,
   decodeRotation,
   decodeSecretClaim,
   decodeTombstone,
@@ -317,6 +318,21 @@ const OPERATIONS: Operations = {
     };
     const moved = hsm.use((custody) => custody.moveItem(tenantId.parse(tenant), { ...claim, from, to, context, sealed }));
     return [moved.iv, moved.ciphertext];
+  },
+
+  createBindingKey: (hsm, _tenant, args) => {
+    const number = integerAt(args, 0, 1, MAX_ROOT);
+    return hsm.use((custody) => custody.createBindingKey(number));
+  },
+
+  rebind: (hsm, tenant, args) => {
+    const row = decodeRebindable(tenant, args);
+    return [hsm.use((custody) => custody.rebind(row)) ?? null];
+  },
+
+  destroyOlderBindingKeys: (hsm, _tenant, args) => {
+    const [number, mac] = [integerAt(args, 0, 1, MAX_ROOT), bytesAt(args, 1, DIGEST_BYTES, DIGEST_BYTES)];
+    return hsm.use((custody) => custody.destroyOlderBindingKeys(number, mac));
   },
 
   destroyOlderRoots: (hsm, tenant, args) => {

@@ -71,12 +71,18 @@ export class TestToken {
     return execFileSync(process.execPath, [program('init-token')], { env: this.env, encoding: 'utf8' });
   }
 
+  /** The same token for a second custodian, with sockets and files of its own. */
+  elsewhere(): TestToken {
+    const env = { ...this.env, KEYWARD_SOCKET_DIR: this.path('e'), KEYWARD_CUSTODIAN_STATE_DIR: this.path('elsewhere') };
+    return Object.assign(Object.create(TestToken.prototype) as TestToken, { folder: this.folder, env });
+  }
+
   path(name: string): string {
     return join(this.folder, name);
   }
 
   socket(plane: Plane): string {
-    return this.path(`s/${plane}/${plane}.sock`);
+    return join(this.env['KEYWARD_SOCKET_DIR'] ?? '', `${plane}/${plane}.sock`);
   }
 
   remove(): void {

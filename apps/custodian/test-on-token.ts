@@ -7,7 +7,7 @@ const PRELUDE = (library: string) => `
   import pkcs11js from 'pkcs11js';
   import { Cryptoki } from '${library}/cryptoki.js';
   import { CryptokiError } from '${library}/cryptoki-error.js';
-  import { BINDING_KEY, logPrivateKey, logPublicKey, named, namedRoot, newbornVersion, rootTemplate, versionInUse } from '${library}/key-templates.js';
+  import { bindingKey, logPrivateKey, logPublicKey, named, namedRoot, newbornVersion, rootTemplate, versionInUse } from '${library}/key-templates.js';
   import { OpenToken } from '${library}/open-token.js';
   import { sweep } from '${library}/sweeper.js';
   import { nativeTemplate } from '${library}/template.js';

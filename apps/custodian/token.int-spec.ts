@@ -52,7 +52,7 @@ describe('a token', () => {
       cryptoki.generateEd25519(token.holder, logPublicKey('Ed25519', label), { ...logPrivateKey('Ed25519', label), ...readable });
       const ofLog = refusal(() => custody().logKeys('mallory', [1]));
       for (const key of token.find(named('keyward/binding-key'))) cryptoki.destroy(token.holder, key);
-      const { modifiable, ...weak } = BINDING_KEY;
+      const { modifiable, ...weak } = bindingKey(0);
       const planted = cryptoki.generateKey(token.holder, 'generic', { ...weak, ...readable });
       const ofBinding = refusal(custody);
       cryptoki.destroy(token.holder, planted);

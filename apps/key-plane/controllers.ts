@@ -10,6 +10,7 @@ import { LogController } from './log.controller.js';
 import { OperationsController } from './operations.controller.js';
 import { PolicyController } from './policy.controller.js';
 import { PrivacyController } from './privacy.controller.js';
+import { BindingKeyController } from './binding-key.controller.js';
 import { RootController } from './root.controller.js';
 import { SecretsController } from './secrets.controller.js';
 import { ServicesController } from './services.controller.js';
@@ -30,6 +31,7 @@ export const controllers = [
     CalendarController,
     CapabilitiesController,
     PolicyController,
+    BindingKeyController,
     RootController,
     StopsController,
     SecretsController,

@@ -173,6 +173,20 @@ export const shreddingReceiptAnswer = z
   .meta({ id: 'ShreddingReceipt' });
 export type ShreddingReceiptAnswer = z.infer<typeof shreddingReceiptAnswer>;
 
+export const bindingKeyAnswer = z
+  .object({
+    number: z.int().meta({ description: 'of the key that binds; 0: the first' }),
+    rotating: z.boolean().meta({ description: 'there is an older one beside it, by which rows are still known' }),
+    left: z.int().meta({ description: 'rows that have yet to be bound by it' }),
+    broken: z.int().meta({ description: 'rows that the older key had not bound either: they stay no authority' }),
+    rebound: z.boolean().meta({ description: 'nothing is left: the older one may be retired' }),
+    retired: z.boolean().meta({ description: 'the older one is to be destroyed, or is' }),
+    startedAt: time.optional(),
+    endedAt: time.optional().meta({ description: 'when the older one was destroyed' }),
+  })
+  .meta({ id: 'BindingKey' });
+export type BindingKeyAnswer = z.infer<typeof bindingKeyAnswer>;
+
 export const rootAnswer = z
   .object({
     root: z.int().meta({ description: 'number of the root that wraps the keys of the tenant; 0: the first one' }),

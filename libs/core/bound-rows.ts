@@ -12,7 +12,7 @@ import type {
   StoredStop,
 } from './ports/rules.js';
 import type { StoredSecret } from './ports/secrets.js';
-import type { TenantId } from '#contract';
+import { PLATFORM, type TenantId } from '#contract';
 
 /** What the binding MAC of each kind of row covers: everything that gives it its meaning. Canonical JSON (RFC 8785), so no field swallows its neighbour. */
 const row = (tenant: TenantId, kind: RuleRow['kind'], id: string, content: unknown): RuleRow => ({
@@ -74,6 +74,9 @@ export const rewrapRow = (
   tenant: TenantId,
   { operationId, keyId, fromVersionId, toVersionId, service }: Omit<BoundRewrap, 'mac'>,
 ): RuleRow => row(tenant, 'rewrap', operationId, { keyId, fromVersionId, toVersionId, service });
+
+/** The operators' word that the binding keys before this one go. */
+export const bindingKeyRow = (number: number): RuleRow => row(PLATFORM, 'binding-key', String(number), { retires: 'older' });
 
 /** The digest of LiftedStops. */
 export const liftedDigest = (stopIds: readonly string[]): Uint8Array => createHash('sha256').update(stopIds.join(',')).digest();

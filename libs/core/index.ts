@@ -46,6 +46,7 @@ export * from './ports/epochs.js';
 export * from './ports/figures.js';
 export * from './ports/grants.js';
 export * from './ports/heartbeats.js';
+export * from './ports/binding-keys.js';
 export * from './ports/jobs.js';
 export * from './ports/notices.js';
 export * from './ports/key-rotations.js';

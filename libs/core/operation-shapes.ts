@@ -82,6 +82,7 @@ import type {
   PublishDraftRequest,
   RecordsAnswer,
   RegisterServiceRequest,
+  BindingKeyAnswer,
   RootAnswer,
   ScheduleDeletionRequest,
   ServiceName,
@@ -298,6 +299,9 @@ export interface OperationShapes {
   SuspendTenant: Shape<SuspendRequest & { readonly suspended: TenantId }, SuspensionAnswer>;
   ResumeTenant: Shape<{ readonly suspended: TenantId }, undefined>;
   ListSuspensions: Shape<PageQuery, Page<SuspensionAnswer>>;
+  RotateBindingKey: Shape<undefined, BindingKeyAnswer>;
+  RetireBindingKey: Shape<undefined, BindingKeyAnswer>;
+  DescribeBindingKey: Shape<undefined, BindingKeyAnswer>;
   IssueServiceCredential: Shape<OfService<IssueServiceCredentialRequest>, IssuedCredential>;
   ListServiceCredentials: Shape<OfService<PageQuery>, Page<CredentialSummary>>;
   RevokeServiceCredential: Shape<OfService<{ readonly credentialId: CredentialId }>, undefined>;

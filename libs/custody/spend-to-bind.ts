@@ -27,6 +27,7 @@ const BINDING = {
   CreateSecret: true,
   UpdateSecret: true,
   UpdateSecretRotationPolicy: true,
+  RetireBindingKey: true,
 } as const satisfies Record<RuleOperation, true>;
 
 /** Spends a permit of an operation that changes rules, and answers the tenant whose rule it may bind. @throws PermitMisused */

@@ -9,6 +9,7 @@ const MOVING: readonly (readonly [table: string, change: string])[] = [
   ['cmk', `UPDATE keyward.cmk SET state = 'Disabled' WHERE tenant_id = 'acme'`],
   ['cmk', `UPDATE keyward.cmk SET tags = '{"a":"b"}' WHERE tenant_id = 'acme'`],
   ['cmk', `UPDATE keyward.cmk SET primary_version = 'v2' WHERE tenant_id = 'acme'`],
+  ['cmk', `UPDATE keyward.cmk SET names_mac = sha256('') WHERE tenant_id = 'acme'`],
   ['key_version', `UPDATE keyward.key_version SET blob = 'y' WHERE tenant_id = 'acme'`],
   // Re-wrapped or not: what else of the row changes decides something.
   ['key_version', `UPDATE keyward.key_version SET blob = 'z', spec = 't' WHERE tenant_id = 'acme'`],
@@ -48,6 +49,8 @@ const MOVING: readonly (readonly [table: string, change: string])[] = [
 ];
 
 const MOVING_THE_PLATFORM: readonly string[] = [
+  `INSERT INTO keyward.binding_key VALUES ('platform', 1, now())`,
+  `UPDATE keyward.binding_key SET rebound = true`,
   `UPDATE keyward.service SET suspended = true WHERE service = 'billing'`,
   // A grant may name it already: a cached catalogue would go on refusing it.
   `INSERT INTO keyward.service VALUES ('platform', 'reports', '', '{Decrypt}', false, now())`,
@@ -64,6 +67,8 @@ const STILL: readonly string[] = [
   `INSERT INTO keyward.key_version VALUES ('acme', 'v9', 'k9', 's', 'u', 'o', 'p', 'l', 'x', 'x')`,
   `INSERT INTO keyward.credential (tenant_id, credential_id, principal, role, auth_method, mac, created_at, expires_at, binding_mac)
     VALUES ('acme', 'crd_9', 'p', 'admin', 'api-key', ${MAC}, now(), now(), ${MAC})`,
+  // Bound by the next key.
+  `UPDATE keyward.credential SET binding_mac = sha256('a'), binding = 1 WHERE tenant_id = 'acme'`,
   `INSERT INTO keyward.policy_draft VALUES ('acme', 'd', 'a', now(), '{}')`,
   `UPDATE keyward.policy_draft SET digest = 'e'`,
   `INSERT INTO keyward.secret (tenant_id, secret_id, name, type, key_id, description, created_at, mac, labels, revision, labels_mac)

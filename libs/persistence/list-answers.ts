@@ -13,7 +13,7 @@ import {
   type StopAnswer,
   type SuspensionAnswer,
 } from '#contract';
-import { describeMaterial, drawnAt, keptFor } from '#core';
+import { describeMaterial, drawnAt, keptFor, type StoredBindingKey } from '#core';
 import { orNone } from './function-answer.js';
 import type { CmkRow, CredentialRow, KeyVersionRow, ServiceRow, SuspensionRow } from './entities.js';
 import type { PolicyRow, StopRow } from './rule-entities.js';
@@ -58,6 +58,15 @@ export const stopAnswer = ({ stopId, target, reason, stoppedBy, stoppedAt, lifte
 });
 
 export const rootRow = z.object({ number: z.int(), startedAt: orNone(z.date()), endedAt: orNone(z.date()), left: z.int() });
+
+export const bindingKeyRow = z
+  .object({
+    ...{ number: z.int(), started_at: orNone(z.date()), ended_at: orNone(z.date()), rebound: z.boolean(), retired: z.boolean() },
+    ...{ broken: z.int(), waiting: z.coerce.number() },
+  })
+  .transform(
+    ({ started_at: startedAt, ended_at: endedAt, waiting: left, ...row }): StoredBindingKey => ({ ...row, startedAt, endedAt, left }),
+  );
 
 /** PostgreSQL's form of a time becomes ours, and NULL nothing. */
 export const receiptRow = z.object({ keyId, destroyedAt: z.coerce.date(), receipt: z.string().nullable() }).transform(

@@ -29,7 +29,16 @@ import {
   type TenantId,
   type TenantSummary,
 } from '#contract';
-import { InvalidRequest, type KeyNames, type Page, type Reads, type StoredImport, type StoredPolicy, type StoredRoot } from '#core';
+import {
+  InvalidRequest,
+  type KeyNames,
+  type Page,
+  type Reads,
+  type StoredImport,
+  type StoredPolicy,
+  type StoredBindingKey,
+  type StoredRoot,
+} from '#core';
 import {
   AliasEntity,
   CmkEntity,
@@ -55,6 +64,7 @@ import {
   keyVersionSummary,
   policyVersionSummary,
   receiptRow,
+  bindingKeyRow,
   rootRow,
   serviceSummary,
   stopAnswer,
@@ -186,6 +196,13 @@ export class DatabaseReads implements Reads {
       FROM keyward.tenant_root r WHERE r.tenant_id = $1`;
     const rows: unknown = await readTransaction(this.source, tenant, (manager) => manager.query(text, [tenant]));
     return parsed('tenant_root', z.array(rootRow), rows)[0] ?? { number: 0, startedAt: undefined, endedAt: undefined, left: 0 };
+  }
+
+  async bindingKey(): Promise<StoredBindingKey> {
+    const rows: unknown[] = await readTransaction(this.source, PLATFORM, (manager) =>
+      manager.query('SELECT * FROM keyward.binding_state()'),
+    );
+    return parsed('binding_state', bindingKeyRow, rows[0]);
   }
 
   async jobs(tenant: TenantId): Promise<JobsAnswer> {

@@ -59,6 +59,9 @@ describe('what each role can and cannot do', () => {
       due_secret_rotations: 'worker',
       release_secret_rotation: 'worker',
       advance_sink: 'worker',
+      binding_key_destroyed: 'worker',
+      binding_rotation: 'worker',
+      binding_state: 'key_plane',
       blobs_to_rewrap: 'worker',
       bootstrap_platform: 'key_plane',
       calls_since: 'key_plane',
@@ -82,6 +85,7 @@ describe('what each role can and cannot do', () => {
       due_rotations: 'worker',
       due_warnings: 'worker',
       due_uploads: 'worker',
+      end_rebinding: 'worker',
       end_rewrapping: 'worker',
       erase_read_fields: 'key_plane',
       epochs_of: 'data_plane',
@@ -136,6 +140,8 @@ describe('what each role can and cannot do', () => {
       save_checkpoint: 'worker',
       save_nodes: 'worker',
       save_receipt: 'worker',
+      rows_to_rebind: 'worker',
+      save_rebound: 'worker',
       save_rewrapped: 'worker',
       save_rewrapped_import: 'worker',
       secret_of: 'data_plane key_plane worker',
@@ -161,6 +167,9 @@ describe('what each role can and cannot do', () => {
       trail_commit: 'data_plane key_plane',
       sealed_under: '',
       upload_rewrap_items: 'data_plane',
+      unbind: '',
+      unbind_labels: '',
+      unbind_lift: '',
       uses_before: 'key_plane',
       warn_of_expiry: 'worker',
       wear_to_tell: 'worker',
@@ -196,7 +205,7 @@ describe('what each role can and cannot do', () => {
         'log select, log_key select, log_retention select, pruned_tile select, schema_migration select, signed_checkpoint select, trail_checkpoint select, trail_disclosure select, trail_node select, trail_record select, trail_stat select, trail_stat_head select',
       data_plane: 'schema_migration select',
       key_plane:
-        'alias delete, alias insert, alias select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_import insert, key_import select, key_rotation insert, key_rotation select, key_version insert, key_version select, log select, log_key insert, log_key select, log_retention select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, rewrap insert, rewrap select, schema_migration select, secret delete, secret insert, secret select, secret_version select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_root insert, tenant_root select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
+        'alias delete, alias insert, alias select, binding_key insert, binding_key select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_import insert, key_import select, key_rotation insert, key_rotation select, key_version insert, key_version select, log select, log_key insert, log_key select, log_retention select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, rewrap insert, rewrap select, schema_migration select, secret delete, secret insert, secret select, secret_version select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_root insert, tenant_root select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
       worker: 'schema_migration select',
     });
   });
@@ -212,6 +221,7 @@ describe('what each role can and cannot do', () => {
         role: 'keyward_key_plane',
         columns: [
           'alias.key_id',
+          ...['broken', 'ended_at', 'number', 'rebound', 'retire_mac', 'started_at'].map((name) => `binding_key.${name}`),
           ...['deletion_at', 'deletion_protection', 'description', 'names_mac', 'primary_version', 'state', 'state_before', 'tags'].map(
             (name) => `cmk.${name}`,
           ),

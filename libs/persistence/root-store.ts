@@ -22,10 +22,11 @@ const rotatingRow = z
   .object({ tenant_id: tenantId, root: z.int(), rewrapped: z.boolean(), log_id: z.string() })
   .transform(({ tenant_id, log_id, ...row }): RotatingRoot => ({ ...row, tenant: tenant_id, logId: log_id }));
 const hex = z.hex().transform((text) => Buffer.from(text, 'hex'));
-const importRow = z.object({
+export const importColumns = z.object({
   ...{ importToken, keyId, versionId: keyVersionId, spec: z.enum(KEY_SPECS), usage: z.enum(KEY_USAGES), logId: z.string() },
-  ...{ algorithm: z.enum(IMPORT_ALGORITHMS), expiresAt: z.string().transform((at) => Date.parse(at)), blob: hex, mac: hex },
+  ...{ algorithm: z.enum(IMPORT_ALGORITHMS), expiresAt: z.string().transform((at) => Date.parse(at)), blob: hex },
 });
+const importRow = importColumns.extend({ mac: hex });
 const blobs = z.array(z.object({ keyId, versionId: keyVersionId }));
 
 /** The worker's part of rotations; its role may call these functions and nothing else. */

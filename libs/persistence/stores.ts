@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type {
   AuditReads,
+  BindingRotationStore,
   Changes,
   Checkpoints,
   Deliveries,
@@ -36,6 +37,7 @@ import type {
 import { Appender, type AppenderOptions } from './appender.js';
 import { DatabaseAuditReads } from './audit-reads.js';
 import { PlatformBootstrap } from './bootstrap.js';
+import { DatabaseBindings } from './binding-store.js';
 import { TransactionalChanges } from './changes.js';
 import { DatabaseCheckpoints } from './checkpoint-store.js';
 import { DatabaseLogKeys } from './log-keys.js';
@@ -121,6 +123,7 @@ export interface WorkerStore extends Store, TombstoneStore {
   readonly endings: Endings;
   readonly purges: SecretPurges;
   readonly roots: RootRotationStore;
+  readonly bindings: BindingRotationStore;
   readonly checkpoints: Checkpoints & TrailMonths;
   readonly idle: IdleLogs;
   readonly deliveries: Deliveries;
@@ -201,6 +204,7 @@ export async function openWorkerStore(settings: DatabaseSettings): Promise<Worke
     deliveries: new DatabaseDeliveries(deliveries),
     ...{ endings: new DatabaseEndings(jobs), purges: new DatabaseSecretPurges(jobs) },
     roots: new DatabaseRoots(jobs),
+    bindings: new DatabaseBindings(jobs),
     ...{ rules: new DatabaseRules(jobs), rotations: new DatabaseKeyRotations(jobs) },
     uploads: new DatabaseUploads(jobs),
     tombstones: new DatabaseTombstones(pool),

@@ -155,6 +155,22 @@ export class TenantWrites implements Writes {
     if (rows.length === 0) throw new KeywardError('state-unchangeable', 'A rotation is under way.');
   }
 
+  async beginBindingRotation(number: number): Promise<void> {
+    const text = `INSERT INTO keyward.binding_key AS b (tenant_id, number, started_at) VALUES ($1, $2, clock_timestamp())
+      ON CONFLICT (tenant_id) DO UPDATE SET number = excluded.number, started_at = excluded.started_at, rebound = false, broken = 0,
+          retire_mac = NULL, ended_at = NULL
+        WHERE b.ended_at IS NOT NULL AND b.number = excluded.number - 1
+      RETURNING 1`;
+    const rows: unknown[] = await writing('binding key', () => this.manager.query(text, [this.tenantId, number]));
+    if (rows.length === 0) throw new KeywardError('state-unchangeable', 'A rotation is under way.');
+  }
+
+  async retireBindingKey(number: number, mac: Uint8Array): Promise<void> {
+    const text = `UPDATE keyward.binding_key SET retire_mac = $3 WHERE tenant_id = $1 AND number = $2 AND rebound AND ended_at IS NULL RETURNING 1`;
+    const [rows]: [unknown[]] = await writing('binding key', () => this.manager.query(text, [this.tenantId, number, Buffer.from(mac)]));
+    if (rows.length === 0) throw new KeywardError('state-unchangeable', 'Not everything is bound by the newer key.');
+  }
+
   async insertKeyVersion(version: WrappedKeyVersion): Promise<void> {
     await writing('key version', () => this.manager.insert(KeyVersionEntity, versionRow(version)));
   }

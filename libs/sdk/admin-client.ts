@@ -61,6 +61,7 @@ import {
   longOperation,
   versionReferencesAnswer,
   jobsAnswer,
+  bindingKeyAnswer,
   rootAnswer,
   type startRewrapRequest,
   serviceSummary,
@@ -287,6 +288,17 @@ export class KeywardAdmin {
   /** What is done by the clock. */
   listJobs(tenant: string) {
     return this.#keys.read(jobsAnswer, at`/v1/tenants/${tenant}/jobs`);
+  }
+  /** For operators: the key of the HSM that binds every row which gives authority. */
+  describeBindingKey() {
+    return this.#keys.read(bindingKeyAnswer, '/v1/binding-key');
+  }
+  rotateBindingKey() {
+    return this.#keys.change(bindingKeyAnswer, { path: '/v1/binding-key/rotate' });
+  }
+  /** Databases of before the rotation are worth nothing after it. */
+  retireBindingKey() {
+    return this.#keys.change(bindingKeyAnswer, { path: '/v1/binding-key/retire' });
   }
   describeRoot(tenant: string) {
     return this.#keys.read(rootAnswer, at`/v1/tenants/${tenant}/root`);

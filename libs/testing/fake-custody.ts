@@ -30,6 +30,7 @@ import {
   tenantId,
 } from '#contract';
 import {
+  bindingKeyRow,
   BOUND_KINDS,
   CustodyUnavailable,
   DecryptFailed,
@@ -42,6 +43,8 @@ import {
   secretRow,
 } from '#core';
 import type {
+  BindingKeeping,
+  BindingKeyMaker,
   BoundImport,
   BoundRow,
   CheckpointSigner,
@@ -61,6 +64,7 @@ import type {
   LogKeyRemoval,
   ItemMover,
   CertificateOrder,
+  Rebindable,
   ReceiptOrder,
   KeyRotator,
   RootKeeping,
@@ -128,6 +132,8 @@ export class FakeCustody
     KeyEnding,
     TombstoneKeeper,
     RootKeeping,
+    BindingKeyMaker,
+    BindingKeeping,
     KeyRotator,
     ItemMover,
     CustodyMemory
@@ -147,7 +153,8 @@ export class FakeCustody
   readonly #roots = new Map<string, Map<number, KeyObject>>();
   readonly #logKeys = new Map<string, Map<number, { readonly publicKey: KeyObject; readonly privateKey: KeyObject }>>();
   readonly #signed = new Map<string, { readonly size: bigint; readonly root: string; readonly origin: string }>();
-  readonly #bindingKey = createSecretKey(randomBytes(32));
+  /** By number, the oldest first. */
+  readonly #bindingKeys = new Map([[0, createSecretKey(randomBytes(32))]]);
 
   /** A tenant's root and log key, without a call. */
   onboard(tenant: TenantId): void {
@@ -256,7 +263,7 @@ export class FakeCustody
   async checkBindings(rows: readonly BoundRow[]): Promise<boolean[]> {
     this.#reach('checkBindings');
     wellFormed(rows.length > 0 && rows.length <= 64 && rows.every((row) => isRule(row) && row.mac.length === 32));
-    return rows.map((row) => timingSafeEqual(row.mac, this.#ruleMac(row)));
+    return rows.map((row) => this.#fits(row.mac, ruleMessage(row)));
   }
 
   async generateSecretKey(
@@ -453,14 +460,14 @@ export class FakeCustody
 
   async makeTombstone(version: WrappedKeyVersion): Promise<EndedVersion & { readonly tombstoneMac: Uint8Array }> {
     this.#reach('makeTombstone');
-    const isBound = timingSafeEqual(version.mac, this.#mac(version));
+    const isBound = this.#fits(version.mac, bindingMessage(version));
     const mac = isBound ? this.#mac({ ...version, blob: new Uint8Array(0) }) : version.mac;
     return { versionId: version.versionId, mac, tombstoneMac: this.#tombstoneMac(version) };
   }
 
   async keepTombstone(tombstone: Tombstone): Promise<void> {
     this.#reach('keepTombstone');
-    if (!timingSafeEqual(tombstone.mac, this.#tombstoneMac(tombstone))) throw new KeyBindingBroken('of a tombstone');
+    if (!this.#fits(tombstone.mac, tombstoneMessage(tombstone))) throw new KeyBindingBroken('of a tombstone');
     if (!this.tombstones.has(tombstone.keyId))
       this.tombstones.set(tombstone.keyId, { ...tombstone, root: Math.max(...this.rootsOf(tombstone.tenant)) });
   }
@@ -476,16 +483,16 @@ export class FakeCustody
   }
 
   #mustBeClaimed(tenant: TenantId, claim: SecretClaim | undefined, isAbout: (claim: SecretClaim) => boolean): void {
-    if (claim !== undefined && !(isAbout(claim) && timingSafeEqual(claim.mac, this.#ruleMac(secretRow(tenant, claim)))))
+    if (claim !== undefined && !(isAbout(claim) && this.#fits(claim.mac, ruleMessage(secretRow(tenant, claim)))))
       throw new KeyBindingBroken('of a rotation');
   }
+
   async rotateKey(permit: Permit<'CreateKeyVersion'>, { primary, ...claim }: RotationOrder): Promise<RotatedKey> {
     const { tenant, keyId, spec, usage, origin, logId } = primary;
     permit.spend({ operation: 'CreateKeyVersion', tenant, versionId: claim.versionId });
     this.#reach('rotateKey');
     mustBeWanted(claim, primary);
-    if (!claimedRows(tenant, claim).every((row) => timingSafeEqual(row.mac, this.#ruleMac(row))))
-      throw new KeyBindingBroken('of a rotation');
+    if (!claimedRows(tenant, claim).every((row) => this.#fits(row.mac, ruleMessage(row)))) throw new KeyBindingBroken('of a rotation');
     this.#mustLive(primary);
     const draft = { tenant, keyId, versionId: claim.versionId, spec, usage, origin, logId };
     const version = { ...draft, protectionLevel: 'SOFTWARE' as const, ...this.#bear(draft, this.#rootOf(tenant, claim.root)) };
@@ -524,6 +531,31 @@ export class FakeCustody
     this.#rootOf(tenant, root);
     const roots = this.#roots.get(tenant)!;
     for (const number of [...roots.keys()]) if (number < root) roots.delete(number);
+  }
+
+  async createBindingKey(permit: Permit<'RotateBindingKey'>, number: number): Promise<void> {
+    permit.spend({ operation: 'RotateBindingKey', tenant: permit.tenant, versionId: undefined });
+    this.#reach('createBindingKey');
+    wellFormed(this.#bindingKeys.has(number) || this.#bindingKeys.has(number - 1));
+    if (!this.#bindingKeys.has(number)) this.#bindingKeys.set(number, createSecretKey(randomBytes(32)));
+  }
+
+  async rebind(row: Rebindable): Promise<Uint8Array | undefined> {
+    this.#reach('rebind');
+    const message = rebindableMessage(row);
+    return this.#fits(row.row.mac, message) ? this.#newestMac(message) : undefined;
+  }
+
+  async destroyOlderBindingKeys(number: number, mac: Uint8Array): Promise<void> {
+    this.#reach('destroyOlderBindingKeys');
+    const isWanted = number === this.bindingKeys.at(-1) && timingSafeEqual(mac, this.#ruleMac(bindingKeyRow(number)));
+    if (!isWanted) throw new KeyBindingBroken('of the end of binding keys');
+    for (const older of this.bindingKeys.slice(0, -1)) this.#bindingKeys.delete(older);
+  }
+
+  /** Numbers of the binding keys, the oldest first. */
+  get bindingKeys(): number[] {
+    return [...this.#bindingKeys.keys()];
   }
 
   /** Numbers of a tenant's roots. */
@@ -626,7 +658,7 @@ export class FakeCustody
   }
 
   #mustBeBound(version: WrappedKeyVersion): void {
-    if (version.mac.length !== 32 || !timingSafeEqual(version.mac, this.#mac(version))) throw new KeyBindingBroken(version.versionId);
+    if (!this.#fits(version.mac, bindingMessage(version))) throw new KeyBindingBroken(version.versionId);
   }
 
   #mustLive(version: WrappedKeyVersion): void {
@@ -668,24 +700,49 @@ export class FakeCustody
   }
 
   #wrappingKeyOf(bound: BoundImport): Buffer {
-    if (!timingSafeEqual(bound.mac, this.#importMac(bound))) throw new KeyBindingBroken(`of an import for ${bound.keyId}`);
+    if (!this.#fits(bound.mac, importMessage(bound))) throw new KeyBindingBroken(`of an import for ${bound.keyId}`);
     return this.#unwrapped({ ...bound, spec: 'RSA_4096' });
   }
 
+  /** Under the newest binding key. */
+  #newestMac(message: Uint8Array): Buffer {
+    return macBy([...this.#bindingKeys.values()].at(-1)!, message);
+  }
+
+  /** Under any of them. */
+  #fits(mac: Uint8Array, message: Uint8Array): boolean {
+    return mac.length === 32 && this.#bindingKeys.values().some((key) => timingSafeEqual(mac, macBy(key, message)));
+  }
+
   #importMac(bound: Omit<BoundImport, 'mac'>): Buffer {
-    return createHmac('sha256', this.#bindingKey).update(importMessage(bound)).digest();
+    return this.#newestMac(importMessage(bound));
   }
 
   #tombstoneMac(of: Pick<Tombstone, 'tenant' | 'keyId'>): Buffer {
-    return createHmac('sha256', this.#bindingKey).update(tombstoneMessage(of)).digest();
+    return this.#newestMac(tombstoneMessage(of));
   }
 
   #ruleMac(row: RuleRow): Buffer {
-    return createHmac('sha256', this.#bindingKey).update(ruleMessage(row)).digest();
+    return this.#newestMac(ruleMessage(row));
   }
 
   #mac(version: Omit<WrappedKeyVersion, 'mac'>): Buffer {
-    return createHmac('sha256', this.#bindingKey).update(bindingMessage(version)).digest();
+    return this.#newestMac(bindingMessage(version));
+  }
+}
+
+const macBy = (key: KeyObject, message: Uint8Array): Buffer => createHmac('sha256', key).update(message).digest();
+
+function rebindableMessage({ what, row }: Rebindable): Uint8Array {
+  switch (what) {
+    case 'rule':
+      return ruleMessage(row);
+    case 'key-version':
+      return bindingMessage(row);
+    case 'import':
+      return importMessage(row);
+    case 'tombstone':
+      return tombstoneMessage(row);
   }
 }
 

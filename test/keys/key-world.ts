@@ -160,22 +160,27 @@ export class KeyWorld {
     const database = await TestDatabase.start(undefined, env);
     const tenants = await database.addTenants(PLATFORM, ACME, GLOBEX);
     const services = { billing: newCredentialId(Date.now()), search: newCredentialId(Date.now()) };
+    const operator = newCredentialId(Date.now());
     await database.as('superuser', async (client) => {
       const operations = `{${GRANTED_OPERATIONS.join(',')}}`;
+      const credential = (id: CredentialId, name: string, role: Role) =>
+        client.query(
+          `INSERT INTO keyward.credential (tenant_id, credential_id, principal, role, auth_method, mac, created_at, expires_at, binding_mac)
+            VALUES ('platform', $1, $2, $3, 'api-key', ${MAC}, now(), now() + interval '1 day', ${MAC})`,
+          [id, name, role],
+        );
       for (const [name, id] of Object.entries(services)) {
         await client.query(`INSERT INTO keyward.service VALUES ('platform', $1, '', $2, false, now())`, [name, operations]);
-        await client.query(
-          `INSERT INTO keyward.credential (tenant_id, credential_id, principal, role, auth_method, mac, created_at, expires_at, binding_mac)
-            VALUES ('platform', $1, $2, 'service', 'api-key', ${MAC}, now(), now() + interval '1 day', ${MAC})`,
-          [id, name],
-        );
+        await credential(id, name, 'service');
       }
+      await credential(operator, 'root', 'operator');
     });
     const store = await openKeyPlaneStore(database.settings('keyward_key_plane'));
     const data = await openDataPlaneStore(database.settings('keyward_data_plane'));
     const ids = new Map<string, CredentialId>([
       ...[...tenants].map(([name, { credentialId }]) => [name, credentialId] as const),
       ...Object.entries(services),
+      ['operator', operator],
     ]);
     const worker = await openWorkerStore(database.settings('keyward_worker'));
     const world = new KeyWorld(database, store, data, worker, ids);
@@ -196,6 +201,14 @@ export class KeyWorld {
     replica: 0 | 1 = 0,
   ): Promise<AnswerOf<Operation>> {
     return (await this.keys[replica].run(operation, this.#call('admin', tenant, tenant, 'anna'), input)).answer;
+  }
+
+  /** As an operator, of what takes nothing. */
+  async operator<Operation extends 'RotateBindingKey' | 'RetireBindingKey' | 'DescribeBindingKey'>(
+    operation: Operation,
+  ): Promise<AnswerOf<Operation>> {
+    const call = this.#call('operator', PLATFORM, PLATFORM, 'root');
+    return (await this.keys[0].run<'DescribeBindingKey'>(operation as 'DescribeBindingKey', call, undefined)).answer;
   }
 
   /** As the service billing, or another one. */
@@ -331,7 +344,7 @@ export class KeyWorld {
   }
 
   #call(role: Role, tenant: TenantId, home: TenantId, name: string) {
-    const credentialId = this.credentialIds.get(role === 'service' ? name : home)!;
+    const credentialId = this.credentialIds.get(role === 'service' ? name : role === 'operator' ? role : home)!;
     const expiresAt = new Date(Date.now() + this.credentialsLastMs);
     const principal = { role, tenant: home, name, credentialId, authMethod: 'api-key' as const, expiresAt, epoch: '' };
     return { principal, tenant, sourceAddress: undefined, requestId: 'req_1', startedAt: Date.now() };

@@ -1,4 +1,5 @@
 import type { WorkerStore } from '#persistence';
+import { type BindingRotationParts, rotateBindingKey } from '../binding-rotation.js';
 import { destroyKeys, type DestructionParts, signReceipts } from '../destructions.js';
 import { heartbeats } from '../heartbeats.js';
 import { dropExpiredImports } from '../expired-imports.js';
@@ -23,6 +24,7 @@ export interface KindParts extends Pick<RotationParts, 'grants' | 'snapshots'> {
   readonly runTurn: RunTurn;
   readonly custody: SecretKeys &
     DestructionParts['custody'] &
+    BindingRotationParts['custody'] &
     LogKeyParts['custody'] &
     RootRotationParts['custody'] &
     RotationParts['custody'] &
@@ -47,6 +49,7 @@ export const jobKinds = ({ store, custody, grants, snapshots, proofs, runTurn, p
     ...{ custody, grants, snapshots, proofs, runTurn, platform },
   }),
   rotateRoots({ roots: store.roots, custody }),
+  rotateBindingKey({ bindings: store.bindings, custody, platform }),
   dropExpiredImports(store.roots),
   endLogKeys({ keys: store.logKeys, custody, platform }),
   heartbeats({ logs: store.idle, trail: store.trail, platform }),

@@ -22,6 +22,8 @@ import { longOperationHandlers } from './long-operations.js';
 import { operatorHandlers } from './operators.js';
 import { peopleHandlers } from './people.js';
 import { policyHandlers } from './policies.js';
+import type { BindingKeyMaker } from '../ports/binding-keys.js';
+import { bindingKeyHandlers } from './binding-key.js';
 import { rootHandlers } from './roots.js';
 import { secretHandlers } from './secrets.js';
 import { secretUseHandlers } from './secret-uses.js';
@@ -31,7 +33,7 @@ import { versionEndHandlers } from './version-end.js';
 import { stopHandlers } from './stops.js';
 
 export interface KeyPlaneParts {
-  readonly custody: Custody & RuleBindings & KeyImports & CompletionCertifier & SecretKeys;
+  readonly custody: Custody & RuleBindings & KeyImports & CompletionCertifier & SecretKeys & BindingKeyMaker;
   readonly rules: Pick<RuleStore, 'identityProvider' | 'credential'> & RowProofs;
   readonly reads: Reads;
   readonly uses: UseReads;
@@ -55,6 +57,7 @@ export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation | Secre
   ...keyVersionHandlers(parts),
   ...keyRotationHandlers(parts),
   ...rootHandlers(parts),
+  ...bindingKeyHandlers(parts),
   ...importHandlers(parts),
   ...capabilityHandlers(parts),
   ...aliasHandlers(parts),

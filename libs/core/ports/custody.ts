@@ -149,6 +149,7 @@ export const BOUND_KINDS = [
   'secret',
   'secret-labels',
   'rewrap',
+  'binding-key',
 ] as const;
 export type BoundKind = (typeof BOUND_KINDS)[number];
 
@@ -204,6 +205,7 @@ export type RuleOperation = Extract<
   | 'CreateSecret'
   | 'UpdateSecret'
   | 'UpdateSecretRotationPolicy'
+  | 'RetireBindingKey'
 >;
 
 /** Operations that say which version of a secret is which. */

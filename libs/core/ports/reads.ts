@@ -42,6 +42,7 @@ import type {
   TenantId,
   TenantSummary,
 } from '#contract';
+import type { StoredBindingKey } from './binding-keys.js';
 import type { StoredRoot } from './roots.js';
 import type { StoredPolicy, StoredRotation } from './rules.js';
 
@@ -63,6 +64,8 @@ export interface Reads {
   keyVersions(tenant: TenantId, keyId: KeyId, query: PageQuery): Promise<Page<KeyVersionSummary>>;
   /** Read it after the rules: a rotation that began since makes the change stale. */
   root(tenant: TenantId): Promise<StoredRoot>;
+  /** The platform's. */
+  bindingKey(): Promise<StoredBindingKey>;
   /** Every kind of timed work, and what fails of the tenant's; of the platform, what is known of all. */
   jobs(tenant: TenantId): Promise<JobsAnswer>;
   /** By its token; spent or not. */

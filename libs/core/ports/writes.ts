@@ -75,6 +75,10 @@ export interface Writes {
   putRotation(id: KeyId, rotation: StoredRotation, nextAt: Date | undefined): Promise<void>;
   /** Begins a rotation of the root. @throws KeywardError state-unchangeable, while one is under way */
   beginRootRotation(root: number, at: Date): Promise<void>;
+  /** @throws KeywardError state-unchangeable while one is under way */
+  beginBindingRotation(number: number): Promise<void>;
+  /** @throws KeywardError state-unchangeable unless everything is bound by this one */
+  retireBindingKey(number: number, mac: Uint8Array): Promise<void>;
   insertKeyVersion(version: WrappedKeyVersion): Promise<void>;
   /**
    * Material that came, or went. `retiredAsOf`: for good, after so many records of the log were looked at for uses; stale if it was used

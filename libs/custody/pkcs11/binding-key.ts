@@ -1,12 +1,9 @@
 import { timingSafeEqual } from 'node:crypto';
-import { KeyBindingBroken } from '#core';
-import type { BoundImport, BoundRow, RuleRow, Tombstone, WrappedKeyVersion } from '#core';
+import { bindingKeyRow, KeyBindingBroken } from '#core';
+import type { BoundImport, BoundRow, Rebindable, RuleRow, Tombstone, WrappedKeyVersion } from '#core';
 import { bindingMessage, importMessage, ruleMessage, tombstoneMessage } from '../binding-message.js';
-import type { KeyHandle } from './cryptoki.js';
-import { findOrCreate } from './find-or-create.js';
-import { BINDING_KEY, BINDING_KEY_LABEL, named } from './key-templates.js';
+import { BindingKeys } from './binding-keys.js';
 import type { OpenToken } from './open-token.js';
-import { refuseWeak, STAYS_INSIDE } from './refuse-weak.js';
 
 const NO_BLOB = new Uint8Array(0);
 
@@ -15,12 +12,31 @@ const NO_BLOB = new Uint8Array(0);
  * rules too, under a format of their own.
  */
 export class BindingKey {
-  readonly #key: KeyHandle;
+  readonly #keys: BindingKeys;
 
-  constructor(private readonly token: OpenToken) {
-    const { cryptoki, holder } = token;
-    this.#key = findOrCreate(token, named(BINDING_KEY_LABEL), () => [cryptoki.generateKey(holder, 'generic', BINDING_KEY)]);
-    refuseWeak(token, 'the binding key', this.#key, { ...STAYS_INSIDE, modifiable: false });
+  constructor(token: OpenToken) {
+    this.#keys = new BindingKeys(token);
+  }
+
+  /** The next one, beside the one before it. May be repeated. @throws RangeError */
+  ensure(number: number): void {
+    this.#keys.ensure(number);
+  }
+
+  /**
+   * Destroys those before this one, if its operators had that bound by it: whoever writes SQL has no key destroyed. May be repeated.
+   * @throws KeyBindingBroken
+   */
+  retireOlder(number: number, mac: Uint8Array): void {
+    if (number !== this.#keys.newest() || !same(mac, this.ruleMac(bindingKeyRow(number))))
+      throw new KeyBindingBroken(`of the end of the binding keys before ${number}`);
+    this.#keys.destroyOlder();
+  }
+
+  /** The MAC of a row under the newest key, if it has one under any. */
+  rebound(row: Rebindable): Buffer | undefined {
+    const message = messageOf(row);
+    return this.#fits(row.row.mac, message) ? this.#keys.mac(message) : undefined;
   }
 
   /** 32 bytes. For versions that were made in this call, never as a call of its own: that would bind whatever anybody writes. */
@@ -35,7 +51,7 @@ export class BindingKey {
 
   /** @throws KeyBindingBroken when somebody edited the row. */
   verifyImport(bound: BoundImport): void {
-    if (!same(bound.mac, this.importMac(bound))) throw new KeyBindingBroken(`of an import for ${bound.keyId}`);
+    if (!this.#fits(bound.mac, importMessage(bound))) throw new KeyBindingBroken(`of an import for ${bound.keyId}`);
   }
 
   /** 32 bytes. Whoever may ask for it makes authority: the key plane's socket only. */
@@ -44,7 +60,7 @@ export class BindingKey {
   }
 
   isBound(row: BoundRow): boolean {
-    return same(row.mac, this.ruleMac(row));
+    return this.#fits(row.mac, ruleMessage(row));
   }
 
   /** @throws KeyBindingBroken when somebody edited the row. */
@@ -64,15 +80,32 @@ export class BindingKey {
 
   /** @throws KeyBindingBroken when nobody destroyed this key */
   verifyTombstone(tombstone: Pick<Tombstone, 'tenant' | 'keyId' | 'mac'>): void {
-    if (!same(tombstone.mac, this.tombstoneMac(tombstone))) throw new KeyBindingBroken(`of a tombstone of ${tombstone.keyId}`);
+    if (!this.#fits(tombstone.mac, tombstoneMessage(tombstone))) throw new KeyBindingBroken(`of a tombstone of ${tombstone.keyId}`);
   }
 
   #bound(version: WrappedKeyVersion): boolean {
-    return same(version.mac, this.mac(version));
+    return this.#fits(version.mac, bindingMessage(version));
+  }
+
+  #fits(mac: Uint8Array, message: Buffer): boolean {
+    return this.#keys.fits(message, (expected) => same(mac, expected));
   }
 
   #macOver(message: Buffer): Buffer {
-    return this.token.operate((session) => this.token.cryptoki.mac(session, this.#key, message));
+    return this.#keys.mac(message);
+  }
+}
+
+function messageOf({ what, row }: Rebindable): Buffer {
+  switch (what) {
+    case 'rule':
+      return ruleMessage(row);
+    case 'key-version':
+      return bindingMessage(row);
+    case 'import':
+      return importMessage(row);
+    case 'tombstone':
+      return tombstoneMessage(row);
   }
 }
 

@@ -19,6 +19,15 @@ const idOf = (label: string): Buffer => createHash('sha256').update(label).diges
 
 /** All roots of a tenant have one CKA_ID. */
 export const anyRoot = (tenant: string): Template => ({ id: idOf(rootLabel(tenant)) });
+/** All binding keys have one CKA_ID, too. */
+export const anyBindingKey: Template = { id: idOf(BINDING_KEY_LABEL) };
+export const namedBindingKey = (number: number): Template => ({
+  ...anyBindingKey,
+  label: number === 0 ? BINDING_KEY_LABEL : `${BINDING_KEY_LABEL}#${number}`,
+});
+/** The number in a binding key's label; undefined for anything else. */
+export const bindingKeyNumber = (label: string): number | undefined => numberAfter(BINDING_KEY_LABEL, label);
+
 /** The first one's label carries no number. */
 export const namedRoot = (tenant: string, number: number): Template => ({
   ...anyRoot(tenant),
@@ -26,9 +35,11 @@ export const namedRoot = (tenant: string, number: number): Template => ({
 });
 
 /** The number in a root's label; undefined for anything else. */
-export function rootNumber(tenant: string, label: string): number | undefined {
-  if (label === rootLabel(tenant)) return 0;
-  const digits = label.startsWith(`${rootLabel(tenant)}#`) ? label.slice(rootLabel(tenant).length + 1) : '';
+export const rootNumber = (tenant: string, label: string): number | undefined => numberAfter(rootLabel(tenant), label);
+
+function numberAfter(first: string, label: string): number | undefined {
+  if (label === first) return 0;
+  const digits = label.startsWith(`${first}#`) ? label.slice(first.length + 1) : '';
   return /^[1-9]\d{0,8}$/.test(digits) ? Number(digits) : undefined;
 }
 
@@ -137,17 +148,17 @@ export function publicKeyInUse(spec: PairSpec, usage: KeyUsage): Template {
   return { ...PUBLIC, keyType: KEY_TYPE.rsa, verify: usage === 'SIGN_VERIFY', encrypt: usage === 'ENCRYPT_DECRYPT', publicExponent: F4 };
 }
 
-export const BINDING_KEY: Template = {
+export const bindingKey = (number: number): Template => ({
   ...GENERIC_SECRET,
   ...NEVER_LEAVES,
   ...NO_USE,
-  ...named(BINDING_KEY_LABEL),
+  ...namedBindingKey(number),
   token: true,
   modifiable: false,
   valueLen: 32,
   sign: true,
   verify: true,
-};
+});
 
 export const KEY_TYPE_OF_LOG = { Ed25519: KEY_TYPE.edwards, ECDSA_P256: KEY_TYPE.ec } as const;
 

@@ -8,6 +8,7 @@ import type {
   LogAlgorithm,
   LogKey,
   ProtectionLevel,
+  Rebindable,
   RotatedKey,
   RuleRow,
   Sealed,
@@ -107,6 +108,19 @@ export class TokenCustody {
 
   rewrapImport(bound: BoundImport, root: number): BoundImport {
     return this.#imports.rewrapped(bound, root);
+  }
+
+  createBindingKey(number: number): void {
+    this.#binding.ensure(number);
+  }
+
+  rebind(row: Rebindable): Buffer | undefined {
+    return this.#binding.rebound(row);
+  }
+
+  /** @throws KeyBindingBroken */
+  destroyOlderBindingKeys(number: number, mac: Uint8Array): void {
+    this.#binding.retireOlder(number, mac);
   }
 
   hasRoot(tenant: string, root: number): boolean {

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EncryptionAlgorithm, OperationName, SecretId, SigningAlgorithm, TenantId } from '#contract';
+import { type EncryptionAlgorithm, type OperationName, PLATFORM, type SecretId, type SigningAlgorithm, type TenantId } from '#contract';
 import { CustodyUnavailable, PermitMisused } from '#core';
 import type {
+  BindingKeeping,
+  BindingKeyMaker,
   BoundImport,
   BoundRow,
   CheckpointSigner,
@@ -22,6 +24,7 @@ import type {
   LogKey,
   LogKeyRemoval,
   Permit,
+  Rebindable,
   ReceiptOrder,
   ItemMover,
   KeyRotator,
@@ -65,6 +68,7 @@ import { encodeImport, IMPORT } from './import-row.js';
 import { encodeDraft, encodeRow } from './key-version-row.js';
 import { encodeMove } from './move-on-wire.js';
 import { encodeSecretClaim } from './secret-claim-on-wire.js';
+import { encodeRebindable, readRebound } from './rebindable-on-wire.js';
 import { encodeRotation, readRotated } from './rotation-on-wire.js';
 import { encodeTombstone, readEndedVersion, readKept } from './tombstone-on-wire.js';
 import { OPERATION } from './wire.js';
@@ -99,6 +103,8 @@ export class SocketCustody
     KeyEnding,
     TombstoneKeeper,
     RootKeeping,
+    BindingKeyMaker,
+    BindingKeeping,
     KeyRotator,
     ItemMover
 {
@@ -376,6 +382,19 @@ export class SocketCustody
 
   async destroyOlderRoots(tenant: TenantId, root: number): Promise<void> {
     return this.#call(OPERATION.destroyOlderRoots, tenant, [root], readNothing);
+  }
+
+  async createBindingKey(permit: Permit<'RotateBindingKey'>, number: number): Promise<void> {
+    permit.spend({ operation: 'RotateBindingKey', tenant: permit.tenant, versionId: undefined });
+    return this.#call(OPERATION.createBindingKey, permit.tenant, [number], readNothing);
+  }
+
+  async rebind(row: Rebindable): Promise<Uint8Array | undefined> {
+    return this.#call(OPERATION.rebind, row.row.tenant, encodeRebindable(row), readRebound);
+  }
+
+  async destroyOlderBindingKeys(number: number, mac: Uint8Array): Promise<void> {
+    return this.#call(OPERATION.destroyOlderBindingKeys, PLATFORM, [number, mac], readNothing);
   }
 
   #call<Answer>(

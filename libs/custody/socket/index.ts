@@ -26,3 +26,4 @@ export { CODE, OPERATION, PLANES } from './wire.js';
 export type { CustodyOperation, Plane } from './wire.js';
 export { derOf, rawOf } from '../ecdsa-der.js';
 export { decodeSecretClaim } from './secret-claim-on-wire.js';
+export { decodeRebindable } from './rebindable-on-wire.js';

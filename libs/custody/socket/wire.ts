@@ -49,6 +49,9 @@ export const OPERATION = {
   generateRotatedKey: 120,
   openRotatedKey: 121,
   bindRotatedLabels: 122,
+  createBindingKey: 55,
+  rebind: 56,
+  destroyOlderBindingKeys: 57,
 } as const;
 /** In an operation's place: several uses of one key, `[operation, row, [args without it, …]]`, answered by `[[0, result] or [code], …]`. */
 export const TOGETHER = 150;
@@ -60,6 +63,7 @@ export type CustodyOperation = keyof typeof OPERATION;
 export const PLANES = {
   key: [
     'createTenantRoot',
+    'createBindingKey',
     'createLogKey',
     'createKeyVersion',
     'createImport',
@@ -107,6 +111,8 @@ export const PLANES = {
     'shreddingReceipt',
     'rewrap',
     'destroyOlderRoots',
+    'rebind',
+    'destroyOlderBindingKeys',
     'rotateKey',
     'moveItem',
     'generateRotatedKey',

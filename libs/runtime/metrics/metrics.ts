@@ -21,12 +21,12 @@ export class Metrics {
   readonly #families: Family[] = [];
 
   counter(name: string, help: string): Counter {
-    const values = new Map<string, number>();
-    this.#families.push({ name, help, type: 'counter', samples: () => [...values].map(([labels, value]) => `${name}${labels} ${value}`) });
+    const series = new Map<string, { readonly labels: Labels; value: number }>();
+    const samples = () => [...series.values()].map(({ labels, value }) => `${name}${written(labels)} ${value}`);
+    this.#families.push({ name, help, type: 'counter', samples });
     return {
       add: (labels, by = 1) => {
-        const key = written(labels);
-        values.set(key, (values.get(key) ?? 0) + by);
+        seriesOf(series, labels, () => ({ labels, value: 0 })).value += by;
       },
     };
   }
@@ -55,9 +55,7 @@ export class Metrics {
     this.#families.push({ name, help, type: 'histogram', samples });
     return {
       observe: (labels, value) => {
-        const key = written(labels);
-        const one = series.get(key) ?? { labels, buckets: bounds.map(() => 0), sum: 0, count: 0 };
-        series.set(key, one);
+        const one = seriesOf(series, labels, () => ({ labels, buckets: bounds.map(() => 0), sum: 0, count: 0 }));
         for (let at = bounds.length - 1; at >= 0 && value <= bounds[at]!; at--) one.buckets[at]! += 1;
         one.sum += value;
         one.count += 1;
@@ -75,6 +73,17 @@ export class Metrics {
     );
     return families.flatMap((lines) => lines.map((line) => `${line}\n`)).join('');
   }
+}
+
+/** Found for every answer: labels are written out only when somebody asks. */
+function seriesOf<Series>(series: Map<string, Series>, labels: Labels, made: () => Series): Series {
+  const { operation = '', status = '', outcome = '', process = '', version = '' } = labels;
+  const key = `${operation}\n${status}\n${outcome}\n${process}\n${version}`;
+  const known = series.get(key);
+  if (known !== undefined) return known;
+  const one = made();
+  series.set(key, one);
+  return one;
 }
 
 /** `{operation="Encrypt"}`, or nothing. */

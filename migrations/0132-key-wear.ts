@@ -18,13 +18,16 @@ const OPERATIONS = ['KeyWorn', 'KeyExhausted'];
  * A quarter below the 2³² seals with random IVs that NIST SP 800-38D §8.3 allows under one key: what is sealed between a record and its
  * count fits into the rest, 2³⁰ seals, which is three hours without a worker at 100,000 a second.
  */
-const LIMIT = 3 * 2 ** 30;
+export const LIMIT = 3 * 2 ** 30;
+
+/** A new value of a secret has a data key of its own. */
+const ALL_SEALINGS = `${SEALINGS}, 'CreateSecret', 'PutSecretValue'`;
 
 const COUNT_SEALS = `
         INSERT INTO keyward.key_wear AS w (tenant_id, version_id, key_id, sealed)
           SELECT of_tenant, r.version_id, min(r.key_id), sum(r.calls)
             FROM keyward.trail_record r
-            WHERE r.tenant_id = of_tenant AND r.seq >= from_seq AND r.seq < to_seq AND r.outcome = 'succeeded' AND r.op IN (${SEALINGS})
+            WHERE r.tenant_id = of_tenant AND r.seq >= from_seq AND r.seq < to_seq AND r.outcome = 'succeeded' AND r.op IN (${ALL_SEALINGS})
               AND r.version_id IS NOT NULL AND r.key_id IS NOT NULL AND r.calls > 0
             GROUP BY 2
           ON CONFLICT (tenant_id, version_id) DO UPDATE SET sealed = w.sealed + excluded.sealed;`;
@@ -62,7 +65,7 @@ export class KeyWear implements MigrationInterface {
       SET LOCAL ROLE keyward_functions;
       INSERT INTO keyward.key_wear (tenant_id, version_id, key_id, sealed)
         SELECT u.tenant_id, u.version_id, min(u.key_id), sum(u.calls) FROM keyward.key_use u
-          WHERE u.outcome = 'succeeded' AND u.op IN (${SEALINGS}) AND u.version_id <> '' GROUP BY 1, 2;
+          WHERE u.outcome = 'succeeded' AND u.op IN (${ALL_SEALINGS}) AND u.version_id <> '' GROUP BY 1, 2;
       SET LOCAL ROLE keyward_owner;
       DROP INDEX keyward.key_use_of_version;
 

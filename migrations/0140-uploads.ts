@@ -1,5 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { MOST, wanted } from './0082-due-rows.js';
+import { LIMIT } from './0132-key-wear.js';
 import { mayAppend, mayNotAppend } from './plane-operations.js';
 import { mayExecute, ownedByFunctions, tenantRows } from './row-security.js';
 
@@ -175,9 +176,11 @@ export class Uploads implements MigrationInterface {
       -- Projects that have items which wait, and are not ahead of their rate by more than a second.
       CREATE FUNCTION keyward.due_uploads(of_tenant text, of_operation text) RETURNS TABLE (
         tenant_id text, operation_id text, key_id text, from_version text, to_version text, service text, items_per_second integer, mac bytea,
-        at timestamptz
+        exhausted boolean, at timestamptz
       ) LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        SELECT d.tenant_id, d.operation_id, d.key_id, d.from_version, d.to_version, d.service, d.items_per_second, d.mac, clock_timestamp()
+        SELECT d.tenant_id, d.operation_id, d.key_id, d.from_version, d.to_version, d.service, d.items_per_second, d.mac,
+            -- By the count itself: what is no primary version any more is marked by nobody.
+            keyward.sealed_under(d.tenant_id, d.key_id, d.to_version) >= ${LIMIT}, clock_timestamp()
           FROM (
             SELECT p.*, row_number() OVER (PARTITION BY p.tenant_id ORDER BY p.next_at) AS n FROM keyward.rewrap p
               WHERE p.mode = 'upload' AND p.ended_at IS NULL AND p.settled < p.uploaded AND p.next_at <= clock_timestamp() + interval '1 second'

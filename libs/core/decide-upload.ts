@@ -1,10 +1,10 @@
-import type { EncryptionContext, LongOperationId, RewrapAnswer } from '#contract';
+import type { EncryptionContext, KeyVersionId, LongOperationId, RewrapAnswer } from '#contract';
 import { type Refusal, refusalByRules } from './decide.js';
 import { endOf, stateOf } from './imported.js';
 import { refusalByState } from './key-states.js';
 import type { CompiledPolicy, GeneratedGrant, GrantPolicy, GrantRequest } from './ports/grants.js';
 import type { TenantRules } from './ports/rules.js';
-import type { BoundRewrap } from './ports/uploads.js';
+import type { DueUploads } from './ports/uploads.js';
 import type { Snapshot, SnapshotKey, UsableVersion } from './snapshot.js';
 
 const WORKER = 'worker';
@@ -48,23 +48,25 @@ export interface UploadDecision {
 }
 
 /**
- * May the worker move what has this context from the one version to the other, for this service, now? The project's own rule is the grant;
- * whatever stops or forbids the service both steps of a re-encryption forbids the worker to take them for it.
+ * May the worker move what has this context, and is under `under`, to the project's newer version, for this service, now? The project's
+ * own rule is the grant; whatever stops or forbids the service both steps of a re-encryption forbids the worker to take them for it.
  */
 export function uploadDecisions(
   grants: GrantPolicy,
   snapshot: Pick<Snapshot, 'rules' | 'policy'>,
   key: SnapshotKey,
-  project: BoundRewrap,
+  project: DueUploads,
   now: number,
-): (context: EncryptionContext) => UploadDecision {
+): (context: EncryptionContext, under: KeyVersionId | undefined) => UploadDecision {
   const { rules, policy } = snapshot;
   const own = grants.compile({ tenant: rules.tenant, document: undefined, stops: rules.stops, generated: [uploadGrant(project)] });
   const versions = [project.fromVersionId, project.toVersionId].map((id) => key.versions.get(id));
-  const beforehand = refusalOfUploads(rules, key, project) ?? refusalByVersions(key, versions, now) ?? refusalByWear(key, project);
-  const ends = versions.map((version) => version && endOf(version));
-  return (context) => {
-    if (beforehand !== undefined) return { refusal: beforehand, validUntil: undefined };
+  const beforehand = refusalOfUploads(rules, key, project) ?? refusalByWear(key, project);
+  return (context, under) => {
+    // Items of any other older version are moved along, while that one has its material.
+    const used = under === undefined ? versions : [...versions, key.versions.get(under)];
+    const byState = beforehand ?? refusalByVersions(key, used, now);
+    if (byState !== undefined) return { refusal: byState, validUntil: undefined };
     const request: Omit<GrantRequest, 'subject' | 'operation'> = {
       ...{ keyId: key.keyId, aliases: key.aliases, tags: key.tags, context, at: now },
       ...{ sourceAddress: undefined, authMethod: undefined, justification: undefined },
@@ -78,7 +80,9 @@ export function uploadDecisions(
       guardrail: [granted, ...theirs].map(({ guardrail }) => guardrail).find((id) => id !== undefined),
       stop: [granted, ...theirs].map(({ stop }) => stop).find((id) => id !== undefined),
     };
-    const until = [...[granted, ...theirs].map(({ validUntil }) => validUntil), ...ends].filter((end) => end !== undefined);
+    const until = [...[granted, ...theirs].map(({ validUntil }) => validUntil), ...used.map((version) => version && endOf(version))].filter(
+      (end) => end !== undefined,
+    );
     return {
       refusal: refusalByRules('ReEncryptTo', decision, rules, key),
       validUntil: until.length === 0 ? undefined : Math.min(...until),
@@ -86,9 +90,11 @@ export function uploadDecisions(
   };
 }
 
-/** Of a version that sealed as much as it safely can: as of any other use. */
-const refusalByWear = ({ exhausted, primaryVersion }: SnapshotKey, { toVersionId }: BoundRewrap): Refusal | undefined =>
-  exhausted === true && primaryVersion === toVersionId ? { code: 'key-exhausted', reason: 'key-exhausted', why: 'key-state' } : undefined;
+/** Of a version that sealed as much as it safely can: as of any other use, and also when it is the primary one no more. */
+const refusalByWear = (key: SnapshotKey, { toVersionId, exhausted }: DueUploads): Refusal | undefined =>
+  exhausted || (key.exhausted === true && key.primaryVersion === toVersionId)
+    ? { code: 'key-exhausted', reason: 'key-exhausted', why: 'key-state' }
+    : undefined;
 
 function refusalByVersions(key: SnapshotKey, versions: readonly (UsableVersion | undefined)[], now: number): Refusal | undefined {
   for (const version of versions) {

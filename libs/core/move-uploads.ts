@@ -93,7 +93,7 @@ async function tryItems(
   items: readonly WaitingItem[],
 ) {
   const decide = uploadDecisions(grants, snapshot, key, project, project.at.getTime());
-  const decisions = items.map(({ encryptionContext }) => decide(encryptionContext));
+  const decisions = items.map((item) => decide(item.encryptionContext, movedFrom(key, project, item)));
   const refusals = decisions.map(({ refusal }) => refusal);
   // Not granted is one item's label, unless it is everybody's.
   const refused =
@@ -114,9 +114,15 @@ async function tryItems(
   return { tried, refused: undefined, validUntil };
 }
 
+/** Undefined: it is not moved, whatever the rules are. */
+const movedFrom = (key: SnapshotKey, project: DueUploads, item: WaitingItem) =>
+  whatOf(key, project, item) === undefined ? parseCiphertext(item.ciphertext).versionId : undefined;
+const whatOf = ({ versions }: SnapshotKey, project: DueUploads, item: WaitingItem) =>
+  beforehand({ rewrap: project, versions: new Set(versions.keys()) }, item);
+
 async function tryItem(custody: ItemMover, snapshot: Snapshot, key: SnapshotKey, project: DueUploads, item: WaitingItem): Promise<Tried> {
   const { itemId, ciphertext, encryptionContext } = item;
-  const known = beforehand({ rewrap: project, versions: new Set(key.versions.keys()) }, item);
+  const known = whatOf(key, project, item);
   if (known instanceof KeywardError) return failed(item, known, key, project);
   const context = snapshot.context(encryptionContext);
   const told = (versionId: RewrapAnswer['fromVersionId']) => ({

@@ -180,7 +180,7 @@ async function stored(parts: SecretRotationParts, scene: RotatingScene, claimed:
   const { versionId } = claimed;
   try {
     const of = { secretId: secret.secretId, versionId };
-    const { version } = await keyFor(parts, scene, secret, 'GenerateDataKey', undefined, secretContext(of));
+    const { version, details } = await keyFor(parts, scene, secret, 'GenerateDataKey', undefined, secretContext(of));
     const format = secret.versions.find(({ versionId: id }) => id === secret.labels[CURRENT])?.format ?? 'text';
     const permit = secretRotationPermit('PutSecretValue', claimed.tenant, version.versionId);
     const added = await sealVersion(claimedKeys(parts, scene), permit, version, { ...of, format, value }, now);
@@ -189,7 +189,7 @@ async function stored(parts: SecretRotationParts, scene: RotatingScene, claimed:
     return {
       ...passed(parts, scene, claimed, { done: true }),
       labels: { ...moved, added, dropped: versionToDrop(secret.versions, labels) },
-      recorded: told(scene, 'PutSecretValue', { versionId, labels: PENDING }),
+      recorded: told(scene, 'PutSecretValue', { versionId, labels: PENDING }, { key: details.key }),
     };
   } finally {
     value.fill(0);

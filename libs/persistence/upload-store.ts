@@ -23,7 +23,8 @@ import { recordBytes } from './record-bytes.js';
 const dueRow = z
   .object({
     ...{ tenant_id: tenantId, operation_id: longOperationId, key_id: keyId, from_version: keyVersionId, to_version: keyVersionId },
-    ...{ service: serviceName, items_per_second: z.int(), mac: z.instanceof(Uint8Array), at: z.date() },
+    ...{ service: serviceName, items_per_second: z.int(), mac: z.instanceof(Uint8Array) },
+    ...{ exhausted: z.boolean(), at: z.date() },
   })
   .transform(
     ({ tenant_id: tenant, operation_id: operationId, key_id, from_version, to_version, items_per_second, ...row }): DueUploads => ({

@@ -188,6 +188,22 @@ describe('a re-wrap by upload', () => {
     await end();
   });
 
+  it('opens nothing under a further older version whose imported material has ended', async () => {
+    const [older, oldest] = [from, await sealed('oldest')];
+    ({ primaryVersion: from } = await world.admin('CreateKeyVersion', { keyId }));
+    const item = await sealed('a');
+    const operationId = await start();
+    const ended = (columns: string) => sql(`UPDATE keyward.key_version SET ${columns} WHERE version_id = $1`, older);
+    await ended(`origin = 'EXTERNAL', import_check = sha256('x'), valid_to = 1, in_memory = false`);
+    await upload(operationId, [item, oldest]);
+    await world.uploads().round();
+    expect(await world.admin('DescribeOperation', { operationId })).toMatchObject({ state: 'suspended', reason: 'key-pending-import' });
+    await ended(`origin = 'KEYWARD', import_check = NULL, valid_to = NULL, in_memory = NULL`);
+    await sql('UPDATE keyward.rewrap SET next_at = now() WHERE operation_id = $1', operationId);
+    await world.uploads().round();
+    expect(await statuses(operationId)).toEqual({ a: 'moved', oldest: 'moved' });
+  });
+
   it('is seen in who-can for its key, for as long as it is open', async () => {
     const operationId = await start();
     const rules = async () => (await world.admin('WhoCan', { keyId, limit: 100 })).items;
@@ -340,6 +356,27 @@ describe('a re-wrap by upload', () => {
     await upload(operationId, items.slice(3));
     await world.uploads().round();
     expect(await world.admin('DescribeOperation', { operationId })).toMatchObject({ state: 'suspended', reason: 'key-exhausted' });
+  });
+
+  it('seals no more than is safe under a version that is the primary one no longer', async () => {
+    const items = await sealedItems('a', 'b');
+    const operationId = await start();
+    await world.admin('CreateKeyVersion', { keyId });
+    const seals = async (times: number) => {
+      await sql(
+        `INSERT INTO keyward.key_wear (tenant_id, version_id, key_id, sealed) VALUES ('acme', $1, $2, $3)
+           ON CONFLICT (tenant_id, version_id) DO UPDATE SET sealed = excluded.sealed`,
+        ...[to, keyId, times],
+      );
+      await world.uploads().round();
+    };
+    await upload(operationId, items.slice(0, 1));
+    await seals(3 * 2 ** 30 - 1);
+    expect(await statuses(operationId)).toEqual({ a: 'moved' });
+    await upload(operationId, items.slice(1));
+    await seals(3 * 2 ** 30);
+    expect(await world.admin('DescribeOperation', { operationId })).toMatchObject({ state: 'suspended', reason: 'key-exhausted' });
+    expect(await statuses(operationId)).toEqual({ a: 'moved' });
   });
 
   it('counts every item once, whatever is handed over, taken and killed in whatever order', async () => {

@@ -10,7 +10,7 @@ import {
 } from '#contract';
 import type { SecretRotationParts } from '#core';
 import { dyingAfter } from '../keys/dying.js';
-import { KeyWorld, refusal } from '../keys/key-world.js';
+import { ACME, KeyWorld, refusal } from '../keys/key-world.js';
 import { HMAC_KEY, RotatingEndpoint } from '../targets/rotating-endpoint.js';
 
 const HOUR_MS = 3_600_000;
@@ -85,6 +85,24 @@ describe('rotations of secrets', () => {
         expect.objectContaining({ authz: { decision: 'allow', ruleId: `secret-rotation:${secret.secretId}` } }),
       ]),
     );
+  });
+
+  it('count in the budget of the key, as every new value of a secret does', async () => {
+    const { keyId, primaryVersion } = await world.create();
+    const asked = { keyId, type: 'generic', description: '', format: 'text', value: bytes('first') } as const;
+    const secret = await world.admin('CreateSecret', {
+      ...asked,
+      name: `rotated-${++names}` as SecretName,
+      rotation: { target: 'schedule' },
+    });
+    await due(secret);
+    await worker().round();
+    await world.admin('PutSecretValue', { secretId: secret.secretId, value: bytes('third'), format: 'text' });
+    const [head] = await sql(`SELECT size FROM keyward.tenant_head WHERE tenant_id = 'acme'`);
+    await world.worker.checkpoints.rollUp(ACME, BigInt(String(head!['size'])));
+    const [wear] = await sql(`SELECT sealed FROM keyward.key_wear WHERE version_id = $1`, primaryVersion);
+    expect(wear).toEqual({ sealed: '3' });
+    expect(await sql(`SELECT keyward.sealed_under('acme', $1, $2)::integer AS sealed`, keyId, primaryVersion)).toEqual([{ sealed: 3 }]);
   });
 
   it('tell a target first, and let both values be good until the overlap is over', async () => {

@@ -39,6 +39,8 @@ export interface ItemMover {
 export interface DueUploads extends BoundRewrap {
   readonly tenant: TenantId;
   readonly itemsPerSecond: number;
+  /** `toVersionId` has sealed as much as it safely can. */
+  readonly exhausted: boolean;
   /** By the database's clock, when it was found. */
   readonly at: Date;
 }

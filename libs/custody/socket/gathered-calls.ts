@@ -42,11 +42,11 @@ export class GatheredCalls {
     else this.send([id, TOGETHER, tenant, [operation, args[0], items.map(([, ...rest]) => rest)]], id, items.length);
   }
 
-  #goesAlong({ operation, args }: Travelling, bytes: number): boolean {
+  #goesAlong({ operation, tenant, args }: Travelling, bytes: number): boolean {
     const first = this.#first;
     if (first === undefined) return true;
     // The row is the same object: planes use one for thousands of calls (key-version-row.ts).
-    const isSame = first.operation === operation && first.args[0] === args[0];
+    const isSame = first.operation === operation && first.tenant === tenant && first.args[0] === args[0];
     return isSame && this.#items.length < MOST.calls && this.#bytes + bytes <= MOST.bytes;
   }
 }

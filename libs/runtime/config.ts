@@ -1,3 +1,4 @@
+import { unescape } from 'node:querystring';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 
@@ -178,6 +179,19 @@ export const settingsThatAreSet = (environment: Environment = process.env): read
   Object.keys(environment)
     .filter((name) => /^(KEYWARD_|REDIS_|PG|SOFTHSM2_|NODE_)/.test(name))
     .sort();
+
+/** What settings tell in secret: files that they name, of which some may be public, and passwords that stand in them. */
+export function secretsInSettings(environment: Environment = process.env): {
+  readonly files: readonly string[];
+  readonly passwords: readonly string[];
+} {
+  const set = Object.entries(environment).map(([name, value = '']) => ({ name, value }));
+  const inUrls = set.flatMap(({ value }) => (URL.canParse(value) ? [new URL(value).password] : []));
+  return {
+    files: set.filter(({ name }) => /^KEYWARD_\w+_FILE$/.test(name)).map(({ value }) => value),
+    passwords: [environment['PGPASSWORD'] ?? '', ...inUrls, ...inUrls.map((password) => unescape(password))],
+  };
+}
 
 const INHERITED = [
   ...['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'KEYWARD_LOG_LEVEL'],

@@ -9,6 +9,7 @@ export {
   loadConfig,
   loadProvisioningConfig,
   type ProvisioningConfig,
+  secretsInSettings,
   settingsThatAreSet,
   type ProcessName,
   required,

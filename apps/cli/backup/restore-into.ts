@@ -49,8 +49,8 @@ async function restoreEmbedded(archives: ArchivesToRead, order: RestoreOrder): P
 }
 
 async function restore(archives: ArchivesToRead, order: RestoreOrder, superuserUrl: string, passwords: Readonly<Record<string, string>>) {
-  const remembered = await restoreCustody(archives, order.places, order.newerState);
   try {
+    const remembered = await restoreCustody(archives, order.places, order.newerState);
     return await restoreDatabase(archives, { superuserUrl, passwords, remembered, onChecked: order.onChecked });
   } catch (error) {
     removeRestored(order.places);
@@ -67,7 +67,7 @@ function refuseUsed({ token, state, pepper, workerKey }: Places): void {
 /** They were empty before. */
 function removeRestored({ token, state, pepper, workerKey }: Places): void {
   for (const folder of [token, state])
-    for (const name of folder === undefined ? [] : readdirSync(folder)) rmSync(join(folder!, name), { recursive: true });
+    if (folder !== undefined && existsSync(folder)) for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
   for (const file of [pepper, workerKey]) rmSync(file, { force: true });
 }
 

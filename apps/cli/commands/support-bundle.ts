@@ -8,7 +8,7 @@ import { knownSecrets, refuseSecrets } from '../support/known-secrets.js';
 
 const AFTER_HELP = `
 One JSON file: versions, names of the settings that are set, sizes of tables, readiness, and the last lines of each log. What looks like a
-secret is removed; then the file is compared with the secrets that this platform has, and not written if one of them is in it.
+secret is removed; then the file is compared with every secret in its directory and settings, and not written if one of them is in it.
 Tenants' names may be in the logs: read it before you send it.
 
 Example:

@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { secretsInSettings } from '#runtime';
 import { VerificationFailed } from '../exit-codes.js';
 import { knownSecrets, refuseSecrets } from './known-secrets.js';
 import { scrubbed } from './scrub.js';
@@ -75,5 +76,18 @@ describe('the last look at a bundle', () => {
     for (const planted of [pin, pepper.toString('hex'), pepper.toString('base64'), apiKey])
       expect(() => refuseSecrets(`{"log":"… ${planted} …"}`, secrets)).toThrow(VerificationFailed);
     expect(() => refuseSecrets('{"log":"http://127.0.0.1:7710"}', secrets)).not.toThrow();
+  });
+
+  it('finds those of a platform whose files are elsewhere, too, and what JSON writes in another way', () => {
+    const file = join(dataDir, 'pin-elsewhere');
+    writeFileSync(file, '8461 "0573"\n');
+    const settings = secretsInSettings({
+      ...{ KEYWARD_HSM_PIN_FILE: file, KEYWARD_TLS_KEY_FILE: join(dataDir, 'absent'), HOME: '/home/keyward' },
+      ...{ KEYWARD_SUPERUSER_URL: 'postgres://postgres:corr%40ct-horse@db/keyward', PGPASSWORD: 'battery-staple' },
+    });
+    const secrets = knownSecrets(join(dataDir, 'nothing'), settings);
+    for (const planted of ['8461 "0573"', 'corr%40ct-horse', 'corr@ct-horse', 'battery-staple'])
+      expect(() => refuseSecrets(JSON.stringify({ log: `… ${planted} …` }), secrets)).toThrow(VerificationFailed);
+    expect(() => refuseSecrets('{"log":"/home/keyward 8461"}', secrets)).not.toThrow();
   });
 });

@@ -104,7 +104,10 @@ export class Secrets {
     return results.map((result) => result!);
   }
 
-  /** A new version. Repeated after a lost answer it is the same one. */
+  /**
+   * A new version. Repeated after a lost answer it is the same one, for whoever may read it too; to others `already-exists` says that the
+   * version is there.
+   */
   async put({ tenant, value, versionId = randomUUID(), ...call }: PutSecretCall): Promise<SecretPutAnswer & Told> {
     const bytes = typeof value === 'string' ? Buffer.from(value) : Buffer.from(value.buffer, value.byteOffset, value.length);
     const format = typeof value === 'string' ? 'text' : 'binary';

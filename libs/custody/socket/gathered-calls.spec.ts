@@ -99,12 +99,29 @@ describe('over a socket', () => {
     expect(told.every((result) => result.length === 2)).toBe(true);
   });
 
+  it('what was made for a frame that is too long is wiped', async () => {
+    const made = Array.from({ length: 64 }, () => [Buffer.alloc(1024, 1), Buffer.alloc(1024, 2)]);
+    const left = [...made];
+    const path = join(folder, 'long', 'data.sock');
+    const long = new PlaneSocket({ socketPath: path, operations: new Map([[encrypt, () => left.pop()]]), codeOf: () => CODE.malformed });
+    await long.listen();
+    const content = messages.pack([1, TOGETHER, 'acme', [encrypt, ROWS[0], made.map(() => [0])]]);
+    const socket = connect(path).on('error', () => undefined);
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.write(Buffer.concat([Buffer.from([0, 0, content.length >> 8, content.length & 255]), content]));
+    await closed;
+    expect(left).toEqual([]);
+    expect(made.flat().every((bytes) => bytes.every((byte) => byte === 0))).toBe(true);
+    await long.close();
+  });
+
   it.each([
     ['an operation that is not gathered', [sign, ROWS[0], [[Buffer.from('x')]]], [1, CODE.notAllowed]],
     ['an operation that this plane has not', [encrypt, ROWS[0], [[Buffer.from('x')]]], [1, CODE.notAllowed]],
     ['itself', [TOGETHER, ROWS[0], [[decrypt]]], [1, CODE.notAllowed]],
     ['what is no list', [decrypt, ROWS[0], 'items'], undefined],
     ['items that are no lists', [decrypt, ROWS[0], ['item']], undefined],
+    ['more than planes send', [decrypt, ROWS[0], Array.from({ length: 65 }, () => [Buffer.from('x')])], undefined],
   ])('%s is refused', async (_what, args, reply) => {
     const content = messages.pack([1, TOGETHER, 'acme', args]);
     const length = Buffer.alloc(4);

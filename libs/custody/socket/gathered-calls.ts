@@ -1,4 +1,4 @@
-import { GATHERED, TOGETHER } from './wire.js';
+import { GATHERED, MOST_TOGETHER, TOGETHER } from './wire.js';
 
 /** Of a call, what travels. The first argument of a call that is gathered is its key's row. */
 interface Travelling {
@@ -8,7 +8,7 @@ interface Travelling {
 }
 
 /** Neither their frame nor its reply comes near 64 KiB, and no other plane's calls wait long behind them. */
-const MOST = { calls: 64, bytes: 24_576 } as const;
+const MOST_BYTES = 24_576;
 
 /**
  * Calls that follow each other and use one key in the same way travel in one frame: a batch names its row once, and costs both sides one
@@ -47,7 +47,7 @@ export class GatheredCalls {
     if (first === undefined) return true;
     // The row is the same object: planes use one for thousands of calls (key-version-row.ts).
     const isSame = first.operation === operation && first.tenant === tenant && first.args[0] === args[0];
-    return isSame && this.#items.length < MOST.calls && this.#bytes + bytes <= MOST.bytes;
+    return isSame && this.#items.length < MOST_TOGETHER && this.#bytes + bytes <= MOST_BYTES;
   }
 }
 

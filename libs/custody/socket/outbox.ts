@@ -14,7 +14,10 @@ export class Outbox {
 
   /** Copies a frame's content in and wipes the original. @throws RangeError when it is over 64 KiB. */
   push(content: Uint8Array): void {
-    if (content.length > MAX_FRAME_BYTES) throw new RangeError('A frame is too long.');
+    if (content.length > MAX_FRAME_BYTES) {
+      content.fill(0);
+      throw new RangeError('A frame is too long.');
+    }
     if (this.#used + 4 + content.length > BUFFER_BYTES) this.flush();
     this.#buffer.writeUInt32BE(content.length, this.#used);
     this.#buffer.set(content, this.#used + 4);

@@ -4,7 +4,7 @@ import type { Server, Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { FrameReader } from './frames.js';
 import { Outbox } from './outbox.js';
-import { CODE, GATHERED, messages, packedTogether, TOGETHER } from './wire.js';
+import { CODE, GATHERED, messages, MOST_TOGETHER, packedTogether, TOGETHER } from './wire.js';
 
 /**
  * Does one operation. `args` are views that are wiped as soon as it returns, so an asynchronous one copies first. An answer's
@@ -101,12 +101,16 @@ export class PlaneSocket {
 
   /** Uses of one key, each done and answered by itself. */
   #doTogether(id: number, tenant: string, [operation, row, items]: readonly unknown[], outbox: Outbox): void {
-    if (typeof operation !== 'number' || !Array.isArray(items) || !items.every(Array.isArray)) throw new TypeError('Not a request.');
+    if (typeof operation !== 'number' || !Array.isArray(items) || items.length > MOST_TOGETHER || !items.every(Array.isArray))
+      throw new TypeError('Not a request.');
     const handler = GATHERED.has(operation) ? this.options.operations.get(operation) : undefined;
     if (handler === undefined) return outbox.push(messages.pack([id, CODE.notAllowed]));
     const replies = items.map((args: readonly unknown[]) => this.#replyOf(handler, tenant, [row, ...args]));
-    outbox.push(packedTogether([id, CODE.ok, replies]));
-    for (const [, result] of replies) wipe(result);
+    try {
+      outbox.push(packedTogether([id, CODE.ok, replies]));
+    } finally {
+      for (const [, result] of replies) wipe(result);
+    }
   }
 
   #replyOf(handler: Handler, tenant: string, args: readonly unknown[]): readonly unknown[] {

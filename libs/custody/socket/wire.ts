@@ -55,6 +55,8 @@ export const OPERATION = {
 } as const;
 /** In an operation's place: several uses of one key, `[operation, row, [args without it, …]]`, answered by `[[0, result] or [code], …]`. */
 export const TOGETHER = 150;
+/** In one frame: no other plane's calls wait long behind them. */
+export const MOST_TOGETHER = 64;
 /** What may travel so. */
 export const GATHERED: ReadonlySet<number> = new Set([OPERATION.encrypt, OPERATION.decrypt, OPERATION.generateDataKey]);
 export type CustodyOperation = keyof typeof OPERATION;

@@ -23,7 +23,7 @@ interface FilesOptions {
 }
 
 const STALE_S = 300;
-const ENDINGS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const ENDINGS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /** Secrets as files, for programs that read files. */
 export function secretFilesCommand(program: Command, open: OpenSession): void {

@@ -59,14 +59,18 @@ export async function bytesOf(session: Session, wanted: readonly Wanted[]): Prom
       session.tenant,
       names.map((secretId) => ({ secretId })),
     );
-    return wanted.map(({ secretId, field }) => {
-      const value = values[names.indexOf(secretId)]!;
-      if ('error' in value) {
-        session.say(`keyward: ${secretId} cannot be read.`);
-        throw value.error;
-      }
-      return field === undefined ? Buffer.from(value.value) : fieldOf(Buffer.from(value.value), secretId, field);
-    });
+    try {
+      return wanted.map(({ secretId, field }) => {
+        const value = values[names.indexOf(secretId)]!;
+        if ('error' in value) {
+          session.say(`keyward: ${secretId} cannot be read.`);
+          throw value.error;
+        }
+        return field === undefined ? Buffer.from(value.value) : fieldOf(Buffer.from(value.value), secretId, field);
+      });
+    } finally {
+      for (const value of values) if (!('error' in value)) value.value.fill(0);
+    }
   } finally {
     secrets.close();
   }

@@ -15,7 +15,9 @@ const ADVANCE = 'advance_secret_rotation(text, text, bigint, json, json, bytea, 
 const RELEASE = 'release_secret_rotation(text, text, bigint)';
 const ROTATING = `, 'rotating', (
                   SELECT json_build_object('phase', r.phase, 'failures', r.failures, 'lastError', r.last_error, 'nextStepAt', r.next_at)
-                    FROM keyward.rotating_secret r WHERE r.tenant_id = wanted AND r.secret_id = s.secret_id)`;
+                    FROM keyward.rotating_secret r WHERE r.tenant_id = wanted AND r.secret_id = s.secret_id),
+                'connects', EXISTS (
+                  SELECT FROM keyward.secret other WHERE other.tenant_id = wanted AND other.rotation ->> 'connectionSecret' = s.secret_id)`;
 /** Who may execute it already, still may. */
 const replaced = (more: string) => `
       GRANT CREATE ON SCHEMA keyward TO keyward_functions;

@@ -36,6 +36,7 @@ export const secretRow = z.object({
     .object({ phase: z.enum(ROTATION_PHASES), failures: z.int(), lastError: orNone(z.string()), nextStepAt: orNone(time) })
     .nullish()
     .transform((value) => value ?? undefined),
+  connects: z.boolean().optional(),
   labels: z.record(z.string(), z.string()),
   revision: z.int(),
   labelsMac: bytes,

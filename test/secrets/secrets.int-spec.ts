@@ -102,6 +102,16 @@ describe('secrets', () => {
       expect(await get(secret)).toBe('by billing');
     });
 
+    it('are an admin’s where a rotation reaches its target by them: no service says which server is told', async () => {
+      const connection = await create();
+      await put(connection, 'not yet one');
+      const rotated = await create({ rotation: { target: 'postgresql', connectionSecret: connection.secretId } });
+      expect(await refusal(put(connection, '{"host":"evil"}'))).toMatchObject({ code: 'not-granted', reason: 'value-of-a-rotation' });
+      await world.admin('UpdateSecretRotationPolicy', { secretId: rotated.secretId, policy: null });
+      await put(connection, 'none any more');
+      expect(await get(connection)).toBe('none any more');
+    });
+
     it('are ten at most: the oldest without a label goes', async () => {
       const secret = await create({ versionId: 'v0' });
       await put(secret, 'kept', { versionId: 'kept', labels: ['keep'] });

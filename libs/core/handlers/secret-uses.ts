@@ -72,7 +72,8 @@ export function secretUseHandlers(parts: SecretUseParts): Handlers<SecretUse> {
         // What a limit allows is counted with the record alone, and this is more than a record.
         const notGranted = (reason: string) => declined(step, { ...verdict, error: new KeywardError('not-granted', '', { reason }) });
         if (verdict.charges.length > 0) return notGranted('limited-grant-of-a-change');
-        if (step.principal.role === 'service' && secret.rotation?.connectionSecret !== undefined) return notGranted('value-of-a-rotation');
+        const isOfRotation = secret.rotation?.connectionSecret !== undefined || secret.connects === true;
+        if (step.principal.role === 'service' && isOfRotation) return notGranted('value-of-a-rotation');
         return await working(step, verdict, secret, () =>
           version === undefined ? put(parts, step, secret, versionId, verdict) : putAgain(parts, step, secret, version, verdict),
         );

@@ -36,6 +36,8 @@ export interface StoredSecret {
   readonly nextRotationAt: Date | undefined;
   /** Undefined until its first rotation begins. No authority: what decides are labels and policy. */
   readonly rotating?: (RotationProgress & { readonly nextStepAt: Date | undefined }) | undefined;
+  /** A rotation of another secret reaches its target by what this one says. Told to decisions only. */
+  readonly connects?: boolean | undefined;
   /** The HSM's, over what it is (bound-rows.ts, secretRow). */
   readonly mac: Uint8Array;
   readonly labels: Labels;

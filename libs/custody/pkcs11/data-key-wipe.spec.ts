@@ -1,11 +1,13 @@
 import type { KeyId, KeyVersionId, TenantId } from '#contract';
 import { CustodyUnavailable } from '#core';
 import type { WrappedKeyVersion } from '#core';
+import { anyBindingKey, BINDING_KEY_LABEL } from './key-templates.js';
 import type { OpenToken } from './open-token.js';
 import { RandomPool } from './random-pool.js';
 import { TokenCustody } from './token-custody.js';
 
 const handle = Buffer.from('handle');
+const bindingKey = Buffer.from('binding key');
 const ROW: WrappedKeyVersion = {
   ...{ tenant: 'acme' as TenantId, keyId: 'key_1' as KeyId, versionId: 'kver_1' as KeyVersionId, logId: 'log_1' },
   ...{
@@ -28,8 +30,10 @@ class ShallowToken {
       if (this.dry) throw new CustodyUnavailable('the generator is dry');
       into.fill(7);
     },
-    attribute: (_session: unknown, _key: unknown, name: string) =>
-      name === 'label' ? Buffer.from('keyward/root/acme') : Buffer.of(ROOT_FLAGS.includes(name) ? 1 : 0),
+    attribute: (_session: unknown, key: unknown, name: string) =>
+      name === 'label'
+        ? Buffer.from(key === bindingKey ? BINDING_KEY_LABEL : 'keyward/root/acme')
+        : Buffer.of(ROOT_FLAGS.includes(name) ? 1 : 0),
     generateKey: () => handle,
     wrap: () => Buffer.alloc(40),
     unwrap: () => handle,
@@ -37,7 +41,7 @@ class ShallowToken {
     open: () => Buffer.alloc(32),
     mac: () => Buffer.alloc(32),
   };
-  find = () => [handle];
+  find = (template: unknown) => [template === anyBindingKey ? bindingKey : handle];
   destroy = () => undefined;
   operate = <T>(operation: (session: Buffer) => T): T => operation(this.holder);
 }

@@ -21,7 +21,7 @@ const FOR_WORKER = [DUE, WAITING, SETTLE, SUSPEND, DROP];
 /** As contract/rewrap.ts has it. */
 const NAMED_FAILURES = 100;
 /** As core/handlers/uploads.ts has it. */
-const MOST_HELD = 200_000;
+const MOST_HELD = 50_000;
 /** At a time: however many projects one tenant has, nobody else's wait behind them. */
 const OF_A_TENANT = 4;
 /** Uploaded items, and results that nobody fetched, are kept so long after the end of their project. */

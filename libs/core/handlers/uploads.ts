@@ -8,8 +8,8 @@ import { UNCHECKED } from '../snapshot.js';
 
 export type UploadOperation = 'UploadRewrapItems' | 'CollectRewrapResults';
 
-/** Of one project, uploaded and not acknowledged yet: about 100 MB of the database. */
-const MOST_HELD = 200_000;
+/** Of one project, uploaded and not acknowledged yet: of the largest items 600 MB of the database, of usual ones 25. */
+const MOST_HELD = 50_000;
 const FULL_FOR_SECONDS = 5;
 
 /**

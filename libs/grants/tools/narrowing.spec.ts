@@ -91,7 +91,8 @@ const onGrant =
   (document, at, other) => ({
     grants: document.grants.map((grant) => (grant === nth(document.grants, at) ? { ...grant, ...change(grant, at, other) } : grant)),
   });
-const without = <T>(items: readonly T[], at: number) => (items.length > 1 ? items.filter((_, index) => index !== at % items.length) : [...items]);
+const without = <T>(items: readonly T[], at: number) =>
+  items.length > 1 ? items.filter((_, index) => index !== at % items.length) : [...items];
 const EDITS: readonly Edit[] = [
   (document, at) => ({ grants: without(document.grants, at) }),
   onGrant((grant, at) => ({ subjects: without(grant.subjects, at) })),

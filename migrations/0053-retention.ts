@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { seqAt } from './0022-trail-stats.js';
 import { mayAppend, mayNotAppend } from './plane-operations.js';
-import { mayExecute, ownedByFunctions, tenantRows } from './row-security.js';
+import { asFunctions, mayExecute, ownedByFunctions, tenantRows } from './row-security.js';
 
 const BELOW = 'prune_below(text, bigint, bigint, bytea)';
 const STEP = 'prune_step()';
@@ -46,9 +46,6 @@ const leafReads = (pruned: boolean): string => `
             WHERE n.tenant_id = wanted AND n.level = of_level AND n.index >= tile * 256 AND n.index < tile * 256 + least(width, 256)) t
       $$;
       ${seqAt(pruned ? 'coalesce(min(r.seq), 0)' : '0')}`;
-
-const asFunctions = (sql: string): string => `GRANT CREATE ON SCHEMA keyward TO keyward_functions; SET LOCAL ROLE keyward_functions; ${sql}
-      SET LOCAL ROLE keyward_owner; REVOKE CREATE ON SCHEMA keyward FROM keyward_functions;`;
 
 /**
  * How long records are kept, and what becomes of older ones: below a minimum index (C2SP tlog-tiles) the worker takes them away, and keeps

@@ -12,6 +12,24 @@ const usage = (sized: boolean) => `
       ${ownedByFunctions(USAGE)}
       ${mayExecute(USAGE, 'keyward_key_plane')}`;
 
+/** `also`: what else needs a version, by later migrations. */
+export const refuseNeeded = (
+  also = '',
+): string => `CREATE FUNCTION keyward.refuse_needed_version() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+      BEGIN
+        PERFORM 1 FROM keyward.tenant_head h WHERE h.tenant_id = NEW.tenant_id FOR UPDATE;
+        PERFORM 1 FROM keyward.trail_record r
+          WHERE r.tenant_id = NEW.tenant_id AND r.seq >= NEW.retired_as_of AND r.key_id = NEW.key_id AND r.version_id = NEW.version_id
+            AND r.outcome = 'succeeded' AND ${USES};
+        IF FOUND OR EXISTS (
+          SELECT FROM keyward.rewrap p
+            WHERE p.tenant_id = NEW.tenant_id AND p.key_id = NEW.key_id AND p.from_version = NEW.version_id AND p.ended_at IS NULL
+        )${also} THEN
+          RAISE EXCEPTION 'needed meanwhile' USING ERRCODE = 'KW001';
+        END IF;
+        RETURN NULL;
+      END $$;`;
+
 /** A version of a key goes, and what became of a re-wrap is certified. */
 export class VersionEnd implements MigrationInterface {
   readonly name = 'VersionEnd0000000000101';
@@ -26,20 +44,7 @@ export class VersionEnd implements MigrationInterface {
       GRANT UPDATE (retired_as_of) ON keyward.key_version TO keyward_key_plane;
 
       -- At the commit, when the head is locked and no append comes in between: what was used meanwhile, or is to be moved, is needed.
-      CREATE FUNCTION keyward.refuse_needed_version() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-      BEGIN
-        PERFORM 1 FROM keyward.tenant_head h WHERE h.tenant_id = NEW.tenant_id FOR UPDATE;
-        PERFORM 1 FROM keyward.trail_record r
-          WHERE r.tenant_id = NEW.tenant_id AND r.seq >= NEW.retired_as_of AND r.key_id = NEW.key_id AND r.version_id = NEW.version_id
-            AND r.outcome = 'succeeded' AND ${USES};
-        IF FOUND OR EXISTS (
-          SELECT FROM keyward.rewrap p
-            WHERE p.tenant_id = NEW.tenant_id AND p.key_id = NEW.key_id AND p.from_version = NEW.version_id AND p.ended_at IS NULL
-        ) THEN
-          RAISE EXCEPTION 'needed meanwhile' USING ERRCODE = 'KW001';
-        END IF;
-        RETURN NULL;
-      END $$;
+      ${refuseNeeded()}
       ${ownedByFunctions(NEEDED)}
       ${withTriggerFunction(
         NEEDED,

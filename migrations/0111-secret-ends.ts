@@ -1,32 +1,12 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { USES } from './0044-key-uses.js';
 import { MOST, wanted } from './0082-due-rows.js';
-import { APPEND_OWN_RECORD, mayExecute, ownedByFunctions } from './row-security.js';
+import { refuseNeeded } from './0101-version-end.js';
+import { APPEND_OWN_RECORD, asFunctions, mayExecute, ownedByFunctions } from './row-security.js';
 
 const DUE = 'due_purges(text, text)';
 const PURGE = 'purge_secret(bytea, text, text, timestamptz)';
 
-/** At the commit, as migration 0101 has it. `also`: what else needs a version. */
-const refuseNeeded = (also: string): string => `
-      GRANT CREATE ON SCHEMA keyward TO keyward_functions;
-      SET LOCAL ROLE keyward_functions;
-      CREATE OR REPLACE FUNCTION keyward.refuse_needed_version() RETURNS trigger
-      LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-      BEGIN
-        PERFORM 1 FROM keyward.tenant_head h WHERE h.tenant_id = NEW.tenant_id FOR UPDATE;
-        PERFORM 1 FROM keyward.trail_record r
-          WHERE r.tenant_id = NEW.tenant_id AND r.seq >= NEW.retired_as_of AND r.key_id = NEW.key_id AND r.version_id = NEW.version_id
-            AND r.outcome = 'succeeded' AND ${USES};
-        IF FOUND OR EXISTS (
-          SELECT FROM keyward.rewrap p
-            WHERE p.tenant_id = NEW.tenant_id AND p.key_id = NEW.key_id AND p.from_version = NEW.version_id AND p.ended_at IS NULL
-        )${also} THEN
-          RAISE EXCEPTION 'needed meanwhile' USING ERRCODE = 'KW001';
-        END IF;
-        RETURN NULL;
-      END $$;
-      SET LOCAL ROLE keyward_owner;
-      REVOKE CREATE ON SCHEMA keyward FROM keyward_functions;`;
+const replaced = (also?: string): string => asFunctions(refuseNeeded(also).replace('CREATE FUNCTION', 'CREATE OR REPLACE FUNCTION'));
 
 /** Secrets whose wait is over are purged; a version of a key that seals a value of one is not retired. */
 export class SecretEnds implements MigrationInterface {
@@ -64,7 +44,7 @@ export class SecretEnds implements MigrationInterface {
       END $$;
       ${ownedByFunctions(DUE, PURGE)}
       ${[DUE, PURGE].map((signature) => mayExecute(signature, 'keyward_worker')).join('')}
-      ${refuseNeeded(` OR EXISTS (
+      ${replaced(` OR EXISTS (
           SELECT FROM keyward.secret_version v WHERE v.tenant_id = NEW.tenant_id AND v.key_version = NEW.version_id
         )`)}
     `);
@@ -72,7 +52,7 @@ export class SecretEnds implements MigrationInterface {
 
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`
-      ${refuseNeeded('')}
+      ${replaced()}
       DROP FUNCTION keyward.${DUE}, keyward.${PURGE};
       REVOKE SELECT ON keyward.secret_version FROM keyward_key_plane;
       REVOKE DELETE ON keyward.secret FROM keyward_functions;

@@ -2,7 +2,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { MOST, wanted } from './0082-due-rows.js';
 import { OF as SECRET_OF, secretOf } from './0110-secrets.js';
 import { mayAppend } from './plane-operations.js';
-import { mayExecute, ownedByFunctions, tenantRows } from './row-security.js';
+import { asFunctions, mayExecute, ownedByFunctions, tenantRows } from './row-security.js';
 
 /** Of the worker's own. */
 const OPERATIONS = ['StartSecretRotation', 'PromoteSecretVersion', 'EndSecretRotation', 'SecretRotationInvalid'];
@@ -19,12 +19,7 @@ const ROTATING = `, 'rotating', (
                 'connects', EXISTS (
                   SELECT FROM keyward.secret other WHERE other.tenant_id = wanted AND other.rotation ->> 'connectionSecret' = s.secret_id)`;
 /** Who may execute it already, still may. */
-const replaced = (more: string) => `
-      GRANT CREATE ON SCHEMA keyward TO keyward_functions;
-      SET LOCAL ROLE keyward_functions;
-      ${secretOf(more).replace('CREATE FUNCTION', 'CREATE OR REPLACE FUNCTION')}
-      SET LOCAL ROLE keyward_owner;
-      REVOKE CREATE ON SCHEMA keyward FROM keyward_functions;`;
+const replaced = (more: string) => asFunctions(secretOf(more).replace('CREATE FUNCTION', 'CREATE OR REPLACE FUNCTION'));
 
 /** At a time: however many secrets of one tenant are due, nobody else's wait behind them. */
 const OF_A_TENANT = 4;

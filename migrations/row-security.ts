@@ -45,6 +45,14 @@ export const APPEND_OWN_RECORD = `
           RAISE EXCEPTION 'not recorded: %', answer USING ERRCODE = 'KW001';
         END IF;`;
 
+/** For functions that are replaced: only their owner may, who may make things in the schema for these statements only. */
+export const asFunctions = (sql: string): string => `
+  GRANT CREATE ON SCHEMA keyward TO keyward_functions;
+  SET LOCAL ROLE keyward_functions;
+  ${sql}
+  SET LOCAL ROLE keyward_owner;
+  REVOKE CREATE ON SCHEMA keyward FROM keyward_functions;`;
+
 /** A trigger is made by whoever may execute its function: the right is lent for these statements only. */
 export const withTriggerFunction = (signature: string, statements: string): string => `
   SET LOCAL ROLE keyward_functions;

@@ -29,6 +29,7 @@ export * from './asymmetric.js';
 export * from './key-import.js';
 export * from './signing.js';
 export * from './rewrap.js';
+export * from './random-password.js';
 export * from './secrets.js';
 export * from './sinks.js';
 export * from './version-end.js';

@@ -286,30 +286,3 @@ export const secretValueAnswer = z
 export const secretValuesAnswer = z
   .object({ items: z.array(z.union([secretValueAnswer.extend({ record: z.int() }), failedItem])) })
   .meta({ id: 'SecretValuesAnswer' });
-
-/** Classes of a random password, and what is in them. */
-export const PASSWORD_CLASSES = {
-  lowercase: 'abcdefghijklmnopqrstuvwxyz',
-  uppercase: 'ABCDEFGHIJKLMNOPQRSTUVWXYZ',
-  numbers: '0123456789',
-  punctuation: '!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~',
-} as const;
-export type PasswordClass = keyof typeof PASSWORD_CLASSES;
-export const randomPasswordRequest = z
-  .strictObject({
-    length: z.int().min(8).max(128).default(32),
-    excludeClasses: z
-      .array(z.enum(Object.keys(PASSWORD_CLASSES) as PasswordClass[]))
-      .max(3)
-      .default([]),
-    excludeCharacters: z
-      .string()
-      .regex(/^[\x20-\x7e]{0,95}$/, 'must be printable ASCII')
-      .default(''),
-    includeSpace: z.boolean().default(false),
-    requireEachIncludedType: z.boolean().default(true).meta({ description: 'at least one of each class that is not excluded' }),
-    justification: asked.justification,
-  })
-  .meta({ id: 'RandomPasswordRequest' });
-export type RandomPasswordRequest = z.infer<typeof randomPasswordRequest>;
-export const randomPasswordAnswer = z.object({ password: base64Text }).meta({ id: 'RandomPasswordAnswer' });

@@ -1,5 +1,6 @@
 import type { RewrapAnswer } from '#contract';
 import { closestGrant, decideUse } from './decide.js';
+import { earliest } from './earliest.js';
 import type { Declined, Step } from './handler.js';
 import type { CompiledPolicy, GrantRequest } from './ports/grants.js';
 import type { SnapshotKey } from './snapshot.js';
@@ -26,8 +27,7 @@ export async function decideRewrap(
   };
   const from = await decideUse('ReEncryptFrom', principal, call, { ...wish, versionId: fromVersionId }, beforehand, now);
   const to = from.allowed ? await decideUse('ReEncryptTo', principal, call, wish, beforehand, now) : from;
-  const validUntil = Math.min(...[from, to].map((one) => one.validUntil ?? Number.POSITIVE_INFINITY));
-  const until = { validUntil: Number.isFinite(validUntil) ? validUntil : undefined };
+  const until = { validUntil: earliest([from.validUntil, to.validUntil]) };
   if (to.allowed) return { ...until, key: to.key };
   const { authz } = to.details;
   return { ...until, refused: { ...until, error: to.error, details: { ...(authz && { authz }) } } };

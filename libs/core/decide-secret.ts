@@ -1,5 +1,6 @@
 import type { DataOperation, EncryptionContext, Justification, KeyId, KeyVersionId, SecretUse } from '#contract';
 import { authz, decideUse, explained, type Refusal, refusalByCatalogue, refusalByRules } from './decide.js';
+import { earliest } from './earliest.js';
 import { KeywardError, Refused } from './errors.js';
 import type { Step } from './handler.js';
 import { stateOf } from './imported.js';
@@ -92,12 +93,11 @@ export async function decideSecretKey(
     ...{ ...(key && { key }), ...(crypto && { crypto }) },
     authz: { ...of.details.authz, ...why, ...(keyRuleId !== undefined && { keyRuleId }) },
   };
-  const validUntil = Math.min(of.validUntil ?? Number.POSITIVE_INFINITY, decision.validUntil ?? Number.POSITIVE_INFINITY);
-  const until = Number.isFinite(validUntil) ? validUntil : undefined;
-  if (!decision.allowed) return { details, validUntil: until, error: decision.error, charges: [] };
+  const validUntil = earliest([of.validUntil, decision.validUntil]);
+  if (!decision.allowed) return { details, validUntil, error: decision.error, charges: [] };
   const charges = paidOnce(of.charges, decision.charges);
-  if (charges === undefined) return refused({ code: 'not-granted', reason: 'limits-of-two-grants' }, details, until);
-  return { details, validUntil: until, error: undefined, charges, key: decision.key, version: decision.version };
+  if (charges === undefined) return refused({ code: 'not-granted', reason: 'limits-of-two-grants' }, details, validUntil);
+  return { details, validUntil, error: undefined, charges, key: decision.key, version: decision.version };
 }
 
 /**

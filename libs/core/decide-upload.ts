@@ -1,5 +1,6 @@
 import type { EncryptionContext, KeyVersionId, LongOperationId, RewrapAnswer } from '#contract';
 import { type Refusal, refusalByRules } from './decide.js';
+import { earliest } from './earliest.js';
 import { endOf, stateOf } from './imported.js';
 import { refusalByState } from './key-states.js';
 import type { CompiledPolicy, GeneratedGrant, GrantPolicy, GrantRequest } from './ports/grants.js';
@@ -80,12 +81,12 @@ export function uploadDecisions(
       guardrail: [granted, ...theirs].map(({ guardrail }) => guardrail).find((id) => id !== undefined),
       stop: [granted, ...theirs].map(({ stop }) => stop).find((id) => id !== undefined),
     };
-    const until = [...[granted, ...theirs].map(({ validUntil }) => validUntil), ...used.map((version) => version && endOf(version))].filter(
-      (end) => end !== undefined,
-    );
     return {
       refusal: refusalByRules('ReEncryptTo', decision, rules, key),
-      validUntil: until.length === 0 ? undefined : Math.min(...until),
+      validUntil: earliest([
+        ...[granted, ...theirs].map(({ validUntil }) => validUntil),
+        ...used.map((version) => version && endOf(version)),
+      ]),
     };
   };
 }

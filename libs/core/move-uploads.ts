@@ -1,6 +1,7 @@
 import type { RecordBody, RewrapAnswer } from '#contract';
 import { parseCiphertext } from './ciphertext.js';
 import { uploadDecisions, uploadGrant } from './decide-upload.js';
+import { earliest } from './earliest.js';
 import { asFailure, KeywardError } from './errors.js';
 import { movePermit } from './pipeline.js';
 import type { GrantPolicy } from './ports/grants.js';
@@ -93,20 +94,24 @@ async function tryItems(
   items: readonly WaitingItem[],
 ) {
   const decide = uploadDecisions(grants, snapshot, key, project, project.at.getTime());
-  const decisions = items.map((item) => decide(item.encryptionContext, movedFrom(key, project, item)));
+  const ofProject = { rewrap: project, versions: new Set(key.versions.keys()) };
+  // Of each, what becomes of it whatever the rules are; undefined: it is to be moved.
+  const known = items.map((item) => beforehand(ofProject, item));
+  const decisions = items.map(({ encryptionContext, ciphertext }, at) =>
+    decide(encryptionContext, known[at] === undefined ? parseCiphertext(ciphertext).versionId : undefined),
+  );
   const refusals = decisions.map(({ refusal }) => refusal);
   // Not granted is one item's label, unless it is everybody's.
   const refused =
     refusals.find((one) => one !== undefined && one.code !== 'not-granted') ?? (refusals.includes(undefined) ? undefined : refusals[0]);
-  const until = decisions.flatMap(({ validUntil }) => validUntil ?? []);
-  const validUntil = until.length === 0 ? undefined : Math.min(...until);
+  const validUntil = earliest(decisions.map((decision) => decision.validUntil));
   const tried: Tried[] = [];
   if (refused !== undefined) return { tried, refused, validUntil };
   for (let at = 0; at < items.length; at += ITEMS_AT_ONCE) {
     const work = items.slice(at, at + ITEMS_AT_ONCE).map(async (item, place) => {
       const refusal = refusals[at + place];
       return refusal === undefined
-        ? await tryItem(custody, snapshot, key, project, item)
+        ? await tryItem(custody, snapshot, key, project, item, known[at + place])
         : failed(item, new KeywardError(refusal.code, '', refusal), key, project);
     });
     tried.push(...(await Promise.all(work)));
@@ -114,15 +119,15 @@ async function tryItems(
   return { tried, refused: undefined, validUntil };
 }
 
-/** Undefined: it is not moved, whatever the rules are. */
-const movedFrom = (key: SnapshotKey, project: DueUploads, item: WaitingItem) =>
-  whatOf(key, project, item) === undefined ? parseCiphertext(item.ciphertext).versionId : undefined;
-const whatOf = ({ versions }: SnapshotKey, project: DueUploads, item: WaitingItem) =>
-  beforehand({ rewrap: project, versions: new Set(versions.keys()) }, item);
-
-async function tryItem(custody: ItemMover, snapshot: Snapshot, key: SnapshotKey, project: DueUploads, item: WaitingItem): Promise<Tried> {
+async function tryItem(
+  custody: ItemMover,
+  snapshot: Snapshot,
+  key: SnapshotKey,
+  project: DueUploads,
+  item: WaitingItem,
+  known: ReturnType<typeof beforehand>,
+): Promise<Tried> {
   const { itemId, ciphertext, encryptionContext } = item;
-  const known = whatOf(key, project, item);
   if (known instanceof KeywardError) return failed(item, known, key, project);
   const context = snapshot.context(encryptionContext);
   const told = (versionId: RewrapAnswer['fromVersionId']) => ({

@@ -1,7 +1,6 @@
 import { CURRENT, PENDING, PREVIOUS, type SecretRotationPolicy } from '#contract';
-import { secretLabelsRow } from './bound-rows.js';
 import { KeywardError } from './errors.js';
-import { sealVersion } from './handlers/secret-values.js';
+import { relabelled, sealVersion } from './handlers/secret-values.js';
 import { newSecretVersionId } from './identifiers.js';
 import { secretRotationPermit } from './pipeline.js';
 import type { Due } from './ports/jobs.js';
@@ -185,7 +184,7 @@ async function stored(parts: SecretRotationParts, scene: RotatingScene, claimed:
     const permit = secretRotationPermit('PutSecretValue', claimed.tenant, version.versionId);
     const added = await sealVersion(claimedKeys(parts, scene), permit, version, { ...of, format, value }, now);
     const labels = { ...secret.labels, [PENDING]: versionId };
-    const moved = await relabelled(parts, scene, labels);
+    const moved = await relabelledBy(parts, scene, labels);
     return {
       ...passed(parts, scene, claimed, { done: true }),
       labels: { ...moved, added, dropped: versionToDrop(secret.versions, labels) },
@@ -201,7 +200,7 @@ async function promote(parts: SecretRotationParts, scene: RotatingScene, claimed
   const { versionId } = claimed;
   const { secret } = scene;
   if (secret.labels[PENDING] !== versionId) throw new KeywardError('internal', '', { reason: 'nothing to promote' });
-  const labels = await relabelled(parts, scene, labelsAfterPromotion(secret.labels, versionId));
+  const labels = await relabelledBy(parts, scene, labelsAfterPromotion(secret.labels, versionId));
   const change = { version: { before: secret.labels[CURRENT] ?? null, after: versionId } };
   return { ...passed(parts, scene, claimed, { done: true }), labels, recorded: told(scene, 'PromoteSecretVersion', change) };
 }
@@ -223,7 +222,7 @@ async function ended(
   const undone = claimed.phase === 'Reverting' && 'done' in outcome && pending !== undefined;
   return {
     ...move,
-    ...(undone && { labels: await relabelled(parts, scene, others) }),
+    ...(undone && { labels: await relabelledBy(parts, scene, others) }),
     recorded: told(scene, 'SecretRotationInvalid', { versionId: claimed.versionId, error: lastError ?? '', reverted: undone }),
   };
 }
@@ -242,10 +241,8 @@ function passed(
 const overlapMs = ({ target, overlapMinutes = target === 'schedule' ? 0 : OVERLAP_MINUTES }: SecretRotationPolicy): number =>
   overlapMinutes * MINUTE_MS;
 
-async function relabelled(parts: Pick<SecretRotationParts, 'custody'>, scene: RotatingScene, labels: Labels): Promise<LabelChange> {
-  const { secretId, revision } = scene.secret;
-  const { tenant } = scene.snapshot.rules;
-  const { digest } = secretLabelsRow(tenant, { secretId, revision: revision + 1, labels });
-  const permit = secretRotationPermit('UpdateSecretVersionLabels', tenant);
-  return { secretId, revision, labels, labelsMac: await claimedKeys(parts, scene).bindSecretLabels(permit, secretId, digest) };
+/** As its policy allows the worker. */
+function relabelledBy(parts: Pick<SecretRotationParts, 'custody'>, scene: RotatingScene, labels: Labels): Promise<LabelChange> {
+  const permit = secretRotationPermit('UpdateSecretVersionLabels', scene.snapshot.rules.tenant);
+  return relabelled(claimedKeys(parts, scene), permit, scene.secret, labels);
 }

@@ -74,7 +74,7 @@ export async function valueOf(
   const version = (await findSecret(parts, { call: { tenant }, snapshot: scene.snapshot }, secretId, which))?.version;
   if (version === undefined) return undefined;
   const of = { secretId, versionId: version.versionId };
-  const key = await keyFor(parts, scene, { secretId, keyId }, 'Decrypt', version.keyVersionId, secretContext(of));
+  const key = await keyFor(parts, scene, { keyId }, 'Decrypt', version.keyVersionId, secretContext(of));
   const value = await openVersion(
     claimedKeys(parts, scene),
     secretRotationPermit('GetSecretValue', tenant, version.keyVersionId),
@@ -100,7 +100,7 @@ export async function valueOf(
 export async function keyFor(
   { grants }: Pick<RotatingSecrets, 'grants'>,
   { snapshot, now }: RotatingScene,
-  { keyId }: Pick<StoredSecret, 'secretId' | 'keyId'>,
+  { keyId }: Pick<StoredSecret, 'keyId'>,
   use: SealingUse,
   versionId: KeyVersionId | undefined,
   context: EncryptionContext,

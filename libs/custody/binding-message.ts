@@ -1,4 +1,4 @@
-import type { BoundImport, RuleRow, Tombstone, WrappedKeyVersion } from '#core';
+import type { BoundImport, Rebindable, RuleRow, Tombstone, WrappedKeyVersion } from '#core';
 
 /** The first field, so that a MAC over a key version is never one over a rule, or the other way round. */
 const FORMAT = {
@@ -33,6 +33,20 @@ export const ruleMessage = ({ tenant, kind, id, digest }: RuleRow): Buffer => le
 /** What a tombstone's MAC covers: which key is no more. */
 export const tombstoneMessage = ({ tenant, keyId }: Pick<Tombstone, 'tenant' | 'keyId'>): Buffer =>
   lengthPrefixed([FORMAT.tombstone, tenant, keyId]);
+
+/** What the MAC of any of these rows covers. */
+export function messageOf({ what, row }: Rebindable): Buffer {
+  switch (what) {
+    case 'rule':
+      return ruleMessage(row);
+    case 'key-version':
+      return bindingMessage(row);
+    case 'import':
+      return importMessage(row);
+    case 'tombstone':
+      return tombstoneMessage(row);
+  }
+}
 
 function lengthPrefixed(fields: readonly (string | Uint8Array)[]): Buffer {
   const bytes = fields.map((field) => (typeof field === 'string' ? Buffer.from(field) : field));

@@ -90,6 +90,7 @@ import {
   importMessage,
   ImportRefused,
   importStatement,
+  messageOf,
   certificateBody,
   receiptBody,
   NotCapable,
@@ -542,7 +543,7 @@ export class FakeCustody
 
   async rebind(row: Rebindable): Promise<Uint8Array | undefined> {
     this.#reach('rebind');
-    const message = rebindableMessage(row);
+    const message = messageOf(row);
     return this.#fits(row.row.mac, message) ? this.#newestMac(message) : undefined;
   }
 
@@ -732,19 +733,6 @@ export class FakeCustody
 }
 
 const macBy = (key: KeyObject, message: Uint8Array): Buffer => createHmac('sha256', key).update(message).digest();
-
-function rebindableMessage({ what, row }: Rebindable): Uint8Array {
-  switch (what) {
-    case 'rule':
-      return ruleMessage(row);
-    case 'key-version':
-      return bindingMessage(row);
-    case 'import':
-      return importMessage(row);
-    case 'tombstone':
-      return tombstoneMessage(row);
-  }
-}
 
 /** AES-KW (RFC 3394), or AES-KWP for what is no whole number of blocks. */
 function sealedUnder(root: KeyObject, spec: KeySpec, bytes: Uint8Array): Buffer {

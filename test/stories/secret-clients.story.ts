@@ -4,9 +4,9 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, st
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { checkoutPath, inheritedEnvironment } from '#runtime';
 import { KeywardClient, NotFound, Refused, RuleListener, Secrets, Stopped } from '#sdk';
+import { eventually } from '../../apps/custodian/test-bed.js';
 import { must } from './api.js';
 import { CommandLine } from './command-line.js';
 import { INVOICE_POLICY, type Onboarded, onboarded } from './onboarded.js';
@@ -58,9 +58,6 @@ describe('secrets, as programs use them', () => {
     const path = '/v1/tenants/acme/records?op=GetSecretValue&limit=100';
     return ((await must(world.platform.urls.auditor, world.acme.auditor, 'GET', path)).body['items'] as unknown[]).length;
   };
-  async function eventually(isSo: () => boolean | Promise<boolean>): Promise<void> {
-    while (!(await isSo())) await sleep(50);
-  }
   /** The command line as a process of its own, as billing. */
   function keyward(...argv: readonly string[]): {
     child: ChildProcess;
@@ -181,7 +178,7 @@ describe('secrets, as programs use them', () => {
     it('follows a secret, and takes the files away when it is stopped', async () => {
       const to = join(folder, 'watched');
       const watching = keyward('secret-files', to, '--secret', 'app/token', '--watch', '1');
-      const holds = (value: string) => existsSync(join(to, 'token')) && readFileSync(join(to, 'token'), 'utf8') === value;
+      const holds = async (value: string) => existsSync(join(to, 'token')) && readFileSync(join(to, 'token'), 'utf8') === value;
       await eventually(() => holds('second'));
       await secrets.put({ tenant: 'acme', secretId: 'app/token', value: 'third' });
       await eventually(() => holds('third'));
@@ -194,7 +191,7 @@ describe('secrets, as programs use them', () => {
     it('takes the files away when it is ended', async () => {
       const to = join(folder, 'ended');
       const watching = keyward('secret-files', to, '--secret', 'app/token', '--watch', '60');
-      await eventually(() => existsSync(join(to, 'token')));
+      await eventually(async () => existsSync(join(to, 'token')));
       watching.child.kill('SIGTERM');
       expect(await watching.exit).toBe(0);
       expect(existsSync(join(to, 'token'))).toBe(false);

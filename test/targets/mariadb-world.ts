@@ -2,40 +2,30 @@ import { checkoutPath } from '#runtime';
 import { mariadb } from '../../apps/worker/targets/mariadb.js';
 import { AUTHORITY } from '../receivers/tls.js';
 import { MariadbServer } from './mariadb-server.js';
+import { ReachedByRotator, ROTATOR } from './rotator.js';
 import type { Example, TargetWorld } from './target-contract.js';
 
 const SUPERUSER = 'superuser-password-of-a-test';
-const ADMIN = 'admin-password-of-a-test';
 
 /** A MariaDB with TLS whose admin may change accounts and see no table. */
-export class MariadbWorld implements TargetWorld {
+export class MariadbWorld extends ReachedByRotator implements TargetWorld {
   readonly target = mariadb as TargetWorld['target'];
   #accounts = 0;
 
-  private constructor(readonly server: MariadbServer) {}
+  private constructor(readonly server: MariadbServer) {
+    super();
+  }
 
   static async start(): Promise<MariadbWorld> {
     const pem = (name: string) => checkoutPath('test', 'vectors', 'tls', `${name}.pem`);
     const tls = [`--ssl-cert=${pem('server')}`, `--ssl-key=${pem('server-key')}`, `--ssl-ca=${pem('ca')}`];
     const world = new MariadbWorld(await MariadbServer.start(SUPERUSER, [...tls, '--general-log=1', '--general-log-file=statements.log']));
-    await world.sql(`CREATE USER rotator IDENTIFIED BY '${ADMIN}'`, 'GRANT CREATE USER ON *.* TO rotator', 'CREATE DATABASE shop');
+    await world.sql(
+      `CREATE USER rotator IDENTIFIED BY '${ROTATOR.password}'`,
+      'GRANT CREATE USER ON *.* TO rotator',
+      'CREATE DATABASE shop',
+    );
     return world;
-  }
-
-  get origins(): string[] {
-    return [`127.0.0.1:${this.server.port}`];
-  }
-
-  get connection() {
-    return { host: '127.0.0.1', port: this.server.port, username: 'rotator', password: ADMIN, cleartext: true };
-  }
-
-  get secured() {
-    return { ...this.connection, cleartext: false, certificateAuthority: AUTHORITY };
-  }
-
-  get wrong() {
-    return { ...this.connection, password: 'not-the-password-of-the-admin' };
   }
 
   async account(double: boolean) {

@@ -7,12 +7,11 @@ import { postgresUser } from '../../libs/runtime/embedded/as-user.js';
 import { openDataDir, removeDataDir } from '../../libs/runtime/embedded/data-dir.js';
 import { EmbeddedPostgres } from '../../libs/runtime/embedded/postgres.js';
 import { AUTHORITY, SERVER } from '../receivers/tls.js';
+import { ReachedByRotator, ROTATOR } from './rotator.js';
 import type { Example, TargetWorld } from './target-contract.js';
 
-const ADMIN = 'admin-password-of-a-test';
-
 /** A PostgreSQL with TLS whose admin may change accounts and is no superuser. */
-export class PostgresqlWorld implements TargetWorld {
+export class PostgresqlWorld extends ReachedByRotator implements TargetWorld {
   readonly target = postgresql as TargetWorld['target'];
   #accounts = 0;
 
@@ -21,7 +20,9 @@ export class PostgresqlWorld implements TargetWorld {
     readonly server: EmbeddedPostgres,
     private readonly superuser: pg.Client,
     private readonly log: string,
-  ) {}
+  ) {
+    super();
+  }
 
   static async start(): Promise<PostgresqlWorld> {
     const path = mkdtempSync(join(tmpdir(), 'keyward-target-'));
@@ -37,29 +38,13 @@ export class PostgresqlWorld implements TargetWorld {
     superuser.on('error', () => undefined);
     await superuser.connect();
     for (const statement of [
-      `CREATE ROLE rotator LOGIN CREATEROLE PASSWORD '${ADMIN}'`,
+      `CREATE ROLE rotator LOGIN CREATEROLE PASSWORD '${ROTATOR.password}'`,
       'ALTER SYSTEM SET ssl = on',
       "ALTER SYSTEM SET log_statement = 'ddl'",
       'SELECT pg_reload_conf()',
     ])
       await superuser.query(statement);
     return new PostgresqlWorld(path, server, superuser, join(dataDir.logs, 'postgres.log'));
-  }
-
-  get origins(): string[] {
-    return [`127.0.0.1:${this.server.port}`];
-  }
-
-  get connection() {
-    return { host: '127.0.0.1', port: this.server.port, username: 'rotator', password: ADMIN, cleartext: true };
-  }
-
-  get secured() {
-    return { ...this.connection, cleartext: false, certificateAuthority: AUTHORITY };
-  }
-
-  get wrong() {
-    return { ...this.connection, password: 'not-the-password-of-the-admin' };
   }
 
   async account(double: boolean) {

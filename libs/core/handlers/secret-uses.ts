@@ -1,5 +1,4 @@
 import type { SecretUse } from '#contract';
-import { secretLabelsRow } from '../bound-rows.js';
 import { decideKeyless } from '../decide-keyless.js';
 import { decideSecret, decideSecretKey, type SecretKeyVerdict, type SecretVerdict } from '../decide-secret.js';
 import { asFailure, KeywardError } from '../errors.js';
@@ -14,7 +13,7 @@ import { labelsAfterPut, labelsOf, versionToDrop } from '../secret-labels.js';
 import { secretContext } from '../secret-sealing.js';
 import { askedIn } from './asked-in.js';
 import { CURRENT_VERSION, describeSecret, findSecret, mustBeKept, type SecretSource } from './own-secret.js';
-import { isSame, openVersion, sealVersion } from './secret-values.js';
+import { isSame, openVersion, relabelled, sealVersion } from './secret-values.js';
 
 export interface SecretUseParts extends SecretSource {
   readonly custody: SecretKeys & Pick<Custody, 'generateRandom'>;
@@ -112,20 +111,19 @@ async function put(
   versionId: string,
   verdict: Allowed,
 ): Promise<Done<'PutSecretValue'>> {
-  const { input, call, now, permit } = step;
-  const { secretId, name, revision } = secret;
+  const { input, now, permit } = step;
+  const { secretId, name } = secret;
   const labels = labelsAfterPut(secret.labels, versionId, input.labels);
   const dropped = versionToDrop(secret.versions, labels);
   const value = { secretId, versionId, format: input.format, value: input.value };
   const added = await sealVersion(custody, permit({ versionId: verdict.version.versionId }), verdict.version, value, now);
-  const { digest } = secretLabelsRow(call.tenant, { secretId, revision: revision + 1, labels });
-  const labelsMac = await custody.bindSecretLabels(permit(), secretId, digest);
+  const change = await relabelled(custody, permit(), secret, labels);
   const has = labelsOf(labels, versionId);
   return {
     answer: { secretId, name, versionId, labels: has },
     details: { ...told(step, verdict), change: { versionId, labels: has.join(' '), ...(dropped !== undefined && { dropped }) } },
     validUntil: verdict.validUntil,
-    apply: (writes) => writes.secrets.putVersion({ secretId, revision, labels, labelsMac, added, dropped }),
+    apply: (writes) => writes.secrets.putVersion({ ...change, added, dropped }),
   };
 }
 

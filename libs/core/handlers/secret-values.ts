@@ -1,9 +1,10 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { SecretFormat } from '#contract';
+import { secretLabelsRow } from '../bound-rows.js';
 import { frameCiphertext, parseCiphertext } from '../ciphertext.js';
 import type { Permit } from '../permit.js';
-import type { SecretKeys, SecretVersionName } from '../ports/custody.js';
-import type { SealedVersion } from '../ports/secrets.js';
+import type { LabelOperation, SecretKeys, SecretVersionName } from '../ports/custody.js';
+import type { LabelChange, Labels, SealedVersion, StoredSecret } from '../ports/secrets.js';
 import { openValue, sealValue } from '../secret-sealing.js';
 import type { UsableVersion } from '../snapshot.js';
 
@@ -31,6 +32,17 @@ export async function sealVersion(
   } finally {
     plaintext.fill(0);
   }
+}
+
+/** A secret's labels as they are to be, bound, of the revision after the one that was read. */
+export async function relabelled(
+  custody: Pick<SecretKeys, 'bindSecretLabels'>,
+  permit: Permit<LabelOperation>,
+  { secretId, revision }: Pick<StoredSecret, 'secretId' | 'revision'>,
+  labels: Labels,
+): Promise<LabelChange> {
+  const { digest } = secretLabelsRow(permit.tenant, { secretId, revision: revision + 1, labels });
+  return { secretId, revision, labels, labelsMac: await custody.bindSecretLabels(permit, secretId, digest) };
 }
 
 /** The value, for the caller to wipe. @throws DecryptFailed for anything but this version of this secret */

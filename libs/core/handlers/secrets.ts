@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { PENDING, SECRET_RECOVERY_DAYS, type SecretDescription, type SecretRotationPolicy } from '#contract';
-import { secretLabelsRow, secretRow } from '../bound-rows.js';
+import { secretRow } from '../bound-rows.js';
 import { canonicalJson } from '../canonical-json.js';
 import { isCipherSpec } from '../ciphertext.js';
 import { ownKeyUse } from '../decide-secret.js';
@@ -17,7 +17,7 @@ import { secretContext } from '../secret-sealing.js';
 import { changedFields } from './changed-fields.js';
 import { ownKey } from './own-key.js';
 import { describeSecret, mustBeKept, ownSecret } from './own-secret.js';
-import { sealVersion } from './secret-values.js';
+import { relabelled, sealVersion } from './secret-values.js';
 import { tagChange } from './tags.js';
 
 const DAY_MS = 86_400_000;
@@ -61,12 +61,13 @@ export function secretHandlers(parts: SecretParts): Handlers<SecretOperation> {
       if (verdict.error !== undefined) return { error: verdict.error, details };
       if (rotation?.connectionSecret !== undefined) await mustBeConnection(parts, step, rotation, secretId);
       const named = { secretId, name, type, keyId: key.keyId, tags, rotation };
-      const bound = { revision: 1, labels: value === undefined ? {} : labelsAfterPut({}, versionId) };
+      const labels = value === undefined ? {} : labelsAfterPut({}, versionId);
+      // Its first labels are of the revision after none.
+      const change = await relabelled(custody, permit(), { secretId, revision: 0 }, labels);
       const secret: StoredSecret = {
-        ...{ ...named, ...bound, description, createdAt: new Date(now), deletionAt: undefined, versions: [] },
+        ...{ ...named, ...change, description, createdAt: new Date(now), deletionAt: undefined, versions: [] },
         ...{ rotationState: 'Idle', nextRotationAt: nextRotationOf(rotation, now) },
         mac: await custody.bindRule(permit(), secretRow(call.tenant, named)),
-        labelsMac: await custody.bindSecretLabels(permit(), secretId, secretLabelsRow(call.tenant, { secretId, ...bound }).digest),
       };
       const sealedUnder = permit({ versionId: primary.versionId });
       const added = value && (await sealVersion(custody, sealedUnder, primary, { ...of, format, value }, now));
@@ -78,9 +79,8 @@ export function secretHandlers(parts: SecretParts): Handlers<SecretOperation> {
           change: { type, ...(input.tags && tagChange({}, tags)), ...(rotation && { rotation: rotation.target }) },
         },
         apply: async (writes) => {
-          await writes.secrets.insert({ ...secret, revision: bound.revision - 1 });
-          const { labels, labelsMac } = secret;
-          await writes.secrets.putVersion({ secretId, revision: bound.revision - 1, labels, labelsMac, added });
+          await writes.secrets.insert(secret);
+          await writes.secrets.putVersion({ ...change, added });
         },
       };
     },
@@ -107,13 +107,11 @@ export function secretHandlers(parts: SecretParts): Handlers<SecretOperation> {
     },
 
     UpdateSecretVersionLabels: async (step) => {
-      const { input, call, permit } = step;
+      const { input, permit } = step;
       const secret = await own(step);
       mustBeKept(secret);
-      const { secretId, revision } = secret;
       const labels = labelsAfterMove(secret.labels, input, secret.versions);
-      const { digest } = secretLabelsRow(call.tenant, { secretId, revision: revision + 1, labels });
-      const labelsMac = await custody.bindSecretLabels(permit(), secretId, digest);
+      const change = await relabelled(custody, permit(), secret, labels);
       return {
         ...changed(
           secret,
@@ -121,7 +119,7 @@ export function secretHandlers(parts: SecretParts): Handlers<SecretOperation> {
           { label: input.label, version: { before: secret.labels[input.label] ?? null, after: input.moveTo ?? null } },
         ),
         answer: describeSecret({ ...secret, labels }),
-        apply: (writes) => writes.secrets.putVersion({ secretId, revision, labels, labelsMac }),
+        apply: (writes) => writes.secrets.putVersion(change),
       };
     },
 

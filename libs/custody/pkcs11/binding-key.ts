@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { bindingKeyRow, KeyBindingBroken } from '#core';
 import type { BoundImport, BoundRow, Rebindable, RuleRow, Tombstone, WrappedKeyVersion } from '#core';
-import { bindingMessage, importMessage, ruleMessage, tombstoneMessage } from '../binding-message.js';
+import { bindingMessage, importMessage, messageOf, ruleMessage, tombstoneMessage } from '../binding-message.js';
 import { BindingKeys } from './binding-keys.js';
 import type { OpenToken } from './open-token.js';
 
@@ -93,19 +93,6 @@ export class BindingKey {
 
   #macOver(message: Buffer): Buffer {
     return this.#keys.mac(message);
-  }
-}
-
-function messageOf({ what, row }: Rebindable): Buffer {
-  switch (what) {
-    case 'rule':
-      return ruleMessage(row);
-    case 'key-version':
-      return bindingMessage(row);
-    case 'import':
-      return importMessage(row);
-    case 'tombstone':
-      return tombstoneMessage(row);
   }
 }
 

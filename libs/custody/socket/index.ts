@@ -3,7 +3,7 @@ export { CustodyBusy } from '../custody-busy.js';
 export { ImportRefused } from '../import-refused.js';
 export { importStatement } from '../import-statement.js';
 export { NotCapable } from '../not-capable.js';
-export { bindingMessage, importMessage, ruleMessage, tombstoneMessage } from '../binding-message.js';
+export { bindingMessage, importMessage, messageOf, ruleMessage, tombstoneMessage } from '../binding-message.js';
 export { checkpointBody, noteKeyId, signedNote } from '../checkpoint-note.js';
 export { certificateBody } from '../completion-certificate.js';
 export { receiptBody } from '../shredding-receipt.js';

@@ -52,29 +52,28 @@ export function countedRecords(metrics: Metrics | undefined): { trail(trail: Tra
   const count = ({ body }: TrailEntry, appended: Appended | undefined) =>
     records.add({ operation: body.op, outcome: appended?.verdict === 'durable' ? body.outcome : 'withheld' }, body.count ?? 1);
   const counting = async (entry: TrailEntry, work: () => Promise<Appended>) => {
-    const appended = await work().catch(told(() => count(entry, undefined)));
-    count(entry, appended);
-    return appended;
+    let appended: Appended | undefined;
+    try {
+      return (appended = await work());
+    } finally {
+      count(entry, appended);
+    }
   };
   return {
     trail: (trail) => ({
       append: (entry) => counting(entry, () => trail.append(entry)),
       appendAll: async (entries) => {
-        const appended = await trail.appendAll(entries).catch(told(() => entries.forEach((entry) => count(entry, undefined))));
-        entries.forEach((entry, at) => count(entry, appended[at]));
-        return appended;
+        let appended: readonly Appended[] = [];
+        try {
+          return (appended = await trail.appendAll(entries));
+        } finally {
+          entries.forEach((entry, at) => count(entry, appended[at]));
+        }
       },
     }),
     changes: (changes) => ({ commit: (change) => counting(change, () => changes.commit(change)) }),
   };
 }
-
-const told =
-  (tell: () => void) =>
-  (error: unknown): never => {
-    tell();
-    throw error;
-  };
 
 function aboutProcess(metrics: Metrics, name: string): void {
   const lag = monitorEventLoopDelay({ resolution: 20 });

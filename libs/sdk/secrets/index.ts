@@ -145,7 +145,11 @@ export class Secrets {
     if (answer.items.length !== items.length) throw badAnswer(answer);
     return answer.items.map((one, index) => {
       const name = nameOf(tenant, items[index]!);
-      if ('problem' in one) return { error: failed(errorOfItem(one), (error) => asking.failed(name, error)) };
+      if ('problem' in one) {
+        const error = errorOfItem(one);
+        asking.failed(name, error);
+        return { error };
+      }
       const value = valueOf({ ...one, requestId: answer.requestId });
       asking.came(name, value);
       return value;
@@ -165,9 +169,4 @@ function valueOf({ value, ...told }: z.output<typeof secretValueAnswer> & Told):
 /** No record, no answer. */
 function badAnswer({ requestId }: Told): KeywardError {
   return errorOf('The answer is not one to this call, or names no record in the trail.', { code: 'bad-answer', requestId });
-}
-
-function failed(error: KeywardError, told: (error: KeywardError) => void): KeywardError {
-  told(error);
-  return error;
 }

@@ -29,8 +29,7 @@ describe('whatever goes wrong', () => {
 
   async function judged(name: string, options: Omit<RoundOptions, 'tell'>): Promise<Findings> {
     const run = await FaultRun.on(world, join(folder, `${name}.jsonl`));
-    const { findings, calls, statuses } = await run.round({ ...options, tell });
-    await run.end();
+    const { findings, calls, statuses } = await run.round({ ...options, tell }).finally(() => run.end());
     tell(`${name}: ${calls} calls ${JSON.stringify(statuses)}, against ${Object.keys(findings).join(', ') || 'nothing'}`);
     return findings;
   }

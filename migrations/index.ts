@@ -65,6 +65,7 @@ import { BeforeJobs } from './0133-before-jobs.js';
 import { BindingKey } from './0134-binding-key.js';
 import { Uploads } from './0140-uploads.js';
 import { PlatformFigures } from './0170-platform-figures.js';
+import { LotsOfDueKeys } from './0200-lots-of-due-keys.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -135,4 +136,5 @@ export const MIGRATIONS = [
   BindingKey,
   Uploads,
   PlatformFigures,
+  LotsOfDueKeys,
 ];

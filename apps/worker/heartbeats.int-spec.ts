@@ -31,7 +31,7 @@ describe('heartbeats', () => {
   };
   const beat = async () => {
     time += 10_000;
-    await heartbeats({ logs: worker.idle, trail: worker.trail, clock: { now: () => new Date(time) } }).run(WHOLE);
+    await heartbeats({ logs: worker.idle, trail: worker.trail, clock: { now: () => new Date(time) } }).run(WHOLE, jest.fn());
   };
 
   it('are no records of a log in which something happened, nor of one that has not begun', async () => {

@@ -30,7 +30,7 @@ describe('the end of a log key', () => {
   };
   const round = async (keys: EndingLogKeys, removal = custody) => {
     const kind = endLogKeys({ keys, custody: removal });
-    for (const of of await kind.due!()) await kind.run(of);
+    for (const of of await kind.due!()) await kind.run(of, jest.fn());
   };
   const signed = (name: string) =>
     run(`INSERT INTO keyward.signed_checkpoint (tenant_id, size, root, note) VALUES ('${name}', 1, sha256(''), 'signed by both')`);

@@ -38,9 +38,9 @@ describe('what the worker tells tenants of itself', () => {
   async function everywhere(kindOf: (worker: WorkerStore) => JobKind): Promise<void> {
     const kinds = workers.map(kindOf);
     const due = await kinds[0]!.due!();
-    await Promise.all(kinds.map(async (kind) => Promise.all(due.map((of) => kind.run(of)))));
+    await Promise.all(kinds.map(async (kind) => Promise.all(due.map((of) => kind.run(of, jest.fn())))));
     // Whoever's head was held tells it at the next look.
-    for (const of of await kinds[0]!.due!()) await kinds[0]!.run(of);
+    for (const of of await kinds[0]!.due!()) await kinds[0]!.run(of, jest.fn());
   }
   const report = () => everywhere((worker) => reportJobs({ alerts: worker.notices }));
   const warn = () => everywhere((worker) => warnOfExpiry({ warnings: worker.notices }));

@@ -29,9 +29,22 @@ export function parsed<Schema extends z.ZodType>(name: string, schema: Schema, a
  * @throws TrailUnavailable `failed: …` with the SQLSTATE
  */
 export async function recordedBy(pool: pg.Pool, name: string, values: readonly unknown[], failed: string): Promise<bigint | undefined> {
+  return (await recorded(pool, calling(name, values), values, failed))?.[0];
+}
+
+/**
+ * The same of a statement that calls one for each of several rows; undefined when all of them must look again.
+ * @throws TrailUnavailable `failed: …` with the SQLSTATE
+ */
+export async function recorded(
+  pool: pg.Pool,
+  sql: string,
+  values: readonly unknown[],
+  failed: string,
+): Promise<readonly (bigint | undefined)[] | undefined> {
   try {
-    const { rows } = await pool.query<{ answer: string | null }>(calling(name, values), [...values]);
-    return rows[0]?.answer == null ? undefined : BigInt(rows[0].answer);
+    const { rows } = await pool.query<{ answer: string | null }>(sql, [...values]);
+    return rows.map(({ answer }) => (answer === null ? undefined : BigInt(answer)));
   } catch (error) {
     if (IN_BETWEEN.has(sqlState(error) ?? '')) return undefined;
     throw new TrailUnavailable(`${failed}: ${sqlState(error) ?? 'outcome unknown'}`);

@@ -11,6 +11,7 @@ import { writeReport } from './report.js';
 import type { Bench, Result } from './result.js';
 import { revoke } from './revoke.js';
 import { rewrap } from './rewrap.js';
+import { rotation } from './rotation.js';
 import { sdk } from './sdk.js';
 import { trail, TRAIL_PARTS } from './trail.js';
 
@@ -18,7 +19,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   'generate-data-key': generateDataKey,
   'batch-decrypt': batchDecrypt,
   'idle-memory': idleMemory,
-  ...{ decide, growth, overload, revoke, rewrap, sdk, trail },
+  ...{ decide, growth, overload, revoke, rewrap, rotation, sdk, trail },
 };
 const PARTS = [...TRAIL_PARTS, ...GROWTH_PARTS];
 

@@ -1,10 +1,10 @@
 import { KeywardAdmin, KeywardClient, Rewraps, type StoredItem } from '#sdk';
+import { foreground } from './foreground.js';
 import { type Bench, type BenchOptions, percentile, type Result, rounded } from './result.js';
 import { startWorld, type World } from './world.js';
 
 const ITEMS = Number(process.env['KEYWARD_BENCH_REWRAP_ITEMS'] ?? 1_000_000);
 const AT_ONCE = 500;
-const CALLERS = 4;
 const FASTEST = 100_000;
 
 /** The ISV's table: encrypted data keys of one length, in one piece of memory. */
@@ -116,27 +116,6 @@ async function reEncrypting(client: KeywardClient, { call }: World, table: Table
     count += answers.length;
   }
   return count / ((performance.now() - begun) / 1000);
-}
-
-/** Latencies of a few callers who ask one data key after the other, in ms. */
-function foreground(client: KeywardClient, { call: { keyId, encryptionContext: context } }: World) {
-  const latencies: number[] = [];
-  let isOver = false;
-  const caller = async () => {
-    while (!isOver) {
-      const begun = performance.now();
-      (await client.generateDataKey({ tenant: 'acme', keyId, context })).plaintext.fill(0);
-      latencies.push(performance.now() - begun);
-    }
-  };
-  const callers = Array.from({ length: CALLERS }, caller);
-  return {
-    end: async (): Promise<readonly number[]> => {
-      isOver = true;
-      await Promise.all(callers);
-      return latencies;
-    },
-  };
 }
 
 /** A new version, and the project that moves everything to it. */

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { z } from 'zod';
 import { DATA_OPERATIONS, type DataOperation } from '#contract';
-import { demoDataDir, type Platform, removeDataDir, startPlatform } from '#runtime';
+import { demoDataDir, type Platform, type PlatformOptions, removeDataDir, startPlatform } from '#runtime';
 import { KeywardAdmin } from '#sdk';
 
 const ALIAS = 'alias/invoices';
@@ -22,11 +22,11 @@ export interface World {
 }
 
 /** Beside the demo's data, on the disk that a platform would use: a tmpfs would flatter the commits. */
-export async function startWorld(): Promise<World> {
+export async function startWorld(options: Pick<PlatformOptions, 'envOf'> = {}): Promise<World> {
   const path = join(dirname(demoDataDir()), 'bench');
   removeDataDir(path);
   mkdirSync(dirname(path), { recursive: true });
-  const platform = await startPlatform({ dataDir: path, ports: 'free' });
+  const platform = await startPlatform({ ...options, dataDir: path, ports: 'free' });
   const database = new pg.Client({ connectionString: platform.superuserUrl });
   const stop = async () => {
     await database.end().catch(() => undefined);

@@ -185,18 +185,69 @@ describe('the automatic rotation of keys', () => {
     for (const { keyId } of keys) expect(await count(keyId)).toBe(2);
   });
 
-  it('finds a few keys of each tenant at a time, and leaves its place to other jobs while the tenant has its turn', async () => {
-    const keys = [];
-    for (let made = 0; made < 6; made++) keys.push(await world.rotating(100, 90));
+  it('finds one key of each tenant, rotates a lot of its tenant with it in one change, and leaves its place while the tenant has had its turn', async () => {
+    const keys: KeyId[] = [];
+    for (let made = 0; made < 34; made++) keys.push((await world.rotating(100, 90)).keyId);
     const foreign = await world.rotating(95, 90, GLOBEX);
     const found = await world.worker.rotations.dueRotations();
-    expect(found.map(({ tenant }) => tenant)).toEqual(['acme', 'acme', 'acme', 'acme', 'globex']);
+    expect(found.map(({ tenant, keyId }) => [tenant, keyId])).toEqual([
+      ['acme', keys[0]],
+      ['globex', foreign.keyId],
+    ]);
     const left: unknown[] = [];
-    await world.keyRotations({ apartMs: 3_600_000, onFailure: (error) => left.push(error) }).round();
-    expect(left).toEqual([1, 2, 3].map(() => expect.any(NotNow)));
+    const worker = world.keyRotations({ apartMs: 3_600_000, onFailure: (error) => left.push(error) });
+    for (let round = 0; round < 2; round++) await worker.round();
+    expect(left).toEqual([expect.any(NotNow)]);
     expect(await recordsOf(foreign.keyId)).toHaveLength(1);
-    for (let round = 0; round < 2; round++) await world.keyRotations().round();
-    for (const { keyId } of keys) expect(await count(keyId)).toBe(2);
+    const { rows } = await world.database.as('superuser', (client) =>
+      client.query<{ versions: number; transactions: number }>(
+        `SELECT count(*)::integer AS versions, count(DISTINCT r.xmin::text)::integer AS transactions
+          FROM keyward.trail_record r WHERE r.op = 'RotateKey' AND r.key_id = ANY ($1)`,
+        [keys],
+      ),
+    );
+    expect(rows).toEqual([{ versions: 32, transactions: 1 }]);
+    await world.keyRotations().round();
+    for (const keyId of keys) expect(await count(keyId)).toBe(2);
+  });
+
+  it('tells of each key of a lot why it failed, and rotates the others', async () => {
+    const keys: KeyId[] = [];
+    for (let made = 0; made < 5; made++) keys.push((await world.rotating(100, 90)).keyId);
+    const edited = [keys[0]!, keys[3]!];
+    const edit = (days: number) =>
+      world.database.as('superuser', (client) =>
+        client.query('UPDATE keyward.key_rotation SET interval_days = $1 WHERE key_id = ANY ($2)', [days, edited]),
+      );
+    await edit(89);
+    const failures: unknown[] = [];
+    await world.keyRotations({ onFailure: (error, of) => failures.push([of?.subject, (error as KeywardError).reason]) }).round();
+    expect(new Map(failures as [])).toEqual(new Map(edited.map((keyId) => [keyId, `binding-broken: key-rotation ${keyId}`])));
+    for (const keyId of keys) expect(await recordsOf(keyId)).toHaveLength(edited.includes(keyId) ? 0 : 1);
+    await edit(90);
+    await world.keyRotations().round();
+    for (const keyId of edited) expect(await count(keyId)).toBe(2);
+  });
+
+  it('tries the first of a lot alone when a rule came in between, as a busy admin makes them', async () => {
+    const keys: KeyId[] = [];
+    for (let made = 0; made < 3; made++) keys.push((await world.rotating(100, 90)).keyId);
+    const { rotations } = world.worker;
+    const lots: number[] = [];
+    const between = {
+      dueRotations: rotations.dueRotations.bind(rotations),
+      wornKeys: rotations.wornKeys.bind(rotations),
+      root: rotations.root.bind(rotations),
+      rotate: async (changes: Parameters<typeof rotations.rotate>[0]) => {
+        lots.push(changes.length);
+        if (lots.length === 1) await world.admin('UpdateKeyDescription', { keyId: keys[2]!, description: 'changed' });
+        return await rotations.rotate(changes);
+      },
+    };
+    await world.keyRotations({ rotations: between }).round();
+    expect(lots).toEqual([3, 1]);
+    await world.keyRotations().round();
+    for (const keyId of keys) expect(await count(keyId)).toBe(2);
   });
 
   it.each([

@@ -90,7 +90,7 @@ describe('a key whose material comes and goes', () => {
     await world.database.as('superuser', (client) =>
       client.query(`UPDATE keyward.key_import SET expires_at = now() WHERE import_token = $1`, [late.importToken]),
     );
-    await dropExpiredImports(world.worker.roots).run(WHOLE);
+    await dropExpiredImports(world.worker.roots).run(WHOLE, jest.fn());
     expect(await blobs()).toEqual(
       new Map([
         [late.importToken, false],

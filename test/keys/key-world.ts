@@ -26,6 +26,7 @@ import {
   BoundRules,
   Credentials,
   dataHandlers,
+  type Due,
   finishRewrap,
   type GrantDecision,
   type GrantRequest,
@@ -258,7 +259,7 @@ export class KeyWorld {
   keyRotations({
     onFailure = rethrow,
     ...given
-  }: Partial<RotationParts> & { readonly apartMs?: number; readonly onFailure?: (error: unknown) => void } = {}) {
+  }: Partial<RotationParts> & { readonly apartMs?: number; readonly onFailure?: (error: unknown, of?: Due) => void } = {}) {
     const { rules, rotations } = this.worker;
     const snapshots = new Snapshots(new BoundRules(rules, this.custody), casbin);
     const kinds = rotateKeys({ snapshots, grants: casbin, custody: this.custody, rotations, apartMs: 0, ...given });

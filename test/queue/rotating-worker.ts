@@ -50,10 +50,10 @@ const rotations: KeyRotationStore = {
   dueRotations: (of) => (of === undefined ? store.rotations.dueRotations() : passed(store.rotations.dueRotations(of), 'read')),
   wornKeys: () => Promise.resolve([]),
   root: (tenant) => store.rotations.root(tenant),
-  rotate: async (change) => {
-    await tell({ rotates: change.due.keyId });
+  rotate: async (changes) => {
+    await tell({ rotates: changes.map(({ due }) => due.keyId) });
     await pass('before-effect');
-    return await passed(store.rotations.rotate(change), 'after-effect');
+    return await passed(store.rotations.rotate(changes), 'after-effect');
   },
 };
 const grants = new CasbinGrants(readModel(checkoutPath('policies', 'model.conf')));

@@ -10,9 +10,10 @@ export interface JobKind extends JobRhythm {
   readonly due?: () => Promise<readonly Due[]>;
   /**
    * May be called twice for the same row, at the same time, and for one that is not due any more: it reads the row again, and what it
-   * changes is compared with what it read. A rejection is a failure of this row, unless it is `NotNow`.
+   * changes is compared with what it read. A rejection is a failure of this row, unless it is `NotNow`. What it takes along that is due too,
+   * and fails, it tells by `fails`.
    */
-  readonly run: (of: Due) => Promise<void>;
+  readonly run: (of: Due, fails: (other: Due, error: unknown) => Promise<void>) => Promise<void>;
 }
 
 /** Of a kind that is due as a whole, and of looks; no row is called so, not even the platform's own. */

@@ -52,7 +52,7 @@ export class Jobs {
     if (known === undefined) return;
     const of = { tenant, subject };
     try {
-      await known.run(of);
+      await known.run(of, (other, error) => this.#failed(kind, other, error));
     } catch (error) {
       return error instanceof NotNow ? undefined : await this.#failed(kind, of, error);
     }

@@ -48,16 +48,23 @@ export interface RotationChange extends RotatedKey {
   readonly body: RecordBody;
 }
 
+/** A tenant's keys, or one of them. */
+export type RotationsOf = Pick<Due, 'tenant'> & Partial<Due>;
+
 export interface KeyRotationStore {
-  /** By the database's clock: of this key, or at most 500 of all, the longest due first. Not those that a stop, or a suspension, lets nobody rotate. */
-  dueRotations(of?: Due): Promise<readonly DueRotation[]>;
-  /** The same of keys that are worn. */
-  wornKeys(of?: Due): Promise<readonly DueRotation[]>;
+  /**
+   * By the database's clock: this key; a lot of this tenant's; or one of each tenant, of at most 500: the longest due first. Not those that
+   * a stop, or a suspension, lets nobody rotate.
+   */
+  dueRotations(of?: RotationsOf): Promise<readonly DueRotation[]>;
+  /** The same of keys that are worn: of a tenant's or of all, whichever of some by lot. */
+  wornKeys(of?: RotationsOf): Promise<readonly DueRotation[]>;
   /** Number of the root that wraps the tenant's new keys. Read it after the rules: a rotation of it that began since makes the change stale. */
   root(tenant: TenantId): Promise<number>;
   /**
-   * Version, primary, due time and record in one transaction. Undefined: it is not due any more, or a rule came in between.
+   * Versions, primaries, due times and records of keys of one tenant in one transaction, without those that are not due any more. False: a
+   * rule came in between, and nothing was changed.
    * @throws TrailUnavailable
    */
-  rotate(change: RotationChange): Promise<bigint | undefined>;
+  rotate(changes: readonly RotationChange[]): Promise<boolean>;
 }

@@ -12,6 +12,7 @@ import { RedisServer, redisIsMissing } from './redis-server.js';
 import type { RotationPoint } from './rotating-worker.js';
 
 const KEYS = Number(process.env['KEYWARD_TEST_DUE_KEYS'] ?? 60);
+jest.setTimeout(240_000 + 2000 * KEYS);
 const LOCK_MS = 1500;
 const DAY_S = 86_400;
 /** Who is stopped has a job in hands; who is killed may be anywhere. */
@@ -192,5 +193,5 @@ interface Asked {
     // The faults were there: some keys were set about more than once, and only the comparison kept the second from being a version.
     expect(attempts.length).toBeGreaterThan(new Set(attempts).size);
     while ((await sql('SELECT FROM keyward.job_failure')).length > 0) await sleep(20);
-  }, 240_000 + 2000 * KEYS);
+  });
 });

@@ -29,6 +29,7 @@ const OF_CODE = {
   'precondition-failed':    EXIT.conflict,
   'secret-pending-deletion': EXIT.conflict,
   'state-unchangeable':     EXIT.conflict,
+  'limit-exceeded':         EXIT.conflict,
   'key-disabled':           EXIT.conflict,
   'key-pending-deletion':   EXIT.conflict,
   'key-pending-import':     EXIT.conflict,

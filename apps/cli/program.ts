@@ -20,6 +20,7 @@ import { macCommands } from './commands/mac.js';
 import { operationCommands } from './commands/operation.js';
 import { policyCommands } from './commands/policy.js';
 import { privacyCommands } from './commands/privacy.js';
+import { quotaCommands } from './commands/quota.js';
 import { rewrapCommands } from './commands/rewrap.js';
 import { bindingKeyCommands } from './commands/binding-key.js';
 import { rootCommands } from './commands/root.js';
@@ -43,6 +44,7 @@ import { printable, type Terminal } from './terminal.js';
 
 const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[] = [
   tenantCommands,
+  quotaCommands,
   enrolCommand,
   serviceCommands,
   credentialCommands,

@@ -11,6 +11,7 @@ import { OperationsController } from './operations.controller.js';
 import { PolicyController } from './policy.controller.js';
 import { PrivacyController } from './privacy.controller.js';
 import { BindingKeyController } from './binding-key.controller.js';
+import { QuotasController } from './quotas.controller.js';
 import { RootController } from './root.controller.js';
 import { SecretsController } from './secrets.controller.js';
 import { ServicesController } from './services.controller.js';
@@ -21,7 +22,7 @@ import { TenantsController } from './tenants.controller.js';
 
 /** Every route of the key-plane. */
 export const controllers = [
-  ...[TenantsController, ServicesController, SuspensionsController],
+  ...[TenantsController, ServicesController, SuspensionsController, QuotasController],
   ...[
     CredentialsController,
     IdentityProviderController,

@@ -30,6 +30,7 @@ export * from './key-import.js';
 export * from './signing.js';
 export * from './rewrap.js';
 export * from './random-password.js';
+export * from './quotas.js';
 export * from './secrets.js';
 export * from './sinks.js';
 export * from './version-end.js';

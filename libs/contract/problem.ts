@@ -16,6 +16,7 @@ export const problemCode = z.enum([
   'key-pending-deletion',
   'key-pending-import',
   'key-exhausted',
+  'limit-exceeded',
   'key-destroyed',
   'secret-pending-deletion',
   'state-unchangeable',

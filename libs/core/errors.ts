@@ -14,6 +14,7 @@ export const PROBLEMS = {
   'key-pending-deletion': { status: 409, retryable: false, title: 'The key is waiting for its deletion.' },
   'key-pending-import': { status: 409, retryable: false, title: 'The key has no material yet.' },
   'key-exhausted': { status: 409, retryable: false, title: 'The key has sealed as much as it safely can: it needs its next version.' },
+  'limit-exceeded': { status: 400, retryable: false, title: 'A quota of the tenant is used up.' },
   'secret-pending-deletion': { status: 409, retryable: false, title: 'The secret is waiting for its deletion.' },
   'state-unchangeable': { status: 409, retryable: false, title: 'The present state does not allow this change.' },
   'key-destroyed': { status: 410, retryable: false, title: 'The key has been destroyed.' },

@@ -1,4 +1,4 @@
-import type { OperationName } from '#contract';
+import type { OperationName, TenantId } from '#contract';
 import type { Call } from './call.js';
 import type { Decided } from './decide.js';
 import type { KeywardError } from './errors.js';
@@ -35,6 +35,8 @@ export interface Prepared<Answer> {
   readonly charges?: readonly LimitedGrant[] | undefined;
   /** What is only known once the record has its place in the log. What fails here is left out: the change is done. */
   readonly completed?: ((seq: bigint) => Promise<Answer>) | undefined;
+  /** A tenant whose log tells it as well, in the same transaction: an operator's change that concerns it. */
+  readonly tells?: TenantId | undefined;
   /** A change's writes: they share the record's transaction. */
   readonly apply?: ((writes: Writes) => Promise<void>) | undefined;
 }

@@ -80,6 +80,9 @@ import type {
   PublicKeyAnswer,
   PublicKeyQuery,
   PublishDraftRequest,
+  QuotaAnswer,
+  QuotaName,
+  QuotasAnswer,
   RecordsAnswer,
   RegisterServiceRequest,
   BindingKeyAnswer,
@@ -93,6 +96,7 @@ import type {
   RotateLogKeyRequest,
   ServiceSummary,
   ShreddingReceiptAnswer,
+  SetQuotaRequest,
   SigningAlgorithm,
   SignRequest,
   SimulateAnswer,
@@ -299,6 +303,9 @@ export interface OperationShapes {
   SuspendTenant: Shape<SuspendRequest & { readonly suspended: TenantId }, SuspensionAnswer>;
   ResumeTenant: Shape<{ readonly suspended: TenantId }, undefined>;
   ListSuspensions: Shape<PageQuery, Page<SuspensionAnswer>>;
+  SetQuota: Shape<SetQuotaRequest & { readonly limited: TenantId; readonly quota: QuotaName }, QuotaAnswer>;
+  DescribeTenantQuotas: Shape<{ readonly limited: TenantId }, QuotasAnswer>;
+  DescribeQuotas: Shape<undefined, QuotasAnswer>;
   RotateBindingKey: Shape<undefined, BindingKeyAnswer>;
   RetireBindingKey: Shape<undefined, BindingKeyAnswer>;
   DescribeBindingKey: Shape<undefined, BindingKeyAnswer>;

@@ -12,10 +12,9 @@ import { OPERATIONS } from './operation-table.js';
 import { Permit } from './permit.js';
 import type { Clock } from './ports/clock.js';
 import type { LimitedGrant } from './ports/grants.js';
-import type { Appended, Changes, Counted, ReadCounter, Trail, TrailEntry } from './ports/trail.js';
-import type { Writes } from './ports/writes.js';
+import type { Appended, Change, Changes, Counted, ReadCounter, Trail, TrailEntry } from './ports/trail.js';
 import type { Principal } from './principal.js';
-import { type Ending, recorded } from './record.js';
+import { type Ending, type RecordDetails, recorded, toldElsewhere } from './record.js';
 import { Snapshot, type Snapshots, StaleSnapshot, UNCHECKED } from './snapshot.js';
 
 export type * from './handler.js';
@@ -257,7 +256,8 @@ export class Pipeline<Names extends OperationName> {
       if (readCounter !== undefined && Object.keys(done.details).length === 0)
         return { verdict: await readCounter.count(success), error: undefined };
       if (done.apply === undefined) return { verdict: await trail.append(success), error: undefined };
-      return { verdict: await this.#change(this.#laneOf(operation).changes, scene, success, done.apply), error: undefined };
+      const told = done.tells === undefined ? undefined : await this.#told(operation, call, scene, done.tells, done.details);
+      return { verdict: await this.#change(this.#laneOf(operation).changes, scene, success, done.apply, told), error: undefined };
     } catch (error) {
       wipe(done);
       // The writes themselves said no (it exists already, …): that is the call's outcome, and it is recorded.
@@ -283,9 +283,18 @@ export class Pipeline<Names extends OperationName> {
     return { verdict: await this.parts.trail.append(entry({ error, details: paidBy(done.details, charges[0]!.ruleId, 'deny') })), error };
   }
 
-  #change(changes: Changes, { principal }: Scene, entry: TrailEntry, apply: (writes: Writes) => Promise<void>): Promise<Appended> {
+  #change(changes: Changes, { principal }: Scene, entry: TrailEntry, apply: Change['apply'], told: Change['told']): Promise<Appended> {
     const { tenant, credentialId } = principal;
-    return changes.commit({ ...entry, credential: { tenant, credentialId }, apply });
+    return changes.commit({ ...entry, credential: { tenant, credentialId }, apply, told });
+  }
+
+  /** A tenant's log begins with its admin's enrolment: before that it tells nothing. */
+  async #told(operation: Names, call: Call, { principal }: Scene, tenant: TenantId, details: RecordDetails): Promise<Change['told']> {
+    const log = await this.#laneOf(operation).snapshots.of(tenant);
+    if (log?.rules.state !== 'Active') return undefined;
+    const { clock, platform } = this.parts;
+    const ending = { error: undefined, details, discarded: 0 };
+    return { tenant, body: toldElsewhere(recorded(operation, call, principal, log, ending, clock.now().getTime(), platform)) };
   }
 
   #entry(operation: Names, call: Call, { log, principal }: Scene, ending: Ending, validUntil: number | undefined): TrailEntry {

@@ -109,6 +109,11 @@ export function recorded(
   return { body, disclosures };
 }
 
+/** For the log of whom an operator's change concerns: without what the platform's own log keeps of the operator. */
+export function toldElsewhere({ body: { _sd: _, _sd_alg: __, ...body } }: Recording): RecordBody {
+  return body;
+}
+
 const CARRIED: Readonly<Record<OperationRow['records'][number], (details: RecordDetails) => unknown>> = {
   context: ({ crypto }) => crypto?.context,
   size: ({ crypto }) => crypto?.plaintextSize,

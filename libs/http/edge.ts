@@ -77,6 +77,7 @@ export class Edge {
     if (rateClass !== 'stop') {
       const { wait, headers } = await this.limits.spend(rateClass, principal.credentialId);
       reply.headers(headers);
+      if (wait === undefined) this.limits.tenants.admit(rateClass, call);
       return wait;
     }
     const end = await this.limits.stops.take(principal.credentialId);

@@ -151,6 +151,7 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
   ): Promise<Answer> {
     const { wait: retryAfterSeconds } = await limits.spend('use', call.principal.credentialId, calls - 1);
     if (retryAfterSeconds !== undefined) throw new KeywardError('too-many-requests', '', { retryAfterSeconds });
+    limits.tenants.count('use', call, calls - 1);
     return await inTurn(limits.batches, operation, call, work, batchWeight(calls));
   }
 

@@ -1,10 +1,12 @@
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { CredentialId } from '#contract';
 import type { RateClass } from '#core';
+import { TenantRates } from './tenant-rates.js';
 import { Turns } from './turns.js';
 
 /**
- * Calls that a credential may make within so many seconds. Far above what one plane can serve of `use`: this stops loops, it is no quota.
+ * Calls that a credential may make within so many seconds. Far above what one plane can serve of `use`: this stops loops, it is no quota
+ * (tenant-rates.ts).
  * Stops are not counted: who may stop is never told to come back later, whatever else it did (turns.ts).
  */
 export const RATE_LIMITS = {
@@ -39,6 +41,7 @@ export class RateLimits {
   readonly stops = new Turns();
   readonly batches = new Turns(BATCHES_AT_ONCE);
   readonly calls: Turns;
+  readonly tenants = new TenantRates();
   readonly #classes: Readonly<Record<CountedClass, RateLimiterMemory>>;
   readonly #failures = new RateLimiterMemory(FAILURE_LIMIT);
 

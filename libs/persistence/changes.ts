@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { DataSource } from 'typeorm';
+import type { RecordBody } from '#contract';
 import { type Appended, type Change, type Changes, KeywardError, StaleSnapshot, TrailUnavailable } from '#core';
 import { sqlState } from './connection.js';
 import { disclosureColumns } from './disclosure-columns.js';
@@ -41,8 +42,7 @@ export class TransactionalChanges implements Changes {
 }
 
 /** A simple-protocol message takes no parameters: every value is a literal, bytes in hex. */
-function commitStatement({ body, disclosures = [], tenant, epochs, validUntil, credential }: Change): string {
-  const record = Buffer.from(recordBytes(body)).toString('hex');
+function commitStatement({ body, disclosures = [], tenant, epochs, validUntil, credential, told }: Change): string {
   const until = validUntil === undefined ? 'NULL' : pg.escapeLiteral(validUntil.toISOString());
   const [ofTenant, epoch, platform, owner, id] = [tenant, epochs.tenant, epochs.platform, credential.tenant, credential.credentialId].map(
     pg.escapeLiteral,
@@ -50,5 +50,10 @@ function commitStatement({ body, disclosures = [], tenant, epochs, validUntil, c
   const fields = disclosureColumns(disclosures).map((column) =>
     column === null ? 'NULL' : `ARRAY[${column.map(pg.escapeLiteral).join(', ')}]`,
   );
-  return `SELECT keyward.trail_commit('\\x${record}'::bytea, ${ofTenant}, ${epoch}, ${platform}, ${until}, ${owner}, ${id}, ${fields.join(', ')})`;
+  const values = [bytes(body), ofTenant, epoch, platform, until, owner, id, ...fields];
+  return told === undefined
+    ? `SELECT keyward.trail_commit(${values.join(', ')})`
+    : `SELECT keyward.trail_commit_told(${[...values, pg.escapeLiteral(told.tenant), bytes(told.body)].join(', ')})`;
 }
+
+const bytes = (body: RecordBody): string => `'\\x${Buffer.from(recordBytes(body)).toString('hex')}'::bytea`;

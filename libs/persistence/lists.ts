@@ -36,6 +36,7 @@ import {
   type Reads,
   type StoredImport,
   type StoredPolicy,
+  type StoredQuotas,
   type StoredBindingKey,
   type StoredRoot,
 } from '#core';
@@ -71,6 +72,7 @@ import {
   suspensionAnswer,
 } from './list-answers.js';
 import { paging } from './paging.js';
+import { quotasOf } from './quotas.js';
 import { readTransaction } from './tenant-transaction.js';
 
 /** Lists for people: one page after an id, oldest first, in a read-only transaction held to the tenant. */
@@ -91,6 +93,10 @@ export class DatabaseReads implements Reads {
       (row) => row.tenantId,
       ({ tenantId, displayName, state, createdAt }) => ({ tenant: tenantId, displayName, state, createdAt: iso(createdAt) }),
     );
+  }
+
+  async quotas(tenant: TenantId): Promise<StoredQuotas> {
+    return await quotasOf(this.source, tenant);
   }
 
   async services(query: PageQuery): Promise<Page<ServiceSummary>> {

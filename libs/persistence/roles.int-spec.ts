@@ -122,6 +122,11 @@ describe('what each role can and cannot do', () => {
       prune_step: 'worker',
       purge_secret: 'worker',
       put_secret_version: 'data_plane key_plane',
+      quota_used: '',
+      quotas_of: 'key_plane',
+      rate_quotas: 'auditor data_plane key_plane',
+      take_quota: 'key_plane',
+      trail_commit_told: 'key_plane',
       record_reads: 'auditor',
       recorded_uses: 'key_plane',
       refuse_change: '',
@@ -205,7 +210,7 @@ describe('what each role can and cannot do', () => {
         'log select, log_key select, log_retention select, pruned_tile select, schema_migration select, signed_checkpoint select, trail_checkpoint select, trail_disclosure select, trail_node select, trail_record select, trail_stat select, trail_stat_head select',
       data_plane: 'schema_migration select',
       key_plane:
-        'alias delete, alias insert, alias select, binding_key insert, binding_key select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_import insert, key_import select, key_rotation insert, key_rotation select, key_version insert, key_version select, log select, log_key insert, log_key select, log_retention select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, rewrap insert, rewrap select, schema_migration select, secret delete, secret insert, secret select, secret_version select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_root insert, tenant_root select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
+        'alias delete, alias insert, alias select, binding_key insert, binding_key select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_import insert, key_import select, key_rotation insert, key_rotation select, key_version insert, key_version select, log select, log_key insert, log_key select, log_retention select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, rewrap insert, rewrap select, schema_migration select, secret delete, secret insert, secret select, secret_version select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_quota delete, tenant_quota insert, tenant_quota select, tenant_root insert, tenant_root select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
       worker: 'schema_migration select',
     });
   });
@@ -246,7 +251,7 @@ describe('what each role can and cannot do', () => {
           ),
           ...['sealed', 'state', 'target', 'test_requested_at'].map((name) => `sink.${name}`),
           ...['lift_mac', 'lift_number', 'lifted_at', 'lifted_by', 'mac'].map((name) => `stop.${name}`),
-          'tenant.state',
+          ...['tenant.state', 'tenant_quota.most'],
           ...['ended_at', 'rewrapped', 'root', 'started_at'].map((name) => `tenant_root.${name}`),
           ...['reason', 'suspended_at', 'suspended_by'].map((name) => `tenant_suspension.${name}`),
         ],

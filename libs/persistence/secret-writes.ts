@@ -3,6 +3,7 @@ import type { SecretId, TenantId } from '#contract';
 import { KeywardError, type LabelChange, type SecretChange, type SecretWrites, StaleSnapshot, type StoredSecret } from '#core';
 import { sqlState } from './connection.js';
 import { writing } from './database-error.js';
+import { takeQuota } from './quotas.js';
 
 const ABSENT = 'There is no such secret.';
 /** Each field of a change, and its column. */
@@ -27,6 +28,7 @@ export class TenantSecretWrites implements SecretWrites {
     const { secretId, name, type, keyId, createdAt, labels, revision, labelsMac } = secret;
     const fixed = [this.tenantId, secretId, name, type, keyId, createdAt, JSON.stringify(labels), revision, Buffer.from(labelsMac)];
     const { columns, values } = columnsOf({ ...secret });
+    await takeQuota(this.manager, 'secrets');
     const text = `INSERT INTO keyward.secret (tenant_id, secret_id, name, type, key_id, created_at, labels, revision, labels_mac, ${columns.join(', ')})
       VALUES (${[...fixed, ...values].map((_, index) => `$${index + 1}`).join(', ')})`;
     await writing(name, () => this.manager.query(text, [...fixed, ...values]));

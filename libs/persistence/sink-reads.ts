@@ -32,10 +32,6 @@ export class DatabaseSinkReads implements SinkReads {
     });
   }
 
-  async countSinks(tenant: TenantId): Promise<number> {
-    return await readTransaction(this.source, tenant, (manager) => manager.countBy(SinkEntity, { tenantId: tenant }));
-  }
-
   async deliverable(tenant: TenantId): Promise<Deliverable> {
     return await readTransaction(this.source, tenant, async (manager) => {
       const text = 'SELECT min_index FROM keyward.log_retention WHERE tenant_id = $1';

@@ -18,6 +18,7 @@ import type {
   UploadStore,
   LogPruning,
   OperationReads,
+  RateQuotaReads,
   Reads,
   Rewraps,
   RestoreStore,
@@ -53,6 +54,7 @@ import { DatabaseReads } from './lists.js';
 import { DatabaseOperationReads } from './operation-reads.js';
 import { DatabaseKeyRotations } from './key-rotation-store.js';
 import { DatabaseUploads } from './upload-store.js';
+import { DatabaseRateQuotas } from './quotas.js';
 import { DatabaseReadCounter } from './read-counter.js';
 import { DatabaseRestores } from './restore-store.js';
 import { DatabaseRewraps } from './rewrap-store.js';
@@ -82,6 +84,7 @@ interface Store {
 interface DeciderStore extends Store {
   readonly rules: RuleStore;
   readonly trail: Trail;
+  readonly rateQuotas: RateQuotaReads;
 }
 
 /** Of processes that have a custodian. */
@@ -150,6 +153,7 @@ export async function openKeyPlaneStore(settings: AppenderOptions): Promise<KeyP
   return {
     ...{ startup, trail, rules: new DatabaseRules(pool), changes: new TransactionalChanges(changes) },
     stops: { rules: new DatabaseRules(stopRules), changes: new TransactionalChanges(stops) },
+    rateQuotas: new DatabaseRateQuotas(pool),
     tombstones: new DatabaseTombstones(pool),
     restores: new DatabaseRestores(pool),
     ...{ seals: new DatabaseSeals(changes), bootstrap: new PlatformBootstrap(changes) },
@@ -170,6 +174,7 @@ export async function openDataPlaneStore(settings: AppenderOptions): Promise<Dat
     startup,
     trail,
     rules: new DatabaseRules(pool),
+    rateQuotas: new DatabaseRateQuotas(pool),
     changes: new TransactionalChanges(changes),
     secrets: new DatabaseSecrets(pool),
     rewraps: new DatabaseRewraps(pool),
@@ -186,7 +191,7 @@ export async function openAuditorStore(settings: AppenderOptions): Promise<Audit
   const trail = new Appender(settings);
   return {
     ...{ startup, trail, rules: new DatabaseRules(pool), auditReads: new DatabaseAuditReads(lists) },
-    readCounter: new DatabaseReadCounter(pool),
+    ...{ readCounter: new DatabaseReadCounter(pool), rateQuotas: new DatabaseRateQuotas(pool) },
     ping: () => bothAnswer(pool, trail),
     close: () => closed(trail.close(), pool.end(), lists.destroy()),
   };

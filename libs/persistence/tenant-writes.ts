@@ -9,6 +9,7 @@ import {
   type LongOperationId,
   PLATFORM,
   type PolicyDraftAnswer,
+  type QuotaName,
   type ServiceName,
   type SinkAnswer,
   type SinkId,
@@ -38,6 +39,7 @@ import { ofService } from './lists.js';
 import { erasePersonalFields } from './personal-fields.js';
 import { moveRotation, putRotation } from './key-rotations.js';
 import { insertLogKey } from './log-keys.js';
+import { setQuota, takeQuota } from './quotas.js';
 import { pruneBelow, setRetention } from './retention.js';
 import {
   AliasEntity,
@@ -111,7 +113,12 @@ export class TenantWrites implements Writes {
     if (affected === 0) throw absent('suspension');
   }
 
+  async setQuota(tenant: TenantId, quota: QuotaName, limit: number | undefined): Promise<void> {
+    await setQuota(this.manager, tenant, quota, limit);
+  }
+
   async insertCredential({ tenant, mac, bindingMac, subject, issuer, publicKey, ...credential }: NewCredential): Promise<void> {
+    if (credential.role !== 'enrolment') await takeQuota(this.manager, 'credentials');
     const proof = { subject: subject ?? null, issuer: issuer ?? null, publicKey: publicKey ?? null };
     const macs = { mac: Buffer.from(mac), bindingMac: Buffer.from(bindingMac) };
     await writing('credential', () => this.manager.insert(CredentialEntity, { tenantId: tenant, ...credential, ...proof, ...macs }));
@@ -126,6 +133,7 @@ export class TenantWrites implements Writes {
   }
 
   async insertKey({ versions, aliases, rotation: _rotation, unproven: _, ...key }: StoredKey): Promise<void> {
+    await takeQuota(this.manager, 'keys');
     await writing('key', async () => {
       await this.manager.insert(CmkEntity, { tenantId: this.tenantId, ...cmkColumns(key) });
       await this.manager.insert(KeyVersionEntity, versions.map(versionRow));
@@ -199,6 +207,7 @@ export class TenantWrites implements Writes {
   }
 
   async insertAlias(alias: Alias, keyId: KeyId): Promise<void> {
+    await takeQuota(this.manager, 'aliases');
     await writing(alias, () => this.manager.insert(AliasEntity, { tenantId: this.tenantId, alias, keyId }));
   }
 
@@ -297,6 +306,7 @@ export class TenantWrites implements Writes {
   }
 
   async insertSink({ createdAt, delivery, test: _, publicKey, ...sink }: SinkAnswer, sealed: string | undefined): Promise<void> {
+    await takeQuota(this.manager, 'sinks');
     const row = {
       ...{ tenantId: this.tenantId, ...sink, publicKey: publicKey ?? null, sealed: sealed ?? null },
       ...{ createdAt: new Date(createdAt), nextAttemptAt: new Date(createdAt), nextSeq: String(delivery.nextSeq) },

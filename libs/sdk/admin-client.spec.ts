@@ -32,6 +32,8 @@ const policy = {
 };
 const stop = { stopId: STOP, target: { scope: 'everything' }, reason: '', stoppedBy: 'ann', stoppedAt: TIME };
 const service = { service: 'billing', description: '', operations: ['Decrypt'], suspended: false, createdAt: TIME };
+const quota = { quota: 'keys', limit: 5, used: 1, standard: 100_000, least: 1, most: 1_000_000, unit: 'keys' };
+const quotas = { items: [quota] };
 const suspension = { tenant: 'acme', reason: '', suspendedBy: 'root', suspendedAt: TIME };
 const provider = {
   issuer: 'https://i',
@@ -92,6 +94,9 @@ const ROUTES: readonly [want: string, answered: object | undefined, call: () => 
   ['POST /v1/services/billing/resume',                          service,          () => admin.resumeService('billing')],
   ['PUT /v1/suspensions/acme',                                  suspension,       () => admin.suspendTenant('acme', { reason: 'x' })],
   ['DELETE /v1/suspensions/acme',                               undefined,        () => admin.resumeTenant('acme')],
+  ['GET /v1/quotas/acme',                                       quotas,           () => admin.describeTenantQuotas('acme')],
+  ['PUT /v1/quotas/acme/keys',                                  quota,            () => admin.setQuota('acme', 'keys', { limit: 5 })],
+  ['GET /v1/tenants/acme/quotas',                               quotas,           () => admin.describeQuotas('acme')],
   ['GET /v1/suspensions',                                       page(suspension), () => admin.listSuspensions()],
   ['POST /v1/services/billing/credentials',                     issued,           () => admin.issueServiceCredential('billing')],
   ['GET /v1/services/billing/credentials',                      page(credential), () => admin.listServiceCredentials('billing')],

@@ -52,6 +52,9 @@ import {
   policyVersionSummary,
   publicKeyAnswer,
   previewAnswer,
+  quotaAnswer,
+  type QuotaName,
+  quotasAnswer,
   type publishDraftRequest,
   recordsAnswer,
   type registerServiceRequest,
@@ -68,6 +71,7 @@ import {
   importParametersAnswer,
   type importKeyMaterialRequest,
   type importParametersRequest,
+  type setQuotaRequest,
   shreddingReceiptAnswer,
   simulateAnswer,
   type simulateRequest,
@@ -151,6 +155,14 @@ export class KeywardAdmin {
   listSuspensions(page: Page = {}) {
     return this.#keys.read(pageOf(suspensionAnswer), '/v1/suspensions', page);
   }
+  /** How much a tenant may have, and has. */
+  describeTenantQuotas(tenant: string) {
+    return this.#keys.read(quotasAnswer, at`/v1/quotas/${tenant}`);
+  }
+  /** `limit` null: the standard one again. */
+  setQuota(tenant: string, quota: QuotaName, body: z.input<typeof setQuotaRequest>) {
+    return this.#keys.change(quotaAnswer, { method: 'PUT', path: at`/v1/quotas/${tenant}/${quota}`, body });
+  }
   /** With `publicKey` no API key is answered: the service signs its own tokens. */
   issueServiceCredential(service: string, body: z.input<typeof issueServiceCredentialRequest> = {}) {
     return this.#keys.change(issuedCredential, { path: at`/v1/services/${service}/credentials`, body });
@@ -168,6 +180,9 @@ export class KeywardAdmin {
   }
 
   // A tenant's admins
+  describeQuotas(tenant: string) {
+    return this.#keys.read(quotasAnswer, at`/v1/tenants/${tenant}/quotas`);
+  }
   putIdentityProvider(tenant: string, body: z.input<typeof identityProviderRequest>) {
     return this.#keys.change(identityProviderAnswer, { method: 'PUT', path: at`/v1/tenants/${tenant}/identity-provider`, body });
   }

@@ -130,6 +130,7 @@ describe('errors', () => {
     'key-disabled': [409, 'KeyDisabled'],
     'key-pending-deletion': [409, 'KeyDisabled'],
     'key-pending-import': [409, 'KeyDisabled'],
+    'limit-exceeded': [400, 'Conflict'],
     'secret-pending-deletion': [409, 'Conflict'],
     'key-exhausted': [409, 'KeyDisabled'],
     'state-unchangeable': [409, 'Conflict'],

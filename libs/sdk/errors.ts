@@ -88,6 +88,7 @@ const CLASS_OF = {
   'secret-pending-deletion': Conflict,
   'state-unchangeable':     Conflict,
   'precondition-failed':    Conflict,
+  'limit-exceeded':         Conflict,
   'key-disabled':           KeyDisabled,
   'key-pending-deletion':   KeyDisabled,
   'key-pending-import':     KeyDisabled,

@@ -137,7 +137,7 @@ export class KeyWorld {
       pepper,
       grants: casbin,
       tools: policyTools,
-      sinks: {},
+      sinks: { reads: store.sinks, sealing: { seal: () => Promise.resolve('sealed') } },
     } as unknown as KeyPlaneParts;
     const trailOf = (trail: Trail): Trail => {
       const one = async (entry: TrailEntry) =>
@@ -204,12 +204,13 @@ export class KeyWorld {
     return (await this.keys[replica].run(operation, this.#call('admin', tenant, tenant, 'anna'), input)).answer;
   }
 
-  /** As an operator, of what takes nothing. */
-  async operator<Operation extends 'RotateBindingKey' | 'RetireBindingKey' | 'DescribeBindingKey'>(
+  /** As an operator; an operation that takes nothing is given nothing. */
+  async operator<Operation extends KeyOperation>(
     operation: Operation,
+    ...[input]: undefined extends InputOf<Operation> ? [] : [InputOf<Operation>]
   ): Promise<AnswerOf<Operation>> {
     const call = this.#call('operator', PLATFORM, PLATFORM, 'root');
-    return (await this.keys[0].run<'DescribeBindingKey'>(operation as 'DescribeBindingKey', call, undefined)).answer;
+    return (await this.keys[0].run(operation, call, input)).answer;
   }
 
   /** As the service billing, or another one. */

@@ -7,6 +7,7 @@ const BODIES: Record<string, unknown> = {
   PutCatalogueEntry: { operations: [] },
   SuspendService: {},
   SuspendTenant: {},
+  SetQuota: { limit: 5 },
   IssueServiceCredential: {},
   Enrol: { admin: 'mallory' },
   IssueCredential: { principal: 'mallory', role: 'admin' },

@@ -54,6 +54,8 @@ describe('every route of every plane', () => {
       .replace(':tenant', 'acme')
       .replace(':service', 'billing')
       .replace(':suspended', 'globex')
+      .replace(':limited', 'globex')
+      .replace(':quota', 'keys')
       .replace(':version', '1')
       .replace(':key', world.acme.keyId)
       .replace(':stop', 'stop_01jdsz0000e008000000000001')

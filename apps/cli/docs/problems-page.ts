@@ -17,6 +17,7 @@ const TO_DO: Readonly<Record<ProblemCode, string>> = {
   'key-pending-deletion':    'The deletion of the key is scheduled; until its day an admin can cancel it.',
   'key-pending-import':      'The material of the key was not imported yet, or came to its end.',
   'key-exhausted':           'The version has sealed as much as random IVs allow. An admin rotates the key; what was sealed still opens.',
+  'limit-exceeded':          'The tenant has as much of this as its quota allows; `detail` names both. Delete something, or ask the operator (`keyward quota list`).',
   'secret-pending-deletion': 'The deletion of the secret is scheduled; until its day it can be restored.',
   'state-unchangeable':      'The present state does not allow this change: [keys.md](keys.md) has the table.',
   'key-destroyed':           'The key is gone for good, and what it sealed with it.',

@@ -24,6 +24,7 @@ import { peopleHandlers } from './people.js';
 import { policyHandlers } from './policies.js';
 import type { BindingKeyMaker } from '../ports/binding-keys.js';
 import { bindingKeyHandlers } from './binding-key.js';
+import { quotaHandlers } from './quotas.js';
 import { rootHandlers } from './roots.js';
 import { secretHandlers } from './secrets.js';
 import { secretUseHandlers } from './secret-uses.js';
@@ -72,4 +73,5 @@ export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation | Secre
   ...longOperationHandlers(parts),
   ...versionEndHandlers(parts),
   ...jobHandlers(parts),
+  ...quotaHandlers(parts),
 });

@@ -15,7 +15,6 @@ import type { Handlers } from '../pipeline.js';
 import type { Deliverable, SinkReads, SinkSealing } from '../ports/sinks.js';
 
 /** The worker's turns are shared by all tenants. */
-const MAX_SINKS = 10;
 
 type SinkOperation = 'CreateSink' | 'ListSinks' | 'DescribeSink' | 'UpdateSink' | 'DeleteSink' | 'TestSink';
 type Change = NonNullable<RecordBody['change']>;
@@ -43,7 +42,6 @@ export function sinkHandlers({ reads, sealing }: SinkParts): Handlers<SinkOperat
   return {
     CreateSink: async ({ input, call: { tenant }, principal, now }) => {
       mustBeReadable(input.target);
-      if ((await reads.countSinks(tenant)) >= MAX_SINKS) throw new KeywardError('state-unchangeable', `At most ${MAX_SINKS} sinks.`);
       const signing = input.target.type === 'webhook' ? webhookKey() : undefined;
       const log = await reads.deliverable(tenant);
       const sink = newSink(input, { log, by: principal.name, now, publicKey: signing?.publicKey });

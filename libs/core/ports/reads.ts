@@ -43,6 +43,7 @@ import type {
   TenantSummary,
 } from '#contract';
 import type { StoredBindingKey } from './binding-keys.js';
+import type { StoredQuotas } from './quotas.js';
 import type { StoredRoot } from './roots.js';
 import type { StoredPolicy, StoredRotation } from './rules.js';
 
@@ -55,6 +56,7 @@ export interface Page<Item> {
 export interface Reads {
   tenants(query: PageQuery): Promise<Page<TenantSummary>>;
   tenantExists(tenant: TenantId): Promise<boolean>;
+  quotas(tenant: TenantId): Promise<StoredQuotas>;
   services(query: PageQuery): Promise<Page<ServiceSummary>>;
   serviceExists(service: ServiceName): Promise<boolean>;
   /** With `service` only that service's, which live in `platform`. */

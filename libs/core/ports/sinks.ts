@@ -33,7 +33,6 @@ export interface Deliverable {
 export interface SinkReads {
   sinks(tenant: TenantId, query: PageQuery): Promise<Page<SinkAnswer>>;
   sink(tenant: TenantId, id: SinkId): Promise<SinkAnswer | undefined>;
-  countSinks(tenant: TenantId): Promise<number>;
   /** What may be delivered: records from `minIndex` on (those below were pruned), up to the newest checkpoint's `size`. */
   deliverable(tenant: TenantId): Promise<Deliverable>;
 }

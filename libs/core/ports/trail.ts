@@ -52,6 +52,8 @@ export interface Change extends TrailEntry {
   /** Re-read in the same transaction: one that is revoked meanwhile changes nothing. */
   readonly credential: { readonly tenant: TenantId; readonly credentialId: CredentialId };
   readonly apply: (writes: Writes) => Promise<void>;
+  /** A record of it for another tenant's log, durable with it or not at all. Of the platform's changes only. */
+  readonly told?: Pick<TrailEntry, 'tenant' | 'body'> | undefined;
 }
 
 export interface Changes {

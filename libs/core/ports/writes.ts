@@ -9,6 +9,7 @@ import type {
   LongOperationId,
   OnboardTenantRequest,
   PolicyDraftAnswer,
+  QuotaName,
   ServiceName,
   ServiceSummary,
   SinkAnswer,
@@ -49,7 +50,10 @@ export interface NewLogKey {
   readonly retiresAt: Date;
 }
 
-/** Every write that an operation may make, inside its transaction. Blind: the epoch fences what they rest on. */
+/**
+ * Every write that an operation may make, inside its transaction. Blind: the epoch fences what they rest on.
+ * What inserts something of which a tenant may have only so many throws KeywardError limit-exceeded.
+ */
 export interface Writes {
   readonly secrets: SecretWrites;
   /** @throws KeywardError already-exists, also for an id that was ever used. */
@@ -65,6 +69,8 @@ export interface Writes {
   putSuspension(suspension: SuspensionAnswer): Promise<void>;
   /** @throws KeywardError not-found */
   deleteSuspension(tenant: TenantId): Promise<void>;
+  /** `limit` undefined: the standard one again. @throws KeywardError not-found, for an unknown tenant */
+  setQuota(tenant: TenantId, quota: QuotaName, limit: number | undefined): Promise<void>;
   insertCredential(credential: NewCredential): Promise<void>;
   /** @throws KeywardError not-found, when there is none or (with `service`) it is not that service's; already revoked is success. */
   revokeCredential(id: CredentialId, at: Date, service?: string): Promise<void>;

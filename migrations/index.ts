@@ -65,6 +65,7 @@ import { BeforeJobs } from './0133-before-jobs.js';
 import { BindingKey } from './0134-binding-key.js';
 import { Uploads } from './0140-uploads.js';
 import { PlatformFigures } from './0170-platform-figures.js';
+import { RewrapsOfSecrets } from './0180-rewraps-of-secrets.js';
 import { Quotas } from './0190-quotas.js';
 import { LotsOfDueKeys } from './0200-lots-of-due-keys.js';
 
@@ -137,6 +138,7 @@ export const MIGRATIONS = [
   BindingKey,
   Uploads,
   PlatformFigures,
+  RewrapsOfSecrets,
   Quotas,
   LotsOfDueKeys,
 ];

@@ -280,7 +280,8 @@ const OPERATIONS: Operations = {
   completionCertificate: (hsm, tenant, args) => {
     const order = {
       ...{ tenant: tenantId.parse(tenant), operationId: textAt(args, 2, OPERATION_ID), keyId: textAt(args, 3, KEY_ID) },
-      ...{ fromVersionId: textAt(args, 4, VERSION_ID), toVersionId: textAt(args, 5, VERSION_ID), service: textAt(args, 6, SERVICE) },
+      ...{ fromVersionId: textAt(args, 4, VERSION_ID), toVersionId: textAt(args, 5, VERSION_ID) },
+      service: args[6] === null ? undefined : textAt(args, 6, SERVICE),
       ...{ population: integerAt(args, 7, 0, MAX_COUNT), moved: integerAt(args, 8, 0, MAX_COUNT), kept: integerAt(args, 9, 0, MAX_COUNT) },
       ...{ failed: integerAt(args, 10, 0, MAX_COUNT), startedAt: textAt(args, 11, TIME), endedAt: textAt(args, 12, TIME) },
       ...{ firstRecord: integerAt(args, 13, 0, MAX_COUNT), lastRecord: integerAt(args, 14, 0, MAX_COUNT) },

@@ -194,6 +194,7 @@ export const SYSTEM_OPERATIONS = [
   'PromoteSecretVersion',
   'EndSecretRotation',
   'SecretRotationInvalid',
+  'EndRewrap',
   ...WORKER_OPERATIONS,
   ...RESTORE_OPERATIONS,
 ] as const;

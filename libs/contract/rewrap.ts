@@ -12,13 +12,17 @@ const time = z.iso.datetime().meta({ description: 'RFC 3339, UTC' });
 export const MAX_NAMED_FAILURES = 100;
 const DEFAULT_ITEMS_PER_SECOND = 5000;
 
-const mode = z.enum(['pages', 'upload']);
+/** Of a service's ciphertexts. */
+const modeOfService = z.enum(['pages', 'upload']);
+const mode = z.enum([...modeOfService.options, 'secrets']);
 
-/** "Move everything of this service under this version to the primary one." */
+/** "Move everything of this service, or all secrets, under this version to the primary one." */
 export const startRewrapRequest = z
   .strictObject({
     fromVersionId: keyVersionId.meta({ description: 'the version that is to be emptied: any but the primary one' }),
-    service: serviceName.meta({ description: 'whose ciphertexts: it needs ReEncryptFrom and ReEncryptTo of the key' }),
+    service: serviceName.optional().meta({
+      description: 'whose ciphertexts: by pages it needs ReEncryptFrom and ReEncryptTo of the key. Not of secrets: those are all moved',
+    }),
     itemsPerSecond: z
       .int()
       .min(1)
@@ -27,8 +31,11 @@ export const startRewrapRequest = z
       .meta({ description: 'faster than this it is told to wait' }),
     mode: mode.optional().meta({
       description:
-        'pages, the default: the service moves page by page, under its own grants. upload: it hands its ciphertexts over, and the worker moves them; the project is the grant',
+        'pages, the default: the service moves page by page, under its own grants. upload: it hands its ciphertexts over, and the worker moves them; the project is the grant. secrets: the worker moves the data keys of all values of secrets; the project is the grant',
     }),
+  })
+  .refine(({ service, mode: by }) => (by === 'secrets') === (service === undefined), {
+    ...{ path: ['service'], error: 'names whose ciphertexts are moved; with the mode secrets there is none' },
   })
   .meta({ id: 'StartRewrapRequest' });
 export type StartRewrapRequest = z.infer<typeof startRewrapRequest>;
@@ -40,7 +47,9 @@ export const isOver = (state: OperationState): boolean => state === 'succeeded' 
 
 const count = z.int().min(0);
 const progress = z.object({
-  population: count.optional().meta({ description: 'as the service counted it beforehand, or exactly, once all was seen' }),
+  population: count
+    .optional()
+    .meta({ description: 'as it was counted beforehand, by the service or of secrets, or exactly, once all was seen' }),
   done: count.meta({ description: 'under a newer version, and written back' }),
   kept: count.meta({ description: 'of done: not moved, since by its header it was under toVersionId or a newer one already' }),
   failed: count,
@@ -53,11 +62,10 @@ const progress = z.object({
 });
 const failure = z.object({ itemId: z.string(), code: problemCode });
 
-/** What there is to know of a re-wrap, for the service that carries it out. */
+/** What there is to know of a re-wrap, also for the service that carries it out. */
 const common = {
   operationId: longOperationId,
   kind: z.literal('ReWrap'),
-  mode,
   state: z.enum(OPERATION_STATES).meta({
     description:
       'suspended: the rules, or the state of the key, do not allow it now; it goes on once they do. failed: it is over, and some items were not moved',
@@ -67,13 +75,14 @@ const common = {
   keyId,
   fromVersionId: keyVersionId,
   toVersionId: keyVersionId.meta({ description: 'the primary one at the beginning; what became primary since is as good' }),
-  service: serviceName,
   itemsPerSecond: z.int(),
 };
 
 export const longOperation = z
   .object({
     ...common,
+    mode,
+    service: serviceName.optional().meta({ description: 'none of a re-wrap of secrets' }),
     createdBy: z.string(),
     createdAt: time,
     startedAt: time.optional(),
@@ -90,6 +99,8 @@ export type LongOperation = z.infer<typeof longOperation>;
 export const rewrapAnswer = z
   .object({
     ...common,
+    mode: modeOfService,
+    service: serviceName,
     cursor: z.string().meta({ description: 'where the next page begins, in the words of the service; empty at the beginning' }),
     atEnd: z.boolean().meta({ description: 'every page was taken, and written back: it can be finished' }),
   })
@@ -202,7 +213,8 @@ export interface CompletedRewrap {
   readonly fromVersionId: string;
   /** Or a newer one. */
   readonly toVersionId: string;
-  readonly service: string;
+  /** Whose ciphertexts; undefined: the tenant's secrets. */
+  readonly service: string | undefined;
   readonly population: number;
   /** Re-encrypted. */
   readonly moved: number;

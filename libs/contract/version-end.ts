@@ -17,7 +17,7 @@ const REFERENCES = [
 export const versionReference = z.object({
   kind: z.enum(REFERENCES).meta({
     description:
-      'primary: it seals. open-operation: a re-wrap is under way. uploaded: items that were handed over to a cancelled re-wrap, and whose results nobody acknowledged. failed-items: the last re-wrap could not move them. not-moved: a service used it, and no re-wrap of that service that had any items succeeded. used-since: a service used it after its re-wrap. leases: data keys may still be held. secrets: values of secrets are sealed under it. not-counted: the newest records are not counted yet',
+      'primary: it seals. open-operation: a re-wrap is under way. uploaded: items that were handed over to a cancelled re-wrap, and whose results nobody acknowledged. failed-items: the last re-wrap could not move them. not-moved: a service used it, and no re-wrap of that service that had any items succeeded. used-since: a service used it after its re-wrap. leases: data keys may still be held. secrets: values of secrets are sealed under it, until a re-wrap of secrets moves them. not-counted: the newest records are not counted yet',
   }),
   service: z.string().optional(),
   operationId: longOperationId.optional(),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from './canonical-json.js';
 import type { RuleRow } from './ports/custody.js';
-import type { BoundRewrap } from './ports/uploads.js';
+import type { BoundRewrap } from './ports/moved-items.js';
 import type {
   LiftedStops,
   StoredCredential,
@@ -69,7 +69,7 @@ export const secretLabelsRow = (
   { secretId, revision, labels }: Pick<StoredSecret, 'secretId' | 'revision' | 'labels'>,
 ): RuleRow => row(tenant, 'secret-labels', secretId, { revision, labels });
 
-/** What a project by upload lets the worker do: between which versions of which key, for whom. */
+/** What a project lets the worker do: between which versions of which key, for whom; for nobody, with the tenant's secrets. */
 export const rewrapRow = (
   tenant: TenantId,
   { operationId, keyId, fromVersionId, toVersionId, service }: Omit<BoundRewrap, 'mac'>,

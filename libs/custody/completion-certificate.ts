@@ -12,7 +12,7 @@ export function certificateBody(rewrap: CompletedRewrap): string {
     `key: ${rewrap.keyId}`,
     `from: ${rewrap.fromVersionId}`,
     `to: ${rewrap.toVersionId}`,
-    `service: ${rewrap.service}`,
+    rewrap.service === undefined ? 'of: secrets' : `service: ${rewrap.service}`,
     `population: ${rewrap.population}`,
     `moved: ${rewrap.moved}`,
     `kept: ${rewrap.kept}`,

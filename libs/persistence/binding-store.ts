@@ -40,7 +40,7 @@ const project = z.object({
   keyId,
   fromVersionId: keyVersionId,
   toVersionId: keyVersionId,
-  service: serviceName,
+  service: orNone(serviceName),
 });
 const ofKey = z.object({ keyId });
 

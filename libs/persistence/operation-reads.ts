@@ -1,4 +1,4 @@
-import { type DataSource, In, IsNull, MoreThan } from 'typeorm';
+import { type DataSource, In, IsNull, MoreThan, Not } from 'typeorm';
 import type { KeyId, KeyVersionId, LongOperation, LongOperationId, PageQuery, TenantId } from '#contract';
 import type { LastRewrap, OperationReads, Page, UploadsOf } from '#core';
 import { iso } from './list-answers.js';
@@ -38,11 +38,11 @@ export class DatabaseOperationReads implements OperationReads {
         .createQueryBuilder(RewrapEntity, 'r')
         .select(UNNAMED)
         .distinctOn(['r.service'])
-        .where(`${of} AND r.state <> 'cancelled'`, { tenant, keyId, fromVersion })
+        .where(`${of} AND r.service IS NOT NULL AND r.state <> 'cancelled'`, { tenant, keyId, fromVersion })
         .orderBy('r.service')
         .addOrderBy('r.endedAt', 'DESC', 'NULLS FIRST')
         .getMany();
-      return rows.map(withoutFailures);
+      return rows.flatMap(ofService);
     });
   }
 
@@ -56,16 +56,29 @@ export class DatabaseOperationReads implements OperationReads {
         ],
       });
       return rows.map(({ operationId, service, toVersion, endedAt, sealedAt, uploaded, acknowledgedTo }) => ({
-        ...{ operationId, service, isOpen: endedAt === null, into: toVersion === version },
+        ...{ operationId, service: service ?? '', isOpen: endedAt === null, into: toVersion === version },
         ...{ endedAt: endedAt === null ? undefined : iso(endedAt), sealedAt: sealedAt === null ? undefined : iso(sealedAt) },
         held: Number(uploaded) - Number(acknowledgedTo),
       }));
     });
   }
 
-  async openUploads(tenant: TenantId, keys: readonly KeyId[]): Promise<Pick<LastRewrap, 'operationId' | 'keyId' | 'service'>[]> {
-    const where = { tenantId: tenant, keyId: In([...keys]), mode: 'upload' as const, endedAt: IsNull() };
-    return await readTransaction(this.source, tenant, (manager) => manager.find(RewrapEntity, { where, order: { operationId: 'ASC' } }));
+  async movesOfSecrets(tenant: TenantId, keyId: KeyId, version: KeyVersionId): Promise<LongOperationId[]> {
+    const of = { tenantId: tenant, keyId, mode: 'secrets' as const, endedAt: IsNull() };
+    const where = [
+      { ...of, fromVersion: version },
+      { ...of, toVersion: version },
+    ];
+    const rows = await readTransaction(this.source, tenant, (manager) => manager.findBy(RewrapEntity, where));
+    return rows.map(({ operationId }) => operationId);
+  }
+
+  async workersRewraps(tenant: TenantId, keys: readonly KeyId[]): Promise<Pick<LongOperation, 'operationId' | 'keyId' | 'service'>[]> {
+    const where = { tenantId: tenant, keyId: In([...keys]), mode: Not('pages' as const), endedAt: IsNull() };
+    const rows = await readTransaction(this.source, tenant, (manager) =>
+      manager.find(RewrapEntity, { where, order: { operationId: 'ASC' } }),
+    );
+    return rows.map(({ operationId, keyId, service }) => ({ operationId, keyId, service: service ?? undefined }));
   }
 
   async countOpen(tenant: TenantId): Promise<number> {
@@ -75,7 +88,10 @@ export class DatabaseOperationReads implements OperationReads {
 
 const longOperation = (row: RewrapRow): LongOperation => ({ ...withoutFailures(row), failures: row.failures });
 
-function withoutFailures(row: Omit<RewrapRow, 'failures'>): LastRewrap {
+const ofService = (row: Omit<RewrapRow, 'failures'>): LastRewrap[] =>
+  row.service === null ? [] : [{ ...withoutFailures(row), service: row.service }];
+
+function withoutFailures(row: Omit<RewrapRow, 'failures'>): Omit<LongOperation, 'failures'> {
   const { operationId, state, reason, keyId, fromVersion, toVersion, service, itemsPerSecond, createdBy } = row;
   const { startedAt, endedAt, firstSeq, lastSeq } = row;
   return {
@@ -87,7 +103,7 @@ function withoutFailures(row: Omit<RewrapRow, 'failures'>): LastRewrap {
       ...{ pacedFrom: row.pacedFrom ?? undefined, pacedAt: row.pacedAt ?? undefined },
       byUpload: row.mode === 'upload' ? { uploaded: Number(row.uploaded), settled: Number(row.settled) } : undefined,
     }),
-    ...{ keyId, fromVersionId: fromVersion, toVersionId: toVersion, service, itemsPerSecond },
+    ...{ keyId, fromVersionId: fromVersion, toVersionId: toVersion, ...(service !== null && { service }), itemsPerSecond },
     ...{ createdBy, createdAt: iso(row.createdAt) },
     ...(startedAt !== null && { startedAt: iso(startedAt) }),
     ...(endedAt !== null && { endedAt: iso(endedAt) }),

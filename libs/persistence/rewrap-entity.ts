@@ -9,7 +9,8 @@ export interface RewrapRow {
   keyId: KeyId;
   fromVersion: KeyVersionId;
   toVersion: KeyVersionId;
-  service: ServiceName;
+  /** Of secrets there is none. */
+  service: ServiceName | null;
   itemsPerSecond: number;
   mode: LongOperation['mode'];
   mac: Buffer | null;
@@ -44,7 +45,7 @@ export const RewrapEntity = new EntitySchema<RewrapRow>({
     keyId: { ...text, name: 'key_id' },
     fromVersion: { ...text, name: 'from_version' },
     toVersion: { ...text, name: 'to_version' },
-    service: text,
+    service: { ...text, nullable: true },
     itemsPerSecond: { type: 'integer', name: 'items_per_second' },
     mode: { ...text, default: 'pages' },
     mac: { type: 'bytea', nullable: true },

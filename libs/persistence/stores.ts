@@ -5,6 +5,7 @@ import type {
   Changes,
   Checkpoints,
   Deliveries,
+  DueSecretMove,
   Endings,
   EndingLogKeys,
   EpochReads,
@@ -17,6 +18,7 @@ import type {
   KeyWear,
   UploadStore,
   LogPruning,
+  MovedItems,
   OperationReads,
   RateQuotaReads,
   Reads,
@@ -58,6 +60,7 @@ import { DatabaseRateQuotas } from './quotas.js';
 import { DatabaseReadCounter } from './read-counter.js';
 import { DatabaseRestores } from './restore-store.js';
 import { DatabaseRewraps } from './rewrap-store.js';
+import { DatabaseSecretMoves } from './secret-moves.js';
 import { DatabaseRoots } from './root-store.js';
 import { DatabasePruning } from './retention.js';
 import { DatabaseRules } from './rule-store.js';
@@ -121,6 +124,7 @@ export interface WorkerStore extends Store, TombstoneStore {
   readonly rules: RuleStore;
   readonly rotations: KeyRotationStore;
   readonly uploads: UploadStore;
+  readonly secretMoves: MovedItems<DueSecretMove>;
   readonly secrets: SecretStore;
   readonly secretRotations: SecretRotations;
   readonly endings: Endings;
@@ -211,7 +215,7 @@ export async function openWorkerStore(settings: DatabaseSettings): Promise<Worke
     roots: new DatabaseRoots(jobs),
     bindings: new DatabaseBindings(jobs),
     ...{ rules: new DatabaseRules(jobs), rotations: new DatabaseKeyRotations(jobs) },
-    uploads: new DatabaseUploads(jobs),
+    ...{ uploads: new DatabaseUploads(jobs), secretMoves: new DatabaseSecretMoves(jobs) },
     tombstones: new DatabaseTombstones(pool),
     secrets: new DatabaseSecrets(jobs),
     secretRotations: new DatabaseSecretRotations(jobs),

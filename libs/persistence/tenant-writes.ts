@@ -288,14 +288,23 @@ export class TenantWrites implements Writes {
   }
 
   async insertOperation(
-    { operationId, mode, state, keyId, service, itemsPerSecond, createdBy, ...operation }: LongOperation,
+    { operationId, mode, state, keyId, service, itemsPerSecond, createdBy, progress: { population }, ...operation }: LongOperation,
     mac: Uint8Array | undefined,
   ): Promise<void> {
     const { fromVersionId: fromVersion, toVersionId: toVersion, createdAt } = operation;
     const made = { createdBy, createdAt: new Date(createdAt) };
-    const of = { keyId, fromVersion, toVersion, service, itemsPerSecond, mode, mac: mac === undefined ? null : Buffer.from(mac) };
-    const row = { tenantId: this.tenantId, operationId, state, ...of, ...made };
-    await writing('operation of this service and version', () => this.manager.insert(RewrapEntity, row));
+    const of = {
+      keyId,
+      fromVersion,
+      toVersion,
+      service: service ?? null,
+      itemsPerSecond,
+      mode,
+      mac: mac === undefined ? null : Buffer.from(mac),
+    };
+    const counted = { population: population === undefined ? null : String(population) };
+    const row = { tenantId: this.tenantId, operationId, state, ...of, ...made, ...counted };
+    await writing(`operation of this version for ${service ?? 'secrets'}`, () => this.manager.insert(RewrapEntity, row));
   }
 
   async cancelOperation(id: LongOperationId): Promise<void> {

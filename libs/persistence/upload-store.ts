@@ -14,24 +14,33 @@ import {
   type TenantId,
   type UploadedItem,
 } from '#contract';
-import type { Due, DueUploads, Epochs, SettledUploads, UploadStore, WaitingItem } from '#core';
+import type { Due, DueRewrap, Epochs, SettledItems, UploadStore, WaitingItem } from '#core';
 import { reading } from './database-error.js';
 import { calling, parsed, recordedBy } from './function-answer.js';
 import { recordBytes } from './record-bytes.js';
 
+export const dueColumns = {
+  ...{ tenant_id: tenantId, operation_id: longOperationId, key_id: keyId, from_version: keyVersionId, to_version: keyVersionId },
+  ...{ items_per_second: z.int(), mac: z.instanceof(Uint8Array), exhausted: z.boolean(), at: z.date() },
+};
+const columns = z.object(dueColumns);
+
+/** Such columns as they are called elsewhere. */
+export const dueRewrap = ({
+  tenant_id: tenant,
+  operation_id: operationId,
+  key_id,
+  from_version,
+  to_version,
+  items_per_second,
+  ...row
+}: z.infer<typeof columns>): Omit<DueRewrap, 'service'> => ({
+  ...{ tenant, operationId, keyId: key_id, fromVersionId: from_version, toVersionId: to_version },
+  ...{ itemsPerSecond: items_per_second, ...row },
+});
+
 /** What the functions of migration 0140 answer. */
-const dueRow = z
-  .object({
-    ...{ tenant_id: tenantId, operation_id: longOperationId, key_id: keyId, from_version: keyVersionId, to_version: keyVersionId },
-    ...{ service: serviceName, items_per_second: z.int(), mac: z.instanceof(Uint8Array) },
-    ...{ exhausted: z.boolean(), at: z.date() },
-  })
-  .transform(
-    ({ tenant_id: tenant, operation_id: operationId, key_id, from_version, to_version, items_per_second, ...row }): DueUploads => ({
-      ...{ tenant, operationId, keyId: key_id, fromVersionId: from_version, toVersionId: to_version },
-      ...{ itemsPerSecond: items_per_second, ...row },
-    }),
-  );
+const dueRow = columns.extend({ service: serviceName }).transform(({ service, ...row }): DueRewrap => ({ ...dueRewrap(row), service }));
 const waitingRow = z
   .object({ item_id: z.string(), ciphertext: z.instanceof(Uint8Array), context: encryptionContext })
   .transform(({ item_id: itemId, ciphertext, context }): WaitingItem => ({ itemId, ciphertext, encryptionContext: context }));
@@ -40,18 +49,18 @@ const waitingRow = z
 export class DatabaseUploads implements UploadStore {
   constructor(private readonly pool: pg.Pool) {}
 
-  async dueUploads(of?: Due): Promise<readonly DueUploads[]> {
+  async due(of?: Due): Promise<readonly DueRewrap[]> {
     const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.due_uploads($1, $2)', [of?.tenant, of?.subject]));
     return parsed('due_uploads', z.array(dueRow), rows);
   }
 
-  async waitingItems({ tenant, operationId }: DueUploads, most: number): Promise<readonly WaitingItem[]> {
+  async waiting({ tenant, operationId }: DueRewrap, most: number): Promise<readonly WaitingItem[]> {
     const values = [tenant, operationId, most];
     const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.waiting_items($1, $2, $3)', values));
     return parsed('waiting_items', z.array(waitingRow), rows);
   }
 
-  async settleUploads({ project, epochs, validUntil, items, bodies }: SettledUploads): Promise<boolean> {
+  async settle({ project, epochs, validUntil, items, bodies }: SettledItems): Promise<boolean> {
     const records = bodies.map(recordBytes);
     const values = [
       ...[Buffer.concat(records), records.map(({ length }) => length), project.tenant, epochs.tenant, epochs.platform],
@@ -65,12 +74,12 @@ export class DatabaseUploads implements UploadStore {
     return (await recordedBy(this.pool, 'settle_uploads', values, 'moving uploaded items failed')) !== undefined;
   }
 
-  async suspendUploads({ tenant, operationId }: DueUploads, reason: ProblemCode, epochs: Epochs, body: RecordBody): Promise<void> {
+  async suspend({ tenant, operationId }: DueRewrap, reason: ProblemCode, epochs: Epochs, body: RecordBody): Promise<void> {
     const values = [recordBytes(body), tenant, epochs.tenant, epochs.platform, operationId, reason];
     await recordedBy(this.pool, 'suspend_uploads', values, 'suspending a re-wrap failed');
   }
 
-  async dropUploads(most: number): Promise<number> {
+  async drop(most: number): Promise<number> {
     const { rows } = await reading(() => this.pool.query<{ answer: unknown }>(calling('drop_uploads', [most]), [most]));
     return parsed('drop_uploads', z.coerce.number(), rows[0]?.answer);
   }

@@ -20,6 +20,7 @@ import {
 const ACME = 'acme' as TenantId;
 const GLOBEX = 'globex' as TenantId;
 const PLAINTEXT = Buffer.from('a data key of thirty-two bytes!!');
+const BILLING = 'billing' as ServiceName;
 const CONTEXT = Buffer.from(boundContext(ACME, { purpose: 'invoice' }));
 
 interface Moving {
@@ -32,7 +33,8 @@ interface Moving {
 export function movesContract(moving: () => Moving): void {
   describe('an item that the worker has moved', () => {
     /** Two versions of a key, the project to move from the one to the other, and an item. */
-    async function anOrder(spec: KeySpec = 'AES_256'): Promise<MoveOrder> {
+    async function anOrder({ service }: Pick<MoveOrder['rewrap'], 'service'> = { service: BILLING }): Promise<MoveOrder> {
+      const spec: KeySpec = 'AES_256';
       const now = Date.now();
       const of = { tenant: ACME, keyId: newKeyId(now), logId: newLogId(now), origin: 'KEYWARD', spec, usage: 'ENCRYPT_DECRYPT' } as const;
       const [from, to] = await Promise.all(
@@ -42,7 +44,7 @@ export function movesContract(moving: () => Moving): void {
         }),
       );
       const project = {
-        ...{ operationId: newLongOperationId(now), keyId: of.keyId, service: 'billing' as ServiceName },
+        ...{ operationId: newLongOperationId(now), keyId: of.keyId, service },
         ...{ fromVersionId: from!.versionId, toVersionId: to!.versionId },
       };
       const mac = await moving().key.bindRule(new Permit({ operation: 'StartRewrap', tenant: ACME }), rewrapRow(ACME, project));
@@ -71,6 +73,7 @@ export function movesContract(moving: () => Moving): void {
     it.each<[string, (order: MoveOrder, other: MoveOrder) => Partial<MoveOrder>]>([
       ['another project', ({ rewrap }, other) => ({ rewrap: { ...rewrap, operationId: other.rewrap.operationId } })],
       ['another service', ({ rewrap }) => ({ rewrap: { ...rewrap, service: 'search' as ServiceName } })],
+      ['the tenant itself, its secrets', ({ rewrap }) => ({ rewrap: { ...rewrap, service: undefined } })],
       ['no project', ({ rewrap }) => ({ rewrap: { ...rewrap, mac: new Uint8Array(32) } })],
       ["another key's project", (_, { rewrap }) => ({ rewrap })],
       ['the other direction', ({ from, to }) => ({ from: to, to: from })],
@@ -83,6 +86,13 @@ export function movesContract(moving: () => Moving): void {
       const asked = { ...order, ...changed(order, await anOrder()) };
       await expect(move(asked, permit(asked))).rejects.toThrow(KeyBindingBroken);
       await expect(move(order)).resolves.toBeDefined();
+    });
+
+    it('is a data key of a secret, for a project that is of no service, and of none only', async () => {
+      const order = await anOrder({ service: undefined });
+      await expect(move(order)).resolves.toBeDefined();
+      const stranger = { ...order, rewrap: { ...order.rewrap, service: BILLING } };
+      await expect(move(stranger)).rejects.toThrow(KeyBindingBroken);
     });
 
     it('keeps its context and its kind: whoever names another one moves nothing', async () => {

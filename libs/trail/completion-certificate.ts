@@ -19,7 +19,7 @@ const LINES = [
   'key: (key_[0-9a-z]{26})',
   'from: (kver_[0-9a-z]{26})',
   'to: (kver_[0-9a-z]{26})',
-  'service: ([a-z][a-z0-9-]{0,62})',
+  '(?:service: ([a-z][a-z0-9-]{0,62})|of: secrets)',
   `population: ${COUNT}`,
   `moved: ${COUNT}`,
   `kept: ${COUNT}`,
@@ -37,12 +37,13 @@ const LINES = [
 export async function verifyCertificate(text: string, known: readonly VerifierKey[]): Promise<CompletedRewrap> {
   const fields = await signedFields(text, known, LINES);
   if (fields === undefined) throw new CertificateRefused('its text is another one');
-  const [tenant, operationId, keyId, fromVersionId, toVersionId, service, ...rest] = fields.map((field) => field ?? '');
+  const service = fields[5];
+  const [tenant, operationId, keyId, fromVersionId, toVersionId, , ...rest] = fields.map((field) => field ?? '');
   const [population, moved, kept, failed, , , firstRecord, lastRecord] = rest.map(Number);
   if (population !== Number(moved) + Number(kept) + Number(failed)) throw new CertificateRefused('its counts do not add up');
   return {
     ...{ tenant: tenant!, operationId: operationId!, keyId: keyId!, fromVersionId: fromVersionId!, toVersionId: toVersionId! },
-    ...{ service: service!, population, moved: moved!, kept: kept!, failed: failed!, startedAt: rest[4]!, endedAt: rest[5]! },
+    ...{ service, population, moved: moved!, kept: kept!, failed: failed!, startedAt: rest[4]!, endedAt: rest[5]! },
     ...{ firstRecord: firstRecord!, lastRecord: lastRecord! },
   };
 }

@@ -52,7 +52,8 @@ import {
   type TargetTurn,
   type Trail,
   type TrailEntry,
-  type UploadParts,
+  type DueSecretMove,
+  type MoveParts,
 } from '#core';
 import {
   type DataPlaneStore,
@@ -65,7 +66,7 @@ import {
 import { type DestructionParts, destroyKeys, signReceipts } from '../../apps/worker/destructions.js';
 import { CasbinGrants, policyTools, readModel } from '#grants';
 import { rotateKeys } from '../../apps/worker/key-rotations.js';
-import { moveUploadedItems } from '../../apps/worker/uploads.js';
+import { moveSecrets, moveUploadedItems } from '../../apps/worker/uploads.js';
 import { rotateSecrets } from '../../apps/worker/secret-rotations.js';
 import { perform } from '../../apps/worker/targets/perform.js';
 import { MAC, TestDatabase } from '../../libs/persistence/test-database.js';
@@ -268,11 +269,21 @@ export class KeyWorld {
   }
 
   /** A worker that moves uploaded items, on the custody of this world unless told otherwise. */
-  uploads({ onFailure = rethrow, ...given }: Partial<UploadParts> & { readonly onFailure?: (error: unknown) => void } = {}) {
-    const { rules, uploads } = this.worker;
-    const snapshots = new Snapshots(new BoundRules(rules, this.custody), casbin);
-    const kind = moveUploadedItems({ snapshots, grants: casbin, custody: this.custody, uploads, ...given });
-    return { round: () => round([kind], onFailure) };
+  uploads({ onFailure = rethrow, ...given }: Partial<MoveParts> & { readonly onFailure?: (error: unknown) => void } = {}) {
+    return { round: () => round([moveUploadedItems({ ...this.#moving(), items: this.worker.uploads, ...given })], onFailure) };
+  }
+
+  /** A worker that moves the data keys of secrets, as `uploads`. */
+  secretMoves({
+    onFailure = rethrow,
+    ...given
+  }: Partial<MoveParts<DueSecretMove>> & { readonly onFailure?: (error: unknown) => void } = {}) {
+    return { round: () => round([moveSecrets({ ...this.#moving(), items: this.worker.secretMoves, ...given })], onFailure) };
+  }
+
+  #moving() {
+    const snapshots = new Snapshots(new BoundRules(this.worker.rules, this.custody), casbin);
+    return { snapshots, grants: casbin, custody: this.custody };
   }
 
   /** A worker that rotates secrets, on the custody of this world and with targets in this process unless told otherwise. */

@@ -237,7 +237,7 @@ describe('a re-wrap by upload', () => {
     await upload(operationId, items);
     const { uploads } = world.worker;
     for (let steps = 0; steps < 12; steps++) {
-      const dying = dyingAfter(steps, { custody: world.custody, uploads });
+      const dying = dyingAfter(steps, { custody: world.custody, items: uploads });
       await world
         .uploads({ ...dying, onFailure: () => undefined })
         .round()
@@ -317,9 +317,9 @@ describe('a re-wrap by upload', () => {
     expect(await references(to)).toMatchObject([{ kind: 'not-moved', service: BILLING }]);
 
     // A week later the items are gone, and that nobody acknowledged them is known still.
-    expect(await world.worker.uploads.dropUploads(10)).toBe(0);
+    expect(await world.worker.uploads.drop(10)).toBe(0);
     await sql(`UPDATE keyward.rewrap SET ended_at = ended_at - interval '7 days 1 minute' WHERE operation_id = $1`, operationId);
-    expect([await world.worker.uploads.dropUploads(1), await world.worker.uploads.dropUploads(10)]).toEqual([1, 1]);
+    expect([await world.worker.uploads.drop(1), await world.worker.uploads.drop(10)]).toEqual([1, 1]);
     expect(await references()).toContainEqual({ kind: 'uploaded', service: BILLING, operationId, count: 1 });
 
     const { operationId: again } = await world.admin('StartRewrap', {
@@ -398,7 +398,7 @@ describe('a re-wrap by upload', () => {
             expect(new Set(await upload(operationId, items))).toEqual(new Set(['accepted']));
             for (const { itemId } of items) uploaded.add(itemId);
           } else if ('die' in one) {
-            const dying = dyingAfter(one.die, { custody: world.custody, uploads: world.worker.uploads });
+            const dying = dyingAfter(one.die, { custody: world.custody, items: world.worker.uploads });
             const worker = world.uploads({ ...dying, onFailure: () => undefined });
             await worker.round().catch(() => undefined);
           } else if ('work' in one) {

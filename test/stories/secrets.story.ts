@@ -96,4 +96,21 @@ describe('secrets on a whole platform', () => {
     await keyPlane('DELETE', `/stops/${String(body['stopId'])}`);
     expect((await dataPlane('/get-value', { secretId: 'shop/db' })).status).toBe(200);
   });
+
+  it('are moved by the worker to a newer version of their key, until none needs the older one, as a certificate says', async () => {
+    const { keyId } = world.acme;
+    const from = String((await keyPlane('GET', `/keys/${keyId}`)).body['primaryVersion']);
+    const values = await typed('npx keyward secret get shop/db');
+    await anna.piped('', 'key', 'rotate', keyId);
+    const start = ['rewrap', 'start', keyId, '--from', from];
+    expect(await anna.piped('', ...start)).toMatchObject({ exit: 2, talk: expect.stringContaining('--secrets') });
+    const { exit, out } = await anna.piped('', '--json', ...start, '--secrets', '--watch');
+    const operation = JSON.parse(out) as Record<string, unknown>;
+    expect([exit, operation]).toMatchObject([0, { mode: 'secrets', state: 'succeeded', progress: { population: 2, done: 2, failed: 0 } }]);
+    const { references } = (await keyPlane('GET', `/keys/${keyId}/versions/${from}/references`)).body as { references: { kind: string }[] };
+    expect(references.map(({ kind }) => kind)).not.toContain('secrets');
+    expect(decoded((await dataPlane('/get-value', { secretId: 'shop/db' })).body)).toBe(values);
+    const certificate = await typed(`npx keyward operation certificate ${String(operation['operationId'])}`);
+    expect(certificate).toContain('of: secrets\npopulation: 2\nmoved: 2\n');
+  });
 });

@@ -13,7 +13,7 @@ export function operationCommands(program: Command, open: OpenSession): void {
   paged(operation.command('list').description('all, the oldest first')).action(async (page: PageOptions, command: Command) => {
     const session = open(command);
     const answer = await session.admin.listOperations(session.tenant, page);
-    const rows = answer.items.map((one) => [one.operationId, one.kind, one.keyId, one.service, one.state, inWords(one)]);
+    const rows = answer.items.map((one) => [one.operationId, one.kind, one.keyId, one.service ?? one.mode, one.state, inWords(one)]);
     session.answer(answer, table(['OPERATION', 'KIND', 'KEY', 'SERVICE', 'STATE', 'PROGRESS'], rows));
   });
   operation

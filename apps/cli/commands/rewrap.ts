@@ -21,6 +21,9 @@ By upload, Keyward's worker moves what you hand over, in your absence; collect w
   keyward rewrap upload op_… --file items.jsonl --tenant acme --credentials billing.json
   keyward rewrap collect op_… --out moved.jsonl --finish --tenant acme --credentials billing.json
 
+Secrets are moved by the worker, all that are under the version:
+  keyward rewrap start key_… --from kver_… --secrets --watch --credentials anna.json
+
 Example:
   keyward rewrap start key_… --from kver_… --service billing --credentials anna.json
   keyward rewrap run op_… --file items.jsonl --out moved.jsonl --tenant acme --credentials billing.json
@@ -29,7 +32,8 @@ Example:
 
 interface StartOptions {
   readonly from: string;
-  readonly service: string;
+  readonly service?: string;
+  readonly secrets?: true;
   readonly rate?: number;
   readonly upload?: true;
   readonly watch?: true;
@@ -43,23 +47,26 @@ export function rewrapCommands(program: Command, open: OpenSession): void {
   const rewrap = program.command('rewrap').description('move what is under an older version of a key to the primary one');
   rewrap
     .command('start <key>')
-    .description('begin a project: a service may now move what it has (admins)')
+    .description('begin a project: a service may now move what it has, or the worker moves secrets (admins)')
     .requiredOption('--from <version>', 'the version that is to be emptied')
-    .requiredOption('--service <name>', 'whose ciphertexts')
+    .option('--service <name>', 'whose ciphertexts')
+    .option('--secrets', 'the values of all secrets that the version opens, instead: the worker moves their data keys')
     .option('--rate <n>', 'items a second at most', wholeNumber(1))
     .option('--upload', 'the service hands its ciphertexts over, and the worker moves them: the project is the grant')
     .option('--watch', 'stay, and tell how far it is until it is over')
-    .action(async (key: string, { from: fromVersionId, service, rate, upload, watch }: StartOptions, command: Command) => {
+    .addHelpText('after', AFTER_HELP)
+    .action(async (key: string, { from: fromVersionId, service, secrets, rate, upload, watch }: StartOptions, command: Command) => {
+      if ((service === undefined) === (secrets === undefined) || (secrets && upload))
+        throw new UsageError('Name either --service, with or without --upload, or --secrets.');
       const session = open(command);
       const body = {
         fromVersionId,
-        service,
-        ...(upload && { mode: 'upload' as const }),
+        ...(service !== undefined ? { service, ...(upload && { mode: 'upload' as const }) } : { mode: 'secrets' as const }),
         ...(rate !== undefined && { itemsPerSecond: rate }),
       };
       const begun = await session.admin.startRewrap(session.tenant, key, body);
       if (watch !== true) return session.answer(begun);
-      session.say(`${begun.operationId}: waits for ${service}.`);
+      session.say(`${begun.operationId}: ${secrets ? 'the worker moves secrets' : `waits for ${service}`}.`);
       return await watched(session, begun.operationId);
     });
   rewrap

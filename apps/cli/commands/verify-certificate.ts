@@ -14,6 +14,6 @@ export function verifyCertificateCommand(program: Command, open: OpenSession): v
 
 const inWords = ({ tenant, keyId, service, operationId, fromVersionId, toVersionId, ...certificate }: CompletedRewrap): string =>
   [
-    `OK: of ${certificate.population} item(s) of ${service} under ${keyId} of ${tenant}, ${certificate.moved} were moved from ${fromVersionId} to ${toVersionId} or a newer version, ${certificate.kept} were there already by their headers, ${certificate.failed} failed.`,
+    `OK: of ${certificate.population} ${service === undefined ? 'value(s) of secrets' : `item(s) of ${service}`} under ${keyId} of ${tenant}, ${certificate.moved} were moved from ${fromVersionId} to ${toVersionId} or a newer version, ${certificate.kept} were there already by their headers, ${certificate.failed} failed.`,
     `${operationId} ran from ${certificate.startedAt} to ${certificate.endedAt}. Records ${certificate.firstRecord} to ${certificate.lastRecord} of the log tell it.`,
   ].join('\n');

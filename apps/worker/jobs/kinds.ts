@@ -11,7 +11,7 @@ import { makeMonths } from '../months.js';
 import { tellWear } from '../key-wear.js';
 import { pruneRecords } from '../pruning.js';
 import { purgeSecrets } from '../secret-purges.js';
-import { dropUploads, moveUploadedItems, type UploadParts } from '../uploads.js';
+import { dropUploads, moveSecrets, moveUploadedItems, type MoveParts } from '../uploads.js';
 import { rotateSecrets } from '../secret-rotations.js';
 import { rotateRoots, type RootRotationParts } from '../root-rotations.js';
 import type { RowProofs, RunTurn, SecretKeys } from '#core';
@@ -28,7 +28,7 @@ export interface KindParts extends Pick<RotationParts, 'grants' | 'snapshots'> {
     LogKeyParts['custody'] &
     RootRotationParts['custody'] &
     RotationParts['custody'] &
-    UploadParts['custody'];
+    MoveParts['custody'];
   /** As `platformName` says it. */
   readonly platform: string;
 }
@@ -42,7 +42,8 @@ export const jobKinds = ({ store, custody, grants, snapshots, proofs, runTurn, p
   signReceipts({ endings: store.endings, custody }),
   purgeSecrets({ purges: store.purges, platform }),
   ...rotateKeys({ rotations: store.rotations, custody, grants, snapshots, platform }),
-  moveUploadedItems({ uploads: store.uploads, custody, grants, snapshots, platform }),
+  moveUploadedItems({ items: store.uploads, custody, grants, snapshots, platform }),
+  moveSecrets({ items: store.secretMoves, custody, grants, snapshots, platform }),
   dropUploads(store.uploads),
   rotateSecrets({
     ...{ rotations: store.secretRotations, secrets: store.secrets, trail: store.trail },

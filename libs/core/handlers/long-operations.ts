@@ -9,6 +9,7 @@ import type { CompletionCertifier, RuleBindings } from '../ports/custody.js';
 import type { Reads } from '../ports/reads.js';
 import type { OperationReads } from '../ports/rewraps.js';
 import type { RuleStore } from '../ports/rules.js';
+import type { SecretReads } from '../ports/secrets.js';
 import type { SnapshotKey } from '../snapshot.js';
 import { ownKey } from './own-key.js';
 
@@ -25,6 +26,7 @@ export interface LongOperationParts {
   readonly reads: Pick<Reads, 'serviceExists' | 'logKey'>;
   readonly custody: CompletionCertifier & Pick<RuleBindings, 'bindRule'>;
   readonly operations: OperationReads;
+  readonly secrets: Pick<SecretReads, 'sealedUnder'>;
   readonly watch: OperationWatch;
 }
 
@@ -32,7 +34,14 @@ export interface LongOperationParts {
 const MOST_OPEN = 100;
 
 /** Work that goes on after its call was answered, as the tenant's admins see it. */
-export function longOperationHandlers({ rules, reads, custody, operations, watch }: LongOperationParts): Handlers<OperationOperation> {
+export function longOperationHandlers({
+  rules,
+  reads,
+  custody,
+  operations,
+  secrets,
+  watch,
+}: LongOperationParts): Handlers<OperationOperation> {
   const described = async (tenant: TenantId, id: LongOperationId): Promise<LongOperation> => {
     const operation = await operations.operation(tenant, id);
     if (operation === undefined) throw new KeywardError('not-found', 'There is no such operation.');
@@ -44,26 +53,28 @@ export function longOperationHandlers({ rules, reads, custody, operations, watch
       const key = await ownKey(step, input.keyId);
       mustAllow(step.operation, key);
       mustBeOlderVersion(key, input);
-      if (!(await reads.serviceExists(input.service)))
+      const { fromVersionId, service, itemsPerSecond, mode = 'pages' } = input;
+      if (service !== undefined && !(await reads.serviceExists(service)))
         throw new InvalidRequest([{ field: 'service', message: 'is not registered with the platform' }]);
       if ((await operations.countOpen(call.tenant)) >= MOST_OPEN)
         throw new KeywardError('state-unchangeable', `At most ${MOST_OPEN} operations at a time.`);
-      const { fromVersionId, service, itemsPerSecond, mode = 'pages' } = input;
       const toVersionId = key.primaryVersion;
+      const population = mode === 'secrets' ? await secrets.sealedUnder(call.tenant, fromVersionId) : undefined;
       const operation: LongOperation = {
         ...{ operationId: newLongOperationId(now), kind: 'ReWrap', mode, state: 'pending' },
-        ...{ progress: { done: 0, kept: 0, failed: 0, perSecond: 0 }, failures: [] },
-        ...{ keyId: key.keyId, fromVersionId, toVersionId, service, itemsPerSecond },
+        progress: { ...(population !== undefined && { population }), done: 0, kept: 0, failed: 0, perSecond: 0 },
+        ...{ failures: [], keyId: key.keyId, fromVersionId, toVersionId, itemsPerSecond, ...(service !== undefined && { service }) },
         ...{ createdBy: principal.name, createdAt: new Date(now).toISOString() },
       };
       const { operationId } = operation;
-      // By upload the project is the worker's grant: bound, as every rule is.
-      const mac = mode === 'upload' ? await custody.bindRule(step.permit(), rewrapRow(call.tenant, operation)) : undefined;
+      // What the worker carries out is its grant: bound, as every rule is.
+      const order = { operationId, keyId: key.keyId, fromVersionId, toVersionId, service };
+      const mac = mode === 'pages' ? undefined : await custody.bindRule(step.permit(), rewrapRow(call.tenant, order));
       return {
         answer: operation,
         details: {
           key: { id: key.keyId, versionId: fromVersionId, state: key.state },
-          change: { operationId, fromVersionId, toVersionId, service, itemsPerSecond, ...(mac && { mode }) },
+          change: { operationId, fromVersionId, toVersionId, ...(service && { service }), itemsPerSecond, ...(mac && { mode }) },
         },
         apply: (writes) => writes.insertOperation(operation, mac),
       };

@@ -37,7 +37,7 @@ export interface PolicyParts {
   readonly rules: RowProofs;
   readonly reads: Reads;
   readonly uses: UseReads;
-  readonly operations: Pick<OperationReads, 'openUploads'>;
+  readonly operations: Pick<OperationReads, 'workersRewraps'>;
   readonly grants: GrantPolicy;
   readonly tools: PolicyTools;
 }

@@ -1,6 +1,6 @@
 import type { RewrapAnswer } from '#contract';
 import { isOver } from '#contract';
-import { refusalOfUploads } from '../decide-upload.js';
+import { refusalOfMoves } from '../decide-moves.js';
 import { KeywardError, Refused } from '../errors.js';
 import type { Handlers, Step } from '../pipeline.js';
 import type { RewrapName, Rewraps } from '../ports/rewraps.js';
@@ -13,7 +13,7 @@ const MOST_HELD = 50_000;
 const FULL_FOR_SECONDS = 5;
 
 /**
- * What a service hands over and takes back. It uses no key: what does is the worker, and decided there, item by item (core/move-uploads.ts).
+ * What a service hands over and takes back. It uses no key: what does is the worker, and decided there, item by item (core/move-items.ts).
  * What forbids whatever the items are is refused here too, so that a stop leaves nothing of a project going.
  */
 export function uploadHandlers(
@@ -69,7 +69,7 @@ export async function refusedUpload(
   const key = await snapshot.key({ reference: rewrap.keyId });
   if (key === undefined) return new Refused('not-granted', '', { reason: 'unknown-key' });
   if (key.unproven === true) throw new KeywardError('unavailable', '', { reason: UNCHECKED });
-  const refusal = refusalOfUploads(snapshot.rules, key, rewrap);
+  const refusal = refusalOfMoves(snapshot.rules, key, rewrap);
   return refusal && new Refused(refusal.code, '', refusal);
 }
 

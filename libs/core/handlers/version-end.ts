@@ -17,7 +17,7 @@ type VersionEnd = 'ListVersionReferences' | 'RetireKeyVersion';
 
 export interface VersionEndParts {
   readonly custody: Pick<KeyImports, 'emptyKeyVersion'>;
-  readonly operations: Pick<OperationReads, 'lastRewraps' | 'uploads'>;
+  readonly operations: Pick<OperationReads, 'lastRewraps' | 'uploads' | 'movesOfSecrets'>;
   readonly uses: Pick<UseReads, 'keyUses'>;
   readonly secrets: Pick<SecretReads, 'sealedUnder'>;
 }
@@ -29,7 +29,11 @@ export function versionEndHandlers({ custody, operations, uses, secrets }: Versi
     const rewraps = await operations.lastRewraps(tenant, key.keyId, version);
     const uploads = await operations.uploads(tenant, key.keyId, version);
     const sealed = await secrets.sealedUnder(tenant, version);
-    const ofSecrets = sealed === 0 ? [] : [{ kind: 'secrets' as const, count: sealed }];
+    const moves = await operations.movesOfSecrets(tenant, key.keyId, version);
+    const ofSecrets = [
+      ...moves.map((operationId) => ({ kind: 'open-operation' as const, operationId })),
+      ...(sealed === 0 ? [] : [{ kind: 'secrets' as const, count: sealed }]),
+    ];
     const references = [...ofKey(key, version, used, now), ...ofSecrets, ...ofServices(rewraps, used, version, uploads)];
     return { asOf: used.asOf, references };
   };

@@ -1,6 +1,6 @@
 import type { DataOperation, InventoryItem, WhoCanEntry } from '#contract';
 import { KeywardError } from '../errors.js';
-import { refusalOfUploads, uploadGrant } from '../decide-upload.js';
+import { refusalOfMoves, moveGrant } from '../decide-moves.js';
 import { rotationGrant, rotationRefusal } from '../key-rotation.js';
 import type { Step } from '../pipeline.js';
 import type { GrantPolicy, PolicyTools } from '../ports/grants.js';
@@ -10,7 +10,7 @@ import type { TenantRules } from '../ports/rules.js';
 
 export interface WhoCanParts {
   readonly reads: Pick<Reads, 'keyNames'>;
-  readonly operations: Pick<OperationReads, 'openUploads'>;
+  readonly operations: Pick<OperationReads, 'workersRewraps'>;
   readonly tools: PolicyTools;
   readonly grants: GrantPolicy;
 }
@@ -34,14 +34,14 @@ export async function whoCanPage(
     suspended ? [] : mayAsk(services, subject, granted).filter((name) => operation === undefined || name === operation);
 
   const { items, nextCursor } = await keys();
-  const openUploads = async () =>
+  const rewraps = async () =>
     operation === undefined || operation === 'ReWrap'
-      ? await operations.openUploads(
+      ? await operations.workersRewraps(
           call.tenant,
           items.map((key) => key.keyId),
         )
       : [];
-  const uploads = Map.groupBy(await openUploads(), ({ keyId }) => keyId);
+  const moves = Map.groupBy(await rewraps(), ({ keyId }) => keyId);
   const entries = items
     .filter(({ state }) => state === 'Enabled')
     .flatMap((key): WhoCanEntry[] => {
@@ -54,8 +54,8 @@ export async function whoCanPage(
       });
       const rotation = operation === undefined || operation === 'RotateKey' ? rotationGrant(key) : undefined;
       const isRotating = rotation !== undefined && rotationRefusal(grants, snapshot.rules, key, now) === undefined;
-      const moving = (uploads.get(keyId) ?? []).filter((upload) => refusalOfUploads(snapshot.rules, key, upload) === undefined);
-      const worker = [...(isRotating ? [rotation] : []), ...moving.map(uploadGrant)];
+      const moving = (moves.get(keyId) ?? []).filter((rewrap) => refusalOfMoves(snapshot.rules, key, rewrap) === undefined);
+      const worker = [...(isRotating ? [rotation] : []), ...moving.map(moveGrant)];
       const byWorker = worker.map(({ id: grant, subject, operation: work, conditions }) => ({
         ...{ keyId, aliases, subject, operations: [work], grant, conditions, except: [] },
       }));

@@ -14,8 +14,8 @@ import type {
 } from '#contract';
 import type { Page } from './reads.js';
 
-/** Without the names of what failed. */
-export type LastRewrap = Omit<LongOperation, 'failures'>;
+/** A service's, without the names of what failed. */
+export type LastRewrap = Omit<LongOperation, 'failures' | 'service'> & { readonly service: string };
 
 /** What the key plane knows of work that goes on after its call was answered. */
 export interface OperationReads {
@@ -25,8 +25,10 @@ export interface OperationReads {
   lastRewraps(tenant: TenantId, key: KeyId, from: KeyVersionId): Promise<LastRewrap[]>;
   /** Projects by upload, open ones and what they left, that put something under this version, or hold something that is under it. */
   uploads(tenant: TenantId, key: KeyId, version: KeyVersionId): Promise<UploadsOf[]>;
-  /** Of these keys: what rules the worker has by them. */
-  openUploads(tenant: TenantId, keys: readonly KeyId[]): Promise<Pick<LastRewrap, 'operationId' | 'keyId' | 'service'>[]>;
+  /** Of secrets, that are not over: they move the data keys from this version, or to it. */
+  movesOfSecrets(tenant: TenantId, key: KeyId, version: KeyVersionId): Promise<LongOperationId[]>;
+  /** Of these keys: what rules the worker has by those that are not over. */
+  workersRewraps(tenant: TenantId, keys: readonly KeyId[]): Promise<Pick<LongOperation, 'operationId' | 'keyId' | 'service'>[]>;
   /** Of those that are not over. A beginning moves the epoch: whoever counted before it begins anew. */
   countOpen(tenant: TenantId): Promise<number>;
 }

@@ -351,7 +351,7 @@ export class SocketCustody
     const { tenant, origin, logKey, operationId, keyId, fromVersionId, toVersionId, service, startedAt, endedAt } = order;
     permit.spend({ operation: 'GetCompletionCertificate', tenant, versionId: undefined });
     const counts = [order.population, order.moved, order.kept, order.failed];
-    const args = [origin, logKey, operationId, keyId, fromVersionId, toVersionId, service, ...counts, startedAt, endedAt];
+    const args = [origin, logKey, operationId, keyId, fromVersionId, toVersionId, service ?? null, ...counts, startedAt, endedAt];
     return this.#call(OPERATION.completionCertificate, tenant, [...args, order.firstRecord, order.lastRecord], readNote, operationId);
   }
 

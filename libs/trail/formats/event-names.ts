@@ -186,6 +186,7 @@ const NAMES = {
   PromoteSecretVersion:            row('Update', 'UpdateSecretVersionStage',        'UpdateSecretVersionStage'),
   EndSecretRotation:               row('Update', 'RotationSucceeded',               ''),
   SecretRotationInvalid:           row('Update', 'RotationFailed',                  ''),
+  EndRewrap:                       row('Update', '',                                ''),
   RetireLogKey:                    row('Delete', '',                                ''),
 } as const satisfies Record<Operation, EventNames>;
 

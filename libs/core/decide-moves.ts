@@ -1,34 +1,41 @@
-import type { EncryptionContext, KeyVersionId, LongOperationId, RewrapAnswer } from '#contract';
+import type { EncryptionContext, KeyId, KeyVersionId, LongOperationId } from '#contract';
 import { type Refusal, refusalByRules } from './decide.js';
 import { earliest } from './earliest.js';
 import { endOf, stateOf } from './imported.js';
 import { refusalByState } from './key-states.js';
 import type { CompiledPolicy, GeneratedGrant, GrantPolicy, GrantRequest } from './ports/grants.js';
 import type { TenantRules } from './ports/rules.js';
-import type { DueUploads } from './ports/uploads.js';
+import type { DueRewrap } from './ports/moved-items.js';
 import type { Snapshot, SnapshotKey, UsableVersion } from './snapshot.js';
 
 const WORKER = 'worker';
+const OF_NO_SERVICE = { suspended: false };
 
-/** The rule that a project by upload is: the worker may move what the service hands over, of this key, and learn nothing of it. */
-export const uploadGrant = ({
+/** By upload, or of secrets. */
+export interface WorkersRewrap {
+  readonly keyId: KeyId;
+  readonly service?: string | undefined;
+}
+
+/** The rule that such a project is: the worker may move what the service hands over, or what opens secrets, of this key, and learn nothing of it. */
+export const moveGrant = ({
   operationId,
   keyId,
   service,
-}: Pick<RewrapAnswer, 'keyId' | 'service'> & { readonly operationId: LongOperationId }): GeneratedGrant & {
+}: WorkersRewrap & { readonly operationId: LongOperationId }): GeneratedGrant & {
   readonly operation: 'ReWrap';
 } => ({
   ...{ id: `rewrap:${operationId}`, subject: WORKER, keyId, operation: 'ReWrap' },
-  conditions: `what ${service} uploads`,
+  conditions: service === undefined ? 'what opens secrets' : `what ${service} uploads`,
 });
 
-/** What lets nothing of a project by upload go on, whatever its items are: a stop that covers it, a suspension, the state of the key. */
-export function refusalOfUploads(
+/** What lets nothing of a project that the worker carries out go on, whatever its items are: a stop that covers it, a suspension, the state of the key. */
+export function refusalOfMoves(
   rules: Pick<TenantRules, 'stops' | 'suspended' | 'services'>,
   key: Pick<SnapshotKey, 'keyId' | 'state'>,
-  { service }: { readonly service: string },
+  { service }: Pick<WorkersRewrap, 'service'>,
 ): Refusal | undefined {
-  const entry = rules.services.get(service);
+  const entry = service === undefined ? OF_NO_SERVICE : rules.services.get(service);
   if (entry === undefined || entry.suspended) return { code: 'not-granted', reason: 'service-suspended', why: 'service-suspended' };
   const isCovered = rules.stops.some(
     ({ target }) =>
@@ -42,7 +49,7 @@ export function refusalOfUploads(
   return byState && { code: byState, reason: byState, why: 'key-state' };
 }
 
-export interface UploadDecision {
+export interface MoveDecision {
   readonly refusal: Refusal | undefined;
   /** Milliseconds. */
   readonly validUntil: number | undefined;
@@ -52,17 +59,17 @@ export interface UploadDecision {
  * May the worker move what has this context, and is under `under`, to the project's newer version, for this service, now? The project's
  * own rule is the grant; whatever stops or forbids the service both steps of a re-encryption forbids the worker to take them for it.
  */
-export function uploadDecisions(
+export function moveDecisions(
   grants: GrantPolicy,
   snapshot: Pick<Snapshot, 'rules' | 'policy'>,
   key: SnapshotKey,
-  project: DueUploads,
+  project: DueRewrap,
   now: number,
-): (context: EncryptionContext, under: KeyVersionId | undefined) => UploadDecision {
+): (context: EncryptionContext, under: KeyVersionId | undefined) => MoveDecision {
   const { rules, policy } = snapshot;
-  const own = grants.compile({ tenant: rules.tenant, document: undefined, stops: rules.stops, generated: [uploadGrant(project)] });
+  const own = grants.compile({ tenant: rules.tenant, document: undefined, stops: rules.stops, generated: [moveGrant(project)] });
   const versions = [project.fromVersionId, project.toVersionId].map((id) => key.versions.get(id));
-  const beforehand = refusalOfUploads(rules, key, project) ?? refusalByWear(key, project);
+  const beforehand = refusalOfMoves(rules, key, project) ?? refusalByWear(key, project);
   return (context, under) => {
     // Items of any other older version are moved along, while that one has its material.
     const used = under === undefined ? versions : [...versions, key.versions.get(under)];
@@ -75,7 +82,8 @@ export function uploadDecisions(
     const as = (rulesOf: CompiledPolicy, subject: string, operation: GrantRequest['operation']) =>
       rulesOf.decide({ ...request, subject, operation });
     const granted = as(own, WORKER, 'ReWrap');
-    const theirs = (['ReEncryptFrom', 'ReEncryptTo'] as const).map((step) => as(policy, `svc:${project.service}`, step));
+    const steps = project.service === undefined ? [] : (['ReEncryptFrom', 'ReEncryptTo'] as const);
+    const theirs = steps.map((step) => as(policy, `svc:${project.service}`, step));
     const decision = {
       ...granted,
       guardrail: [granted, ...theirs].map(({ guardrail }) => guardrail).find((id) => id !== undefined),
@@ -92,7 +100,7 @@ export function uploadDecisions(
 }
 
 /** Of a version that sealed as much as it safely can: as of any other use, and also when it is the primary one no more. */
-const refusalByWear = (key: SnapshotKey, { toVersionId, exhausted }: DueUploads): Refusal | undefined =>
+const refusalByWear = (key: SnapshotKey, { toVersionId, exhausted }: DueRewrap): Refusal | undefined =>
   exhausted || (key.exhausted === true && key.primaryVersion === toVersionId)
     ? { code: 'key-exhausted', reason: 'key-exhausted', why: 'key-state' }
     : undefined;

@@ -5,13 +5,14 @@ import type { Sealed, WrappedKeyVersion } from './custody.js';
 import type { Due } from './jobs.js';
 import type { Epochs } from './rules.js';
 
-/** What an admin lets the worker do by a re-wrap project by upload, bound as every rule is. */
+/** What an admin lets the worker do by a re-wrap project by upload, or of secrets, bound as every rule is. */
 export interface BoundRewrap {
   readonly operationId: LongOperationId;
   readonly keyId: KeyId;
   readonly fromVersionId: KeyVersionId;
   readonly toVersionId: KeyVersionId;
-  readonly service: ServiceName;
+  /** Whose ciphertexts; undefined: the data keys of the tenant's secrets. */
+  readonly service: ServiceName | undefined;
   /** HMAC-SHA-256 under the HSM's binding key, 32 bytes. */
   readonly mac: Uint8Array;
 }
@@ -35,8 +36,8 @@ export interface ItemMover {
   moveItem(permit: Permit<'ReEncryptTo'>, order: MoveOrder): Promise<Sealed>;
 }
 
-/** A project that has items which wait. */
-export interface DueUploads extends BoundRewrap {
+/** A project that the worker has something to do for. */
+export interface DueRewrap extends BoundRewrap {
   readonly tenant: TenantId;
   readonly itemsPerSecond: number;
   /** `toVersionId` has sealed as much as it safely can. */
@@ -45,10 +46,18 @@ export interface DueUploads extends BoundRewrap {
   readonly at: Date;
 }
 
+/** Of secrets. */
+export interface DueSecretMove extends DueRewrap {
+  /** Everything up to this item was looked at. */
+  readonly cursor: string;
+}
+
 export interface WaitingItem {
   readonly itemId: string;
   readonly ciphertext: Uint8Array;
   readonly encryptionContext: EncryptionContext;
+  /** Whose value it opens, for the record. */
+  readonly secret?: RecordBody['secret'];
 }
 
 export interface SettledItem {
@@ -60,29 +69,39 @@ export interface SettledItem {
   readonly code?: ProblemCode | undefined;
 }
 
-export interface SettledUploads {
-  readonly project: DueUploads;
+export interface SettledItems<Project extends DueRewrap = DueRewrap> {
+  readonly project: Project;
   /** Decided under these. */
   readonly epochs: Epochs;
   /** Milliseconds. */
   readonly validUntil: number | undefined;
+  /** In the order of the items that waited. */
   readonly items: readonly SettledItem[];
   /** One at least. */
   readonly bodies: readonly RecordBody[];
 }
 
-export interface UploadStore {
+/** What the worker moves, wherever it stands. */
+export interface MovedItems<Project extends DueRewrap = DueRewrap> {
   /** Of this project, or at most 500, four a tenant, those that waited longest first; none that is ahead of its rate. */
-  dueUploads(of?: Due): Promise<readonly DueUploads[]>;
-  /** In the order of their upload. */
-  waitingItems(project: DueUploads, most: number): Promise<readonly WaitingItem[]>;
+  due(of?: Due): Promise<readonly Project[]>;
+  /** In an order that stays. */
+  waiting(project: Project, most: number): Promise<readonly WaitingItem[]>;
   /**
-   * Results, counts and records in one transaction. False: an item is settled already, the project is over, or a rule came in between.
+   * Results, counts and records in one transaction. False: an item is not what it was any more, the project is over, or a rule came in between.
    * @throws TrailUnavailable
    */
-  settleUploads(settled: SettledUploads): Promise<boolean>;
+  settle(settled: SettledItems<Project>): Promise<boolean>;
   /** It is looked at again a few seconds later; the record is appended the first time. @throws TrailUnavailable */
-  suspendUploads(project: DueUploads, reason: ProblemCode, epochs: Epochs, body: RecordBody): Promise<void>;
+  suspend(project: Project, reason: ProblemCode, epochs: Epochs, body: RecordBody): Promise<void>;
+  /**
+   * Ends a project of which nothing waits; without it, somebody else ends that. False: something does wait, it is over, or a rule came in between.
+   * @throws TrailUnavailable
+   */
+  end?(project: Project, epochs: Epochs, body: RecordBody): Promise<boolean>;
+}
+
+export interface UploadStore extends MovedItems {
   /** Items of projects that ended a week ago. Answers how many went: fewer than asked for when none is left. */
-  dropUploads(most: number): Promise<number>;
+  drop(most: number): Promise<number>;
 }

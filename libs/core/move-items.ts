@@ -1,21 +1,21 @@
 import type { RecordBody, RewrapAnswer } from '#contract';
 import { parseCiphertext } from './ciphertext.js';
-import { uploadDecisions, uploadGrant } from './decide-upload.js';
+import { moveDecisions, moveGrant } from './decide-moves.js';
 import { earliest } from './earliest.js';
 import { asFailure, KeywardError } from './errors.js';
 import { movePermit } from './pipeline.js';
 import type { GrantPolicy } from './ports/grants.js';
-import type { DueUploads, ItemMover, SettledItem, UploadStore, WaitingItem } from './ports/uploads.js';
+import type { DueRewrap, ItemMover, MovedItems, SettledItem, WaitingItem } from './ports/moved-items.js';
 import { recordedVersion } from './record.js';
 import { beforehand } from './rewrap-page.js';
 import { type Snapshot, type SnapshotKey, type Snapshots, StaleSnapshot, UNCHECKED } from './snapshot.js';
 import { workerRecord } from './worker-record.js';
 
-export interface UploadParts {
+export interface MoveParts<Project extends DueRewrap = DueRewrap> {
   readonly snapshots: Snapshots;
   readonly grants: GrantPolicy;
   readonly custody: ItemMover;
-  readonly uploads: UploadStore;
+  readonly items: MovedItems<Project>;
   /** As `platformName` says it. */
   readonly platform?: string | undefined;
 }
@@ -29,16 +29,16 @@ const ATTEMPTS = 2;
 /** What became of one item, and what its record tells. */
 interface Tried {
   readonly settled: SettledItem;
-  readonly told: Pick<RecordBody, 'key' | 'crypto' | 'outcome' | 'error'>;
+  readonly told: Pick<RecordBody, 'key' | 'crypto' | 'outcome' | 'error' | 'secret'>;
 }
 
 /**
- * Moves the next uploaded items of one project, as the pipeline would: snapshot → decide → permit → perform → append. Results, counts and
- * records become durable at once, or not at all: each item is settled once, wherever this is interrupted and whoever else is at it.
+ * Moves the next items of one project, as the pipeline would: snapshot → decide → permit → perform → append. Results, counts and records
+ * become durable at once, or not at all: each item is settled once, wherever this is interrupted and whoever else is at it.
  * Answers how many; 0 when there was nothing to do, or it may not be done now: then the project is suspended.
  * @throws KeywardError when it cannot be tried now
  */
-export async function moveUploads(parts: UploadParts, project: DueUploads): Promise<number> {
+export async function moveItems<Project extends DueRewrap>(parts: MoveParts<Project>, project: Project): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     try {
       const moved = await attemptMove(parts, project);
@@ -51,12 +51,12 @@ export async function moveUploads(parts: UploadParts, project: DueUploads): Prom
   return 0;
 }
 
-async function attemptMove(parts: UploadParts, project: DueUploads): Promise<number | undefined> {
-  const { snapshots, uploads, platform } = parts;
-  const { tenant, keyId, itemsPerSecond } = project;
+async function attemptMove<Project extends DueRewrap>(parts: MoveParts<Project>, project: Project): Promise<number | undefined> {
+  const { snapshots, items: store, platform } = parts;
+  const { tenant, keyId, service, itemsPerSecond } = project;
   const now = project.at.getTime();
-  const items = await uploads.waitingItems(project, Math.min(PAGE_ITEMS, itemsPerSecond));
-  if (items.length === 0) return 0;
+  const items = await store.waiting(project, Math.min(PAGE_ITEMS, itemsPerSecond));
+  if (items.length === 0 && store.end === undefined) return 0;
   const snapshot = await snapshots.of(tenant);
   const key = await snapshot?.key({ reference: keyId });
   if (snapshot === undefined || key === undefined) throw new KeywardError('not-found', '', { reason: 'unknown-key' });
@@ -66,7 +66,7 @@ async function attemptMove(parts: UploadParts, project: DueUploads): Promise<num
     ...workerRecord(snapshot.rules.log.logId, now, {
       ...{ op: 'ReWrap', category: 'use', platform },
       key: { id: keyId, versionId: project.fromVersionId, state: key.state },
-      change: { operationId: project.operationId, toVersionId: project.toVersionId, service: project.service },
+      change: { operationId: project.operationId, toVersionId: project.toVersionId, ...(service !== undefined && { service }) },
     }),
     ...told,
   });
@@ -74,32 +74,38 @@ async function attemptMove(parts: UploadParts, project: DueUploads): Promise<num
   const { tried, refused, validUntil } = await tryItems(parts, snapshot, key, project, items);
   if (refused !== undefined) {
     const { code, reason } = refused;
-    const authz = { decision: 'deny' as const, ruleId: uploadGrant(project).id };
-    await uploads.suspendUploads(project, code, epochs, record({ outcome: 'refused', error: { code, reason }, authz }));
+    const authz = { decision: 'deny' as const, ruleId: moveGrant(project).id };
+    await store.suspend(project, code, epochs, record({ outcome: 'refused', error: { code, reason }, authz }));
     return 0;
   }
-  const authz = { decision: 'allow' as const, ruleId: uploadGrant(project).id };
+  const authz = { decision: 'allow' as const, ruleId: moveGrant(project).id };
+  if (items.length === 0) return (await store.end?.(project, epochs, record({ op: 'EndRewrap', authz }))) ? 0 : undefined;
   // Items whose records would be equal share one, which counts them.
   const groups = [...Map.groupBy(tried, ({ told }) => JSON.stringify(told)).values()];
   const bodies = groups.map((group) => record({ ...group[0]!.told, authz, ...(group.length > 1 && { count: group.length }) }));
   const settled = { project, epochs, validUntil, items: tried.map((one) => one.settled), bodies };
-  return (await uploads.settleUploads(settled)) ? items.length : undefined;
+  return (await store.settle(settled)) ? items.length : undefined;
 }
 
 async function tryItems(
-  { grants, custody }: UploadParts,
+  { grants, custody }: Pick<MoveParts, 'grants' | 'custody'>,
   snapshot: Snapshot,
   key: SnapshotKey,
-  project: DueUploads,
+  project: DueRewrap,
   items: readonly WaitingItem[],
 ) {
-  const decide = uploadDecisions(grants, snapshot, key, project, project.at.getTime());
-  const ofProject = { rewrap: project, versions: new Set(key.versions.keys()) };
+  const decide = moveDecisions(grants, snapshot, key, project, project.at.getTime());
+  // What a service has may be under any version; which one opens a secret is known.
+  const versions = new Set(project.service === undefined ? [project.fromVersionId] : key.versions.keys());
   // Of each, what becomes of it whatever the rules are; undefined: it is to be moved.
-  const known = items.map((item) => beforehand(ofProject, item));
-  const decisions = items.map(({ encryptionContext, ciphertext }, at) =>
-    decide(encryptionContext, known[at] === undefined ? parseCiphertext(ciphertext).versionId : undefined),
-  );
+  const known = items.map((item) => beforehand({ rewrap: project, versions }, item));
+  // The end is decided as an item would be.
+  const decisions =
+    items.length === 0
+      ? [decide({}, undefined)]
+      : items.map(({ encryptionContext, ciphertext }, at) =>
+          decide(encryptionContext, known[at] === undefined ? parseCiphertext(ciphertext).versionId : undefined),
+        );
   const refusals = decisions.map(({ refusal }) => refusal);
   // Not granted is one item's label, unless it is everybody's.
   const refused =
@@ -123,15 +129,16 @@ async function tryItem(
   custody: ItemMover,
   snapshot: Snapshot,
   key: SnapshotKey,
-  project: DueUploads,
+  project: DueRewrap,
   item: WaitingItem,
   known: ReturnType<typeof beforehand>,
 ): Promise<Tried> {
-  const { itemId, ciphertext, encryptionContext } = item;
+  const { itemId, ciphertext, encryptionContext, secret } = item;
   if (known instanceof KeywardError) return failed(item, known, key, project);
   const context = snapshot.context(encryptionContext);
   const told = (versionId: RewrapAnswer['fromVersionId']) => ({
     key: { id: key.keyId, ...recordedVersion(key.versions.get(versionId)), state: key.state },
+    ...(secret && { secret }),
     crypto: { context: context.digests },
     outcome: 'succeeded' as const,
   });
@@ -153,11 +160,12 @@ async function tryItem(
 }
 
 /** For good: it stays as it is. */
-function failed({ itemId }: WaitingItem, { code, reason }: KeywardError, key: SnapshotKey, project: DueUploads): Tried {
+function failed({ itemId, secret }: WaitingItem, { code, reason }: KeywardError, key: SnapshotKey, project: DueRewrap): Tried {
   return {
     settled: { itemId, status: 'failed', code },
     told: {
       key: { id: key.keyId, versionId: project.fromVersionId, state: key.state },
+      ...(secret && { secret }),
       outcome: code === 'decrypt-failed' ? 'failed' : 'refused',
       error: { code, reason },
     },

@@ -66,6 +66,7 @@ import { BindingKey } from './0134-binding-key.js';
 import { Uploads } from './0140-uploads.js';
 import { PlatformFigures } from './0170-platform-figures.js';
 import { RewrapsOfSecrets } from './0180-rewraps-of-secrets.js';
+import { UploadedBytes } from './0181-uploaded-bytes.js';
 import { Quotas } from './0190-quotas.js';
 import { LotsOfDueKeys } from './0200-lots-of-due-keys.js';
 
@@ -139,6 +140,7 @@ export const MIGRATIONS = [
   Uploads,
   PlatformFigures,
   RewrapsOfSecrets,
+  UploadedBytes,
   Quotas,
   LotsOfDueKeys,
 ];

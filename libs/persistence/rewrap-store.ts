@@ -10,6 +10,7 @@ import {
   problemCode,
   type RewrapAnswer,
   serviceName,
+  type TenantId,
   type UploadItemsAnswer,
   type UploadItemsRequest,
   uploadItemsAnswer,
@@ -19,6 +20,9 @@ import { reading } from './database-error.js';
 import { calling, parsed } from './function-answer.js';
 import { progressOf } from './rewrap-progress.js';
 import { uploadColumns } from './upload-store.js';
+
+/** Others stored theirs meanwhile (migration 0181). */
+const TOO_MUCH = 'database: KW005';
 
 const absent = <Value>(value: Value | null): Value | undefined => value ?? undefined;
 const moment = z.string().pipe(z.coerce.date()).nullable().transform(absent);
@@ -109,8 +113,18 @@ export class DatabaseRewraps implements Rewraps {
 
   async upload(name: RewrapName, { population, items }: UploadItemsRequest): Promise<UploadItemsAnswer> {
     const values = [population ?? null, ...uploadColumns(name.tenant, items)];
-    const statuses = await this.#ask('upload_rewrap_items', uploadItemsAnswer.shape.items.nullable(), name, values);
-    return { items: statuses ?? items.map(() => 'not-stored') };
+    const notStored = items.map(() => 'not-stored' as const);
+    try {
+      return { items: (await this.#ask('upload_rewrap_items', uploadItemsAnswer.shape.items.nullable(), name, values)) ?? notStored };
+    } catch (error) {
+      if (error instanceof KeywardError && error.reason === TOO_MUCH) return { items: notStored };
+      throw error;
+    }
+  }
+
+  async uploadedBytes(tenant: TenantId): Promise<number> {
+    const { rows } = await reading(() => this.pool.query<{ answer: unknown }>(calling('uploaded_bytes', [tenant]), [tenant]));
+    return parsed('uploaded_bytes', z.coerce.number(), rows[0]?.answer);
   }
 
   async collect(name: RewrapName, { acknowledge, after, limit }: CollectResultsRequest, forGood: boolean): Promise<CollectResultsAnswer> {

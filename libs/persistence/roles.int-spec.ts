@@ -177,6 +177,8 @@ describe('what each role can and cannot do', () => {
       trail_commit: 'data_plane key_plane',
       sealed_under: '',
       upload_rewrap_items: 'data_plane',
+      uploaded_bytes: 'data_plane',
+      count_uploaded_bytes: '',
       unbind: '',
       unbind_labels: '',
       unbind_lift: '',

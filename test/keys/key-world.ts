@@ -100,7 +100,7 @@ export class KeyWorld {
   private constructor(
     readonly database: TestDatabase,
     readonly store: KeyPlaneStore,
-    private readonly data: DataPlaneStore,
+    readonly data: DataPlaneStore,
     readonly worker: WorkerStore,
     private readonly credentialIds: ReadonlyMap<string, CredentialId>,
   ) {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { EncryptionContext, KeyId, KeyVersionId, LongOperationId, ServiceName, StopTarget, UploadedItem } from '#contract';
 import { parseCiphertext } from '#core';
 import { dyingAfter } from './dying.js';
-import { KeyWorld, refusal } from './key-world.js';
+import { ACME, KeyWorld, refusal } from './key-world.js';
 
 const BILLING = 'billing' as ServiceName;
 const context = { purpose: 'invoice' };
@@ -377,6 +377,39 @@ describe('a re-wrap by upload', () => {
     await seals(3 * 2 ** 30);
     expect(await world.admin('DescribeOperation', { operationId })).toMatchObject({ state: 'suspended', reason: 'key-exhausted' });
     expect(await statuses(operationId)).toEqual({ a: 'moved' });
+  });
+
+  it('holds so many bytes for a tenant, of all its open projects together, and says which bound it is', async () => {
+    const held = async () => Number((await sql(`SELECT keyward.uploaded_bytes('acme') AS bytes`))[0]!.bytes);
+    const [a, b] = await sealedItems('a', 'b');
+    const operationId = await start();
+    expect(await held()).toBe(0);
+    await upload(operationId, [a!]);
+    const ofOne = a!.ciphertext.length + JSON.stringify(context).length;
+    expect(await held()).toBe(ofOne);
+    await upload(operationId, [a!]);
+    expect(await held()).toBe(ofOne);
+    await world.uploads().round();
+    expect(await held()).toBe(a!.ciphertext.length);
+    await collect(operationId, { acknowledge: 1 });
+    expect(await held()).toBe(0);
+
+    const most = 268_435_456;
+    const other = await start({ service: 'search' as ServiceName });
+    const otherHolds = (bytes: number) => sql('UPDATE keyward.rewrap SET held_bytes = $2 WHERE operation_id = $1', other, bytes);
+    await otherHolds(most - ofOne + 1);
+    const message = `that are not acknowledged of all projects of the tenant may have ${most} bytes at most, with their contexts and results`;
+    const full = { code: 'too-many-requests', fields: [{ field: 'items', message }] };
+    expect(await refusal(upload(operationId, [b!]))).toMatchObject(full);
+    // Somebody else's were stored after it was looked.
+    const name = { tenant: ACME, operationId, service: BILLING };
+    expect(await world.data.rewraps.upload(name, { items: [b!] })).toEqual({ items: ['not-stored'] });
+    expect([await progress(operationId), await held()]).toMatchObject([{ uploaded: 1 }, most - ofOne + 1]);
+    await otherHolds(most - ofOne);
+    expect(await upload(operationId, [b!])).toEqual(['accepted']);
+    expect(await held()).toBe(most);
+    await world.admin('CancelOperation', { operationId: other });
+    expect(await held()).toBe(ofOne);
   });
 
   it('counts every item once, whatever is handed over, taken and killed in whatever order', async () => {

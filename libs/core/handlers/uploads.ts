@@ -1,4 +1,4 @@
-import type { RewrapAnswer } from '#contract';
+import type { RewrapAnswer, TenantId, UploadedItem } from '#contract';
 import { isOver } from '#contract';
 import { refusalOfMoves } from '../decide-moves.js';
 import { KeywardError, Refused } from '../errors.js';
@@ -8,8 +8,9 @@ import { UNCHECKED } from '../snapshot.js';
 
 export type UploadOperation = 'UploadRewrapItems' | 'CollectRewrapResults';
 
-/** Of one project, uploaded and not acknowledged yet: of the largest items 600 MB of the database, of usual ones 25. */
+/** Uploaded and not acknowledged yet: items of one project, and what all open ones of a tenant hold of the database. */
 const MOST_HELD = 50_000;
+const MOST_BYTES = 268_435_456;
 const FULL_FOR_SECONDS = 5;
 
 /**
@@ -17,13 +18,19 @@ const FULL_FOR_SECONDS = 5;
  * What forbids whatever the items are is refused here too, so that a stop leaves nothing of a project going.
  */
 export function uploadHandlers(
-  rewraps: Pick<Rewraps, 'upload' | 'collect'>,
+  rewraps: Pick<Rewraps, 'upload' | 'collect' | 'uploadedBytes'>,
   own: (step: Step<UploadOperation>) => Promise<RewrapAnswer>,
 ): Handlers<UploadOperation> {
   const ofUpload = async (step: Step<UploadOperation>) => {
     const rewrap = await own(step);
     mustBeBy('upload', rewrap);
     return { rewrap, refused: await refusedUpload(step, rewrap) };
+  };
+  /** Looked for again in the transaction that stores them. @throws KeywardError */
+  const mustFit = async (tenant: TenantId, { progress: { uploaded = 0, done, failed } }: RewrapAnswer, items: readonly UploadedItem[]) => {
+    if (uploaded - done - failed + items.length > MOST_HELD) throw full(`of one project may be ${MOST_HELD} at most`);
+    if ((await rewraps.uploadedBytes(tenant)) + bytesOf(items) > MOST_BYTES)
+      throw full(`of all projects of the tenant may have ${MOST_BYTES} bytes at most, with their contexts and results`);
   };
   return {
     UploadRewrapItems: async (step) => {
@@ -32,9 +39,7 @@ export function uploadHandlers(
       mustBeOpen(rewrap);
       const details = { change: { operationId, items: items.length } };
       if (refused !== undefined) return { error: refused, details };
-      const { uploaded = 0, done, failed } = rewrap.progress;
-      if (uploaded - done - failed + items.length > MOST_HELD)
-        throw new KeywardError('too-many-requests', 'Acknowledge results first.', { retryAfterSeconds: FULL_FOR_SECONDS });
+      await mustFit(step.call.tenant, rewrap, items);
       const notStored = { items: items.map(() => 'not-stored' as const) };
       return { answer: notStored, details, completed: () => rewraps.upload(named(step), step.input) };
     },
@@ -50,6 +55,15 @@ export function uploadHandlers(
     },
   };
 }
+
+const bytesOf = (items: readonly UploadedItem[]): number =>
+  items.reduce((bytes, item) => bytes + item.ciphertext.length + Buffer.byteLength(JSON.stringify(item.encryptionContext ?? {})), 0);
+
+const full = (most: string) =>
+  new KeywardError('too-many-requests', 'Acknowledge results first.', {
+    ...{ reason: 'too-much-uploaded', retryAfterSeconds: FULL_FOR_SECONDS },
+    fields: [{ field: 'items', message: `that are not acknowledged ${most}` }],
+  });
 
 export const named = ({
   call,

@@ -93,6 +93,8 @@ export interface Rewraps {
   /** False: it is over, or at another page. */
   settle(name: RewrapName, page: SettledPage): Promise<boolean>;
   suspend(name: RewrapName, reason: string): Promise<void>;
+  /** What all open projects by upload of a tenant hold: ciphertexts, contexts and results that nobody acknowledged. */
+  uploadedBytes(tenant: TenantId): Promise<number>;
   /** For a project by upload. An item that is there stays as it is. */
   upload(name: RewrapName, request: UploadItemsRequest): Promise<UploadItemsAnswer>;
   /** For a project by upload. Unless it is for good, nothing is acknowledged, and it answers as if it were. @throws KeywardError precondition-failed */

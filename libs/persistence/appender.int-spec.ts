@@ -2,7 +2,7 @@ import type { Epochs } from '#core';
 import { Appender } from './appender.js';
 import { anEntry, epochsOf, TestDatabase, type TestTenant } from './test-database.js';
 
-describe('the appender', () => {
+describe.each([1, 2])('the appender over %i connections', (connections) => {
   let database: TestDatabase;
   let tenants: Map<string, TestTenant>;
   let appender: Appender;
@@ -10,7 +10,7 @@ describe('the appender', () => {
   beforeAll(async () => {
     database = await TestDatabase.start();
     tenants = await database.addTenants('platform', 'acme', 'globex', 'initech', 'umbrella');
-    appender = new Appender(database.settings('keyward_data_plane'));
+    appender = new Appender({ ...database.settings('keyward_data_plane'), connections });
   });
   afterAll(async () => {
     await appender.close();
@@ -77,7 +77,7 @@ describe('the appender', () => {
   });
 
   it('keeps each tenant’s records dense and in time with two appenders and several tenants', async () => {
-    const other = new Appender(database.settings('keyward_data_plane'));
+    const other = new Appender({ ...database.settings('keyward_data_plane'), connections });
     const names = ['acme', 'globex', 'initech'];
     const current = new Map(await Promise.all(names.map(async (name) => [name, await epochs(name)] as const)));
     const before = await count('acme');

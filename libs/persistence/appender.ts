@@ -7,6 +7,7 @@ import type { DatabaseSettings } from './connection.js';
 export interface AppenderOptions extends DatabaseSettings {
   /** Operations between arrival and answer, now: a quarter of them is a batch, so that plane, custodian and database are all busy. */
   readonly operationsInFlight?: (() => number) | undefined;
+  /** Batches on their way at once. Default 1. */
   readonly connections?: number | undefined;
 }
 
@@ -18,7 +19,8 @@ const BUSY_LIMIT_MS = 2000;
 const CONNECT_PATIENCE_MS = 250;
 
 /**
- * Natural group commit: while one batch is being committed the next one gathers. No timer, no delay for a lone record.
+ * Natural group commit: while one batch is being committed the next one gathers. No timer, no delay for a lone record. A full one does not
+ * wait for the answer: over another connection it is parsed while the one before it is committed, and stands next in line at the head.
  * A batch whose outcome is unknown is never sent again: its records may exist without an answer, never twice.
  */
 export class Appender implements Trail {
@@ -99,10 +101,15 @@ export class Appender implements Trail {
     setImmediate(() => {
       this.#scheduled = false;
       for (const connection of this.#connections) {
-        if (connection.state === 'ready' && !this.#flying.has(connection) && this.#queue.length > 0)
+        if (connection.state === 'ready' && !this.#flying.has(connection) && this.#mayLeave())
           this.#flying.set(connection, this.#flush(connection));
       }
     });
+  }
+
+  #mayLeave(): boolean {
+    const { length } = this.#queue;
+    return this.#flying.size === 0 ? length > 0 : length >= this.#batchSize();
   }
 
   async #flush(connection: AppendConnection): Promise<void> {

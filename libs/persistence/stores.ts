@@ -76,6 +76,9 @@ import { DatabaseUseReads } from './use-reads.js';
 /** Connections of each pool: the database's work a call is short, and waiting in a pool is cheaper than a busy database. */
 const POOL = { rules: 4, changes: 4, lists: 4, values: 2, worker: 3, jobs: 4, deliveries: 4 } as const;
 
+/** Of the data plane, whose calls are many and short: a third one gained nothing. */
+const BATCHES_ON_THEIR_WAY = 2;
+
 /** What every process has of its database. */
 interface Store {
   readonly startup: Startup;
@@ -173,7 +176,7 @@ export async function openKeyPlaneStore(settings: AppenderOptions): Promise<KeyP
 export async function openDataPlaneStore(settings: AppenderOptions): Promise<DataPlaneStore> {
   const { pool, startup } = await fitPool(settings, POOL.rules);
   const changes = await reading(() => openDatabase(settings, POOL.values));
-  const trail = new Appender(settings);
+  const trail = new Appender({ ...settings, connections: BATCHES_ON_THEIR_WAY });
   return {
     startup,
     trail,

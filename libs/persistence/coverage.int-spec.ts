@@ -25,7 +25,7 @@ describe('uses of keys by the labels of their contexts', () => {
   let tenants: Map<string, TestTenant>;
   beforeAll(async () => {
     database = await TestDatabase.start();
-    tenants = await database.addTenants('platform', 'acme', 'globex', 'initech');
+    tenants = await database.addTenants('platform', 'acme', 'globex', 'initech', 'umbrella');
     data = await openDataPlaneStore(database.settings('keyward_data_plane'));
     auditor = await openAuditorStore(database.settings('keyward_auditor'));
     worker = await openWorkerStore(database.settings('keyward_worker'));
@@ -102,6 +102,16 @@ describe('uses of keys by the labels of their contexts', () => {
     expect((await covered('globex', payment)).rows).toEqual([row(payment, 1)]);
     const stranger = { ...tenants.get('globex')!, tenant: 'acme' as TenantId };
     await expect(auditor.auditReads.coverage(stranger, [payment])).rejects.toThrow();
+  });
+
+  it('are counted beside a record that somebody spoilt in the table', async () => {
+    for (let i = 0; i < 3; i++) await use('umbrella', { context: [payment] });
+    await database.as('superuser', async (client) => {
+      await client.query(`SET session_replication_role = replica`);
+      await client.query(`UPDATE keyward.trail_record SET bytes = '\\xff' WHERE tenant_id = 'umbrella' AND seq = 1`);
+    });
+    await count('umbrella', 3n);
+    expect((await covered('umbrella', payment)).rows).toEqual(sorted([row(payment, 2), row(undefined, 1, { versionId: undefined })]));
   });
 
   it('keep at most a thousand contexts of a key apart, and say so of the rest', async () => {

@@ -1,11 +1,12 @@
 import type { KeyVersionId } from './identifiers.js';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
+const CODE = [...ALPHABET].map((character) => character.charCodeAt(0));
 const VALUE = new Map([...ALPHABET].map((character, value) => [character, value]));
 
 /** 16 bytes as 26 characters of Crockford's base 32, lower case: 130 bits, of which the first two are zero. */
 export function encode26(bytes: Uint8Array): string {
-  let text = '';
+  const codes: number[] = [];
   let pending = 0;
   let bits = 2;
   for (let i = 0; i < 16; i++) {
@@ -13,10 +14,10 @@ export function encode26(bytes: Uint8Array): string {
     bits += 8;
     while (bits >= 5) {
       bits -= 5;
-      text += ALPHABET.charAt((pending >> bits) & 31);
+      codes.push(CODE[(pending >> bits) & 31]!);
     }
   }
-  return text;
+  return String.fromCharCode(...codes);
 }
 
 /** The 16 bytes of 26 characters. @throws RangeError on another character. */

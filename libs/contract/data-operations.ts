@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { base64Bytes, rawBytes } from './bytes.js';
 import { encryptionContext } from './encryption-context.js';
+import { framedItems } from './framed-items.js';
 import { keyId, keyReference, keyVersionId } from './identifiers.js';
 import { answeredLease } from './lease.js';
 import { justification } from './policy.js';
@@ -89,17 +90,13 @@ export const MAX_BATCH_ITEMS = 500;
 export const MAX_BATCH_BYTES = 1024 * 1024;
 
 /** Only the number of items counts for the whole; each is parsed by itself, so that a bad one fails alone. */
-const batchOf = <Item extends z.ZodType>(name: string, item: Item) =>
+const batchOf = <Item extends z.ZodType>(name: string, item: Item, reader = () => (value: unknown) => item.safeParse(value)) =>
   z.strictObject({
     items: z
-      .array(
-        z
-          .unknown()
-          .transform((value) => item.safeParse(value))
-          .meta({ $ref: `#/components/schemas/${name}Request` }),
-      )
+      .array(z.unknown().meta({ $ref: `#/components/schemas/${name}Request` }))
       .min(1)
-      .max(MAX_BATCH_ITEMS),
+      .max(MAX_BATCH_ITEMS)
+      .transform((items) => items.map(reader())),
   });
 
 export const encryptBatchRequest = batchOf('Encrypt', encryptRequest).meta({ id: 'EncryptBatchRequest' });
@@ -108,8 +105,8 @@ export const decryptBatchRequest = batchOf('Decrypt', decryptRequest).meta({ id:
 export type DecryptBatchRequest = z.infer<typeof decryptBatchRequest>;
 export const generateDataKeyBatchRequest = batchOf('GenerateDataKey', generateDataKeyRequest).meta({ id: 'GenerateDataKeyBatchRequest' });
 export type GenerateDataKeyBatchRequest = z.infer<typeof generateDataKeyBatchRequest>;
-export const encryptBatchFrame = batchOf('Encrypt', encryptFrame);
-export const decryptBatchFrame = batchOf('Decrypt', decryptFrame);
+export const encryptBatchFrame = batchOf('Encrypt', encryptFrame, () => framedItems(encryptFrame, 'plaintext'));
+export const decryptBatchFrame = batchOf('Decrypt', decryptFrame, () => framedItems(decryptFrame, 'ciphertext'));
 export const reEncryptBatchRequest = batchOf('ReEncrypt', reEncryptRequest).meta({ id: 'ReEncryptBatchRequest' });
 export type ReEncryptBatchRequest = z.infer<typeof reEncryptBatchRequest>;
 export const MAX_MAC_MESSAGE_BYTES = 4096;

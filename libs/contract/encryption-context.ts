@@ -17,11 +17,9 @@ const contextName = wellFormed
     'names that start with keyward: or aws-crypto- are reserved',
   );
 
-const utf8 = new TextEncoder();
-
 /** Length of the canonical form (core/encryption-context.ts): two u16 lengths and the UTF-8 bytes of each pair. */
 export function contextLength(context: Readonly<Record<string, string>>): number {
-  return Object.entries(context).reduce((sum, [name, value]) => sum + 4 + utf8.encode(name).length + utf8.encode(value).length, 0);
+  return Object.entries(context).reduce((sum, [name, value]) => sum + 4 + Buffer.byteLength(name) + Buffer.byteLength(value), 0);
 }
 
 /** A flat map of strings that is bound to a ciphertext as additional authenticated data; order does not matter. */

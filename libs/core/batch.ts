@@ -78,10 +78,9 @@ export class Batch<Operation extends OperationName> {
   }
 
   #grouped(tried: readonly Tried<Operation>[], now: number): Group<Operation>[] {
-    const named = new Map<RecordDetails, string>();
-    const nameOf = (details: RecordDetails) => named.get(details) ?? named.set(details, JSON.stringify(details)).get(details)!;
-    const questions = new Map<RecordDetails, number>();
-    const questionOf = (details: RecordDetails) => questions.get(details) ?? questions.set(details, questions.size).get(details)!;
+    const [questionOf, wordingOf] = [numbering(), numbering()];
+    const wordings: number[] = [];
+    const nameOf = (details: RecordDetails) => (wordings[questionOf(details)] ??= wordingOf(JSON.stringify(details)));
     const groups = Map.groupBy(tried, ({ done, payer }) => {
       // That two items share a record must not tell who has no grant which of the keys they name exists: only equal questions share it.
       if ('error' in done && done.error.code === 'not-granted') return questionOf(done.details);
@@ -132,6 +131,12 @@ export class Batch<Operation extends OperationName> {
     done.secret.fill(0);
     this.#secrets.delete(done.secret);
   }
+}
+
+/** Numbers what it is asked about; the same object, or an equal text, has one number. */
+function numbering(): (thing: object | string) => number {
+  const numbers = new Map<object | string, number>();
+  return (thing) => numbers.get(thing) ?? numbers.set(thing, numbers.size).get(thing)!;
 }
 
 function endingOf<Operation extends OperationName>({ done, payer }: Tried<Operation>, now: number) {

@@ -4,10 +4,15 @@ import { DecryptFailed } from './errors.js';
 /** Kinds are separate so that a data key's EDK is never mistaken for a direct ciphertext in a record. */
 export const KIND = { direct: 1, dataKey: 2 } as const;
 export type CiphertextKind = keyof typeof KIND;
+const KIND_OF: ReadonlyMap<number | undefined, CiphertextKind> = new Map([
+  [KIND.direct, 'direct'],
+  [KIND.dataKey, 'dataKey'],
+]);
 
 const MAGIC = Buffer.from('KW');
 const VERSION = 1;
 const ALGORITHM = { AES_256: 1, AES_128: 2, SM4: 3 } as const;
+const ALGORITHMS: ReadonlySet<number | undefined> = new Set(Object.values(ALGORITHM));
 export type CipherSpec = keyof typeof ALGORITHM;
 export const isCipherSpec = (spec: string): spec is CipherSpec => Object.hasOwn(ALGORITHM, spec);
 /** 'KW' ‖ version ‖ kind ‖ algorithm ‖ key version id: authenticated as the first bytes of the AAD. */
@@ -39,13 +44,13 @@ export function frameCiphertext(header: Uint8Array, iv: Uint8Array, sealed: Uint
  * @throws DecryptFailed for anything that this format cannot be; it says no more than a wrong tag does.
  */
 export function parseCiphertext(bytes: Uint8Array): Ciphertext {
-  const kind = (Object.keys(KIND) as CiphertextKind[]).find((name) => KIND[name] === bytes[3]);
+  const kind = KIND_OF.get(bytes[3]);
   const wellFormed =
     bytes.length > HEADER_BYTES + IV_BYTES + TAG_BYTES &&
     bytes[0] === MAGIC[0] &&
     bytes[1] === MAGIC[1] &&
     bytes[2] === VERSION &&
-    Object.values<number | undefined>(ALGORITHM).includes(bytes[4]);
+    ALGORITHMS.has(bytes[4]);
   if (!wellFormed || kind === undefined) throw new DecryptFailed('not-a-ciphertext');
   return {
     kind,

@@ -61,13 +61,14 @@ export type UseDecision = {
   | { readonly allowed: false; readonly error: KeywardError }
 );
 
-/** A decision, what its record will say, and what a ciphertext under it binds besides its own header. */
+/** A decision, what its record will say, and what a ciphertext under it is bound to. */
 export interface Decided {
   readonly decision: UseDecision;
   readonly details: RecordDetails;
   /** The same, once something is answered that may be kept for a while. */
   readonly leased: RecordDetails;
-  readonly bound: Uint8Array;
+  /** Of what is allowed to have one: an encryption or a decryption. */
+  readonly aad: Uint8Array | undefined;
 }
 
 /** Why not: what the caller is told, what the record keeps, and what a caller may be told who is named by a grant. */

@@ -136,15 +136,16 @@ export class Pipeline<Names extends OperationName> {
 
   async #tryItems<Operation extends Names>(operation: Operation, call: Call, scene: Scene, batch: Batch<Operation>) {
     const shared = { now: this.parts.clock.now().getTime(), decisions: new Map<string, Promise<Decided>>() };
-    const tryItem = async (index: number) => {
+    const tryItem = (index: number) => {
       const item = batch.items[index]!;
-      const done = 'error' in item ? { error: item.error, details: {} } : await this.#perform(operation, call, item.input, scene, shared);
-      return batch.tried(index, done);
+      const trying: Promise<Done<Operation>> =
+        'error' in item ? Promise.resolve({ error: item.error, details: {} }) : this.#perform(operation, call, item.input, scene, shared);
+      return trying.then((done) => batch.tried(index, done), unlessStale);
     };
     const { open } = batch;
     const tried = [];
     for (let at = 0; at < open.length; at += ITEMS_AT_ONCE) {
-      const work = open.slice(at, at + ITEMS_AT_ONCE).map((index) => tryItem(index).catch(unlessStale));
+      const work = open.slice(at, at + ITEMS_AT_ONCE).map(tryItem);
       tried.push(...(await Promise.all(work)).flat());
     }
     return tried;

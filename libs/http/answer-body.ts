@@ -101,7 +101,8 @@ function apart(operation: FramedOperation, members: readonly Piece[]): { json: r
   const opening = `"${FRAMED[operation].answer}":"`;
   if (typeof name !== 'string' || typeof bytes === 'string' || bytes === undefined || !name.endsWith(opening))
     return { json: members, bytes: NOTHING };
-  return { json: [...members.slice(0, -3), name.slice(0, -opening.length).replace(/,$/, '')], bytes };
+  const before = name.slice(0, -opening.length);
+  return { json: [...members.slice(0, -3), before.endsWith(',') ? before.slice(0, -1) : before], bytes };
 }
 
 const NOTHING = new Uint8Array(0);

@@ -57,13 +57,11 @@ function batchWith(value: unknown, field: string, bytes: Buffer): object {
 /** The bytes of what was read here, in one or in the items of many. Without recursion: other bodies come here too, as deep as they are long. */
 export function framedBytes(body: unknown): Buffer[] {
   const items: unknown[] = typeof body === 'object' && body !== null && 'items' in body && Array.isArray(body.items) ? body.items : [];
-  return [body, ...items].flatMap(buffersIn);
-}
-
-function buffersIn(value: unknown): Buffer[] {
-  if (typeof value !== 'object' || value === null) return [];
-  const members: unknown[] = Object.values(value);
-  return members.filter((member) => Buffer.isBuffer(member));
+  const buffers: Buffer[] = [];
+  for (const value of [body, ...items])
+    if (typeof value === 'object' && value !== null)
+      for (const member of Object.values(value) as unknown[]) if (Buffer.isBuffer(member)) buffers.push(member);
+  return buffers;
 }
 
 /** @throws KeywardError `payload-too-large` */

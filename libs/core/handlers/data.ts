@@ -23,7 +23,7 @@ import type { Handlers, Step } from '../pipeline.js';
 import type { Custody, Sealed } from '../ports/custody.js';
 import { sizeBucket } from '../record.js';
 import { sm2Digest } from '../sm2-digest.js';
-import type { SnapshotKey, UsableVersion } from '../snapshot.js';
+import type { KnownContext, SnapshotKey, UsableVersion } from '../snapshot.js';
 import { askedIn } from './asked-in.js';
 import { answering, type Released } from './for-recipient.js';
 import { randomHandler } from './random.js';
@@ -151,7 +151,7 @@ function opening<Operation extends 'Decrypt' | 'ReEncryptFrom', Answer>(
   };
   return using(step, wish, kind, async ({ permit, key, version, lease }) => {
     // The AAD has the version's own header: one that names another algorithm would not be noticed.
-    if (!Buffer.from(header).equals(version.headers[kind])) throw new DecryptFailed('another-algorithm');
+    if (Buffer.compare(header, version.headers[kind]) !== 0) throw new DecryptFailed('another-algorithm');
     const answered = answers();
     const plaintext = await custody.decrypt(permit, version, { iv, ciphertext: sealed });
     return answered({ ...used(key, version), lease, plaintext, kind }, step.input.ciphertext);
@@ -168,13 +168,12 @@ async function using<Operation extends KeyUse, Answer>(
   kind: CiphertextKind | 'none',
   work: (allowed: Allowed<Operation>) => Promise<Released<Answer>>,
 ) {
-  const { decision, details, leased: held, bound } = await decided(step, kind === 'none' ? wish : { ...wish, mode: MODES[kind] });
+  const { decision, details, leased: held, aad } = await decided(step, wish, kind);
   const { validUntil } = decision;
   if (!decision.allowed) return { error: decision.error, details, validUntil };
   if (step.input.dryRun === true)
     return { answer: { ...used(decision.key, decision.version), dryRun: true as const }, details, validUntil };
-  const { versionId, headers } = decision.version;
-  const permit = step.permit({ versionId, aad: kind === 'none' ? undefined : Buffer.concat([headers[kind], bound]) });
+  const permit = step.permit({ versionId: decision.version.versionId, aad });
   try {
     const done = await work({ ...decision, permit });
     return { ...done, details: handsOut(step.operation) ? held : details, validUntil, charges: decision.charges };
@@ -185,28 +184,38 @@ async function using<Operation extends KeyUse, Answer>(
 
 const MODES = { direct: 'direct', dataKey: 'data-key' } as const satisfies Record<CiphertextKind, string>;
 
-/** Items of one batch that ask the very same, under the same rules and at the same time, are told the same. */
 /** What a caller may keep: re-encryption hands its plaintext to nobody. */
 const handsOut = (operation: KeyUse): boolean => operation === 'Decrypt' || operation === 'GenerateDataKey';
 
-function decided(step: Step<KeyUse>, wish: Wish): Promise<Decided> {
-  if (step.decisions === undefined) return decide(step, wish);
-  const name = JSON.stringify([wish, askedIn(step.input)]);
-  const known = step.decisions.get(name) ?? decide(step, wish);
-  step.decisions.set(name, known);
-  return known;
+/** Items of one batch that ask the very same, under the same rules and at the same time, are told the same. */
+function decided(step: Step<KeyUse>, wish: Wish, kind: CiphertextKind | 'none'): Promise<Decided> {
+  if (step.decisions === undefined) return decide(step, wish, kind);
+  const name = JSON.stringify([wish, kind, askedIn(step.input)]);
+  const known = step.decisions.get(name);
+  if (known !== undefined) return known;
+  const first = decide(step, wish, kind);
+  step.decisions.set(name, first);
+  return first;
 }
 
-async function decide({ operation, principal, call, input, snapshot, now }: Step<KeyUse>, wish: Wish): Promise<Decided> {
-  const decision = await decideUse(operation, principal, call, wish, snapshot, now);
+async function decide(
+  { operation, principal, call, input, snapshot, now }: Step<KeyUse>,
+  wish: Wish,
+  kind: CiphertextKind | 'none',
+): Promise<Decided> {
+  const asked = kind === 'none' ? wish : { ...wish, mode: MODES[kind] };
+  const decision = await decideUse(operation, principal, call, asked, snapshot, now);
   const details = { ...decision.details, ...askedIn(input) };
   return {
     decision,
     details,
     leased: decision.allowed ? leased(details, decision.lease, now) : details,
-    bound: snapshot.context(wish.context ?? {}).bound,
+    aad: decision.allowed && kind !== 'none' ? aadOf(decision.version, kind, snapshot.context(wish.context ?? {})) : undefined,
   };
 }
+
+const aadOf = ({ headers }: UsableVersion, kind: CiphertextKind, { bound }: KnownContext): Uint8Array =>
+  Buffer.concat([headers[kind], bound]);
 
 const wishToSeal = (input: Omit<EncryptRequest, 'plaintext'> | GenerateDataKeyWithoutPlaintextRequest, size?: string): Wish => ({
   lookup: { reference: input.keyId },

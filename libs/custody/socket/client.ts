@@ -228,18 +228,18 @@ export class SocketCustody
 
   async encrypt(permit: Permit<'Encrypt' | 'ReEncryptTo'>, version: WrappedKeyVersion, plaintext: Uint8Array): Promise<Sealed> {
     const aad = spend(permit, ['Encrypt', 'ReEncryptTo'], version);
-    return this.#call(OPERATION.encrypt, version.tenant, [encodeRow(version), aad, plaintext], readSealed, version.versionId);
+    return await this.#call(OPERATION.encrypt, version.tenant, [encodeRow(version), aad, plaintext], readSealed, version.versionId);
   }
 
   async decrypt(permit: Permit<'Decrypt' | 'ReEncryptFrom'>, version: WrappedKeyVersion, sealed: Sealed): Promise<Uint8Array> {
     const aad = spend(permit, ['Decrypt', 'ReEncryptFrom'], version);
     const args = [encodeRow(version), aad, sealed.iv, sealed.ciphertext];
-    return this.#call(OPERATION.decrypt, version.tenant, args, readBytes, version.versionId);
+    return await this.#call(OPERATION.decrypt, version.tenant, args, readBytes, version.versionId);
   }
 
   async generateDataKey(permit: Permit<'GenerateDataKey'>, version: WrappedKeyVersion, length: number): Promise<GeneratedDataKey> {
     const aad = spend(permit, ['GenerateDataKey'], version);
-    return this.#call(
+    return await this.#call(
       OPERATION.generateDataKey,
       version.tenant,
       [encodeRow(version), aad, length],

@@ -142,7 +142,7 @@ export class Connection {
     const calls = this.#together.get(id);
     this.#together.delete(id);
     if (calls === undefined || code !== CODE.ok) for (let at = 0; at < (calls ?? 1); at++) this.#settle(id + at, code, result);
-    else for (const [at, each] of repliesTo(calls, result).entries()) this.#settle(id + at, each[0], each[1]);
+    else repliesTo(calls, result).forEach((each, at) => this.#settle(id + at, each[0], each[1]));
   }
 
   #settle(id: number, code: unknown, result: unknown): void {

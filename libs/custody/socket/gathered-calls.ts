@@ -39,7 +39,7 @@ export class GatheredCalls {
     this.#items = [];
     this.#bytes = 0;
     if (items.length === 1) this.send([id, operation, tenant, args], id, 1);
-    else this.send([id, TOGETHER, tenant, [operation, args[0], items.map(([, ...rest]) => rest)]], id, items.length);
+    else this.send([id, TOGETHER, tenant, [operation, args[0], items.map((item) => item.slice(1))]], id, items.length);
   }
 
   #goesAlong({ operation, tenant, args }: Travelling, bytes: number): boolean {
@@ -52,6 +52,11 @@ export class GatheredCalls {
 }
 
 /** Of a call's arguments besides the row, and of its answer: a number is the length of a data key, which is answered twice. */
-function bytesOf([, ...args]: readonly unknown[]): number {
-  return args.reduce<number>((sum, arg) => sum + 64 + (arg instanceof Uint8Array ? arg.length : 2 * Number(arg)), 0);
+function bytesOf(args: readonly unknown[]): number {
+  let bytes = 0;
+  for (let at = 1; at < args.length; at++) {
+    const arg = args[at];
+    bytes += 64 + (arg instanceof Uint8Array ? arg.length : 2 * Number(arg));
+  }
+  return bytes;
 }

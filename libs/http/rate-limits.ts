@@ -25,6 +25,9 @@ const ITEMS_OF_A_BATCH = 125;
 export const batchWeight = (items: number): number => Math.ceil(items / ITEMS_OF_A_BATCH);
 const CALLS_AT_ONCE = 512;
 const CALLS_WAITING = 4096;
+/** While other tenants call too, so many more than they have under way: a storm of one adds as much to their waiting as so many calls do. */
+const CALLS_BESIDE = 16;
+const BATCHES_BESIDE = 4;
 
 type CountedClass = Exclude<RateClass, 'stop'>;
 type Limits = { readonly [Name in CountedClass]: { readonly points: number; readonly duration: number } };
@@ -39,14 +42,14 @@ export interface Spent {
 /** Tells whether a caller must wait: seconds, or undefined when it may go on. */
 export class RateLimits {
   readonly stops = new Turns();
-  readonly batches = new Turns(BATCHES_AT_ONCE);
+  readonly batches = new Turns({ atOnce: BATCHES_AT_ONCE, beside: BATCHES_BESIDE });
   readonly calls: Turns;
   readonly tenants = new TenantRates();
   readonly #classes: Readonly<Record<CountedClass, RateLimiterMemory>>;
   readonly #failures = new RateLimiterMemory(FAILURE_LIMIT);
 
   constructor({ use, manage, read }: Limits = RATE_LIMITS, callsAtOnce = CALLS_AT_ONCE) {
-    this.calls = new Turns(callsAtOnce, CALLS_WAITING);
+    this.calls = new Turns({ atOnce: callsAtOnce, waiting: CALLS_WAITING, beside: CALLS_BESIDE });
     this.#classes = {
       use: new RateLimiterMemory(use),
       manage: new RateLimiterMemory(manage),

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { hasCode } from '../error-code.js';
 import type { SystemUser } from './as-user.js';
 
@@ -43,6 +43,21 @@ export function ended(child: ChildProcess): Promise<Finished> {
 
 export const hasEnded = (child: ChildProcess) => child.exitCode !== null || child.signalCode !== null;
 
+const TOLD = { lines: 5, bytes: 4096 } as const;
+
+/** Where to look, and what stands there last: the file may be gone with its directory before anybody looks. */
+export function seeLog(logFile: string): string {
+  const file = openSync(logFile, 'r');
+  try {
+    const { size } = fstatSync(file);
+    const end = Buffer.alloc(Math.min(size, TOLD.bytes));
+    readSync(file, end, 0, end.length, size - end.length);
+    return `see ${logFile}, which ends:\n${end.toString().trimEnd().split('\n').slice(-TOLD.lines).join('\n')}`;
+  } finally {
+    closeSync(file);
+  }
+}
+
 /** Migrations of a large database included. */
 const RUN_ONCE_TIMEOUT_MS = 120_000;
 
@@ -52,7 +67,7 @@ export async function runOnce(label: string, command: readonly string[], options
   const timer = setTimeout(() => killGroup(child.pid), RUN_ONCE_TIMEOUT_MS);
   const { code, signal } = await ended(child);
   clearTimeout(timer);
-  if (code !== 0) throw new Error(`${label} ended with ${signal ?? `code ${String(code)}`}; see ${options.logFile}.`);
+  if (code !== 0) throw new Error(`${label} ended with ${signal ?? `code ${String(code)}`}; ${seeLog(options.logFile)}`);
 }
 
 /**

@@ -63,8 +63,8 @@ describe('a supervised process', () => {
   });
 
   it('is not started again when it says that this would do harm', async () => {
-    supervised = supervise(`require('node:fs').appendFileSync('starts', 'x'); process.exit(78);`);
-    await expect(supervised.start()).rejects.toThrow(/program does not become ready; see .*log/);
+    supervised = supervise(`require('node:fs').appendFileSync('starts', 'x'); console.log('out of order'); process.exit(78);`);
+    await expect(supervised.start()).rejects.toThrow(/program does not become ready; see .*log, which ends:\nout of order/);
     expect(existsSync(at('starts'))).toBe(true);
   });
 

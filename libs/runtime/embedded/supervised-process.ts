@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { commandLine, ended, endProcess, type Finished, killGroup, sleep, spawnService, until } from './spawn.js';
+import { commandLine, ended, endProcess, type Finished, killGroup, sleep, spawnService, seeLog, until } from './spawn.js';
 
 export interface ProcessPlan {
   /** Also the name of its log file, for example `data-plane-1`. */
@@ -62,7 +62,7 @@ export class SupervisedProcess {
     const hopeless = () => this.halted !== undefined || this.failedStarts >= FAILED_STARTS_BEFORE_GIVING_UP;
     const answered = await until(async () => hopeless() || (this.child !== undefined && (await this.plan.isReady())), READY_TIMEOUT_MS);
     if (answered && !hopeless()) return;
-    throw new Error(`${this.name} does not become ready; see ${this.plan.logFile}.`);
+    throw new Error(`${this.name} does not become ready; ${seeLog(this.plan.logFile)}`);
   }
 
   /** Lets it drain, then ends whatever is left of it. */

@@ -89,7 +89,7 @@ export const inventoryItem = z
       .nullable()
       .meta({ description: 'the last that succeeded, as far as records are counted' }),
     usableBy: z
-      .array(whoCanEntry.omit({ keyId: true, aliases: true }))
+      .array(whoCanEntry.omit({ keyId: true, aliases: true, secret: true }))
       .meta({ description: 'by the policy in force; nobody while it is not enabled' }),
   })
   .meta({ id: 'InventoryItem' });

@@ -1,7 +1,19 @@
 import { z } from 'zod';
 import { encryptionContext } from './encryption-context.js';
-import { alias, credentialId, keyId, keyReference, principalName, serviceName, stopId, tenantId } from './identifiers.js';
-import { DATA_OPERATIONS, GRANTED_OPERATIONS, WORKER_OPERATIONS } from './operations.js';
+import {
+  alias,
+  credentialId,
+  keyId,
+  keyReference,
+  principalName,
+  secretId,
+  secretName,
+  secretReference,
+  serviceName,
+  stopId,
+  tenantId,
+} from './identifiers.js';
+import { GRANTED_OPERATIONS, type GrantedOperation, SECRET_USES, WORKER_OPERATIONS } from './operations.js';
 import { CONDITION_NAMES, justification, MAX_POLICY_BYTES, policyDocument, SERVICE_AUTH_METHODS, stopTarget } from './policy.js';
 import { authMethod, role } from './principal.js';
 import { problemCode } from './problem.js';
@@ -246,14 +258,20 @@ const subject = z
   .string()
   .max(140)
   .regex(/^(svc|wl):[a-z0-9][a-z0-9/-]*$/, 'must be svc:name or wl:cluster/name');
-const dataOperation = z.enum(DATA_OPERATIONS, { error: `must be one of ${DATA_OPERATIONS.join(', ')}` });
+const usedOperation = z.enum(GRANTED_OPERATIONS, { error: `must be one of ${GRANTED_OPERATIONS.join(', ')}` });
+/** By which of its names each operation says what it is about. */
+const named = (operation: GrantedOperation): 'keyId' | 'secretId' | undefined => {
+  if (operation === 'GetRandomPassword') return undefined;
+  return (SECRET_USES as readonly string[]).includes(operation) ? 'secretId' : 'keyId';
+};
 /** One imagined request, and whose rules decide it. What is left out is unknown, as it would be for a call that does not tell it. */
 export const simulateRequest = z
   .strictObject({
     subject,
-    operation: dataOperation,
-    keyId: keyReference,
-    encryptionContext: encryptionContext.optional(),
+    operation: usedOperation,
+    keyId: keyReference.optional().meta({ description: 'of every operation but those about secrets' }),
+    secretId: secretReference.optional().meta({ description: 'of an operation about one; GetRandomPassword is about none' }),
+    encryptionContext: encryptionContext.optional().meta({ description: 'not of secrets: each value has its own' }),
     at: z.iso.datetime({ offset: true }).optional().meta({ description: 'default: now' }),
     sourceAddress: z.union([z.ipv4(), z.ipv6()], { error: 'must be an IP address' }).optional(),
     authMethod: z.enum(SERVICE_AUTH_METHODS).optional(),
@@ -262,6 +280,14 @@ export const simulateRequest = z
       .union([z.literal('draft'), z.int().min(1)])
       .optional()
       .meta({ description: 'the draft or a version; default: the one in force' }),
+  })
+  .superRefine((asked, { addIssue }) => {
+    const by = named(asked.operation);
+    for (const field of ['keyId', 'secretId'] as const)
+      if ((asked[field] === undefined) === (field === by))
+        addIssue({ code: 'custom', path: [field], message: `${field === by ? 'is' : 'is not'} what ${asked.operation} is about` });
+    if (by !== 'keyId' && asked.encryptionContext !== undefined)
+      addIssue({ code: 'custom', path: ['encryptionContext'], message: `is not what ${asked.operation} is asked with` });
   })
   .meta({ id: 'SimulateRequest' });
 export type SimulateRequest = z.infer<typeof simulateRequest>;
@@ -283,6 +309,7 @@ export const simulateAnswer = z
     code: problemCode.optional().meta({ description: 'what the call would be answered with' }),
     policyVersion: z.int().optional(),
     grant: z.string().optional(),
+    keyGrant: z.string().optional().meta({ description: 'of a value of a secret: the grant of the key that seals it' }),
     guardrail: z.string().optional(),
     stopId: stopId.optional(),
     rules: z.array(ruleVerdict),
@@ -291,22 +318,31 @@ export const simulateAnswer = z
   .meta({ id: 'Simulation' });
 export type SimulateAnswer = z.infer<typeof simulateAnswer>;
 
-const grantedOperation = z.enum([...DATA_OPERATIONS, ...WORKER_OPERATIONS]);
+const grantedOperation = z.enum([...GRANTED_OPERATIONS, ...WORKER_OPERATIONS]);
 export const whoCanQuery = z
   .strictObject({
     keyId: keyReference.optional().meta({ description: 'default: every key of the tenant, spare ones included' }),
+    secretId: secretReference.optional().meta({ description: 'this secret instead' }),
     operation: grantedOperation.optional(),
     cursor,
     limit,
   })
+  .refine(({ keyId: key, secretId: secret }) => key === undefined || secret === undefined, {
+    path: ['secretId'],
+    error: 'is named instead of keyId',
+  })
   .meta({ id: 'WhoCanQuery' });
 export type WhoCanQuery = z.infer<typeof whoCanQuery>;
-/** One caller that some grant names for a key: by which grant, under which remaining conditions, except when. */
+/** One caller that some grant names for a key, or a secret: by which grant, under which remaining conditions, except when. */
 export const whoCanEntry = z
   .object({
-    keyId,
+    keyId: keyId.meta({ description: 'of a secret: the one that seals its values' }),
     aliases: z.array(alias),
-    subject: z.string().meta({ description: 'a service or workload; `worker`, by the rule that a key’s rotation policy is' }),
+    secret: z.object({ secretId, name: secretName }).optional(),
+    subject: z.string().meta({
+      description:
+        'a service or workload; `worker`, by the rule that a rotation policy or a re-wrap is; `admin`: every one of the tenant, with its secrets',
+    }),
     operations: z.array(grantedOperation),
     grant: z.string(),
     role: z.string().optional(),
@@ -335,7 +371,7 @@ export const previewAnswer = z
       .array(
         z.object({
           subject: z.string(),
-          operation: dataOperation,
+          operation: usedOperation,
           keyId,
           alias: alias.optional(),
           newlyRefused: z.int(),

@@ -35,7 +35,7 @@ export const keyUsageAnswer = z
       .meta({ description: 'those that used it or tried to; the most used lately first' }),
     leasesComplete: z.boolean().meta({ description: 'false: there were more calls than were looked at; counts of leases are the least' }),
     usableBy: z
-      .array(whoCanEntry.omit({ keyId: true, aliases: true }))
+      .array(whoCanEntry.omit({ keyId: true, aliases: true, secret: true }))
       .meta({ description: 'who may use it now, used or not, by the policy in force' }),
     sentences: z.array(z.string()),
   })

@@ -138,8 +138,24 @@ export async function ownKeyUse(
   return { details, validUntil: undefined, error: undefined, charges: [], key, version };
 }
 
+/** What a put of a service is refused for, whatever it is granted. A limit is counted with a record alone, and a put is more than that. */
+export function refusalOfPut(
+  secret: Pick<StoredSecret, 'rotation' | 'connects'>,
+  byService: boolean,
+  charges: readonly LimitedGrant[],
+): string | undefined {
+  if (charges.length > 0) return 'limited-grant-of-a-change';
+  const isOfRotation = secret.rotation?.connectionSecret !== undefined || secret.connects === true;
+  return byService && isOfRotation ? 'value-of-a-rotation' : undefined;
+}
+
+/** What each use of a value needs of the secret's key. */
+export const SEALING_USES = { GetSecretValue: 'Decrypt', PutSecretValue: 'GenerateDataKey' } as const satisfies Partial<
+  Record<SecretUse, SealingUse>
+>;
+
 /** One call pays one grant: where both the secret's and the key's are limited, it has to be the same. Undefined: it is not. */
-function paidOnce(ofSecret: readonly LimitedGrant[], ofKey: readonly LimitedGrant[]): readonly LimitedGrant[] | undefined {
+export function paidOnce(ofSecret: readonly LimitedGrant[], ofKey: readonly LimitedGrant[]): readonly LimitedGrant[] | undefined {
   if (ofSecret.length === 0 || ofKey.length === 0) return [...ofSecret, ...ofKey];
   const both = ofSecret.filter(({ ruleId }) => ofKey.some((other) => other.ruleId === ruleId));
   return both.length === 0 ? undefined : both;

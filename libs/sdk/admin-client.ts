@@ -405,7 +405,7 @@ export class KeywardAdmin {
   simulatePolicy(tenant: string, body: z.input<typeof simulateRequest>) {
     return this.#keys.ask(simulateAnswer, at`/v1/tenants/${tenant}/policy/simulate`, body);
   }
-  whoCan(tenant: string, query: Page & { readonly keyId?: string; readonly operation?: string } = {}) {
+  whoCan(tenant: string, query: Page & { readonly keyId?: string; readonly secretId?: string; readonly operation?: string } = {}) {
     return this.#keys.read(pageOf(whoCanEntry), at`/v1/tenants/${tenant}/who-can`, query);
   }
   stop(tenant: string, body: z.input<typeof stopRequest>) {

@@ -25,6 +25,7 @@ const REGENERATE = process.env['KEYWARD_WRITE_ISOLATION'] === '1';
 const BODIES: Readonly<Record<string, (named: string) => unknown>> = {
   'Stop target.keyId': (keyId) => ({ target: { scope: 'key', keyId } }),
   'ErasePersonalFields principal': (principal) => ({ principal }),
+  'SimulatePolicy secretId': (secretId) => ({ subject: 'svc:billing', operation: 'GetSecretValue', secretId }),
   'CreateSecret rotation.connectionSecret': (connectionSecret) => ({
     ...{ name: `rotated-${connectionSecret}`, keyId: 'alias/only-acme', rotation: { target: 'webhook', connectionSecret } },
   }),

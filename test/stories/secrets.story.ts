@@ -70,6 +70,27 @@ describe('secrets on a whole platform', () => {
       expect([path, (await dataPlane(path, body)).status]).toEqual([path, 403]);
   });
 
+  it('are what who-can and simulate tell of, as it is', async () => {
+    const who = await anna.json('policy', 'who-can', '--secret', 'shop/db');
+    expect(who['items']).toMatchObject([
+      {
+        subject: 'svc:billing',
+        operations: ['GetSecretValue'],
+        grant: 'shop-secrets',
+        conditions: expect.stringContaining('shop-secrets-key'),
+      },
+      { subject: 'admin' },
+      { subject: 'worker' },
+    ]);
+    const simulate = async (operation: string) =>
+      (await anna.json('policy', 'simulate', '--service', 'billing', '--operation', operation, '--secret', 'shop/db'))['allowed'];
+    expect([await simulate('GetSecretValue'), await simulate('PutSecretValue'), await simulate('DescribeSecret')]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+  });
+
   it('leave one record a read, which names the secret, both rules, and nothing of the value', async () => {
     const records = await must(
       world.platform.urls.auditor,

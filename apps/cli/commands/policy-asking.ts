@@ -8,7 +8,8 @@ import { contextOption, justificationIn, paged, type PageOptions, wholeNumber } 
 interface SimulateOptions {
   readonly service: string;
   readonly operation: string;
-  readonly key: string;
+  readonly key?: string;
+  readonly secret?: string;
   readonly context: Readonly<Record<string, string>>;
   readonly at?: string;
   readonly fromAddress?: string;
@@ -18,26 +19,37 @@ interface SimulateOptions {
   readonly policyVersion?: number;
 }
 
+interface WhoCanOptions extends PageOptions {
+  readonly secret?: string;
+  readonly operation?: string;
+}
+
 /** Questions to the policy in force, which change nothing. */
 export function askingCommands(policy: Command, open: OpenSession): void {
-  paged(policy.command('who-can [key]').description('who may use a key, or every key; spare ones included'))
+  paged(policy.command('who-can [key]').description('who may use a key, or every key, spare ones included; or a secret'))
+    .option('--secret <name>', 'this secret, by its name or id, and what its key has to do with it')
     .option('--operation <name>', 'for this alone')
-    .addHelpText('after', '\nExample:\n  keyward policy who-can alias/invoices --operation Decrypt\n')
-    .action(async (keyId: string | undefined, options: PageOptions & { operation?: string }, command: Command) => {
+    .addHelpText(
+      'after',
+      '\nExample:\n  keyward policy who-can alias/invoices --operation Decrypt\n  keyward policy who-can --secret shop/db --operation GetSecretValue\n',
+    )
+    .action(async (keyId: string | undefined, { secret, ...options }: WhoCanOptions, command: Command) => {
       const session = open(command);
-      const page = await session.admin.whoCan(session.tenant, { ...options, ...(keyId !== undefined && { keyId }) });
+      const names = { ...(keyId !== undefined && { keyId }), ...(secret !== undefined && { secretId: secret }) };
+      const page = await session.admin.whoCan(session.tenant, { ...options, ...names });
       const rows = page.items.map((item) => [
-        ...[item.aliases[0] ?? item.keyId, item.subject, item.operations.join(','), item.grant],
+        ...[item.secret?.name ?? item.aliases[0] ?? item.keyId, item.subject, item.operations.join(','), item.grant],
         [item.conditions || 'always', ...item.except.map((what) => `except ${what}`)].join('; '),
       ]);
-      session.answer(page, table(['KEY', 'WHO', 'OPERATIONS', 'GRANT', 'WHEN'], rows));
+      session.answer(page, table([secret === undefined ? 'KEY' : 'SECRET', 'WHO', 'OPERATIONS', 'GRANT', 'WHEN'], rows));
     });
   policy
     .command('simulate')
     .description('decide one imagined request, and explain')
     .requiredOption('--service <name>', 'who asks')
     .requiredOption('--operation <name>', 'for what')
-    .requiredOption('--key <key>', 'key id or alias/name')
+    .option('--key <key>', 'with which: key id or alias/name')
+    .option('--secret <name>', 'of an operation about a secret: its name or id')
     .addOption(contextOption())
     .option('--at <time>', 'when, RFC 3339 (default: now)')
     .option('--from-address <address>', 'from where')
@@ -47,7 +59,7 @@ export function askingCommands(policy: Command, open: OpenSession): void {
     .option('--policy-version <n>', 'by this version (default: the one in force)', wholeNumber(1))
     .addHelpText(
       'after',
-      '\nExample:\n  keyward policy simulate --service billing --operation Decrypt --key alias/invoices --context purpose=invoice\n',
+      '\nExample:\n  keyward policy simulate --service billing --operation Decrypt --key alias/invoices --context purpose=invoice\n  keyward policy simulate --service billing --operation GetSecretValue --secret shop/db\n',
     )
     .action(async (options: SimulateOptions, command: Command) => {
       const session = open(command);
@@ -61,6 +73,7 @@ function requestOf({
   service,
   operation,
   key,
+  secret,
   context,
   at,
   fromAddress,
@@ -71,7 +84,8 @@ function requestOf({
 }: SimulateOptions): SimulateRequest {
   const against = draft ? 'draft' : policyVersion;
   const checked = simulateRequest.safeParse({
-    ...{ subject: `svc:${service}`, operation, keyId: key, encryptionContext: context },
+    ...{ subject: `svc:${service}`, operation, keyId: key, secretId: secret },
+    ...(Object.keys(context).length > 0 && { encryptionContext: context }),
     ...{ at, sourceAddress: fromAddress, authMethod, justification, against },
   });
   if (checked.success) return checked.data;

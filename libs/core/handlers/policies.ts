@@ -8,11 +8,13 @@ import type { GrantPolicy, PolicyTools } from '../ports/grants.js';
 import type { Reads, UseReads } from '../ports/reads.js';
 import type { OperationReads } from '../ports/rewraps.js';
 import type { RowProofs, StoredPolicy } from '../ports/rules.js';
+import type { SecretStore } from '../ports/secrets.js';
 import { changedFields } from './changed-fields.js';
 import { previewOf } from './policy-preview.js';
 import { simulate } from './simulate.js';
 import { TenantTurns } from './tenant-turns.js';
 import { whoCanPage } from './who-can.js';
+import { onlyFor, whoCanSecret } from './who-can-secret.js';
 
 type PolicyOperation =
   | 'PutPolicy'
@@ -38,6 +40,7 @@ export interface PolicyParts {
   readonly reads: Reads;
   readonly uses: UseReads;
   readonly operations: Pick<OperationReads, 'workersRewraps'>;
+  readonly secrets: SecretStore;
   readonly grants: GrantPolicy;
   readonly tools: PolicyTools;
 }
@@ -46,7 +49,8 @@ type Publication = Pick<Step<RuleOperation & PolicyOperation>, 'call' | 'princip
 
 /** A tenant's policy: from the first draft to what a change of it would have done last month. */
 export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
-  const { custody, rules, reads, operations, tools, grants, uses } = parts;
+  const { custody, rules, reads, operations, secrets, tools, grants, uses } = parts;
+  const secretParts = { secrets, proofs: rules, grants, tools };
   const turns = new TenantTurns();
   const inTurn =
     <Operation extends PolicyOperation>(handler: Handler<Operation>): Handler<Operation> =>
@@ -203,10 +207,15 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
         against === undefined
           ? step.snapshot.rules.policy?.document
           : (against === 'draft' ? await draftOf(tenant) : await versionOf(tenant, against)).document;
-      return { answer: await simulate({ grants, tools }, step, document), details: {} };
+      return { answer: await simulate(secretParts, step, document), details: {} };
     }),
 
-    WhoCan: inTurn(async (step) => ({ answer: await whoCanPage({ reads, operations, tools, grants }, step), details: {} })),
+    WhoCan: inTurn(async (step) => {
+      const { secretId, operation } = step.input;
+      if (secretId === undefined) return { answer: await whoCanPage({ reads, operations, tools, grants }, step), details: {} };
+      const entries = await whoCanSecret(secretParts, step, secretId);
+      return { answer: { items: onlyFor(operation, entries) }, details: {} };
+    }),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Alias, DataOperation, KeyId, PolicyDocument, PreviewAnswer } from '#contract';
+import type { Alias, GrantedOperation, KeyId, PolicyDocument, PreviewAnswer } from '#contract';
 import { takingBreaths } from '../breaths.js';
 import {
   type CompiledPolicy,
@@ -171,7 +171,7 @@ function sentences(
   totals: Pick<PreviewAnswer, 'newlyRefused' | 'newlyAllowed' | 'unjudged'>,
   changes: readonly {
     subject: string;
-    operation: DataOperation;
+    operation: GrantedOperation;
     keyId: string;
     alias?: string | undefined;
     newlyRefused: number;

@@ -1,6 +1,6 @@
 import type { SecretUse } from '#contract';
 import { decideKeyless } from '../decide-keyless.js';
-import { decideSecret, decideSecretKey, type SecretKeyVerdict, type SecretVerdict } from '../decide-secret.js';
+import { decideSecret, decideSecretKey, refusalOfPut, type SecretKeyVerdict, type SecretVerdict } from '../decide-secret.js';
 import { asFailure, KeywardError } from '../errors.js';
 import { newSecretVersionId } from '../identifiers.js';
 import type { Declined, Done, Handlers, Step } from '../handler.js';
@@ -68,11 +68,8 @@ export function secretUseHandlers(parts: SecretUseParts): Handlers<SecretUse> {
         const wish = { use: 'GenerateDataKey' as const, keyId: secret.keyId, versionId: undefined, context };
         const verdict = await decideSecretKey(grants, asking, versioned(ofSecret, { versionId }), wish);
         if (!isAllowed(verdict)) return declined(step, verdict);
-        // What a limit allows is counted with the record alone, and this is more than a record.
-        const notGranted = (reason: string) => declined(step, { ...verdict, error: new KeywardError('not-granted', '', { reason }) });
-        if (verdict.charges.length > 0) return notGranted('limited-grant-of-a-change');
-        const isOfRotation = secret.rotation?.connectionSecret !== undefined || secret.connects === true;
-        if (step.principal.role === 'service' && isOfRotation) return notGranted('value-of-a-rotation');
+        const reason = refusalOfPut(secret, step.principal.role === 'service', verdict.charges);
+        if (reason !== undefined) return declined(step, { ...verdict, error: new KeywardError('not-granted', '', { reason }) });
         return await working(step, verdict, secret, () =>
           version === undefined ? put(parts, step, secret, versionId, verdict) : putAgain(parts, step, secret, version, verdict),
         );

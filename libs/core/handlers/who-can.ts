@@ -1,4 +1,4 @@
-import type { DataOperation, InventoryItem, WhoCanEntry } from '#contract';
+import type { GrantedOperation, InventoryItem, WhoCanEntry } from '#contract';
 import { KeywardError } from '../errors.js';
 import { refusalOfMoves, moveGrant } from '../decide-moves.js';
 import { rotationGrant, rotationRefusal } from '../key-rotation.js';
@@ -30,7 +30,7 @@ export async function whoCanPage(
     if (key === undefined) throw new KeywardError('not-found', 'There is no such key.');
     return { items: [key] };
   };
-  const asked = (subject: string, granted: readonly DataOperation[]) =>
+  const asked = (subject: string, granted: readonly GrantedOperation[]) =>
     suspended ? [] : mayAsk(services, subject, granted).filter((name) => operation === undefined || name === operation);
 
   const { items, nextCursor } = await keys();
@@ -81,7 +81,7 @@ export function usersOf(
 }
 
 /** What the ISV lets a caller ask for, of what a tenant grants it; workloads are in no catalogue. */
-export function mayAsk(services: TenantRules['services'], subject: string, granted: readonly DataOperation[]): DataOperation[] {
+export function mayAsk(services: TenantRules['services'], subject: string, granted: readonly GrantedOperation[]): GrantedOperation[] {
   const entry = subject.startsWith('svc:') ? services.get(subject.slice('svc:'.length)) : undefined;
   return entry === undefined || entry.suspended ? [] : granted.filter((operation) => entry.operations.includes(operation));
 }

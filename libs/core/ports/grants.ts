@@ -1,7 +1,6 @@
 import type {
   Alias,
   AuthMethod,
-  DataOperation,
   EncryptionContext,
   GrantedOperation,
   Justification,
@@ -119,11 +118,11 @@ export const noGrants: GrantPolicy = {
   compile: () => ({ decide: () => NO_DECISION, explain: () => [], couldAllow: () => false }),
 };
 
-/** One caller, by name, that a grant names for a key. */
+/** One caller, by name, that a grant names for a key or a secret. */
 export interface WhoCan {
   readonly subject: string;
   readonly role: string | undefined;
-  readonly operations: readonly DataOperation[];
+  readonly operations: readonly GrantedOperation[];
   readonly grant: string;
   /** In words; empty: always. */
   readonly conditions: string;
@@ -142,5 +141,5 @@ export interface PolicyTools {
   sentences(document: PolicyDocument): string[];
   /** Undefined: no policy. */
   diff(from: PolicyDocument | undefined, to: PolicyDocument | undefined): { change: PolicyChange; sentences: string[] };
-  whoCan(policy: TenantPolicy, key: Pick<GrantRequest, 'keyId' | 'aliases' | 'tags'>): WhoCan[];
+  whoCan(policy: TenantPolicy, key: Pick<GrantRequest, 'keyId' | 'secret' | 'aliases' | 'tags'>): WhoCan[];
 }

@@ -1,4 +1,4 @@
-import { DATA_OPERATIONS, type DataOperation, type Grant, type Guardrail, type PolicyDocument } from '#contract';
+import { DATA_OPERATIONS, type Grant, type GrantedOperation, type Guardrail, type PolicyDocument, SECRET_USES } from '#contract';
 import type { ActiveStop, GrantRequest, TenantPolicy, WhoCan } from '#core';
 import { objectIn, operationIn } from '../selectors.js';
 import { partsOf } from './condition-sets.js';
@@ -6,10 +6,13 @@ import { word } from './plain-text.js';
 import { namedBy } from './subjects.js';
 import { conditionsInWords, leaseInWords, limitsInWords, listed } from './words.js';
 
-type Key = Pick<GrantRequest, 'keyId' | 'aliases' | 'tags'>;
+type Key = Pick<GrantRequest, 'keyId' | 'secret' | 'aliases' | 'tags'>;
+
+/** GetRandomPassword is about no secret. */
+const OF_SECRETS = SECRET_USES.filter((operation) => operation !== 'GetRandomPassword');
 
 /**
- * Everyone whom some grant lets use this key as it is called now: one entry a grant and caller, in document order. Operations that a
+ * Everyone whom some grant lets use this key, or this secret, as it is called now: one entry a grant and caller, in document order. Operations that a
  * guardrail or stop takes away under all circumstances are left out; what they take away under some is told in words.
  */
 export function whoCan({ document, stops }: TenantPolicy, key: Key): WhoCan[] {
@@ -18,7 +21,7 @@ export function whoCan({ document, stops }: TenantPolicy, key: Key): WhoCan[] {
     .filter(({ objects }) => reaches(objects, key))
     .map((rule) => ({ rule, subjects: new Set(namedBy(rule.subjects, document.roles).map(({ subject }) => subject)) }));
   return document.grants
-    .filter(({ objects }) => reaches(objects, key))
+    .filter(({ objects }) => reaches(key.secret === undefined ? objects : objects.filter((object) => object !== '*'), key))
     .flatMap((grant) => entriesOf(grant, document, guardrails, stops, key));
 }
 
@@ -28,7 +31,7 @@ interface Guarding {
 }
 
 const reaches = (objects: readonly string[], key: Key) => objects.some((object) => objectIn(key, object));
-const covers = (rule: Guardrail, operation: DataOperation) => rule.operations.some((pattern) => operationIn(operation, pattern));
+const covers = (rule: Guardrail, operation: GrantedOperation) => rule.operations.some((pattern) => operationIn(operation, pattern));
 const unconditional = ({ when, unless }: Guardrail) => partsOf(when).length === 0 && partsOf(unless).length === 0;
 
 function entriesOf(
@@ -38,7 +41,7 @@ function entriesOf(
   stops: readonly ActiveStop[],
   key: Key,
 ): WhoCan[] {
-  const granted = DATA_OPERATIONS.filter((operation) => covers(grant, operation));
+  const granted = (key.secret === undefined ? DATA_OPERATIONS : OF_SECRETS).filter((operation) => covers(grant, operation));
   return namedBy(grant.subjects, roles).flatMap(({ subject, role }) => {
     if (subject === '*' || stops.some((stop) => stopsAll(stop, subject, key))) return [];
     const concerning = guardrails.filter(({ subjects }) => subjects.has('*') || subjects.has(subject)).map(({ rule }) => rule);
@@ -76,7 +79,7 @@ const remaining = (grant: Grant) =>
     .filter((text) => text !== '')
     .join(', ');
 
-function guardrailInWords(rule: Guardrail, granted: readonly DataOperation[]): string {
+function guardrailInWords(rule: Guardrail, granted: readonly GrantedOperation[]): string {
   const blocked = granted.filter((operation) => covers(rule, operation));
   const scope = blocked.length === granted.length ? '' : `${listed(blocked)} `;
   return `guardrail ${word(rule.id)} blocks ${scope}${conditionsInWords(rule)}`;

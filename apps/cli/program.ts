@@ -36,6 +36,7 @@ import { tenantCommands } from './commands/tenant.js';
 import { upgradeCommand } from './commands/upgrade.js';
 import { verifyCertificateCommand } from './commands/verify-certificate.js';
 import { verifyCommand } from './commands/verify.js';
+import { verifyKeysCommand } from './commands/verify-keys.js';
 import { verifyReceiptCommand } from './commands/verify-receipt.js';
 import { witnessCommands } from './commands/witness.js';
 import { EXIT, exitCodeOf } from './exit-codes.js';
@@ -77,6 +78,7 @@ const COMMAND_GROUPS: readonly ((program: Command, open: OpenSession) => void)[]
   verifyCertificateCommand,
   witnessCommands,
   backupCommands,
+  verifyKeysCommand,
   upgradeCommand,
   supportBundleCommand,
 ];

@@ -29,6 +29,6 @@ export { freePort } from './embedded/free-port.js';
 export { type Platform, type PlatformOptions, startPlatform } from './embedded/platform.js';
 export { withEmbeddedDatabase } from './embedded/embedded-database.js';
 export { EmbeddedPostgres } from './embedded/postgres.js';
-export { type DatabaseRole, DATABASE_ROLES, type EnvOf } from './embedded/process-plans.js';
+export { type DatabaseRole, DATABASE_ROLES, type EnvOf, tokenEnv } from './embedded/process-plans.js';
 export { type HsmSettings, prepareSoftHsm, softHsmModule } from './embedded/softhsm.js';
 export { EXIT_DO_NOT_RESTART, SupervisedProcess } from './embedded/supervised-process.js';

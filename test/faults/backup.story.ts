@@ -86,6 +86,22 @@ describe('a platform that is restored from its archives', () => {
       { path: 'sign', body: signed, want: { keyId: pair } },
     ];
   };
+  /** Changes the first byte of one wrapped key, as whoever writes SQL can. */
+  const edit = async ({ platform: { superuserUrl } }: Onboarded) => {
+    const flip = (where: string) =>
+      asSuperuser(superuserUrl, async (client) => {
+        const { rows: changed } = await client.query<{ id: string }>(
+          `UPDATE keyward.key_version SET blob = set_byte(blob, 0, get_byte(blob, 0) # 1) WHERE version_id = ${where} RETURNING version_id AS id`,
+        );
+        return changed[0]!.id;
+      });
+    const versionId = await flip(`(SELECT min(version_id) FROM keyward.key_version WHERE tenant_id = 'globex' AND length(blob) > 0)`);
+    return {
+      versionId,
+      undo: () => flip(`'${versionId}'`),
+      oneOf: expect.stringMatching(/^keyward: 1 of \d+ key versions do not open\.\n$/) as string,
+    };
+  };
   const opened = async (file: string) => {
     const parts: Buffer[] = [];
     await openArchive(
@@ -117,6 +133,12 @@ describe('a platform that is restored from its archives', () => {
       ...[{ 'if-none-match': '*' }],
     );
     const kept = await samples();
+    // Beside the platform that runs; one row that somebody edited is found, and told by its id.
+    const verified = () => keyward('verify-keys', '--data-dir', lost);
+    const edited = await edit(cast);
+    expect(await verified()).toMatchObject({ exit: 6, out: expect.stringContaining(edited.versionId), talk: edited.oneOf });
+    await edited.undo();
+    expect(await verified()).toMatchObject({ exit: 0, talk: expect.stringMatching(/^\d+ key versions, and each opens/) });
     const first = JSON.parse(readFileSync(platform.credentialsFile, 'utf8')) as { operator: { apiKey: string } };
 
     const tokens = join(lost, 'hsm', 'tokens');
@@ -206,7 +228,7 @@ describe('a platform that is restored from its archives', () => {
     expect(existsSync(restored)).toBe(false);
 
     const told = await keyward(...restoring, ...pin, '--newer-state', join(lost, 'custodian'), '--data-dir', restored);
-    expect(told).toMatchObject({ exit: 0, talk: expect.stringMatching(/Restored in \d+\.\d s/) });
+    expect(told).toMatchObject({ exit: 0, talk: expect.stringMatching(/Restored in \d+\.\d s[^]*\d+ key versions, and each opens/) });
     expect(told.out).toMatch(/acme .* were signed: comes up stopped/);
     expect(told.out).toMatch(/globex .* as signed/);
 

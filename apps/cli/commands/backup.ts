@@ -1,12 +1,14 @@
 import type { Command } from 'commander';
 import { readFileSync } from 'node:fs';
-import { defaultDataDir, loadBackupConfig, loadConfig, withEmbeddedDatabase } from '#runtime';
+import { loadBackupConfig } from '#runtime';
 import { identityFrom, recipientFrom } from '../backup/archive.js';
 import { type Places, placesIn } from '../backup/places.js';
+import { dataDirOf, type WhichPlatform, withDatabase } from '../backup/which-database.js';
 import { UsageError } from '../exit-codes.js';
 import type { OpenSession, Session } from '../session.js';
 import { table } from '../terminal.js';
 import { several } from './options.js';
+import { closedVersions, refuseClosed, tokenOf, verified, WHICH_TOKEN } from './verify-keys.js';
 
 const HELP_BACKUP = `
 Two archives of one instant, of which one alone is worth nothing: the rows, with every key wrapped; and what unwraps them, the HSM's token,
@@ -25,7 +27,8 @@ Examples:
 const HELP_RESTORE = `
 Both archives are read to their last byte before anything is written. Then: the token and the custodian's memory into folders that are empty;
 roles and tables from this version's own migrations, and the rows, all or none; every record of every log is hashed anew and compared with
-the newest checkpoint, its signature, and what the custodian remembers. Start the platform afterwards as ever: the key plane first destroys
+the newest checkpoint, its signature, and what the custodian remembers; and the HSM opens every key version, of which nothing leaves it (exit code
+6 and a list of those that do not open; what was restored stays). Start the platform afterwards as ever: the key plane first destroys
 again what was destroyed since (--newer-state), and stops tenants whose log went back.
 
 Examples:
@@ -33,8 +36,7 @@ Examples:
   keyward restore --database rows.kwb --custody custody.kwb --identity backup.key --pin pin --data-dir /srv/keyward
 `;
 
-interface PlaceOptions {
-  readonly dataDir?: string;
+interface PlaceOptions extends WhichPlatform {
   /** False: `--no-token`. */
   readonly token: string | boolean;
   readonly state?: string;
@@ -69,6 +71,7 @@ export function backupCommands(program: Command, open: OpenSession): void {
       '--newer-state <folder>',
       "the custodian's memory, where that outlived what is restored: what it knows to be destroyed is destroyed again",
     )
+    .option('--no-verify', 'do not have the HSM open every key version at the end (`keyward verify-keys` does it later)')
     .option('--check', 'only read both archives to their last byte, and whether they fit')
     .addHelpText('after', HELP_RESTORE)
     .action(async (options: RestoreOptions, command: Command) => runRestore(open(command), options));
@@ -118,6 +121,7 @@ interface RestoreOptions extends PlaceOptions {
   readonly pin?: string;
   readonly firstCredential?: string;
   readonly newerState?: string;
+  readonly verify: boolean;
   readonly check?: true;
 }
 
@@ -142,18 +146,22 @@ async function runRestore(session: Session, options: RestoreOptions): Promise<vo
     ...[tenant, records, signed],
     wentBackFrom === undefined ? 'as signed' : `${wentBackFrom} were signed: comes up stopped`,
   ]);
-  session.answer(trails, table(['TENANT', 'RECORDS', 'SIGNED', 'TRAIL'], rows));
+  const keys = await verifiedAfter(session, options);
+  const text = [table(['TENANT', 'RECORDS', 'SIGNED', 'TRAIL'], rows), keys && closedVersions(keys)];
+  session.answer({ trails, ...(keys && { keys }) }, text.filter(Boolean).join('\n'));
   session.say(
     `Restored in ${((performance.now() - begun) / 1000).toFixed(1)} s. Start the platform: the key plane looks for what went back before it serves.`,
   );
+  if (keys !== undefined) refuseClosed(session, keys);
 }
 
-async function withDatabase<Answer>(options: PlaceOptions, work: (superuserUrl: string) => Promise<Answer>): Promise<Answer> {
-  const { superuserUrl } = loadBackupConfig();
-  return superuserUrl === undefined ? await withEmbeddedDatabase(dataDirOf(options), work) : await work(superuserUrl);
+async function verifiedAfter(session: Session, options: RestoreOptions) {
+  if (!options.verify) return undefined;
+  const token = options.token === false ? undefined : await tokenOf(options);
+  if (token !== undefined) return await verified(session, options, token);
+  session.say(`Whether keys open was not tried. ${WHICH_TOKEN} Then: keyward verify-keys`);
+  return undefined;
 }
-
-const dataDirOf = ({ dataDir }: PlaceOptions): string => dataDir ?? loadConfig('cli').dataDir ?? defaultDataDir();
 
 function placesOf(options: PlaceOptions): Places {
   const { token, state, pepper, workerKey } = placesIn(dataDirOf(options));

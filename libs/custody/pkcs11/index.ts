@@ -4,6 +4,7 @@ export { Hsm } from './hsm.js';
 export type { HsmEvents, HsmOptions } from './hsm.js';
 export { initialiseToken } from './initialise-token.js';
 export type { NewTokenOptions } from './initialise-token.js';
+export { openVersions } from './open-versions.js';
 export { PinRefused } from './pin.js';
 export { SelfTestFailed } from './self-test.js';
 export { SignedCheckpoints } from './signed-checkpoints.js';

@@ -5,3 +5,4 @@ export { DatabaseSnapshot, type TableShape, tenantObjects, type TenantObjects } 
 export { loadDatabase, RestoreRefused } from './load.js';
 export { asBackupSuperuser } from './superuser.js';
 export type { CheckedTrail, SignedTree } from './trails.js';
+export { eachVersion, type SavedVersion, versionsWithMaterial } from './versions.js';

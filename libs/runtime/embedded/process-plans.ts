@@ -33,15 +33,20 @@ export interface Surroundings {
 /** Sockets of the custodian, one per plane, each in a folder of its own. */
 export const CUSTODIAN_SOCKETS = ['key/key.sock', 'data/data.sock', 'worker/worker.sock'] as const;
 
+/** The environment of whatever opens the token. */
+export const tokenEnv = (hsm: HsmSettings): Record<string, string> => ({
+  ...inheritedEnvironment(),
+  KEYWARD_HSM_MODULE: hsm.module,
+  KEYWARD_HSM_TOKEN: hsm.tokenLabel,
+  KEYWARD_HSM_PIN_FILE: hsm.pinFile,
+  SOFTHSM2_CONF: hsm.configFile,
+});
+
 /** The environment of the token initialiser and the custodian. */
 export function custodianEnv({ dataDir, hsm, extraEnv }: Surroundings): Record<string, string> {
   return {
-    ...inheritedEnvironment(),
-    KEYWARD_HSM_MODULE: hsm.module,
-    KEYWARD_HSM_TOKEN: hsm.tokenLabel,
-    KEYWARD_HSM_PIN_FILE: hsm.pinFile,
+    ...tokenEnv(hsm),
     KEYWARD_HSM_SO_PIN_FILE: hsm.soPinFile,
-    SOFTHSM2_CONF: hsm.configFile,
     KEYWARD_SOCKET_DIR: dataDir.sockets,
     KEYWARD_CUSTODIAN_STATE_DIR: dataDir.custodian,
     KEYWARD_METRICS_FILE: join(dataDir.custodian, 'custodian.prom'),

@@ -1,11 +1,12 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Controller, Get, Post } from '@nestjs/common';
-import { type Call, Pipeline, TrailUnavailable } from '#core';
-import type { OperationName } from '#contract';
+import { type Call, KeywardError, Pipeline, type RateLimitsOfTenant, TrailUnavailable } from '#core';
+import type { OperationName, TenantId } from '#contract';
 import { MAX_LOOK_UPS } from './authentication.js';
 import { Calling, createPlane, Operation, RateLimits, routesOf } from './index.js';
 import { FAILURE_LIMIT } from './rate-limits.js';
+import { TenantRates } from './tenant-rates.js';
 import { FakeCredentials, FakePlane, KEYS } from './test/fake-plane.js';
 
 let plane: FakePlane;
@@ -227,6 +228,47 @@ describe('rate limits', () => {
     expect(answer?.statusCode).toBe(500);
     expect(answer?.json()).toMatchObject({ code: 'internal' });
     expect(plane.lines).toHaveLength(1);
+  });
+});
+
+describe("a tenant's quotas of calls", () => {
+  const limited = async (of: RateLimitsOfTenant) => {
+    const tenants = new TenantRates(() => 0);
+    tenants.follow({ rateQuotas: () => Promise.resolve(new Map([['acme' as TenantId, of]])) }, () => undefined);
+    await plane.stop();
+    plane = await FakePlane.start({ limits: Object.assign(new RateLimits(), { tenants }) });
+    return tenants;
+  };
+  const statuses = async (times: number, ask: () => Promise<{ statusCode: number }>) => {
+    const counts: Record<number, number> = {};
+    for (let n = 0; n < times; n++) {
+      const { statusCode } = await ask();
+      counts[statusCode] = (counts[statusCode] ?? 0) + 1;
+    }
+    return counts;
+  };
+
+  it('are not spent by whoever may not make the call at all', async () => {
+    const tenants = await limited({ readRate: 2 });
+    const list = (as: 'admin' | 'service') => () => plane.ask('GET', keys, undefined, { as });
+    expect(await statuses(30, list('service'))).toEqual({ 200: 30 });
+    expect(await statuses(21, list('admin'))).toEqual({ 200: 20, 429: 1 });
+    tenants.close();
+  });
+
+  it('are not spent by a service to whom nothing is granted, or by what nobody can read', async () => {
+    const tenants = await limited({ useRate: 4 });
+    const one = { keyId: 'alias/invoices', plaintext: 'AA==' };
+    const post = (path: string, body: unknown) => () =>
+      plane.ask('POST', `/v1/tenants/acme/${path}`, JSON.stringify(body), { as: 'service' });
+    plane.pipeline.answer = () => Promise.reject(new KeywardError('not-granted'));
+    expect(await statuses(9, post('encrypt', one))).toEqual({ 403: 9 });
+    expect(await statuses(9, post('encrypt', {}))).toEqual({ 400: 9 });
+    expect(await statuses(9, post('encrypt/batch', { items: [one, {}, one] }))).toEqual({ 200: 9 });
+    // Only who was granted it learns of the key's state.
+    plane.pipeline.answer = () => Promise.reject(new KeywardError('key-disabled'));
+    expect(await statuses(5, post('encrypt', one))).toEqual({ 409: 4, 429: 1 });
+    tenants.close();
   });
 });
 

@@ -77,7 +77,9 @@ export class Edge {
     if (rateClass !== 'stop') {
       const { wait, headers } = await this.limits.spend(rateClass, principal.credentialId);
       reply.headers(headers);
-      if (wait === undefined) this.limits.tenants.admit(rateClass, call);
+      // What may not be called at all is nobody's: it would let a service spend what the tenant's admins have.
+      if (wait === undefined && refusalByRole(OPERATIONS[operation], principal, call) === undefined)
+        this.limits.tenants.admit(rateClass, call);
       return wait;
     }
     const end = await this.limits.stops.take(principal.credentialId);

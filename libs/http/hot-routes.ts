@@ -33,6 +33,7 @@ import { type Answered, type AnsweredBatch, type Call, type InputOf, KeywardErro
 import type { z } from 'zod';
 import type { AnswerWriter } from './answer-writer.js';
 import { itemsOf } from './batch-items.js';
+import { keywardError } from './edge-errors.js';
 import type { EdgeLog } from './edge-log.js';
 import { type FramedOperation, framedBytes } from './frame-body.js';
 import { batchWeight, type RateLimits } from './rate-limits.js';
@@ -113,7 +114,8 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
         const [, batch] = isFrame ? frame : json;
         if (batch === undefined) throw new KeywardError('internal', '', { reason: 'a batch of an operation that takes none' });
         const items = itemsOf(parsed(batch, body, 'body'));
-        return logged(await batchInTurn(operation, call, items.length, () => pipeline.runBatch(operation, call, items)), requestId);
+        const answered = await batchInTurn(operation, call, items.length, () => pipeline.runBatch(operation, call, items));
+        return withRefusals(answered, call, 1, requestId);
       }),
     );
   }
@@ -122,7 +124,8 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
     return answering(async (call, body, requestId) => {
       const items = itemsOf(parsed(reEncryptBatchRequest, body, 'body'));
       // Two operations each.
-      return logged(await batchInTurn('ReEncryptTo', call, 2 * items.length, () => reEncryptBatch(pipeline, call, items)), requestId);
+      const answered = await batchInTurn('ReEncryptTo', call, 2 * items.length, () => reEncryptBatch(pipeline, call, items));
+      return withRefusals(answered, call, 2, requestId);
     });
   }
 
@@ -134,11 +137,18 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
     });
   }
 
-  function logged<Operation extends HotOperation | 'ReEncryptTo'>(
+  /** Items that failed are logged, and count as calls that did. */
+  function withRefusals<Operation extends HotOperation | 'ReEncryptTo'>(
     answered: AnsweredBatch<Operation>,
+    call: Call,
+    calls: number,
     requestId: string,
   ): AnsweredBatch<Operation> {
-    for (const item of answered.items) if ('error' in item) log.failed(item.error, requestId);
+    for (const item of answered.items)
+      if ('error' in item) {
+        log.failed(item.error, requestId);
+        limits.tenants.spare('use', call, item.error, calls);
+      }
     return answered;
   }
 
@@ -152,7 +162,12 @@ export function serveHotRoutes(instance: FastifyInstance, { pipeline, writer, li
     const { wait: retryAfterSeconds } = await limits.spend('use', call.principal.credentialId, calls - 1);
     if (retryAfterSeconds !== undefined) throw new KeywardError('too-many-requests', '', { retryAfterSeconds });
     limits.tenants.count('use', call, calls - 1);
-    return await inTurn(limits.batches, operation, call, work, batchWeight(calls));
+    try {
+      return await inTurn(limits.batches, operation, call, work, batchWeight(calls));
+    } catch (error) {
+      limits.tenants.spare('use', call, keywardError(error), calls - 1);
+      throw error;
+    }
   }
 
   /** What one tenant asks for waits for each other, so that all tenants' calls go on. */

@@ -53,7 +53,7 @@ export async function createPlane(parts: PlaneParts): Promise<NestFastifyApplica
   const log = new EdgeLog(parts.log);
   const authentication = new Authentication(parts.credentials, parts.tokens ?? {}, clock, log);
   const edge = new Edge(authentication, limits, clock, log, sourceAddressBehind(parts.trustedProxies ?? []));
-  const filter = new ProblemFilter(pipeline, log);
+  const filter = new ProblemFilter(pipeline, log, limits.tenants);
   const writer = new AnswerWriter(clock);
   const adapter = new PlaneAdapter(edge, writer, parts.tls);
   const fastify = adapter.getInstance();

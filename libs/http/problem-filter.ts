@@ -1,10 +1,11 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { OperationName, ProblemCode } from '#contract';
-import { type Call, KeywardError } from '#core';
+import { type Call, KeywardError, OPERATIONS } from '#core';
 import { keywardError } from './edge-errors.js';
 import type { EdgeLog } from './edge-log.js';
 import { sendProblem } from './problem.js';
+import type { TenantRates } from './tenant-rates.js';
 import './request.js';
 
 /** Of the pipeline, all that the edge itself calls. */
@@ -26,6 +27,7 @@ export class ProblemFilter implements ExceptionFilter {
   constructor(
     private readonly recorder: Recorder,
     private readonly log: EdgeLog,
+    private readonly rates: TenantRates,
   ) {}
 
   async catch(thrown: unknown, host: ArgumentsHost): Promise<void> {
@@ -37,6 +39,8 @@ export class ProblemFilter implements ExceptionFilter {
   async answer(thrown: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const error = await this.#recorded(keywardError(thrown), request);
     this.log.failed(error, request.id);
+    const { call, operation } = request;
+    if (call !== null && operation !== null) this.rates.spare(OPERATIONS[operation].rateClass, call, error);
     return reply.sent ? reply : sendProblem(reply, error);
   }
 

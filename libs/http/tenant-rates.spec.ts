@@ -68,6 +68,24 @@ describe('the quotas of calls', () => {
     expect(refusals(10, () => rates.admit('use', billing))).toBe(0);
   });
 
+  it('leave some changes and reads to each credential, whatever others of its tenant do', async () => {
+    await limited({ useRate: 1, manageRate: 10, readRate: 10 });
+    const by = (name: string) => {
+      const { principal, tenant } = call('admin', 'acme', 'acme');
+      return { principal: { ...principal, credentialId: `crd_${name}` as never }, tenant };
+    };
+    for (const rateClass of ['manage', 'read'] as const) {
+      expect(refusals(1000, () => rates.admit(rateClass, by('loop')))).toBe(900);
+      expect(refusals(11, () => rates.admit(rateClass, by('alice')))).toBe(1);
+      expect(refusals(11, () => rates.admit(rateClass, by('bob')))).toBe(1);
+    }
+    expect(refusals(2, () => rates.admit('use', by('loop')))).toBe(1);
+    expect(refusals(1, () => rates.admit('use', by('alice')))).toBe(1);
+    now = 10_000;
+    expect(refusals(100, () => rates.admit('read', by('loop')))).toBe(0);
+    expect(refusals(11, () => rates.admit('read', by('alice')))).toBe(1);
+  });
+
   it('do not hold for the platform itself', () => {
     expect(refusals(10_000, () => rates.admit('manage', call('operator', 'platform', 'platform')))).toBe(0);
   });

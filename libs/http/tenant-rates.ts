@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PLATFORM, QUOTAS, type RateQuota, type TenantId } from '#contract';
+import { type CredentialId, PLATFORM, type ProblemCode, QUOTAS, type RateQuota, type TenantId } from '#contract';
 import { type Call, KeywardError, type RateClass, type RateLimitsOfTenant, type RateQuotaReads } from '#core';
 
 const LOOK_EVERY_MS = 5000;
@@ -10,23 +10,33 @@ type CountedClass = Exclude<RateClass, 'stop'>;
 interface Window {
   readonly quota: RateQuota;
   readonly seconds: number;
+  /** Calls that each credential has, whatever others of its tenant do: a loop or a thief keeps nobody from finding what to stop. */
+  readonly each: number;
   endsAt: number;
   readonly used: Map<TenantId, number>;
+  readonly own: Map<CredentialId, number>;
 }
-const aWindow = (quota: RateQuota, seconds: number): Window => ({ quota, seconds, endsAt: 0, used: new Map() });
+const aWindow = (quota: RateQuota, seconds: number, each: number): Window => ({
+  ...{ quota, seconds, each },
+  ...{ endsAt: 0, used: new Map(), own: new Map() },
+});
+
+/** What a service hears that was granted nothing, or whom nobody can read: it spends the own credential's rate, and not a tenant's. */
+const SPARED: ReadonlySet<ProblemCode> = new Set(['not-granted', 'invalid-request', 'payload-too-large', 'unsupported-media-type']);
 
 type Caller = Pick<Call, 'principal' | 'tenant'>;
 const countedFor = ({ principal, tenant }: Caller): TenantId => (principal.role === 'service' ? tenant : principal.tenant);
 
 /**
  * The operator's quotas of calls, of all callers of a tenant together, at this plane. A service's call counts for the tenant that it asks
- * for, a person's for the own one; stops and the platform's own are not counted. What an operator changes counts from the next look on.
+ * for, unless no grant allows it, and a person's for the own one; stops and the platform's own are not counted. What an operator changes
+ * counts from the next look on.
  */
 export class TenantRates {
   readonly #windows: Readonly<Record<CountedClass, Window>> = {
-    use: aWindow('useRate', 1),
-    manage: aWindow('manageRate', 10),
-    read: aWindow('readRate', 10),
+    use: aWindow('useRate', 1, 0),
+    manage: aWindow('manageRate', 10, 10),
+    read: aWindow('readRate', 10, 10),
   };
   readonly #closing = new AbortController();
   #limits: ReadonlyMap<TenantId, RateLimitsOfTenant> = new Map();
@@ -40,12 +50,14 @@ export class TenantRates {
     const tenant = countedFor(call);
     const limit = this.#limitOf(tenant, window);
     const over = (window.used.get(tenant) ?? 0) - limit * window.seconds;
-    if (tenant !== PLATFORM && over >= 0) {
+    const own = window.own.get(call.principal.credentialId) ?? 0;
+    if (own < window.each) window.own.set(call.principal.credentialId, own + 1);
+    else if (tenant !== PLATFORM && over >= 0) {
       const windows = Math.floor(over / (limit * window.seconds));
       const retryAfterSeconds = Math.max(1, Math.ceil((window.endsAt - this.now()) / 1000) + windows * window.seconds);
       throw new KeywardError('too-many-requests', `The quota \`${window.quota}\` of this tenant is ${limit}.`, { retryAfterSeconds });
     }
-    this.count(rateClass, call, 1);
+    if (over < 0) this.count(rateClass, call, 1);
   }
 
   /** More that an admitted request carries: what goes beyond the limit is owed in the next windows. */
@@ -53,6 +65,13 @@ export class TenantRates {
     const { used } = this.#windows[rateClass];
     const tenant = countedFor(call);
     used.set(tenant, (used.get(tenant) ?? 0) + calls);
+  }
+
+  /** Gives back what was counted of a service's calls that ended so. */
+  spare(rateClass: RateClass, call: Caller, { code }: KeywardError, calls = 1): void {
+    if (rateClass === 'stop' || call.principal.role !== 'service' || !SPARED.has(code)) return;
+    const { used } = this.#windows[rateClass];
+    used.set(call.tenant, Math.max(0, (used.get(call.tenant) ?? 0) - calls));
   }
 
   #limitOf(tenant: TenantId, { quota }: Window): number {
@@ -68,6 +87,7 @@ export class TenantRates {
       if (owed > 0) window.used.set(tenant, owed);
       else window.used.delete(tenant);
     }
+    window.own.clear();
     window.endsAt = now + window.seconds * 1000;
   }
 

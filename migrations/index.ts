@@ -68,6 +68,7 @@ import { PlatformFigures } from './0170-platform-figures.js';
 import { RewrapsOfSecrets } from './0180-rewraps-of-secrets.js';
 import { UploadedBytes } from './0181-uploaded-bytes.js';
 import { Quotas } from './0190-quotas.js';
+import { OffBoarding } from './0191-off-boarding.js';
 import { LotsOfDueKeys } from './0200-lots-of-due-keys.js';
 
 /** In order. A published one is never edited; the next one is added below. */
@@ -142,5 +143,6 @@ export const MIGRATIONS = [
   RewrapsOfSecrets,
   UploadedBytes,
   Quotas,
+  OffBoarding,
   LotsOfDueKeys,
 ];

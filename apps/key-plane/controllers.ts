@@ -7,6 +7,7 @@ import { IdentityProviderController } from './identity-provider.controller.js';
 import { JobsController } from './jobs.controller.js';
 import { KeysController } from './keys.controller.js';
 import { LogController } from './log.controller.js';
+import { OffBoardingController } from './off-boarding.controller.js';
 import { OperationsController } from './operations.controller.js';
 import { PolicyController } from './policy.controller.js';
 import { PrivacyController } from './privacy.controller.js';
@@ -22,7 +23,7 @@ import { TenantsController } from './tenants.controller.js';
 
 /** Every route of the key-plane. */
 export const controllers = [
-  ...[TenantsController, ServicesController, SuspensionsController, QuotasController],
+  ...[TenantsController, ServicesController, SuspensionsController, QuotasController, OffBoardingController],
   ...[
     CredentialsController,
     IdentityProviderController,

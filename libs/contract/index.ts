@@ -31,6 +31,7 @@ export * from './signing.js';
 export * from './rewrap.js';
 export * from './random-password.js';
 export * from './quotas.js';
+export * from './off-boarding.js';
 export * from './secrets.js';
 export * from './sinks.js';
 export * from './version-end.js';

@@ -45,7 +45,7 @@ export const onboardTenantAnswer = z
   .meta({ id: 'OnboardTenantAnswer' });
 export type OnboardTenantAnswer = z.infer<typeof onboardTenantAnswer>;
 export const tenantSummary = z
-  .object({ tenant: tenantId, displayName: z.string(), state: z.enum(['Pending', 'Active']), createdAt: time })
+  .object({ tenant: tenantId, displayName: z.string(), state: z.enum(['Pending', 'Active', 'Ended']), createdAt: time })
   .meta({ id: 'Tenant' });
 export type TenantSummary = z.infer<typeof tenantSummary>;
 

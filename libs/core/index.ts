@@ -51,6 +51,7 @@ export * from './ports/jobs.js';
 export * from './ports/notices.js';
 export * from './ports/key-rotations.js';
 export * from './ports/log-keys.js';
+export * from './ports/off-boardings.js';
 export * from './ports/quotas.js';
 export * from './ports/reads.js';
 export * from './ports/restores.js';

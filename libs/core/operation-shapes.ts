@@ -63,6 +63,9 @@ import type {
   ListRecordsQuery,
   LogAnswer,
   LogKeyAnswer,
+  AgreeRequest,
+  OffBoardingAnswer,
+  OffBoardRequest,
   OnboardTenantAnswer,
   OnboardTenantRequest,
   OperationName,
@@ -306,6 +309,12 @@ export interface OperationShapes {
   SetQuota: Shape<SetQuotaRequest & { readonly limited: TenantId; readonly quota: QuotaName }, QuotaAnswer>;
   DescribeTenantQuotas: Shape<{ readonly limited: TenantId }, QuotasAnswer>;
   DescribeQuotas: Shape<undefined, QuotasAnswer>;
+  OffBoardTenant: Shape<OffBoardRequest & { readonly leaving: TenantId }, OffBoardingAnswer>;
+  CancelOffBoarding: Shape<{ readonly leaving: TenantId }, undefined>;
+  ListOffBoardings: Shape<PageQuery, Page<OffBoardingAnswer>>;
+  AgreeToOffBoarding: Shape<AgreeRequest, OffBoardingAnswer>;
+  WithdrawFromOffBoarding: Shape<undefined, undefined>;
+  DescribeOffBoarding: Shape<undefined, OffBoardingAnswer>;
   RotateBindingKey: Shape<undefined, BindingKeyAnswer>;
   RetireBindingKey: Shape<undefined, BindingKeyAnswer>;
   DescribeBindingKey: Shape<undefined, BindingKeyAnswer>;

@@ -228,8 +228,11 @@ export class Pipeline<Names extends OperationName> {
     const { principal } = scene;
     const wrongRole = this.#refusalByRole(operation, principal, call);
     if (wrongRole !== undefined) return { error: wrongRole, details: {} };
-    // To a service, a tenant that does not exist is one without keys, in every respect.
-    const snapshot = scene.target ?? Snapshot.ofNobody(call.tenant, scene.log.rules.services);
+    const left = scene.target?.rules.state === 'Ended';
+    if (left && principal.role !== 'service' && OPERATIONS[operation].plane !== 'audit') return { error: tenantLeft(), details: {} };
+    // To a service, a tenant that does not exist is one without keys, in every respect, and so is one that has left.
+    const snapshot =
+      (left && principal.role === 'service' ? undefined : scene.target) ?? Snapshot.ofNobody(call.tenant, scene.log.rules.services);
     const permit: Step<Operation>['permit'] = (terms = {}) => new Permit({ operation, tenant: call.tenant, ...terms });
     try {
       return await this.handlers[operation]({ operation, call, principal, input, snapshot, permit, ...shared });
@@ -333,6 +336,9 @@ interface Recorded<Answer> {
   readonly error: KeywardError | undefined;
   readonly paid?: Pick<Prepared<Answer>, 'answer' | 'details'>;
 }
+
+const tenantLeft = () =>
+  new Refused('not-allowed', 'The tenant has left: its log can be read, and nothing else done.', { reason: 'tenant-ended' });
 
 /** An item whose rules changed under it is not done: it stays open. */
 function unlessStale(error: unknown): [] {

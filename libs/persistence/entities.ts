@@ -26,7 +26,7 @@ import { SinkEntity } from './sink-entity.js';
 interface TenantRow {
   tenantId: TenantId;
   displayName: string;
-  state: 'Pending' | 'Active';
+  state: 'Pending' | 'Active' | 'Ended';
   createdAt: Date;
 }
 export const TenantEntity = new EntitySchema<TenantRow>({

@@ -15,6 +15,7 @@ import {
   type KeyVersionSummary,
   type ListAliasesQuery,
   type ListKeysQuery,
+  type OffBoardingAnswer,
   PLATFORM,
   policyDocument,
   type PolicyDraftAnswer,
@@ -32,6 +33,7 @@ import {
 import {
   InvalidRequest,
   type KeyNames,
+  type LeavingTenant,
   type Page,
   type Reads,
   type StoredImport,
@@ -71,6 +73,7 @@ import {
   stopAnswer,
   suspensionAnswer,
 } from './list-answers.js';
+import { leavingTenant, offBoardings } from './off-boardings.js';
 import { paging } from './paging.js';
 import { quotasOf } from './quotas.js';
 import { readTransaction } from './tenant-transaction.js';
@@ -97,6 +100,14 @@ export class DatabaseReads implements Reads {
 
   async quotas(tenant: TenantId): Promise<StoredQuotas> {
     return await quotasOf(this.source, tenant);
+  }
+
+  async leavingTenant(tenant: TenantId): Promise<LeavingTenant | undefined> {
+    return await leavingTenant(this.source, tenant);
+  }
+
+  async offBoardings(query: PageQuery): Promise<Page<OffBoardingAnswer>> {
+    return await offBoardings(this.source, query);
   }
 
   async services(query: PageQuery): Promise<Page<ServiceSummary>> {

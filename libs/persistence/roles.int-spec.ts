@@ -80,6 +80,10 @@ describe('what each role can and cannot do', () => {
       destroy_key: 'worker',
       destroy_again: 'key_plane',
       drop_uploads: 'worker',
+      close_tenant: 'worker',
+      due_off_boardings: 'worker',
+      end_tenant: 'worker',
+      off_board_step: 'worker',
       due_deletions: 'worker',
       due_purges: 'worker',
       due_rotations: 'worker',
@@ -217,7 +221,7 @@ describe('what each role can and cannot do', () => {
         'log select, log_key select, log_retention select, pruned_tile select, schema_migration select, signed_checkpoint select, trail_checkpoint select, trail_disclosure select, trail_node select, trail_record select, trail_stat select, trail_stat_head select',
       data_plane: 'schema_migration select',
       key_plane:
-        'alias delete, alias insert, alias select, binding_key insert, binding_key select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_import insert, key_import select, key_rotation insert, key_rotation select, key_version insert, key_version select, log select, log_key insert, log_key select, log_retention select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, rewrap insert, rewrap select, schema_migration select, secret delete, secret insert, secret select, secret_version select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_quota delete, tenant_quota insert, tenant_quota select, tenant_root insert, tenant_root select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
+        'alias delete, alias insert, alias select, binding_key insert, binding_key select, cmk insert, cmk select, credential insert, credential select, identity_provider delete, identity_provider insert, identity_provider select, key_import insert, key_import select, key_rotation insert, key_rotation select, key_version insert, key_version select, log select, log_key insert, log_key select, log_retention select, off_boarding delete, off_boarding insert, off_boarding select, policy_draft delete, policy_draft insert, policy_draft select, policy_version insert, policy_version select, rewrap insert, rewrap select, schema_migration select, secret delete, secret insert, secret select, secret_version select, service insert, service select, sink delete, sink insert, sink select, stop insert, stop select, tenant select, tenant_quota delete, tenant_quota insert, tenant_quota select, tenant_root insert, tenant_root select, tenant_suspension delete, tenant_suspension insert, tenant_suspension select, trail_disclosure delete',
       worker: 'schema_migration select',
     });
   });
@@ -247,6 +251,7 @@ describe('what each role can and cannot do', () => {
             (name) => `key_version.${name}`,
           ),
           'log_retention.days',
+          ...['begun_at', 'begun_by', 'ends_at', 'last_root', 'reason', 'step', 'suspension'].map((name) => `off_boarding.${name}`),
           ...['author', 'digest', 'document', 'saved_at'].map((name) => `policy_draft.${name}`),
           ...['ended_at', 'reason', 'state'].map((name) => `rewrap.${name}`),
           ...['deletion_at', 'description', 'mac', 'next_rotation_at', 'rotation', 'rotation_state', 'tags'].map(

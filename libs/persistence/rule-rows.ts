@@ -66,7 +66,7 @@ export const identityProviderColumns = z.object({ ...identityProviderAnswer.shap
 
 export const rulesRow = z.object({
   tenant: tenantId,
-  state: z.enum(['Pending', 'Active']),
+  state: z.enum(['Pending', 'Active', 'Ended']),
   epoch: z.uuid(),
   platformEpoch: z.uuid(),
   log: z.object({ logId: z.string(), origin: z.string(), vkey: z.string() }),

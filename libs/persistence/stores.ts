@@ -19,6 +19,7 @@ import type {
   UploadStore,
   LogPruning,
   MovedItems,
+  OffBoardings,
   OperationReads,
   RateQuotaReads,
   Reads,
@@ -53,6 +54,7 @@ import { DatabaseJobLedger } from './job-ledger.js';
 import { DatabaseFigures } from './figures.js';
 import { DatabaseNotices } from './notices.js';
 import { DatabaseReads } from './lists.js';
+import { DatabaseOffBoardings } from './off-boardings.js';
 import { DatabaseOperationReads } from './operation-reads.js';
 import { DatabaseKeyRotations } from './key-rotation-store.js';
 import { DatabaseUploads } from './upload-store.js';
@@ -134,6 +136,7 @@ export interface WorkerStore extends Store, TombstoneStore {
   readonly purges: SecretPurges;
   readonly roots: RootRotationStore;
   readonly bindings: BindingRotationStore;
+  readonly offBoardings: OffBoardings;
   readonly checkpoints: Checkpoints & TrailMonths;
   readonly idle: IdleLogs;
   readonly deliveries: Deliveries;
@@ -216,7 +219,7 @@ export async function openWorkerStore(settings: DatabaseSettings): Promise<Worke
     deliveries: new DatabaseDeliveries(deliveries),
     ...{ endings: new DatabaseEndings(jobs), purges: new DatabaseSecretPurges(jobs) },
     roots: new DatabaseRoots(jobs),
-    bindings: new DatabaseBindings(jobs),
+    ...{ bindings: new DatabaseBindings(jobs), offBoardings: new DatabaseOffBoardings(jobs) },
     ...{ rules: new DatabaseRules(jobs), rotations: new DatabaseKeyRotations(jobs) },
     ...{ uploads: new DatabaseUploads(jobs), secretMoves: new DatabaseSecretMoves(jobs) },
     tombstones: new DatabaseTombstones(pool),

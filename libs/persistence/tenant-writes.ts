@@ -18,6 +18,7 @@ import {
   type TenantId,
 } from '#contract';
 import {
+  type BegunOffBoarding,
   type BoundImport,
   type KeyChange,
   KeywardError,
@@ -39,6 +40,7 @@ import { ofService } from './lists.js';
 import { erasePersonalFields } from './personal-fields.js';
 import { moveRotation, putRotation } from './key-rotations.js';
 import { insertLogKey } from './log-keys.js';
+import { agreeToOffBoarding, beginOffBoarding, cancelOffBoarding, holdRoot } from './off-boardings.js';
 import { setQuota, takeQuota } from './quotas.js';
 import { pruneBelow, setRetention } from './retention.js';
 import {
@@ -109,12 +111,24 @@ export class TenantWrites implements Writes {
 
   async deleteSuspension(tenant: TenantId): Promise<void> {
     const which = { tenantId: this.tenantId, suspendedTenant: tenant };
-    const { affected } = await writing('suspension', () => this.manager.delete(SuspensionEntity, which));
+    const { affected } = await writing('suspension', () => this.manager.delete(SuspensionEntity, which)).catch(restsOnIt);
     if (affected === 0) throw absent('suspension');
   }
 
   async setQuota(tenant: TenantId, quota: QuotaName, limit: number | undefined): Promise<void> {
     await setQuota(this.manager, tenant, quota, limit);
+  }
+
+  async agreeToOffBoarding(by: string, at: Date): Promise<void> {
+    await agreeToOffBoarding(this.manager, this.tenantId, by, at);
+  }
+
+  async beginOffBoarding(begun: BegunOffBoarding): Promise<void> {
+    await beginOffBoarding(this.manager, begun);
+  }
+
+  async cancelOffBoarding(tenant: TenantId): Promise<void> {
+    await cancelOffBoarding(this.manager, tenant);
   }
 
   async insertCredential({ tenant, mac, bindingMac, subject, issuer, publicKey, ...credential }: NewCredential): Promise<void> {
@@ -155,12 +169,16 @@ export class TenantWrites implements Writes {
   }
 
   async beginRootRotation(root: number, at: Date): Promise<void> {
-    const text = `INSERT INTO keyward.tenant_root AS r (tenant_id, root, started_at) VALUES ($1, $2, $3)
+    const text = `INSERT INTO keyward.tenant_root AS r (tenant_id, root, started_at)
+      SELECT $1, $2::integer, $3::timestamptz WHERE NOT EXISTS (SELECT FROM keyward.off_boarding o WHERE o.tenant_id = $1 AND o.step <> 'Agreed')
       ON CONFLICT (tenant_id) DO UPDATE SET root = excluded.root, started_at = excluded.started_at, rewrapped = false, ended_at = NULL
         WHERE r.ended_at IS NOT NULL AND r.root = excluded.root - 1
       RETURNING 1`;
-    const rows: unknown[] = await writing('root', () => this.manager.query(text, [this.tenantId, root, at]));
-    if (rows.length === 0) throw new KeywardError('state-unchangeable', 'A rotation is under way.');
+    const rows: unknown[] = await writing('root', async () => {
+      await holdRoot(this.manager, this.tenantId);
+      return await this.manager.query(text, [this.tenantId, root, at]);
+    });
+    if (rows.length === 0) throw new KeywardError('state-unchangeable', "A rotation, or the tenant's off-boarding, is under way.");
   }
 
   async beginBindingRotation(number: number): Promise<void> {
@@ -359,6 +377,12 @@ export class TenantWrites implements Writes {
     const { affected } = await writing('service', () => this.manager.update(ServiceEntity, which, change));
     if (affected === 0) throw absent('service');
   }
+}
+
+/** The row is referred to. */
+function restsOnIt(error: unknown): never {
+  if (!(error instanceof KeywardError) || error.code !== 'not-found') throw error;
+  throw new KeywardError('state-unchangeable', "The tenant's off-boarding rests on it: cancel that first.", { reason: 'off-boarding' });
 }
 
 /** What exists already was made by somebody else, since this was decided. @throws KeywardError precondition-failed */

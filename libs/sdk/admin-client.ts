@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import {
+  type agreeRequest,
   aliasAnswer,
   type aliasTarget,
   checkpointsAnswer,
@@ -40,6 +41,8 @@ import {
   retentionAnswer,
   type retentionRequest,
   type listRecordsQuery,
+  offBoardingAnswer,
+  type offBoardRequest,
   onboardTenantAnswer,
   type onboardTenantRequest,
   type pageQuery,
@@ -163,6 +166,16 @@ export class KeywardAdmin {
   setQuota(tenant: string, quota: QuotaName, body: z.input<typeof setQuotaRequest>) {
     return this.#keys.change(quotaAnswer, { method: 'PUT', path: at`/v1/quotas/${tenant}/${quota}`, body });
   }
+  /** Begins it; after `days` all of the tenant is destroyed but its log. */
+  offBoardTenant(tenant: string, body: z.input<typeof offBoardRequest> = {}) {
+    return this.#keys.change(offBoardingAnswer, { method: 'PUT', path: at`/v1/off-boardings/${tenant}`, body });
+  }
+  cancelOffBoarding(tenant: string) {
+    return this.#keys.changeOnly({ method: 'DELETE', path: at`/v1/off-boardings/${tenant}` });
+  }
+  listOffBoardings(page: Page = {}) {
+    return this.#keys.read(pageOf(offBoardingAnswer), '/v1/off-boardings', page);
+  }
   /** With `publicKey` no API key is answered: the service signs its own tokens. */
   issueServiceCredential(service: string, body: z.input<typeof issueServiceCredentialRequest> = {}) {
     return this.#keys.change(issuedCredential, { path: at`/v1/services/${service}/credentials`, body });
@@ -180,6 +193,17 @@ export class KeywardAdmin {
   }
 
   // A tenant's admins
+  /** `confirm`: the tenant's own name. Nothing happens before the operator begins it. */
+  agreeToOffBoarding(tenant: string, body: z.input<typeof agreeRequest>) {
+    return this.#keys.change(offBoardingAnswer, { method: 'PUT', path: at`/v1/tenants/${tenant}/off-boarding`, body });
+  }
+  /** Also while it waits. */
+  withdrawFromOffBoarding(tenant: string) {
+    return this.#keys.changeOnly({ method: 'DELETE', path: at`/v1/tenants/${tenant}/off-boarding` });
+  }
+  describeOffBoarding(tenant: string) {
+    return this.#keys.read(offBoardingAnswer, at`/v1/tenants/${tenant}/off-boarding`);
+  }
   describeQuotas(tenant: string) {
     return this.#keys.read(quotasAnswer, at`/v1/tenants/${tenant}/quotas`);
   }

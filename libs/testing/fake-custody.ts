@@ -168,7 +168,7 @@ export class FakeCustody
     return rawPublicKey(this.#logKeys.get(tenant)!.get(1)!.publicKey);
   }
 
-  async createTenantRoot(permit: Permit<'OnboardTenant' | 'RotateRoot'>, root: number): Promise<void> {
+  async createTenantRoot(permit: Permit<'OnboardTenant' | 'RotateRoot' | 'OffBoardTenant'>, root: number): Promise<void> {
     permit.spend({ operation: permit.operation, tenant: permit.tenant, versionId: undefined });
     this.#reach('createTenantRoot');
     this.#ensureRoot(permit.tenant, root);

@@ -8,6 +8,8 @@ const BODIES: Record<string, unknown> = {
   SuspendService: {},
   SuspendTenant: {},
   SetQuota: { limit: 5 },
+  OffBoardTenant: {},
+  AgreeToOffBoarding: { confirm: 'acme' },
   IssueServiceCredential: {},
   Enrol: { admin: 'mallory' },
   IssueCredential: { principal: 'mallory', role: 'admin' },

@@ -55,6 +55,7 @@ describe('every route of every plane', () => {
       .replace(':service', 'billing')
       .replace(':suspended', 'globex')
       .replace(':limited', 'globex')
+      .replace(':leaving', 'globex')
       .replace(':quota', 'keys')
       .replace(':version', '1')
       .replace(':key', world.acme.keyId)

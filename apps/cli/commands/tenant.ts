@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import type { OpenSession } from '../session.js';
 import { table } from '../terminal.js';
+import { offBoardingCommands } from './off-boarding.js';
 import { paged, type PageOptions } from './options.js';
 
 /** For operators: the ISV's customers. */
 export function tenantCommands(program: Command, open: OpenSession): void {
-  const tenant = program.command('tenant').description('onboard and list tenants (operators)');
+  const tenant = program.command('tenant').description('customers: onboard, suspend, off-board (operators); leave (admins)');
   tenant
     .command('onboard <tenant>')
     .description('make a tenant; answers the one-use enrolment code, shown this once')
@@ -37,6 +38,7 @@ export function tenantCommands(program: Command, open: OpenSession): void {
     const rows = page.items.map((item) => [item.tenant, item.suspendedBy, item.suspendedAt, item.reason]);
     session.answer(page, table(['TENANT', 'BY', 'SINCE', 'REASON'], rows));
   });
+  offBoardingCommands(tenant, open);
   paged(tenant.command('list').description('all tenants')).action(async (options: PageOptions, command: Command) => {
     const session = open(command);
     const page = await session.admin.listTenants(options);

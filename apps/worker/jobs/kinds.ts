@@ -9,6 +9,7 @@ import { endLogKeys, type LogKeyParts } from '../log-key-endings.js';
 import { rotateKeys, type RotationParts } from '../key-rotations.js';
 import { makeMonths } from '../months.js';
 import { tellWear } from '../key-wear.js';
+import { offBoardTenants } from '../off-boardings.js';
 import { pruneRecords } from '../pruning.js';
 import { purgeSecrets } from '../secret-purges.js';
 import { dropUploads, moveSecrets, moveUploadedItems, type MoveParts } from '../uploads.js';
@@ -50,6 +51,7 @@ export const jobKinds = ({ store, custody, grants, snapshots, proofs, runTurn, p
     ...{ custody, grants, snapshots, proofs, runTurn, platform },
   }),
   rotateRoots({ roots: store.roots, custody }),
+  offBoardTenants({ offBoardings: store.offBoardings, platform }),
   rotateBindingKey({ bindings: store.bindings, custody, platform }),
   dropExpiredImports(store.roots),
   endLogKeys({ keys: store.logKeys, custody, platform }),

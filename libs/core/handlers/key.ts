@@ -19,6 +19,7 @@ import { keyVersionHandlers } from './key-versions.js';
 import { keyLifeHandlers } from './keys.js';
 import { logHandlers } from './log.js';
 import { longOperationHandlers } from './long-operations.js';
+import { offBoardingHandlers } from './off-boarding.js';
 import { operatorHandlers } from './operators.js';
 import { peopleHandlers } from './people.js';
 import { policyHandlers } from './policies.js';
@@ -74,4 +75,5 @@ export const keyHandlers = (parts: KeyPlaneParts): Handlers<KeyOperation | Secre
   ...versionEndHandlers(parts),
   ...jobHandlers(parts),
   ...quotaHandlers(parts),
+  ...offBoardingHandlers(parts),
 });

@@ -8,13 +8,14 @@ import { changedFields } from './changed-fields.js';
 type QuotaOperation = 'SetQuota' | 'DescribeTenantQuotas' | 'DescribeQuotas';
 
 /** How much a tenant may have. The operator says so; the tenant reads it, and its log tells every change. */
-export function quotaHandlers({ reads }: { readonly reads: Pick<Reads, 'quotas' | 'tenantExists'> }): Handlers<QuotaOperation> {
+export function quotaHandlers({ reads }: { readonly reads: Pick<Reads, 'quotas' | 'leavingTenant'> }): Handlers<QuotaOperation> {
   const quotasOf = async (tenant: TenantId): Promise<QuotasAnswer> => {
     const stored = await reads.quotas(tenant);
     return { items: QUOTA_NAMES.map((name) => described(name, stored)) };
   };
   const mustBeLimited = async (tenant: TenantId): Promise<void> => {
-    if (tenant === PLATFORM || !(await reads.tenantExists(tenant))) throw new KeywardError('not-found', 'There is no such tenant.');
+    const { state } = (tenant === PLATFORM ? undefined : await reads.leavingTenant(tenant)) ?? { state: 'Ended' };
+    if (state === 'Ended') throw new KeywardError('not-found', 'There is no such tenant.');
   };
   return {
     /** What there is already stays, also above a lower limit. */

@@ -262,7 +262,7 @@ export interface SecretKeys {
  */
 export interface Custody {
   /** Found or made: the root with this number, 0 for the tenant's first. */
-  createTenantRoot(permit: Permit<'OnboardTenant' | 'RotateRoot'>, root: number): Promise<void>;
+  createTenantRoot(permit: Permit<'OnboardTenant' | 'RotateRoot' | 'OffBoardTenant'>, root: number): Promise<void>;
   /** The tenant's by its number, from 1; found or created by label, so that onboarding and rotation may be repeated after a crash. */
   createLogKey(permit: Permit<'OnboardTenant' | 'RotateLogKey'>, number: number): Promise<LogKey>;
   /**

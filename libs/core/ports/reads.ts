@@ -25,6 +25,7 @@ import type {
   ListKeysQuery,
   ListCheckpointsQuery,
   ListRecordsQuery,
+  OffBoardingAnswer,
   PageQuery,
   PolicyDraftAnswer,
   PolicyHistoryAnswer,
@@ -43,6 +44,7 @@ import type {
   TenantSummary,
 } from '#contract';
 import type { StoredBindingKey } from './binding-keys.js';
+import type { LeavingTenant } from './off-boardings.js';
 import type { StoredQuotas } from './quotas.js';
 import type { StoredRoot } from './roots.js';
 import type { StoredPolicy, StoredRotation } from './rules.js';
@@ -57,6 +59,9 @@ export interface Reads {
   tenants(query: PageQuery): Promise<Page<TenantSummary>>;
   tenantExists(tenant: TenantId): Promise<boolean>;
   quotas(tenant: TenantId): Promise<StoredQuotas>;
+  /** Undefined for an unknown tenant. */
+  leavingTenant(tenant: TenantId): Promise<LeavingTenant | undefined>;
+  offBoardings(query: PageQuery): Promise<Page<OffBoardingAnswer>>;
   services(query: PageQuery): Promise<Page<ServiceSummary>>;
   serviceExists(service: ServiceName): Promise<boolean>;
   /** With `service` only that service's, which live in `platform`. */

@@ -27,8 +27,8 @@ export interface Epochs {
 /** Everything that a decision reads but keys and credentials, as of one instant: read by ONE statement. */
 export interface TenantRules {
   readonly tenant: TenantId;
-  /** `Unknown`: there is no such tenant; made by nobody but Snapshot.ofNobody. */
-  readonly state: 'Pending' | 'Active' | 'Unknown';
+  /** `Ended`: it has left, its log stays. `Unknown`: there is no such tenant; made by nobody but Snapshot.ofNobody. */
+  readonly state: 'Pending' | 'Active' | 'Ended' | 'Unknown';
   readonly epochs: Epochs;
   readonly log: { readonly logId: string; readonly origin: string; readonly vkey: string };
   /** Keys the HMAC of context pairs in records: 32 bytes. */

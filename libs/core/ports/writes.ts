@@ -20,6 +20,7 @@ import type {
 } from '#contract';
 import type { SinkChange } from './sinks.js';
 import type { BoundImport, WrappedKeyVersion } from './custody.js';
+import type { BegunOffBoarding } from './off-boardings.js';
 import type { PersonalFields } from './reads.js';
 import type { SecretWrites } from './secrets.js';
 import type { StoredCredential, StoredIdentityProvider, StoredKey, StoredPolicy, StoredRotation } from './rules.js';
@@ -67,10 +68,16 @@ export interface Writes {
   setServiceSuspended(service: ServiceName, suspended: boolean): Promise<void>;
   /** Replaces the reason of one that there is. @throws KeywardError not-found, for an unknown tenant */
   putSuspension(suspension: SuspensionAnswer): Promise<void>;
-  /** @throws KeywardError not-found */
+  /** @throws KeywardError not-found; state-unchangeable while an off-boarding rests on it */
   deleteSuspension(tenant: TenantId): Promise<void>;
   /** `limit` undefined: the standard one again. @throws KeywardError not-found, for an unknown tenant */
   setQuota(tenant: TenantId, quota: QuotaName, limit: number | undefined): Promise<void>;
+  /** @throws KeywardError state-unchangeable, while it waits or is over */
+  agreeToOffBoarding(by: string, at: Date): Promise<void>;
+  /** @throws KeywardError state-unchangeable, while one is under way; StaleSnapshot when what it rests on, or the root, is another by now */
+  beginOffBoarding(begun: BegunOffBoarding): Promise<void>;
+  /** While it waits, or is only agreed to. @throws StaleSnapshot when it does not any more */
+  cancelOffBoarding(tenant: TenantId): Promise<void>;
   insertCredential(credential: NewCredential): Promise<void>;
   /** @throws KeywardError not-found, when there is none or (with `service`) it is not that service's; already revoked is success. */
   revokeCredential(id: CredentialId, at: Date, service?: string): Promise<void>;

@@ -129,7 +129,7 @@ export class SocketCustody
     await this.#connecting;
   }
 
-  async createTenantRoot(permit: Permit<'OnboardTenant' | 'RotateRoot'>, root: number): Promise<void> {
+  async createTenantRoot(permit: Permit<'OnboardTenant' | 'RotateRoot' | 'OffBoardTenant'>, root: number): Promise<void> {
     permit.spend({ operation: permit.operation, tenant: permit.tenant, versionId: undefined });
     return this.#call(OPERATION.createTenantRoot, permit.tenant, [root], readNothing, '', 5 * this.#timeoutMs);
   }

@@ -67,6 +67,7 @@ import { Uploads } from './0140-uploads.js';
 import { PlatformFigures } from './0170-platform-figures.js';
 import { RewrapsOfSecrets } from './0180-rewraps-of-secrets.js';
 import { UploadedBytes } from './0181-uploaded-bytes.js';
+import { UsesOfSecrets } from './0182-uses-of-secrets.js';
 import { Quotas } from './0190-quotas.js';
 import { OffBoarding } from './0191-off-boarding.js';
 import { LotsOfDueKeys } from './0200-lots-of-due-keys.js';
@@ -142,6 +143,7 @@ export const MIGRATIONS = [
   PlatformFigures,
   RewrapsOfSecrets,
   UploadedBytes,
+  UsesOfSecrets,
   Quotas,
   OffBoarding,
   LotsOfDueKeys,

@@ -374,6 +374,7 @@ export const previewAnswer = z
           operation: usedOperation,
           keyId,
           alias: alias.optional(),
+          secret: secretName.optional().meta({ description: 'what it was about; the key is the one that seals its values' }),
           newlyRefused: z.int(),
           newlyAllowed: z.int(),
           unjudged: z.int(),

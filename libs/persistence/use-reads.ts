@@ -2,14 +2,13 @@ import type { DataSource } from 'typeorm';
 import { z } from 'zod';
 import {
   authMethod,
-  DATA_OPERATIONS,
-  type DataOperation,
   GRANTED_OPERATIONS,
   justification,
   type KeyDescription,
   type KeyId,
   keyId,
   keyVersionId,
+  secretId,
   type StopId,
   type TenantId,
 } from '#contract';
@@ -20,7 +19,7 @@ import { readTransaction } from './tenant-transaction.js';
 
 const seq = z.string().regex(/^\d+$/).transform(BigInt);
 
-/** What the functions of migrations 0013 and 0041 answer. */
+/** What the functions of migrations 0013, 0041 and 0182 answer. */
 const usesAnswer = z.object({
   next: orNone(seq),
   uses: z.array(
@@ -30,7 +29,11 @@ const usesAnswer = z.object({
       operation: z.enum(GRANTED_OPERATIONS),
       service: z.string(),
       authMethod,
-      keyId,
+      keyId: orNone(keyId),
+      secret: z
+        .object({ id: secretId, versionId: z.string().optional() })
+        .nullish()
+        .transform((value) => value ?? undefined),
       contextDigests: z.array(z.string()),
       justification: justification.nullable(),
       allowed: z.boolean(),
@@ -65,8 +68,6 @@ const usageAnswer = z.object({
 });
 const lastUse = z.object({ at: isoTime, operation: z.enum(GRANTED_OPERATIONS), service: z.string() });
 
-const isOfKey = (operation: string): operation is DataOperation => (DATA_OPERATIONS as readonly string[]).includes(operation);
-
 /** How keys were used, for their tenant's admins: read on the pool for lists, in transactions that end after two seconds. */
 export class DatabaseUseReads implements UseReads {
   constructor(private readonly source: DataSource) {}
@@ -76,9 +77,7 @@ export class DatabaseUseReads implements UseReads {
     { since, before, limit }: Parameters<UseReads['recordedUses']>[1],
   ): Promise<{ readonly uses: readonly RecordedUse[]; readonly next: bigint | undefined }> {
     const values = [tenant, since.toISOString(), before?.toString() ?? null, limit] as const;
-    const { uses, next } = await this.#ask('recorded_uses', usesAnswer, values);
-    // A use for the sake of a secret is decided by grants of the secret, too: a key's names do not suffice to decide it again.
-    return { uses: uses.flatMap((use) => (isOfKey(use.operation) ? [{ ...use, operation: use.operation }] : [])), next };
+    return await this.#ask('recorded_uses', usesAnswer, values);
   }
 
   /** @throws KeywardError not-found when there is no such record */

@@ -144,6 +144,53 @@ describe('what a policy says about a secret', () => {
     expect(await simulate('GetRandomPassword', { secretId: undefined })).toMatchObject({ allowed: true, grant: 'passwords' });
   });
 
+  it('is replayed by the preview of a draft: reads that it would refuse, and those that it would allow', async () => {
+    const [one, other] = [await secrets.create(), await secrets.create()];
+    const own = ({ name }: SecretDescription, more: Partial<Grant> = {}) => grant('own', [`secret:${name}`], ['GetSecretValue'], more);
+    const read = async (times: number, refused: boolean) => {
+      for (let time = 0; time < times; time++)
+        if (refused) await refusal(secrets.get(one));
+        else await secrets.get(one);
+    };
+    const preview = async (...grants: Grant[]) => {
+      await world.admin('PutPolicyDraft', { format: 'json', text: JSON.stringify({ schema: 'keyward.policy/1', grants }) });
+      const { changes, ...sums } = await world.admin('PreviewPolicyDraft', { days: 1 });
+      const { newlyRefused, newlyAllowed, unjudged } = sums;
+      const mine = changes.filter(({ secret: name }) => name === one.name);
+      return {
+        newlyRefused,
+        newlyAllowed,
+        unjudged,
+        mine: mine.map(({ subject, operation }) => `${subject} ${operation}`),
+        said: sums.sentences,
+      };
+    };
+    const none = { newlyRefused: 0, newlyAllowed: 0, unjudged: 0, mine: [] };
+    const mine = ['svc:billing GetSecretValue'];
+    await publish([own(one), ofKey()]);
+    await read(3, false);
+    // Neither an admin's nor the worker's is under a grant.
+    await secrets.read(one);
+    expect(await preview(own(one), ofKey())).toMatchObject(none);
+    expect(await preview(own(one), ofKey(['GenerateDataKey']))).toMatchObject({ ...none, newlyRefused: 3, mine });
+    expect(await preview(own(one, { limits: { perDay: 9 } }), ofKey())).toMatchObject({ ...none, unjudged: 3, mine });
+    const refusing = await preview(own(other), ofKey());
+    expect(refusing).toMatchObject({ ...none, newlyRefused: 3, mine });
+    expect(refusing.said).toContain(`svc:billing GetSecretValue with ${one.name}: 3 newly refused.`);
+
+    // Since now it is not granted.
+    await publish([own(other), ofKey()]);
+    world.ruling = () => ({ grant: undefined });
+    try {
+      await read(2, true);
+    } finally {
+      world.ruling = () => ({});
+    }
+    expect(await preview(own(one), ofKey())).toMatchObject({ ...none, newlyAllowed: 2, mine });
+    expect(await preview(own(one))).toMatchObject({ ...none, newlyRefused: 3, mine });
+    expect(await preview(own(other), ofKey())).toMatchObject({ ...none, newlyRefused: 3, mine });
+  });
+
   it('is asked by the name that the operation has', async () => {
     const fields = (body: object) =>
       simulateRequest.safeParse({ subject: 'svc:billing', ...body }).error?.issues.map(({ path }) => path.join('.')) ?? [];

@@ -8,7 +8,7 @@ import type { GrantPolicy, PolicyTools } from '../ports/grants.js';
 import type { Reads, UseReads } from '../ports/reads.js';
 import type { OperationReads } from '../ports/rewraps.js';
 import type { RowProofs, StoredPolicy } from '../ports/rules.js';
-import type { SecretStore } from '../ports/secrets.js';
+import type { SecretReads } from '../ports/secrets.js';
 import { changedFields } from './changed-fields.js';
 import { previewOf } from './policy-preview.js';
 import { simulate } from './simulate.js';
@@ -40,7 +40,7 @@ export interface PolicyParts {
   readonly reads: Reads;
   readonly uses: UseReads;
   readonly operations: Pick<OperationReads, 'workersRewraps'>;
-  readonly secrets: SecretStore;
+  readonly secrets: SecretReads;
   readonly grants: GrantPolicy;
   readonly tools: PolicyTools;
 }
@@ -172,7 +172,7 @@ export function policyHandlers(parts: PolicyParts): Handlers<PolicyOperation> {
       if (previews.has(tenant)) throw new KeywardError('too-many-requests', 'Another preview is under way.', { retryAfterSeconds: 5 });
       previews.add(tenant);
       try {
-        return { answer: await previewOf({ reads, uses, grants, tools }, snapshot, document, input.days, now), details: {} };
+        return { answer: await previewOf({ reads, uses, secrets, grants, tools }, snapshot, document, input.days, now), details: {} };
       } finally {
         previews.delete(tenant);
       }

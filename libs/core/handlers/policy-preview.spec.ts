@@ -60,6 +60,7 @@ function aWorld({
       }),
       callsSince: async () => 1_234_567,
     },
+    secrets: { secrets: async () => ({ items: [] }) },
     grants,
     tools: {
       whoCan: () =>

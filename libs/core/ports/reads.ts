@@ -8,7 +8,7 @@ import type {
   CheckpointsAnswer,
   CredentialId,
   CredentialSummary,
-  DataOperation,
+  GrantedOperation,
   DisclosureName,
   InventoryItem,
   JobsAnswer,
@@ -42,6 +42,7 @@ import type {
   SuspensionAnswer,
   TenantId,
   TenantSummary,
+  SecretId,
 } from '#contract';
 import type { StoredBindingKey } from './binding-keys.js';
 import type { LeavingTenant } from './off-boardings.js';
@@ -118,10 +119,12 @@ export interface KeyNames {
 export interface RecordedUse {
   readonly seq: bigint;
   readonly at: Date;
-  readonly operation: DataOperation;
+  readonly operation: GrantedOperation;
   readonly service: string;
   readonly authMethod: AuthMethod;
-  readonly keyId: KeyId;
+  /** Undefined of a call about a secret that no grant of the secret allowed. */
+  readonly keyId: KeyId | undefined;
+  readonly secret?: { readonly id: SecretId; readonly versionId?: string | undefined } | undefined;
   readonly contextDigests: readonly string[];
   readonly justification: Justification | null;
   readonly allowed: boolean;

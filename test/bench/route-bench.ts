@@ -40,7 +40,8 @@ interface Measured extends Measurement {
 
 /**
  * A route of the data plane beside an empty Nest route: same machine, same minute, same node flags. Every operation that was answered must
- * have its record: counted in the database after each measurement.
+ * have its record: counted in the database after each measurement. The generator loads both from one thread and shares their cores; what it
+ * takes itself is among the processes of each: on neither side may it be what the figure waits for.
  */
 export const routeBench =
   (route: RouteUnderTest): Bench =>
@@ -114,7 +115,8 @@ async function measure(
 
 async function resultOf(route: RouteUnderTest, pairs: readonly Pair[], world: World, seconds: number): Promise<Result> {
   const of = (value: (pair: Pair) => number, digits = 0) => rounded(median(pairs.map(value)), digits);
-  const names = Object.keys(pairs[0]?.ours.cpu ?? {});
+  const byProcess = (side: keyof Pair) =>
+    Object.fromEntries(Object.keys(pairs[0]?.[side].cpu ?? {}).map((name) => [name, of((pair) => pair[side].cpu[name] ?? 0, 1)]));
   return {
     name: route.name,
     value: of(({ ours }) => ours.perSecond),
@@ -125,8 +127,9 @@ async function resultOf(route: RouteUnderTest, pairs: readonly Pair[], world: Wo
     p99Ms: of(({ ours }) => ours.p99Ms, 2),
     ...(canMeasureCpu && {
       cpuUsPerOp: of(({ ours }) => ours.cpuSum, 1),
-      cpuUsPerOpByProcess: Object.fromEntries(names.map((name) => [name, of(({ ours }) => ours.cpu[name] ?? 0, 1)])),
+      cpuUsPerOpByProcess: byProcess('ours'),
       baselineCpuUsPerOp: of(({ empty }) => empty.cpuSum, 1),
+      baselineCpuUsPerOpByProcess: byProcess('empty'),
     }),
     pairs: pairs.map(({ empty, ours }) => ({
       baseline: rounded(empty.perSecond, 0),

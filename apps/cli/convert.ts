@@ -14,6 +14,9 @@ export interface Way {
   readonly to: string;
 }
 
+/** Of a file at once: node's 64 KiB cost half as much CPU again. */
+const READ_BYTES = 1024 * 1024;
+
 /** Ctrl-C, `kill`, and a terminal that was closed. */
 const ENDINGS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -57,5 +60,5 @@ function sourceOf({ terminal }: Session, from: string): { readonly stream: Reada
   if (from === '-') return { stream: terminal.in };
   const stat = statSync(from, { throwIfNoEntry: false });
   if (stat === undefined || stat.isDirectory()) throw new UsageError(`${from} cannot be read.`);
-  return { stream: createReadStream(from), ...(stat.isFile() && { size: stat.size }) };
+  return { stream: createReadStream(from, { highWaterMark: READ_BYTES }), ...(stat.isFile() && { size: stat.size }) };
 }

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { identityFrom, openArchive } from '../../apps/cli/backup/archive.js';
+import { identityFrom, openArchive, recipientFrom, sealArchive } from '../../apps/cli/backup/archive.js';
+import type { Item } from '../../apps/cli/backup/items.js';
+import { databaseManifest } from '../../apps/cli/backup/manifest.js';
 import { runCli } from '../../apps/cli/program.js';
 import { loadConfig, type Platform, startPlatform } from '#runtime';
 import { api, must } from '../stories/api.js';
@@ -114,6 +116,22 @@ describe('a platform that is restored from its archives', () => {
     );
     return Buffer.concat(parts);
   };
+
+  /** Whoever has the public key can: another archive that says of itself that it has one log more. */
+  const sealedAgain = (from: string, to: string, log: object) =>
+    openArchive(
+      from,
+      [identityFrom(at('backup.key'), undefined)],
+      async ({ context, first, rest }) => {
+        const head = databaseManifest.parse(first.head);
+        const items = async function* (): AsyncGenerator<Item> {
+          yield { head: { ...head, logs: [...head.logs!, log] }, body: [] };
+          for await (const item of rest) yield { head: item.head as object, body: item.body };
+        };
+        await sealArchive(to, [recipientFrom(at('backup.pub'))], context, items(), { talk: new PassThrough().resume(), expectedBytes: 0 });
+      },
+      new PassThrough().resume(),
+    );
 
   it('opens every sample, destroys again what was destroyed, and stops a tenant whose trail went back', async () => {
     const pair = generateKeyPairSync('x25519');
@@ -225,9 +243,28 @@ describe('a platform that is restored from its archives', () => {
     expect(await keyward('restore', ...changed.slice(0, 2), '--custody', custody, ...identity, '--check')).toMatchObject({
       ...{ exit: 2, talk: expect.stringContaining('rows of hooli need') },
     });
+    // Nor the rows of before a tenant that custody knows by then; and an archive that has less than it says is none.
+    const later = ['restore', '--database', rows, '--custody', at('later.kwb'), ...identity];
+    expect(await keyward(...later, '--check')).toMatchObject({ exit: 2, talk: expect.stringContaining('--without hooli') });
+    const bornSince = ['--without', 'hooli', '--without', 'initech'];
+    expect(await keyward(...later, '--check', ...bornSince)).toMatchObject({ exit: 0 });
+    await sealedAgain(rows, at('less.kwb'), { tenant: 'umbrella', records: 3 });
+    const less = ['restore', '--database', at('less.kwb'), '--custody', custody, ...identity, ...pin, '--data-dir', restored];
+    expect(await keyward(...less)).toMatchObject({ exit: 6, talk: expect.stringContaining('umbrella with 3 records; it has not') });
     expect(existsSync(restored)).toBe(false);
 
-    const told = await keyward(...restoring, ...pin, '--newer-state', join(lost, 'custodian'), '--data-dir', restored);
+    const told = await keyward(
+      ...restoring,
+      ...pin,
+      '--without',
+      'hooli',
+      '--without',
+      'initech',
+      '--newer-state',
+      join(lost, 'custodian'),
+      '--data-dir',
+      restored,
+    );
     expect(told).toMatchObject({ exit: 0, talk: expect.stringMatching(/Restored in \d+\.\d s[^]*\d+ key versions, and each opens/) });
     expect(told.out).toMatch(/acme .* were signed: comes up stopped/);
     expect(told.out).toMatch(/globex .* as signed/);

@@ -1,6 +1,7 @@
 import type { KeyDescription } from '#contract';
 import { tellWear } from '../../apps/worker/key-wear.js';
 import { anImportedKey } from './importing.js';
+import { COUNTS_AS_SEALED, countUnseenSeals } from '#persistence/backup';
 import { KeyWorld, refusal } from './key-world.js';
 import { round } from './round.js';
 
@@ -83,6 +84,40 @@ describe('a key that has sealed', () => {
     expect(await told(key)).toEqual(['KeyExhausted']);
     await world.keyRotations().round();
     await seal(key);
+  });
+
+  it('counts as having sealed more in rows that are restored an hour after they were read, so that what was not seen is safe, too', async () => {
+    const [used, unused, worn, pair] = await Promise.all([
+      world.create(),
+      world.create(),
+      world.create(),
+      world.create({ keySpec: 'EC_P256' }),
+    ]);
+    await sealed(used, 1);
+    await sealed(worn, LIMIT - 1);
+    const counted = async ({ primaryVersion }: KeyDescription) => {
+      const { rows } = await world.database.as('superuser', (client) =>
+        client.query<{ sealed: string }>('SELECT sealed FROM keyward.key_wear WHERE version_id = $1', [primaryVersion]),
+      );
+      return Number(rows[0]?.sealed ?? 0);
+    };
+    const counts = async () => await Promise.all([used, unused, worn, pair].map(counted));
+    const read = new Date('2026-01-01T00:00:00Z');
+    const restoredAfter = (ms: number) =>
+      world.database.as('superuser', (client) => countUnseenSeals(client, read, new Date(read.getTime() + ms)));
+    await restoredAfter(3_600_000);
+    expect(await counts()).toEqual([1, 0, LIMIT - 1, 0]);
+    // A clock that went back proves nothing.
+    for (const ms of [3_600_001, -1]) {
+      await sealed(used, 1);
+      await restoredAfter(ms);
+      expect(await counts()).toEqual([COUNTS_AS_SEALED, COUNTS_AS_SEALED, LIMIT - 1, 0]);
+    }
+    // Up to the limit before and after, and what is sealed before it is counted.
+    expect(LIMIT + (LIMIT - COUNTS_AS_SEALED) + 2 ** 29).toBe(2 ** 32);
+    await sealed(used, COUNTS_AS_SEALED);
+    expect(await told(used)).toEqual(['KeyWorn']);
+    await seal(used);
   });
 });
 

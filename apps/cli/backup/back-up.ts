@@ -72,8 +72,8 @@ async function* custodyItems({ objects }: DatabaseSnapshot, files: readonly Cust
 }
 
 async function* databaseItems(snapshot: DatabaseSnapshot): AsyncGenerator<Item> {
-  const { objects, migrations, tables } = snapshot;
-  yield { head: { objects, migrations, tables }, body: [] };
+  const { objects, logs, migrations, tables } = snapshot;
+  yield { head: { objects, logs, migrations, tables }, body: [] };
   const rows: Record<string, number> = {};
   for (const shape of tables) {
     const copy = snapshot.copy(shape);

@@ -21,6 +21,8 @@ const objects = z.array(z.object({ tenant: tenantId, roots: z.array(whole), ende
 /** The first items of the two archives. */
 export const databaseManifest = z.object({
   objects,
+  /** Each tenant's log, and the platform's own; archives from before that have none. */
+  logs: z.array(z.object({ tenant: tenantId, records: whole })).optional(),
   migrations: z.array(z.string()),
   tables: z.array(z.object({ table: z.string(), columns: z.array(z.string()) })),
 });

@@ -37,9 +37,9 @@ describe('a restore into places of your own', () => {
     const places = placesIn(join(folder, 'platform'));
     const restore = () =>
       restoreInto(
-        { database: 'unread', custody, identities: [privateKey], talk: talk() },
+        { database: 'unread', custody, identities: [privateKey], newerState, without: [], talk: talk() },
         {
-          ...{ dataDir: 'unused', places, newerState, pin: undefined, firstCredential: undefined, onChecked: () => undefined },
+          ...{ dataDir: 'unused', places, pin: undefined, firstCredential: undefined, onChecked: () => undefined },
           config: { superuserUrl: 'postgres://postgres@127.0.0.1:1/postgres', passwordsFile },
         },
       );

@@ -14,7 +14,6 @@ export interface RestoreOrder {
   readonly config: Partial<ProvisioningConfig>;
   readonly pin: string | undefined;
   readonly firstCredential: string | undefined;
-  readonly newerState: string | undefined;
   readonly onChecked: (trail: CheckedTrail) => void;
 }
 
@@ -50,7 +49,7 @@ async function restoreEmbedded(archives: ArchivesToRead, order: RestoreOrder): P
 
 async function restore(archives: ArchivesToRead, order: RestoreOrder, superuserUrl: string, passwords: Readonly<Record<string, string>>) {
   try {
-    const remembered = await restoreCustody(archives, order.places, order.newerState);
+    const remembered = await restoreCustody(archives, order.places);
     return await restoreDatabase(archives, { superuserUrl, passwords, remembered, onChecked: order.onChecked });
   } catch (error) {
     removeRestored(order.places);

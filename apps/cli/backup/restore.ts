@@ -21,13 +21,17 @@ import {
   tableHead,
   tablesEnd,
 } from './manifest.js';
-import { joinedMemory, signedTrees } from './memory.js';
+import { joinedMemory, SIGNED, signedTrees, tenantsIn } from './memory.js';
 import type { Places } from './places.js';
 
 export interface ArchivesToRead {
   readonly database: string;
   readonly custody: string;
   readonly identities: readonly KeyObject[];
+  /** The folder of the custodian's memory, where that outlived what is restored. */
+  readonly newerState: string | undefined;
+  /** Tenants that may be lost: onboarded after the rows were read. */
+  readonly without: readonly string[];
   readonly talk: Writable;
 }
 export interface CheckedArchives {
@@ -37,9 +41,16 @@ export interface CheckedArchives {
 
 /**
  * Reads both archives to their last byte before anything is restored: all of it is authentic, and the token of the one has what the rows of
- * the other need. @throws UsageError, DecryptFailed
+ * the other need, and the rows are of every tenant that custody knows. @throws UsageError, DecryptFailed
  */
-export async function checkArchives({ database, custody, identities, talk }: ArchivesToRead): Promise<CheckedArchives> {
+export async function checkArchives({
+  database,
+  custody,
+  identities,
+  newerState,
+  without,
+  talk,
+}: ArchivesToRead): Promise<CheckedArchives> {
   const rows = await openArchive(
     database,
     identities,
@@ -51,29 +62,32 @@ export async function checkArchives({ database, custody, identities, talk }: Arc
     },
     talk,
   );
+  const known = new Set<string>();
   const files = await openArchive(
     custody,
     identities,
     async ({ context, first, rest }) => {
       const name = archiveName(context, 'custody', custody);
       const manifest = headOf(custodyManifest, first);
-      return { ...name, manifest, files: await eachFile(rest, async () => undefined) };
+      for (const { tenant } of manifest.objects) known.add(tenant);
+      const learn = async (file: CustodyFile) => tenantsIn(joinedMemory(file, newerState)).forEach((tenant) => known.add(tenant));
+      return { ...name, manifest, files: await eachFile(rest, learn) };
     },
     talk,
   );
   const checked = { database: rows, custody: files };
   refuseUnfit(checked);
+  refuseIncomplete(
+    checked,
+    [...known].filter((tenant) => !without.includes(tenant)),
+  );
   return checked;
 }
 
-/**
- * Writes the custody's files to their places, which are empty; answers how far each log was signed. `newerState`: the folder of the custodian's
- * memory, where that outlived what is restored.
- */
+/** Writes the custody's files to their places, which are empty; answers how far each log was signed. */
 export async function restoreCustody(
-  { custody, identities, talk }: ArchivesToRead,
+  { custody, identities, newerState, talk }: ArchivesToRead,
   places: Places,
-  newerState: string | undefined,
 ): Promise<ReturnType<typeof signedTrees>> {
   let signed: ReturnType<typeof signedTrees> = [];
   await openArchive(
@@ -83,7 +97,7 @@ export async function restoreCustody(
       await eachFile(rest, async (archived) => {
         const file = joinedMemory(archived, newerState);
         writeCustodyFile(places, file);
-        if (file.path === 'state/signed-checkpoints.jsonl') signed = signedTrees(file.bytes);
+        if (file.path === SIGNED) signed = signedTrees(file.bytes);
       });
     },
     talk,
@@ -106,10 +120,11 @@ export async function restoreDatabase(
   return await openArchive(
     database,
     identities,
-    async ({ first, rest }) => {
-      const { migrations: applied, tables: shapes } = headOf(databaseManifest, first);
+    async ({ context, first, rest }) => {
+      const { migrations: applied, tables: shapes, logs } = headOf(databaseManifest, first);
+      const taken = new Date(archiveName(context, 'database', database).taken);
       return await loadDatabase({
-        ...{ superuserUrl, passwords, remembered, onChecked, migrations: MIGRATIONS, applied, shapes },
+        ...{ superuserUrl, passwords, remembered, onChecked, migrations: MIGRATIONS, applied, shapes, logs, taken },
         tables: (load) => eachTable(rest, load),
       }).catch((error: unknown) => {
         throw error instanceof RestoreRefused ? new VerificationFailed(error.message, { cause: error }) : error;
@@ -153,6 +168,18 @@ function refuseUnfit({ database, custody }: CheckedArchives): void {
           `${missing === undefined ? 'a key of its log ended' : `root ${missing} is missing`}. Take one from nearer by.`,
       );
   }
+}
+
+/** A tenant that the rows leave out would be missed by nobody but itself. */
+function refuseIncomplete({ database, custody }: CheckedArchives, known: readonly string[]): void {
+  const { objects, logs = [] } = database.manifest;
+  const there = new Set(['platform', ...[...objects, ...logs].map(({ tenant }) => tenant)]);
+  const missing = known.filter((tenant) => !there.has(tenant));
+  if (missing.length > 0)
+    throw new UsageError(
+      `Custody (${custody.taken}) knows ${missing.join(', ')}, of whom the archive of the database (${database.taken}) has nothing. ` +
+        `Take a newer one of the database; or, if they were onboarded after that and are to be lost: --without ${missing[0]}`,
+    );
 }
 
 async function drained(body: AsyncIterable<Uint8Array>): Promise<void> {

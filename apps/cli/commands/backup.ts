@@ -25,7 +25,7 @@ Examples:
   keyward backup --database rows.kwb --recipient dba.pub --custody custody.kwb --custody-recipient officer.pub
 `;
 const HELP_RESTORE = `
-Both archives are read to their last byte before anything is written. Then: the token and the custodian's memory into folders that are empty;
+Both archives are read to their last byte before anything is written, and the rows must be of every tenant that custody knows. Then: the token and the custodian's memory into folders that are empty;
 roles and tables from this version's own migrations, and the rows, all or none; every record of every log is hashed anew and compared with
 the newest checkpoint, its signature, and what the custodian remembers; and the HSM opens every key version, of which nothing leaves it (exit code
 6 and a list of those that do not open; what was restored stays). Start the platform afterwards as ever: the key plane first destroys
@@ -71,6 +71,7 @@ export function backupCommands(program: Command, open: OpenSession): void {
       '--newer-state <folder>',
       "the custodian's memory, where that outlived what is restored: what it knows to be destroyed is destroyed again",
     )
+    .option('--without <tenant>', 'it was onboarded after the archive of the rows, and may be lost; repeated', several, [])
     .option('--no-verify', 'do not have the HSM open every key version at the end (`keyward verify-keys` does it later)')
     .option('--check', 'only read both archives to their last byte, and whether they fit')
     .addHelpText('after', HELP_RESTORE)
@@ -121,6 +122,7 @@ interface RestoreOptions extends PlaceOptions {
   readonly pin?: string;
   readonly firstCredential?: string;
   readonly newerState?: string;
+  readonly without: readonly string[];
   readonly verify: boolean;
   readonly check?: true;
 }
@@ -129,7 +131,10 @@ async function runRestore(session: Session, options: RestoreOptions): Promise<vo
   const begun = performance.now();
   const passphrase = options.passphraseFile === undefined ? undefined : readFileSync(options.passphraseFile, 'utf8').trimEnd();
   const identities = options.identity.map((file) => identityFrom(file, passphrase));
-  const archives = { database: options.database, custody: options.custody, identities, talk: session.terminal.talk };
+  const archives = {
+    ...{ database: options.database, custody: options.custody, identities, talk: session.terminal.talk },
+    ...{ newerState: options.newerState, without: options.without },
+  };
   const { checkArchives } = await import('../backup/restore.js');
   const checked = await checkArchives(archives);
   const { database, custody } = checked;
@@ -139,7 +144,7 @@ async function runRestore(session: Session, options: RestoreOptions): Promise<vo
   const { restoreInto } = await import('../backup/restore-into.js');
   const trails = await restoreInto(archives, {
     ...{ dataDir: dataDirOf(options), places: placesOf(options), config: loadBackupConfig() },
-    ...{ pin: options.pin, firstCredential: options.firstCredential, newerState: options.newerState },
+    ...{ pin: options.pin, firstCredential: options.firstCredential },
     onChecked: ({ tenant, records, signed }) => session.say(`${tenant}: ${records} records, the first ${signed} as they were signed`),
   });
   const rows = trails.map(({ tenant, records, signed, wentBackFrom }) => [

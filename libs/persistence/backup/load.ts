@@ -3,9 +3,10 @@ import pg from 'pg';
 import { inDatabase, provision, type Provisioning } from '../provision/provision.js';
 import { DATABASE } from '../provision/roles.js';
 import { CopyIn } from './copy-streams.js';
-import { quoted, tableShapes, type TableShape } from './snapshot.js';
+import { type LogSize, quoted, tableShapes, type TableShape } from './snapshot.js';
 import { asBackupSuperuser } from './superuser.js';
 import { type CheckedTrail, checkTrails, type SignedTree } from './trails.js';
+import { countUnseenSeals } from './unseen-seals.js';
 
 export interface Loading extends Provisioning {
   /** Names of the migrations that the rows fit. */
@@ -13,6 +14,10 @@ export interface Loading extends Provisioning {
   readonly shapes: readonly TableShape[];
   /** Calls `load` with each table's bytes, as `DatabaseSnapshot.copy` gave them; answers how many rows each must have had. */
   readonly tables: (load: (table: string, bytes: AsyncIterable<Uint8Array>) => Promise<void>) => Promise<ReadonlyMap<string, number>>;
+  /** What the archive says of its rows; undefined: it is from before archives said so. */
+  readonly logs: readonly LogSize[] | undefined;
+  /** When its rows were read. */
+  readonly taken: Date;
   readonly remembered: readonly SignedTree[];
   readonly onChecked: (trail: CheckedTrail) => void;
 }
@@ -25,7 +30,8 @@ export class RestoreRefused extends Error {
 /**
  * Makes the database of an archive: roles and schema from our own migrations, then the rows, all of them or none. The newest migrations come
  * last, as in an upgrade.
- * @throws RestoreRefused for a database that is there already, rows of another schema, too few rows, or a trail that is not what was signed
+ * @throws RestoreRefused for a database that is there already, rows of another schema, too few rows, a tenant that is missing, or a trail that
+ * is not what was signed
  */
 export async function loadDatabase(loading: Loading): Promise<readonly CheckedTrail[]> {
   const { superuserUrl, migrations, applied, passwords } = loading;
@@ -35,6 +41,7 @@ export async function loadDatabase(loading: Loading): Promise<readonly CheckedTr
   await provision({ superuserUrl, passwords, migrations: migrations.filter((made) => applied.includes(new made().name ?? '')) });
   const checked = await asBackupSuperuser(inDatabase(superuserUrl), (client) => loadRows(client, loading));
   await provision({ superuserUrl, passwords, migrations });
+  await asBackupSuperuser(inDatabase(superuserUrl), (client) => countUnseenSeals(client, loading.taken, new Date()));
   return checked;
 }
 
@@ -46,7 +53,10 @@ async function refuseExisting(superuserUrl: string): Promise<void> {
   if (isThere) throw new RestoreRefused(`The server has a database "${DATABASE}" already. Restore into a server without one.`);
 }
 
-async function loadRows(client: pg.Client, { shapes, tables, remembered, onChecked }: Loading): Promise<readonly CheckedTrail[]> {
+async function loadRows(
+  client: pg.Client,
+  { shapes, tables, logs = [], remembered, onChecked }: Loading,
+): Promise<readonly CheckedTrail[]> {
   await client.query('BEGIN');
   // Rows come as they were: triggers would move epochs and refuse records, foreign keys would want an order. Ends with the transaction.
   await client.query('SET LOCAL session_replication_role = replica');
@@ -63,6 +73,8 @@ async function loadRows(client: pg.Client, { shapes, tables, remembered, onCheck
     if (loaded.get(table) !== expected.get(table))
       throw new RestoreRefused(`Table ${table} has ${loaded.get(table) ?? 0} rows, ${expected.get(table) ?? 0} were saved.`);
   const checked = await checkTrails(client, remembered, onChecked);
+  const lost = logs.find((log) => !checked.some(({ tenant, records }) => tenant === log.tenant && records === log.records));
+  if (lost !== undefined) throw new RestoreRefused(`The archive says that it has ${lost.tenant} with ${lost.records} records; it has not.`);
   const wrong = checked.find(({ problem }) => problem !== undefined);
   if (wrong !== undefined) throw new RestoreRefused(`The trail of ${wrong.tenant} is not what was signed: ${wrong.problem}.`);
   await client.query('COMMIT');

@@ -8,6 +8,12 @@ export interface TenantObjects {
   readonly endedLogKeys: number;
 }
 
+/** How many records a tenant's log has. */
+export interface LogSize {
+  readonly tenant: string;
+  readonly records: number;
+}
+
 export interface TableShape {
   readonly table: string;
   readonly columns: readonly string[];
@@ -24,6 +30,7 @@ export class DatabaseSnapshot {
   private constructor(
     private readonly client: pg.Client,
     readonly objects: readonly TenantObjects[],
+    readonly logs: readonly LogSize[],
     /** Names of the migrations that made the tables. */
     readonly migrations: readonly string[],
     readonly tables: readonly TableShape[],
@@ -32,10 +39,14 @@ export class DatabaseSnapshot {
   static async take(client: pg.Client): Promise<DatabaseSnapshot> {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const objects = await tenantObjects(client);
+    const logs = await client.query<{ tenant: string; records: string }>(
+      'SELECT l.tenant_id AS tenant, h.size AS records FROM keyward.log l JOIN keyward.tenant_head h USING (tenant_id) ORDER BY 1',
+    );
     const { rows } = await client.query<{ name: string }>('SELECT name FROM keyward.schema_migration ORDER BY timestamp');
     return new DatabaseSnapshot(
       client,
       objects,
+      logs.rows.map(({ tenant, records }) => ({ tenant, records: Number(records) })),
       rows.map(({ name }) => name),
       await tableShapes(client),
     );

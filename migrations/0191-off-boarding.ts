@@ -92,7 +92,7 @@ export class OffBoarding implements MigrationInterface {
         begun_at timestamptz,
         reason text,
         -- As it is told: by this database's clock nothing ends before.
-        ends_at timestamptz CHECK (ends_at >= begun_at + interval '7 days'),
+        ends_at timestamptz CHECK (ends_at >= begun_at + interval '168 hours'),
         -- The root under which nothing ever is.
         last_root integer CHECK (last_root > 0),
         closed_at timestamptz,

@@ -1,5 +1,14 @@
 import fc from 'fast-check';
-import { PLATFORM, type PrincipalName, type RecordBody, type SecretName, type TenantId } from '#contract';
+import {
+  createSinkRequest,
+  PLATFORM,
+  type PrincipalName,
+  type RecordBody,
+  type SecretName,
+  type ServiceName,
+  type TenantId,
+} from '#contract';
+import { RestoreCheck, systemClock } from '#core';
 import { destroyKeys, type DestructionParts, signReceipts } from '../../apps/worker/destructions.js';
 import { NotNow } from '../../apps/worker/jobs/job-kind.js';
 import { offBoardTenants } from '../../apps/worker/off-boardings.js';
@@ -18,6 +27,7 @@ const isTrail = (table: string) => table.startsWith('trail_');
 
 describe('a tenant that leaves', () => {
   let world: KeyWorld;
+  let restore: () => Promise<void>;
   beforeAll(async () => {
     world = await KeyWorld.start();
   }, 60_000);
@@ -75,9 +85,34 @@ describe('a tenant that leaves', () => {
     await world.admin('GetImportParameters', { keyId: imported.keyId, algorithm: 'RSAES_OAEP_SHA_256' }, tenant);
     const document = { schema: 'keyward.policy/1' as const, roles: {}, grants: [], guardrails: [] };
     await world.admin('PutPolicy', { document, replaces: 0 }, tenant);
+    await world.admin('PutPolicyDraft', { format: 'json', text: JSON.stringify(document) }, tenant);
+    const made = await world.service('GenerateDataKeyWithoutPlaintext', { keyId: key.keyId }, 'billing', tenant);
+    await world.admin('CreateKeyVersion', { keyId: key.keyId }, tenant);
+    const project = { fromVersionId: key.primaryVersion, service: 'billing' as ServiceName, itemsPerSecond: 1, mode: 'upload' as const };
+    const { operationId } = await world.admin('StartRewrap', { keyId: key.keyId, ...project }, tenant);
+    const items = [{ itemId: 'row-1', ciphertext: Buffer.from('ciphertext' in made ? made.ciphertext : []), encryptionContext: {} }];
+    await world.service('UploadRewrapItems', { operationId, items }, 'billing', tenant);
     await world.admin('IssueCredential', { principal: 'rita' as PrincipalName, role: 'auditor', expiresInDays: 30 }, tenant);
     await world.operator('SetQuota', { limited: tenant, quota: 'keys', limit: 500 });
     return key.keyId;
+  };
+
+  const stepOf = (tenant: TenantId) => world.worker.offBoardings.step(tenant);
+  /** Of acme, what an older copy of the database has of its keys; `restore` puts it back. */
+  const copied = async () => {
+    const [keys, versions] = [
+      await sql(`SELECT key_id, state FROM keyward.cmk WHERE tenant_id = 'acme'`),
+      await sql(`SELECT version_id, blob, mac FROM keyward.key_version WHERE tenant_id = 'acme'`),
+    ];
+    return async () => {
+      await sql(`DELETE FROM keyward.off_boarding WHERE tenant_id = 'acme'`);
+      await sql(`UPDATE keyward.tenant SET state = 'Active' WHERE tenant_id = 'acme'`);
+      await sql(`DELETE FROM keyward.key_tombstone WHERE tenant_id = 'acme'`);
+      for (const { key_id, state } of keys)
+        await sql('UPDATE keyward.cmk SET state = $2, destroyed_at = NULL WHERE key_id = $1', [key_id, state]);
+      for (const { version_id, blob, mac } of versions)
+        await sql('UPDATE keyward.key_version SET blob = $2, mac = $3 WHERE version_id = $1', [version_id, blob, mac]);
+    };
   };
 
   it('is begun on the agreement of its admin or on a suspension, and told at once in its own log', async () => {
@@ -177,6 +212,8 @@ describe('a tenant that leaves', () => {
 
   it('leaves nothing but its log and the tombstones of its keys, which are told one by one', async () => {
     const keyId = await furnished();
+    await world.admin('CreateSink', createSinkRequest.parse({ target: { type: 'webhook', url: 'https://hook.example/' } }));
+    restore = await copied();
     await agreed();
     expect(await begin()).toMatchObject({ tenant: ACME, state: 'Waiting', basis: 'agreement' });
     // It waits, and all goes on.
@@ -189,6 +226,11 @@ describe('a tenant that leaves', () => {
     for (const late of [world.admin('ListKeys', { limit: 10, cursor: undefined }), world.admin('CancelKeyDeletion', { keyId })])
       expect(await refusal(late)).toMatchObject({ reason: 'tenant-ended' });
     expect(await refusal(world.operator('CancelOffBoarding', { leaving: ACME }))).toMatchObject({ reason: 'off-boarding-Closing' });
+    // A sink that has not heard of it holds up the end, for a day.
+    const waits = async () => (await stepOf(ACME).catch(() => 'others first')) === 'sinks';
+    for (let times = 0; times < 12 && !(await waits()); times++) await round(worker(), unlessNotNow);
+    expect(await waits()).toBe(true);
+    await sql(`UPDATE keyward.off_boarding SET closed_at = closed_at - interval '1 day'`);
     await worked();
     expect(await refusal(world.admin('ListKeys', { limit: 10, cursor: undefined }))).toMatchObject({ code: 'unauthenticated' });
     expect(await refusal(world.operator('OnboardTenant', { tenant: ACME, displayName: 'Again' }))).toMatchObject({
@@ -209,11 +251,37 @@ describe('a tenant that leaves', () => {
     expect(ops.filter((op) => ['CloseTenant', 'DestroyKey', 'RetireRoot', 'EndTenant'].includes(op))).toEqual([
       ...['CloseTenant', 'DestroyKey', 'DestroyKey', 'DestroyKey', 'DestroyKey', 'RetireRoot', 'EndTenant'],
     ]);
-    const said = { destroyedKeys: 4, secret: 1, policyVersion: 1, receipts: expect.stringMatching(/^[0-9a-f]{64}$/) };
+    const said = {
+      destroyedKeys: 4,
+      secret: 1,
+      policyVersion: 1,
+      policyDraft: 1,
+      rewrap: 1,
+      rewrapItem: 1,
+      keyImport: 1,
+      receipts: expect.stringMatching(/^[0-9a-f]{64}$/),
+    };
     expect(records.at(-1)).toMatchObject({ op: 'EndTenant', actor: { type: 'worker' }, change: said });
     expect((await recordsOf(PLATFORM)).findLast(({ op }) => op === 'EndTenant')).toMatchObject({
       op: 'EndTenant',
       change: { leavingTenant: 'acme', ...said },
     });
+  });
+
+  it('does not come back with an older copy of the database: no key opens, and each is destroyed again', async () => {
+    await restore();
+    expect(await sql(`SELECT FROM keyward.cmk WHERE tenant_id = 'acme' AND state <> 'Destroyed'`)).not.toEqual([]);
+    const [enabled] = await sql(`SELECT key_id FROM keyward.cmk WHERE tenant_id = 'acme' AND state = 'Enabled'`);
+    const use = () => world.service('GenerateDataKeyWithoutPlaintext', { keyId: enabled.key_id });
+    expect(await refusal(use())).toMatchObject({ code: 'key-destroyed' });
+    const onFailure = (error: unknown) => {
+      throw error;
+    };
+    const check = { store: world.store.restores, custody: world.custody, clock: systemClock, onRestored: () => undefined, onFailure };
+    await new RestoreCheck(check).round();
+    await round(worker(), unlessNotNow);
+    expect(await sql(`SELECT FROM keyward.cmk WHERE tenant_id = 'acme' AND state <> 'Destroyed'`)).toEqual([]);
+    // And no custodian that forgot all of it could open one: the root is gone.
+    expect(world.custody.rootsOf(ACME)).toEqual([2]);
   });
 });

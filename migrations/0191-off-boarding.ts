@@ -12,7 +12,8 @@ const DUE = 'due_off_boardings(text)';
 const CLOSE = 'close_tenant(bytea, text, timestamptz)';
 const STEP = 'off_board_step(text)';
 const END = 'end_tenant(bytea, bytea, text)';
-const FUNCTIONS = [DUE, CLOSE, STEP, END];
+const GONE = 'what_has_gone(text)';
+const FUNCTIONS = [DUE, CLOSE, STEP, GONE, END];
 
 /** At most so many rows in one statement. */
 const LOT = 300;
@@ -121,17 +122,27 @@ export class OffBoarding implements MigrationInterface {
       GRANT DELETE ON ${[...TABLES, 'sink', 'tenant_quota', 'tenant_suspension'].map((table) => `keyward.${table}`).join(', ')} TO keyward_functions;
 
       -- Those whose wait is over, and those that are on their way.
-      CREATE FUNCTION keyward.due_off_boardings(of_tenant text) RETURNS TABLE (
-        tenant_id text, due text, log_id text, platform_log_id text, closed boolean, removed jsonb, destroyed_keys bigint, receipts text
-      ) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        SELECT o.tenant_id, o.ends_at::text, l.log_id, p.log_id, o.step = 'Closing', o.removed,
-            (SELECT count(*) FROM keyward.key_tombstone t WHERE t.tenant_id = o.tenant_id),
-            (SELECT encode(sha256(convert_to(coalesce(string_agg(t.receipt, '' ORDER BY t.key_id), ''), 'UTF8')), 'hex')
-              FROM keyward.key_tombstone t WHERE t.tenant_id = o.tenant_id)
+      CREATE FUNCTION keyward.due_off_boardings(of_tenant text)
+      RETURNS TABLE (tenant_id text, due text, log_id text, platform_log_id text, closed boolean)
+      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        SELECT o.tenant_id, o.ends_at::text, l.log_id, p.log_id, o.step = 'Closing'
           FROM keyward.off_boarding o JOIN keyward.log l USING (tenant_id) JOIN keyward.log p ON p.tenant_id = 'platform'
           WHERE (o.step = 'Closing' OR o.step = 'Waiting' AND o.ends_at <= clock_timestamp())
             AND ${wanted('off-board-tenant', 'o.tenant_id', "'tenant'")}
           ORDER BY o.ends_at LIMIT ${MOST}
+      $$;
+
+      -- For the last record. receipts: SHA-256 over those of each key's receipt, in the order of the keys' ids, all in hexadecimal.
+      CREATE FUNCTION keyward.what_has_gone(of_tenant text) RETURNS json
+      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        SELECT json_build_object(
+            'removed', o.removed,
+            'destroyedKeys', (SELECT count(*) FROM keyward.key_tombstone t WHERE t.tenant_id = of_tenant),
+            'receipts', (
+              SELECT encode(sha256(convert_to(coalesce(
+                  string_agg(encode(sha256(convert_to(t.receipt, 'UTF8')), 'hex'), '' ORDER BY t.key_id), ''), 'UTF8')), 'hex')
+                FROM keyward.key_tombstone t WHERE t.tenant_id = of_tenant))
+          FROM keyward.off_boarding o WHERE o.tenant_id = of_tenant AND o.step = 'Closing'
       $$;
 
       -- NULL: it is not, or not any more, to be closed at this time. The caller decides nothing: what was begun, and is due, is looked at here.

@@ -38,16 +38,16 @@ export function offBoardTenants({
         const left = await offBoardings.step(tenant);
         if (left === 'keys' || left === 'rows') continue;
         if (left !== 'end') throw new NotNow();
-        return await end();
-      }
-
-      async function end(): Promise<void> {
-        const [last] = await offBoardings.dueOffBoardings(tenant);
-        if (last === undefined) return;
-        const destroyed = { destroyedKeys: last.destroyedKeys, receipts: last.receipts, ...last.removed };
-        const own = record(last.logId, 'EndTenant', destroyed);
-        await offBoardings.end(last, own, record(last.platformLogId, 'EndTenant', { leavingTenant: tenant, ...destroyed }));
+        return await end(due);
       }
     },
   };
+
+  async function end(due: DueOffBoarding): Promise<void> {
+    const gone = await offBoardings.whatHasGone(due.tenant);
+    if (gone === undefined) return;
+    const { removed, ...keys } = gone;
+    const own = record(due.logId, 'EndTenant', { ...keys, ...removed });
+    await offBoardings.end(due, own, record(due.platformLogId, 'EndTenant', { leavingTenant: due.tenant, ...keys, ...removed }));
+  }
 }

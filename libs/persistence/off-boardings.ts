@@ -19,6 +19,7 @@ import {
   type OffBoardingStep,
   type Page,
   StaleSnapshot,
+  type WhatHasGone,
 } from '#core';
 import type { RecordBody } from '#contract';
 import { reading, writing } from './database-error.js';
@@ -115,15 +116,13 @@ export async function cancelOffBoarding(manager: EntityManager, tenant: TenantId
 }
 
 const dueRow = z
-  .object({
-    ...{ tenant_id: tenantId, due: z.string(), log_id: z.string(), platform_log_id: z.string(), closed: z.boolean() },
-    ...{ removed: z.record(z.string(), z.int()), destroyed_keys: z.coerce.number(), receipts: z.string() },
-  })
+  .object({ tenant_id: tenantId, due: z.string(), log_id: z.string(), platform_log_id: z.string(), closed: z.boolean() })
   .transform(
-    ({ tenant_id: tenant, log_id: logId, platform_log_id: platformLogId, destroyed_keys: destroyedKeys, ...rest }): DueOffBoarding => ({
-      ...{ tenant, logId, platformLogId, destroyedKeys, ...rest },
+    ({ tenant_id: tenant, log_id: logId, platform_log_id: platformLogId, ...rest }): DueOffBoarding => ({
+      ...{ tenant, logId, platformLogId, ...rest },
     }),
   );
+const gone = z.object({ removed: z.record(z.string(), z.int()), destroyedKeys: z.int(), receipts: z.string() });
 const STEPS = ['keys', 'destroying', 'root', 'receipts', 'rows', 'sinks', 'end'] as const satisfies readonly OffBoardingStep[];
 
 /** What the worker may do with tenants that leave: the functions of migration 0191, and nothing else. */
@@ -142,6 +141,11 @@ export class DatabaseOffBoardings implements OffBoardings {
   async step(tenant: TenantId): Promise<OffBoardingStep> {
     const { rows } = await reading(() => this.pool.query<{ step: unknown }>('SELECT keyward.off_board_step($1) AS step', [tenant]));
     return parsed('off_board_step', z.enum(STEPS), rows[0]?.step);
+  }
+
+  async whatHasGone(tenant: TenantId): Promise<WhatHasGone | undefined> {
+    const { rows } = await reading(() => this.pool.query<{ answer: unknown }>('SELECT keyward.what_has_gone($1) AS answer', [tenant]));
+    return parsed('what_has_gone', orNone(gone), rows[0]?.answer);
   }
 
   async end({ tenant }: DueOffBoarding, body: RecordBody, platformBody: RecordBody): Promise<bigint | undefined> {

@@ -190,6 +190,7 @@ describe('what each role can and cannot do', () => {
       warn_of_expiry: 'worker',
       wear_to_tell: 'worker',
       waiting_items: 'worker',
+      what_has_gone: 'worker',
       worn_keys: 'worker',
     });
   });

@@ -27,10 +27,13 @@ export interface DueOffBoarding {
   readonly platformLogId: string;
   /** Nobody of the tenant gets in any more. */
   readonly closed: boolean;
-  /** So far: how many of what. */
+}
+
+export interface WhatHasGone {
+  /** How many of what. */
   readonly removed: Readonly<Record<string, number>>;
   readonly destroyedKeys: number;
-  /** SHA-256 over the receipts of these keys, in the order of their ids, hex. */
+  /** SHA-256 over the SHA-256 of each of these keys' receipts, in the order of their ids, all in hexadecimal. */
   readonly receipts: string;
 }
 
@@ -48,6 +51,8 @@ export interface OffBoardings {
   close(due: DueOffBoarding, body: RecordBody): Promise<bigint | undefined>;
   /** Of one that is closed: a lot of what is left, or nothing. */
   step(tenant: TenantId): Promise<OffBoardingStep>;
+  /** Undefined: it is over. */
+  whatHasGone(tenant: TenantId): Promise<WhatHasGone | undefined>;
   /** With its records in both logs. Undefined: it is over, or something is left. */
   end(due: DueOffBoarding, body: RecordBody, platformBody: RecordBody): Promise<bigint | undefined>;
 }

@@ -159,6 +159,10 @@ describe('a platform that is restored from its archives', () => {
     expect(await verified()).toMatchObject({ exit: 0, talk: expect.stringMatching(/^\d+ key versions, and each opens/) });
     const first = JSON.parse(readFileSync(platform.credentialsFile, 'utf8')) as { operator: { apiKey: string } };
 
+    // It ends in a week, and nobody will know whether that was cancelled after the backup.
+    const waiting = await key({ keySpec: 'AES_256' });
+    const { deletionAt } = await asAdmin('globex', 'POST', `/keys/${waiting}/schedule-deletion`, { pendingDays: 7 });
+
     const tokens = join(lost, 'hsm', 'tokens');
     const objects = readdirSync(tokens, { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.object'))
@@ -274,6 +278,9 @@ describe('a platform that is restored from its archives', () => {
       const answer = await asBilling('globex', call, body);
       expect([call, answer.status, answer.body]).toMatchObject([call, 200, want]);
     }
+    const waits = await asAdmin('globex', 'GET', `/keys/${waiting}`);
+    expect(Date.parse(String(waits['deletionAt']))).toBeGreaterThan(Date.parse(String(deletionAt)));
+
     const use = () =>
       asBilling('acme', 'encrypt', { keyId: cast.acme.keyId, plaintext: 'eA==', encryptionContext: { purpose: 'invoice' } });
     expect((await use()).body).toMatchObject({ code: 'stopped' });

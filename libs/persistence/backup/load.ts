@@ -7,6 +7,7 @@ import { type LogSize, quoted, tableShapes, type TableShape } from './snapshot.j
 import { asBackupSuperuser } from './superuser.js';
 import { type CheckedTrail, checkTrails, type SignedTree } from './trails.js';
 import { countUnseenSeals } from './unseen-seals.js';
+import { beginWaitsAnew } from './waits.js';
 
 export interface Loading extends Provisioning {
   /** Names of the migrations that the rows fit. */
@@ -77,6 +78,7 @@ async function loadRows(
   if (lost !== undefined) throw new RestoreRefused(`The archive says that it has ${lost.tenant} with ${lost.records} records; it has not.`);
   const wrong = checked.find(({ problem }) => problem !== undefined);
   if (wrong !== undefined) throw new RestoreRefused(`The trail of ${wrong.tenant} is not what was signed: ${wrong.problem}.`);
+  await beginWaitsAnew(client, known);
   await client.query('COMMIT');
   await client.query('ANALYZE');
   return checked;

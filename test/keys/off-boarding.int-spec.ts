@@ -225,6 +225,12 @@ describe('a tenant that leaves', () => {
     // It waits, and all goes on.
     await round(worker(), unlessNotNow);
     await expect(world.service('GenerateDataKey', { keyId })).resolves.toBeDefined();
+    // Each side reads what the other did, and not who it was.
+    const own = await world.admin('DescribeOffBoarding', undefined);
+    expect([own.agreedBy, own.begunBy, own.begunAt]).toEqual([expect.any(String), undefined, expect.any(String)]);
+    const { items } = await world.operator('ListOffBoardings', { limit: 10, cursor: undefined });
+    const listed = items.find(({ tenant }) => tenant === ACME);
+    expect([listed?.agreedBy, listed?.begunBy, listed?.agreedAt]).toEqual([undefined, expect.any(String), expect.any(String)]);
     await waited();
     // Closed: from here on nobody gets in, and nothing takes it back.
     await round(worker(), unlessNotNow);

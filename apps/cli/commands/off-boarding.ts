@@ -14,7 +14,7 @@ export function offBoardingCommands(tenant: Command, open: OpenSession): void {
     .command('off-board <tenant>')
     .description('begin to end a tenant whose admin agreed, or that is suspended: after the wait all of it is destroyed but its log')
     .option('--days <n>', 'how long it waits and can be cancelled, 7 to 30 (default: 30)', wholeNumber(7))
-    .option('--reason <text>', 'why, for both trails', '')
+    .option('--reason <text>', "why: the platform's trail keeps it, and the tenant's admins read it", '')
     .addHelpText('after', '\nExample:\n  keyward tenant off-board acme --days 14 --reason "contract over"\n')
     .action(async (name: string, { days, reason }: OffBoardOptions, command: Command) => {
       const session = open(command);

@@ -53,7 +53,11 @@ export function offBoardingHandlers({ custody, reads }: OffBoardingParts): Handl
       };
     },
 
-    ListOffBoardings: async ({ input }) => ({ answer: await reads.offBoardings(input), details: {} }),
+    /** Nobody learns the names of the other side's people: neither does who reads the logs. */
+    ListOffBoardings: async ({ input }) => {
+      const { items, ...page } = await reads.offBoardings(input);
+      return { answer: { items: items.map(({ agreedBy: _, ...item }) => item), ...page }, details: {} };
+    },
 
     AgreeToOffBoarding: async ({ input: { confirm }, call: { tenant }, principal, now }) => {
       if (confirm !== tenant) throw new InvalidRequest([{ field: 'confirm', message: "must be the tenant's own name" }]);
@@ -77,7 +81,10 @@ export function offBoardingHandlers({ custody, reads }: OffBoardingParts): Handl
       };
     },
 
-    DescribeOffBoarding: async ({ call }) => ({ answer: mustBe((await reads.leavingTenant(call.tenant))?.offBoarding), details: {} }),
+    DescribeOffBoarding: async ({ call }) => {
+      const { begunBy: _, ...answer } = mustBe((await reads.leavingTenant(call.tenant))?.offBoarding);
+      return { answer, details: {} };
+    },
   };
 }
 

@@ -24,6 +24,7 @@ once "$out/authority/ca.crt" openssl req -x509 -key "$out/authority/ca.key" -day
 once "$out/authority/pepper" openssl rand 32
 once "$out/authority/worker-key" openssl genpkey -algorithm X25519
 once "$out/authority/worker-key.pub" openssl pkey -in "$out/authority/worker-key" -pubout
+once "$out/authority/metrics-token" secret
 for role in superuser owner key_plane data_plane auditor worker queue; do once "$out/authority/password-$role" secret; done
 password() { cat "$out/authority/password-$1"; }
 
@@ -39,7 +40,7 @@ certificate() {
   rm "$out/$1/names"
 }
 
-for service in postgres redis provision custodian $planes; do
+for service in postgres redis provision custodian backup metrics $planes; do
   mkdir -p "$out/$service"
   cp "$out/authority/ca.crt" "$out/$service/ca.crt"
 done
@@ -64,12 +65,16 @@ for plane in $planes; do
   role=$(printf %s "$plane" | tr - _)
   once "$out/$plane/pgpass" passfile "keyward_$role" "$(password "$role")"
   once "$out/$plane/pepper" cat "$out/authority/pepper"
+  once "$out/$plane/metrics-token" cat "$out/authority/metrics-token"
 done
+once "$out/metrics/token" cat "$out/authority/metrics-token"
+once "$out/backup/pgpass" passfile postgres "$(password superuser)"
+for key in pepper worker-key; do once "$out/backup/$key" cat "$out/authority/$key"; done
 once "$out/key-plane/worker-key.pub" cat "$out/authority/worker-key.pub"
 once "$out/worker/worker-key" cat "$out/authority/worker-key"
 
 # Folders that the services write: made here, because only root may give them away.
-mkdir -p "$out/token" "$out/custodian-state" "$out/operator"
+mkdir -p "$out/token" "$out/custodian-state" "$out/custodian-metrics" "$out/operator" "$out/backups"
 for plane in key data worker; do mkdir -p "$out/socket-$plane"; done
 if [ "$(id -u)" = 0 ]; then
   chown -R "$keyward:$keyward" "$out"
@@ -78,4 +83,6 @@ if [ "$(id -u)" = 0 ]; then
   chown -R 0:0 "$out/authority"
 fi
 chmod 700 "$out"/*
+# What the HSM was used for is no secret, and who collects it is another user.
+chmod 755 "$out/custodian-metrics"
 echo 'secrets and certificates are there'

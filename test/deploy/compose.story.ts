@@ -1,4 +1,5 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash, generateKeyPairSync } from 'node:crypto';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkoutPath, openDataDir, prepareSoftHsm } from '#runtime';
@@ -44,13 +45,15 @@ describe('docker-compose.yml', () => {
 
   it('gives no service of ours more than it needs', () => {
     const ours = Object.entries(services).filter(([, { image }]) => image === 'keyward:local');
-    expect(ours).toHaveLength(10);
+    expect(ours).toHaveLength(11);
     for (const [name, { user, read_only, cap_drop }] of ours)
       expect([name, user, read_only, cap_drop]).toEqual([name, name === 'set-up' ? '0:0' : '10001:10001', true, ['ALL']]);
     const mounts = (part: string) =>
       Object.keys(services).filter((name) => name !== 'set-up' && services[name]!.volumes.some((of) => of.includes(part)));
     expect(mounts('/custodian:/etc')).toEqual(['custodian', 'token']);
-    expect(mounts('token:')).toEqual(['custodian', 'token']);
+    // Who makes backups reads the token, and has not what opens it.
+    expect(mounts('token:')).toEqual(['backup', 'custodian', 'token']);
+    for (const volume of services['backup']!.volumes) expect(volume).toMatch(/:ro$|:\/backups(:rw)?$/);
     expect(mounts('socket-data:')).toEqual(['custodian', 'data-plane']);
     expect(mounts('socket-key:')).toEqual(['custodian', 'first-operator', 'key-plane']);
     expect(mounts('socket-worker:')).toEqual(['custodian', 'worker']);
@@ -96,6 +99,42 @@ describe('docker-compose.yml', () => {
       const finished = () => /"?completed"?/.test(platform.askRedis('XREVRANGE', 'keyward:due:events', '+', '-', 'COUNT', '50'));
       expect(await until(finished, 30_000, 200)).toBe(true);
       expect(platform.log('worker')).not.toMatch(/"level":(50|60)/);
+    });
+
+    it('tell their metrics to who has the token, and the custodian tells its own by a file', async () => {
+      for (const [name, port] of [
+        ['key-plane', '7710'],
+        ['data-plane', '7720'],
+        ['auditor', '7730'],
+        ['worker', '7740'],
+      ] as const) {
+        expect([name, platform.metrics(name, port, undefined).status]).toEqual([name, '401']);
+        const { status, text } = platform.metrics(name, port, 'metrics/token');
+        expect([name, status, text]).toEqual([name, '200', expect.stringContaining('keyward_ready 1')]);
+      }
+      expect(readFileSync(platform.file('custodian-metrics/custodian.prom'), 'utf8')).toContain('keyward_hsm_operations_total');
+    });
+
+    it('are backed up by one that runs to its end', () => {
+      expect(platform.run('backup').exit).not.toBe(0);
+      expect(readdirSync(platform.file('backups'))).toEqual([]);
+      const { publicKey } = generateKeyPairSync('x25519');
+      writeFileSync(platform.file('backup/backup.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
+      expect(platform.run('backup')).toMatchObject({ exit: 0, err: expect.stringContaining('Saved as of') });
+      const [archive, rows, sums] = readdirSync(platform.file('backups')).sort();
+      expect([archive, rows, sums]).toEqual(
+        ['.custody.kwb', '.rows.kwb', '.sums'].map((end) => expect.stringMatching(new RegExp(`Z\\${end}$`))),
+      );
+      for (const line of readFileSync(platform.file(`backups/${sums}`), 'utf8')
+        .trim()
+        .split('\n')) {
+        const [sum, name] = line.split('  ') as [string, string];
+        expect(
+          createHash('sha256')
+            .update(readFileSync(platform.file(`backups/${name}`)))
+            .digest('hex'),
+        ).toBe(sum);
+      }
     });
 
     it('are set up once: a second run changes nothing', () => {

@@ -62,7 +62,7 @@ export class Compose {
         .map(([name, value]) => `${name}=${value}\n`)
         .join(''),
     );
-    const options = ['--file', file, '--env-file', settings, '--profile', 'redis', '--profile', 'cli'];
+    const options = ['--file', file, '--env-file', settings, '--profile', 'redis', '--profile', 'cli', '--profile', 'backup'];
     const run = ['-c', 'from compose.cli.main import main; main()', ...options, 'config'];
     const { status, stdout, stderr } = this.#python(run);
     rmSync(dirname(settings), { recursive: true });

@@ -11,7 +11,7 @@ import { type RedisPrograms, redisPrograms } from '../queue/redis-server.js';
 import type { Service } from './compose.js';
 
 /** Folders of the containers: each service's own lie under a root of its own here. */
-const INSIDE = /(?<![\w/])\/(?:etc\/keyward|run\/keyward|var\/lib\/(?:keyward|softhsm|postgresql)|operator|out)\b/g;
+const INSIDE = /(?<![\w/])\/(?:etc\/keyward|run\/keyward|var\/lib\/(?:keyward|softhsm|postgresql)|operator|out|backups)\b/g;
 const PORTS = ['5432', '6379', '7710', '7720', '7730', '7740'];
 const HOSTS = /\b(?:postgres|redis|key-plane|0\.0\.0\.0)(?=:\d)/g;
 const PATIENCE_MS = 60_000;
@@ -67,6 +67,25 @@ export class WithoutContainers {
     return asked.stdout;
   }
 
+  /** The status of a service's metrics on its port, with the token of a file or with none, over TLS that it trusts; and their text. */
+  metrics(name: string, port: string, tokenFile: string | undefined): { readonly status: string; readonly text: string } {
+    const token = tokenFile === undefined ? '' : readFileSync(this.file(tokenFile), 'utf8').trim();
+    const script = `const answer = await fetch(process.argv[1], { headers: { authorization: 'Bearer ' + process.argv[2] } });
+      process.stdout.write(answer.status + ' ' + (await answer.text()));`;
+    const url = `https://localhost:${this.#ports.get(port)}/metrics`;
+    const asked = spawnSync(process.execPath, ['--input-type=module', '-e', script, url, token], {
+      env: this.#environment(name),
+      encoding: 'utf8',
+    });
+    const [, status = asked.stderr, text = ''] = /^(\d+) ([^]*)$/.exec(asked.stdout) ?? [];
+    return { status, text };
+  }
+
+  /** A file of those that the set-up made, or a folder of a volume. */
+  file(path: string): string {
+    return join(this.#folder, 'files', path);
+  }
+
   /** Kills a service; whoever would restart it is not here. */
   async kill(name: string): Promise<void> {
     const child = this.#running.get(name)!;
@@ -76,7 +95,8 @@ export class WithoutContainers {
 
   /** Whether a text holds one of the passwords or PINs that the set-up made. */
   secretsIn(text: string): boolean {
-    const files = execFileSync('find', [join(this.#folder, 'files'), '-type', 'f', '-name', '*p*'], { encoding: 'utf8' })
+    const named = ['(', '-name', '*p*', '-o', '-name', '*token', ')'];
+    const files = execFileSync('find', [join(this.#folder, 'files'), '-type', 'f', ...named], { encoding: 'utf8' })
       .trim()
       .split('\n');
     const secrets = files.map((file) => readFileSync(file, 'latin1').trim()).filter((content) => /^[0-9a-f]{48}$/.test(content));

@@ -8,12 +8,10 @@ import { KeywardAdmin, KeywardClient, KeywardError } from '#sdk';
 import { must } from '../stories/api.js';
 import { builtTest } from '../stories/built.js';
 import { INVOICE_POLICY, type Onboarded, onboarded } from '../stories/onboarded.js';
-import { childrenOf } from './children-of.js';
+import { kill9, type Victim, VICTIMS } from './rewrap-victims.js';
 
 const ITEMS = Number(process.env['KEYWARD_TEST_REWRAP_ITEMS'] ?? 20_000);
 const AT_ONCE = 500;
-/** In this order, each after another fifteenth of the items. `hsm`: the custodian's child, which holds it. */
-const VICTIMS = ['sdk', 'data-plane-1', 'hsm', 'sdk', 'key-plane', 'custodian', 'sdk', 'worker', 'data-plane-1', 'sdk'] as const;
 const context = { purpose: 'invoice' };
 
 /** Everything that is under one version moves to the next, whatever dies meanwhile, and the count of it is exact. */
@@ -72,13 +70,6 @@ describe(`a re-wrap of ${ITEMS} data keys`, () => {
     return spawn(process.execPath, [builtTest('faults/rewrapping-sdk.js')], { env, stdio: ['ignore', 'ignore', 'pipe'] });
   }
 
-  function kill9(victim: (typeof VICTIMS)[number], sdk: ChildProcess): void {
-    const { processes } = world.platform;
-    if (victim === 'sdk') sdk.kill('SIGKILL');
-    else if (victim === 'hsm') for (const pid of childrenOf(processes.get('custodian')?.pid)) process.kill(pid, 'SIGKILL');
-    else processes.get(victim)?.kill('SIGKILL');
-  }
-
   /** Old and new ciphertexts open all the while. Answers those that did not, until it is ended. */
   async function opening(isOver: () => boolean): Promise<string[]> {
     const refused: string[] = [];
@@ -105,7 +96,7 @@ describe(`a re-wrap of ${ITEMS} data keys`, () => {
 
     let isOver = false;
     const refused = opening(() => isOver);
-    const waiting: (typeof VICTIMS)[number][] = [...VICTIMS];
+    const waiting: Victim[] = [...VICTIMS];
     const errors: string[] = [];
     try {
       for (let code: number | null = null; code !== 0; ) {
@@ -113,11 +104,12 @@ describe(`a re-wrap of ${ITEMS} data keys`, () => {
         sdk.stderr?.on('data', (text: Buffer) => errors.push(text.toString()));
         const ended = once(sdk, 'exit');
         while (sdk.exitCode === null && sdk.signalCode === null) {
+          // Each after another fifteenth of the items.
           const next = VICTIMS.length - waiting.length + 1;
           const victim = waiting[0];
           if (victim !== undefined && (await counted()) >= (next * ITEMS) / 15) {
             waiting.shift();
-            kill9(victim, sdk);
+            kill9(victim, world.platform, sdk);
             if (victim === 'sdk') break;
           }
           await sleep(10);

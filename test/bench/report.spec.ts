@@ -12,10 +12,12 @@ const growth = [1, 10, 100].map((size) => ({
 describe('the page of the benchmarks', () => {
   it('has a row for each figure, a chart for each curve, and names the machine', () => {
     const { page, charts } = reportOf([
+      { name: 'rewrap', value: 3000, unit: 'EDKs/s', inAll: 1_000_000, kills: 10 },
       { name: 'batch-decrypt', value: 40_000, unit: 'items/s', baseline: 35_000, ratio: 1.143 },
       ...growth,
     ]);
     expect(page).toContain('| `batch-decrypt` | 40000 items/s | 35000 | 1.143 |');
+    expect(page).toContain('| `rewrap` | 3000 EDKs/s; 1000000 in all; 10 kills survived |');
     expect(page).toContain('![growth-tenants](benchmarks/growth-tenants.svg)');
     expect(page).toContain('- a machine');
     expect([...charts.keys()]).toEqual(['growth-tenants']);

@@ -13,6 +13,8 @@ const result = z.looseObject({
   p99Ms: z.number().optional(),
   cpuUsPerOp: z.number().optional(),
   size: z.int().optional(),
+  inAll: z.int().optional(),
+  kills: z.int().optional(),
   machine: z.string().optional(),
 });
 type Figure = z.infer<typeof result>;
@@ -76,11 +78,21 @@ npm run bench -- --report all.json growth.json
 \`\`\`
 
 \`--seconds\` is how long each measurement takes (8). The ends are long runs, for a machine that does nothing else: \`--part tenants --to 10000\` (each tenant is onboarded through the API, with a root and a log key in the HSM: a quarter of a second each or more) and \`--part records --to 10000000\` (records are appended as a data plane appends them, and take about a kilobyte of disk each). With \`--part keys\` every key is born in the HSM through the API, at most 300 a second.
+
+\`rewrap\` moves a million data keys (\`KEYWARD_BENCH_REWRAP_ITEMS\`), which takes five to fifteen minutes: figures are those of the first half; in the second ten processes are killed by kill -9, one after the other, and at the end each data key must be under the new version, written back once, counted and certified. \`rotation\` has a thousand keys of one tenant due at once (\`KEYWARD_BENCH_DUE_KEYS\`; needs libfaketime, fetched on Debian).
 `;
 
 function tableOf(figures: readonly Figure[]): string {
-  const rows = figures.map(({ name, value, unit, baseline = '', ratio = '', p50Ms = '', p99Ms = '', cpuUsPerOp = '' }) =>
-    [`\`${name}\``, `${value} ${unit}`, baseline, ratio, p50Ms, p99Ms, cpuUsPerOp].join(' | '),
+  const rows = figures.map(({ name, value, unit, inAll, kills, baseline = '', ratio = '', p50Ms = '', p99Ms = '', cpuUsPerOp = '' }) =>
+    [
+      `\`${name}\``,
+      [`${value} ${unit}`, inAll && `${inAll} in all`, kills && `${kills} kills survived`].filter(Boolean).join('; '),
+      baseline,
+      ratio,
+      p50Ms,
+      p99Ms,
+      cpuUsPerOp,
+    ].join(' | '),
   );
   return [
     '',

@@ -62,7 +62,7 @@ async function measured(world: World, client: KeywardClient, { seconds, log }: B
   return [
     {
       ...{ name: 'rewrap', value: Math.round(rate), unit: 'EDKs/s', baseline: Math.round(plain), ratio: rounded(rate / plain, 3) },
-      ...{ items: ITEMS, kills, seconds: Math.round(elapsed) },
+      ...{ inAll: ITEMS, kills, seconds: Math.round(elapsed) },
     },
     {
       ...{ name: 'rewrap-foreground', value: rounded(p99, 2), unit: 'ms p99 of GenerateDataKey' },

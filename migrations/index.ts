@@ -71,6 +71,8 @@ import { UsesOfSecrets } from './0182-uses-of-secrets.js';
 import { Quotas } from './0190-quotas.js';
 import { OffBoarding } from './0191-off-boarding.js';
 import { LotsOfDueKeys } from './0200-lots-of-due-keys.js';
+import { ShortRests } from './0201-short-rests.js';
+import { ClocksOfWorkers } from './0202-clocks-of-workers.js';
 
 /** In order. A published one is never edited; the next one is added below. */
 export const MIGRATIONS = [
@@ -147,4 +149,6 @@ export const MIGRATIONS = [
   Quotas,
   OffBoarding,
   LotsOfDueKeys,
+  ShortRests,
+  ClocksOfWorkers,
 ];

@@ -1,5 +1,6 @@
 import { type Clock, type DueDeletion, type Endings, type KeyEnding, systemClock, type TombstoneKeeper, workerRecord } from '#core';
 import type { JobKind } from './jobs/job-kind.js';
+import { mustBeOver } from './own-clock.js';
 import { SEEN_DUE_FOR_MS, seenTwice } from './seen-twice.js';
 
 const EVERY_MS = 1000;
@@ -19,12 +20,15 @@ export interface DestructionParts {
  */
 export function destroyKeys(parts: DestructionParts): JobKind {
   const { endings, custody, seenDueForMs = SEEN_DUE_FOR_MS, clock = systemClock, platform } = parts;
-  const surely = seenTwice<DueDeletion>(seenDueForMs, ({ tenant, keyId, due }) => `${tenant}/${keyId}/${due}`);
+  const found = ({ tenant, keyId, due }: DueDeletion) => ({ tenant, subject: keyId, due });
+  const { due: sure, mustBeSure } = seenTwice(seenDueForMs, async () => (await endings.dueDeletions()).map(found));
   return {
     ...{ name: 'destroy-key', everyMs: EVERY_MS },
-    due: async () => surely(await endings.dueDeletions()).map(({ tenant, keyId }) => ({ tenant, subject: keyId })),
+    due: sure,
     run: async (of) => {
       for (const due of await endings.dueDeletions(of)) {
+        mustBeSure(found(due));
+        mustBeOver(due, clock);
         const key = await endings.key(due.tenant, due.keyId);
         if (key === undefined) continue;
         const versions = [];

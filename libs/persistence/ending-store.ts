@@ -18,8 +18,10 @@ import { recordBytes } from './record-bytes.js';
 import { DatabaseRules } from './rule-store.js';
 
 const dueRow = z
-  .object({ tenant_id: tenantId, key_id: keyId, due: z.string(), log_id: z.string() })
-  .transform(({ tenant_id, key_id, due, log_id }): DueDeletion => ({ tenant: tenant_id, keyId: key_id, due, logId: log_id }));
+  .object({ tenant_id: tenantId, key_id: keyId, due: z.string(), due_at: z.date(), log_id: z.string() })
+  .transform(
+    ({ tenant_id, key_id, due, due_at, log_id }): DueDeletion => ({ tenant: tenant_id, keyId: key_id, due, dueAt: due_at, logId: log_id }),
+  );
 const tombstoneColumns = z.object({
   ...{ tenant_id: tenantId, key_id: keyId, destroyed_at: z.date(), mac: z.instanceof(Buffer), version_ids: z.array(keyVersionId) },
 });
@@ -45,7 +47,8 @@ export class DatabaseEndings implements Endings {
   }
 
   async dueDeletions(of?: Due): Promise<readonly DueDeletion[]> {
-    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.due_deletions($1, $2)', [of?.tenant, of?.subject]));
+    const sql = 'SELECT d.*, d.due::timestamptz AS due_at FROM keyward.due_deletions($1, $2) d';
+    const { rows } = await reading(() => this.pool.query(sql, [of?.tenant, of?.subject]));
     return parsed('due_deletions', z.array(dueRow), rows);
   }
 

@@ -3,7 +3,7 @@ import { KeywardError } from '#core';
 import { reading } from './database-error.js';
 
 /** Migrations this code needs; later ones are fine, because each is made to run with old and new code. */
-export const SCHEMA_VERSION = 200;
+export const SCHEMA_VERSION = 202;
 
 /** What must be true of the server, or an answer could outlive its record. */
 const DURABLE: Readonly<Record<string, readonly string[]>> = {

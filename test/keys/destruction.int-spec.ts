@@ -1,3 +1,5 @@
+import { destroyKeys } from '../../apps/worker/destructions.js';
+import { NotNow } from '../../apps/worker/jobs/job-kind.js';
 import { CustodyUnavailable, TombstoneWatch } from '#core';
 import { parseNote, parseVkey, verifyReceipt, vkey } from '#trail';
 import { ACME, freshAlias, KeyWorld, refusal } from './key-world.js';
@@ -77,6 +79,30 @@ describe('the end of a key', () => {
     expect(await stateOf(keyId)).toBe('PendingDeletion');
     await new Promise((resolve) => setTimeout(resolve, 250));
     await patient.round();
+    expect(await stateOf(keyId)).toBe('Destroyed');
+  });
+
+  it('comes by no job either that this worker did not see due twice: one that stood in the queue, or a try after a failure', async () => {
+    const { keyId } = await dueKey();
+    const parts = { endings: world.worker.endings, custody: world.custody };
+    const of = { tenant: ACME, subject: keyId };
+    await expect(destroyKeys({ ...parts, seenDueForMs: 3_600_000 }).run(of, jest.fn())).rejects.toThrow(NotNow);
+    expect(await stateOf(keyId)).toBe('PendingDeletion');
+    await destroyKeys({ ...parts, seenDueForMs: 0 }).run(of, jest.fn());
+    expect(await stateOf(keyId)).toBe('Destroyed');
+  });
+
+  it("waits for the worker's clock, too, and fails until then", async () => {
+    const { keyId } = await dueKey();
+    const failures: unknown[] = [];
+    let wrongByMs = -60_000;
+    const clock = { now: () => new Date(Date.now() + wrongByMs) };
+    const worker = world.destructions({ clock, onFailure: (error) => failures.push(error) });
+    await worker.round();
+    expect(failures).toMatchObject([{ reason: "clock: the wait is over by the database's, not by the worker's" }]);
+    expect(await stateOf(keyId)).toBe('PendingDeletion');
+    wrongByMs = 0;
+    await worker.round();
     expect(await stateOf(keyId)).toBe('Destroyed');
   });
 

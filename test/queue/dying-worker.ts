@@ -11,13 +11,13 @@ import { doomed } from './doomed.js';
 /** Where a worker can be killed or stopped, in the order in which one passes. */
 export type Point = 'looked' | 'queued' | 'read' | 'before-effect' | 'after-effect' | 'told';
 
-const settings = z.object({ databaseUrl: z.string(), redisUrl: z.string().optional(), lockMs: z.int() });
-export type Settings = z.infer<typeof settings>;
+const settings = z.object({ databaseUrl: z.string(), redisUrl: z.string().optional(), lockMs: z.int(), seenDueForMs: z.int().default(0) });
+
 /**
  * A worker of its own process whose only job is scheduled deletion: the real queue, looks, ledger and database. Custody is a MAC of zeros:
  * what it answers is stored and never read here.
  */
-const { databaseUrl, redisUrl, lockMs } = settings.parse(JSON.parse(process.argv[2] ?? ''));
+const { databaseUrl, redisUrl, lockMs, seenDueForMs } = settings.parse(JSON.parse(process.argv[2] ?? ''));
 const log = { error: () => undefined, warn: () => undefined, info: () => undefined };
 const store = await untilThere(log, 'database', () => openWorkerStore({ url: databaseUrl, applicationName: 'dying worker' }));
 const { tell, pass, passed } = doomed<Point>();
@@ -42,7 +42,7 @@ const custody = {
   keepTombstone: () => Promise.resolve(),
 };
 const jobs = new Jobs({
-  kinds: [{ ...destroyKeys({ endings, custody, seenDueForMs: 0 }), everyMs: 20 }],
+  kinds: [{ ...destroyKeys({ endings, custody, seenDueForMs }), everyMs: 20 }],
   ledger: {
     claim: (kinds) => passed(store.jobs.claim(kinds), 'looked'),
     done: (kind, of) => passed(store.jobs.done(kind, of), 'told'),
@@ -55,5 +55,6 @@ const engine = await untilThere(log, 'queue', () => Engine.start({ at, lockMs, r
 const queue = { add: (added: Parameters<Engine['add']>[0]) => passed(engine.add(added), 'queued') };
 for (;;) {
   await jobs.look(queue).catch(() => undefined);
+  await tell({ lookedAt: Date.now() });
   await sleep(20);
 }

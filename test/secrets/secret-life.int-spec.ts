@@ -7,7 +7,7 @@ import {
   type SecretName,
   type StopTarget,
 } from '#contract';
-import { purgeSecrets } from '../../apps/worker/secret-purges.js';
+import { type PurgeParts, purgeSecrets } from '../../apps/worker/secret-purges.js';
 import { type KeyWorld, refusal } from '../keys/key-world.js';
 import { round } from '../keys/round.js';
 import { bytes, SecretWorld } from './secret-world.js';
@@ -22,9 +22,9 @@ describe('the life of a secret', () => {
   afterAll(() => world?.stop());
 
   const create: SecretWorld['create'] = (given) => secrets.create(given);
-  const purges = () => ({
+  const purges = (given: Partial<PurgeParts> = {}) => ({
     round: () =>
-      round([purgeSecrets({ purges: world.worker.purges, seenDueForMs: 0 })], (error) => {
+      round([purgeSecrets({ purges: world.worker.purges, seenDueForMs: 0, ...given })], (error) => {
         throw error;
       }),
   });
@@ -107,6 +107,9 @@ describe('the life of a secret', () => {
       await worker.round();
       expect((await secrets.describe(secret)).state).toBe('PendingDeletion');
       await secrets.sql(`UPDATE keyward.secret SET deletion_at = now() - interval '1 second' WHERE secret_id = $1`, [secret.secretId]);
+      const behind = purges({ clock: { now: () => new Date(Date.now() - 60_000) } });
+      await expect(behind.round()).rejects.toMatchObject({ reason: expect.stringContaining('clock') as string });
+      expect((await secrets.describe(secret)).state).toBe('PendingDeletion');
       await Promise.all([worker.round(), purges().round()]);
       expect(await refusal(secrets.describe(secret))).toMatchObject({ code: 'not-found' });
       expect((await secrets.describe(kept)).state).toBe('PendingDeletion');

@@ -1,7 +1,7 @@
 import { type Due, type JobLedger, KeywardError } from '#core';
 import { type JobKind, NotNow, WHOLE } from './job-kind.js';
 
-/** After the first failure in a row, after the second, …: what is down for long is not hammered, and soon noticed when it is back. */
+/** After the first failure in a row, after the second, …: what is down for long is not hammered, and soon noticed when it is back. At most ten minutes (migration 0201). */
 const PAUSES_MS = [1, 5, 30, 120, 300].map((seconds) => 1000 * seconds);
 
 export interface Job extends Due {

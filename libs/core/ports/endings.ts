@@ -9,6 +9,8 @@ export interface DueDeletion {
   readonly keyId: KeyId;
   /** As the database writes it: compared with what is there when the key ends. */
   readonly due: string;
+  /** The same, to be compared with a clock. */
+  readonly dueAt: Date;
   readonly logId: string;
 }
 

@@ -119,6 +119,8 @@ export interface DuePurge {
   readonly name: SecretName;
   /** As the database writes it: compared with what is there when it goes. */
   readonly due: string;
+  /** The same, to be compared with a clock. */
+  readonly dueAt: Date;
   readonly logId: string;
 }
 

@@ -4,6 +4,10 @@ import { unpackedPackages } from '#runtime';
 
 const INSTALLED = '/usr/lib/*/faketime/libfaketimeMT.so.1';
 
+/** Why there is no libfaketime on this machine; undefined where there is, or Debian has it. */
+export const fakeTimeIsMissing: string | undefined =
+  globSync(INSTALLED).length > 0 || existsSync('/usr/bin/dpkg-deb') ? undefined : 'libfaketime is not installed, and this is no Debian';
+
 /** libfaketime, installed or unpacked from Debian's package; undefined where there is neither. */
 export async function fakeTimeLibrary(): Promise<string | undefined> {
   const [installed] = globSync(INSTALLED);

@@ -1,6 +1,6 @@
 import { type Clock, type DueOffBoarding, type OffBoardings, systemClock, workerRecord } from '#core';
-import type { JobKind } from './jobs/job-kind.js';
-import { NotNow } from './jobs/job-kind.js';
+import { type JobKind, NotNow } from './jobs/job-kind.js';
+import { mustBeOver } from './own-clock.js';
 import { SEEN_DUE_FOR_MS, seenTwice } from './seen-twice.js';
 
 /** A tenant with very much goes over many jobs: one must end before a process that drains does. */
@@ -24,16 +24,21 @@ export function offBoardTenants({
   clock = systemClock,
   platform,
 }: OffBoardingParts): JobKind {
-  const surely = seenTwice<DueOffBoarding>(seenDueForMs, ({ tenant, due }) => `${tenant}/${due}`);
+  const found = ({ tenant, due }: DueOffBoarding) => ({ tenant, subject: 'tenant', due });
+  const { due: sure, mustBeSure } = seenTwice(seenDueForMs, async () => (await offBoardings.dueOffBoardings()).map(found));
   const record = (logId: string, op: 'CloseTenant' | 'EndTenant', change: Record<string, string | number>) =>
     workerRecord(logId, clock.now().getTime(), { op, category: 'management', platform, change });
   return {
     ...{ name: 'off-board-tenant', everyMs: 1000 },
-    due: async () => surely(await offBoardings.dueOffBoardings()).map(({ tenant }) => ({ tenant, subject: 'tenant' })),
+    due: sure,
     run: async ({ tenant }) => {
       const [due] = await offBoardings.dueOffBoardings(tenant);
       if (due === undefined) return;
-      if (!due.closed) return void (await offBoardings.close(due, record(due.logId, 'CloseTenant', { offBoarding: 'closing' })));
+      if (!due.closed) {
+        mustBeSure(found(due));
+        mustBeOver(due, clock);
+        return void (await offBoardings.close(due, record(due.logId, 'CloseTenant', { offBoarding: 'closing' })));
+      }
       for (let lot = 0; lot < LOTS_A_JOB; lot++) {
         const left = await offBoardings.step(tenant);
         if (left === 'keys' || left === 'rows') continue;

@@ -116,10 +116,10 @@ export async function cancelOffBoarding(manager: EntityManager, tenant: TenantId
 }
 
 const dueRow = z
-  .object({ tenant_id: tenantId, due: z.string(), log_id: z.string(), platform_log_id: z.string(), closed: z.boolean() })
+  .object({ tenant_id: tenantId, due: z.string(), due_at: z.date(), log_id: z.string(), platform_log_id: z.string(), closed: z.boolean() })
   .transform(
-    ({ tenant_id: tenant, log_id: logId, platform_log_id: platformLogId, ...rest }): DueOffBoarding => ({
-      ...{ tenant, logId, platformLogId, ...rest },
+    ({ tenant_id: tenant, due_at: dueAt, log_id: logId, platform_log_id: platformLogId, ...rest }): DueOffBoarding => ({
+      ...{ tenant, dueAt, logId, platformLogId, ...rest },
     }),
   );
 const gone = z.object({ removed: z.record(z.string(), z.int()), destroyedKeys: z.int(), receipts: z.string() });
@@ -130,7 +130,8 @@ export class DatabaseOffBoardings implements OffBoardings {
   constructor(private readonly pool: pg.Pool) {}
 
   async dueOffBoardings(of?: TenantId): Promise<readonly DueOffBoarding[]> {
-    const { rows } = await reading(() => this.pool.query('SELECT * FROM keyward.due_off_boardings($1)', [of]));
+    const sql = 'SELECT d.*, d.due::timestamptz AS due_at FROM keyward.due_off_boardings($1) d';
+    const { rows } = await reading(() => this.pool.query(sql, [of]));
     return parsed('due_off_boardings', z.array(dueRow), rows);
   }
 

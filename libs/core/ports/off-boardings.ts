@@ -23,6 +23,8 @@ export interface DueOffBoarding {
   readonly tenant: TenantId;
   /** When the wait was over, as the database tells it. */
   readonly due: string;
+  /** The same, to be compared with a clock. */
+  readonly dueAt: Date;
   readonly logId: string;
   readonly platformLogId: string;
   /** Nobody of the tenant gets in any more. */

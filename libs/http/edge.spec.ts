@@ -253,6 +253,10 @@ describe("a tenant's quotas of calls", () => {
     const list = (as: 'admin' | 'service') => () => plane.ask('GET', keys, undefined, { as });
     expect(await statuses(30, list('service'))).toEqual({ 200: 30 });
     expect(await statuses(21, list('admin'))).toEqual({ 200: 20, 429: 1 });
+    // Nor are they given back what was never counted.
+    plane.pipeline.answer = () => Promise.reject(new KeywardError('not-allowed'));
+    expect(await statuses(9, list('service'))).toEqual({ 403: 9 });
+    expect(await statuses(1, list('admin'))).toEqual({ 429: 1 });
     tenants.close();
   });
 
@@ -261,8 +265,11 @@ describe("a tenant's quotas of calls", () => {
     const one = { keyId: 'alias/invoices', plaintext: 'AA==' };
     const post = (path: string, body: unknown) => () =>
       plane.ask('POST', `/v1/tenants/acme/${path}`, JSON.stringify(body), { as: 'service' });
-    plane.pipeline.answer = () => Promise.reject(new KeywardError('not-granted'));
-    expect(await statuses(9, post('encrypt', one))).toEqual({ 403: 9 });
+    // Not allowed is what a plane answers that serves no services.
+    for (const code of ['not-granted', 'not-allowed'] as const) {
+      plane.pipeline.answer = () => Promise.reject(new KeywardError(code));
+      expect(await statuses(9, post('encrypt', one))).toEqual({ 403: 9 });
+    }
     expect(await statuses(9, post('encrypt', {}))).toEqual({ 400: 9 });
     expect(await statuses(9, post('encrypt/batch', { items: [one, {}, one] }))).toEqual({ 200: 9 });
     // Only who was granted it learns of the key's state.

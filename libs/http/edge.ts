@@ -9,6 +9,7 @@ import type { EdgeLog } from './edge-log.js';
 import { sendProblem } from './problem.js';
 import type { RateLimits } from './rate-limits.js';
 import type { SourceAddress } from './source-address.js';
+import { isCounted } from './tenant-rates.js';
 import { unauthenticated } from './unauthenticated.js';
 import { whenAnswered } from './wiping.js';
 import './request.js';
@@ -77,9 +78,7 @@ export class Edge {
     if (rateClass !== 'stop') {
       const { wait, headers } = await this.limits.spend(rateClass, principal.credentialId);
       reply.headers(headers);
-      // What may not be called at all is nobody's: it would let a service spend what the tenant's admins have.
-      if (wait === undefined && refusalByRole(OPERATIONS[operation], principal, call) === undefined)
-        this.limits.tenants.admit(rateClass, call);
+      if (wait === undefined && isCounted(operation, call)) this.limits.tenants.admit(rateClass, call);
       return wait;
     }
     const end = await this.limits.stops.take(principal.credentialId);

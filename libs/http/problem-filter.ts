@@ -5,7 +5,7 @@ import { type Call, KeywardError, OPERATIONS } from '#core';
 import { keywardError } from './edge-errors.js';
 import type { EdgeLog } from './edge-log.js';
 import { sendProblem } from './problem.js';
-import type { TenantRates } from './tenant-rates.js';
+import { isCounted, type TenantRates } from './tenant-rates.js';
 import './request.js';
 
 /** Of the pipeline, all that the edge itself calls. */
@@ -40,7 +40,7 @@ export class ProblemFilter implements ExceptionFilter {
     const error = await this.#recorded(keywardError(thrown), request);
     this.log.failed(error, request.id);
     const { call, operation } = request;
-    if (call !== null && operation !== null) this.rates.spare(OPERATIONS[operation].rateClass, call, error);
+    if (call !== null && operation !== null && isCounted(operation, call)) this.rates.spare(OPERATIONS[operation].rateClass, call, error);
     return reply.sent ? reply : sendProblem(reply, error);
   }
 

@@ -1,10 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type CredentialId, PLATFORM, type ProblemCode, QUOTAS, type RateQuota, type TenantId } from '#contract';
-import { type Call, KeywardError, type RateClass, type RateLimitsOfTenant, type RateQuotaReads } from '#core';
+import { type CredentialId, type OperationName, PLATFORM, type ProblemCode, QUOTAS, type RateQuota, type TenantId } from '#contract';
+import { type Call, KeywardError, OPERATIONS, type RateClass, type RateLimitsOfTenant, type RateQuotaReads, refusalByRole } from '#core';
 
 const LOOK_EVERY_MS = 5000;
 
 type CountedClass = Exclude<RateClass, 'stop'>;
+
+/** What the caller may not call at all is nobody's: else a service spent what the tenant's admins have. */
+export const isCounted = (operation: OperationName, call: Call): boolean =>
+  refusalByRole(OPERATIONS[operation], call.principal, call) === undefined;
 
 /** Of one class: everybody's windows begin at the same time, and what was counted is forgotten as a whole. */
 interface Window {
@@ -22,7 +26,9 @@ const aWindow = (quota: RateQuota, seconds: number, each: number): Window => ({
 });
 
 /** What a service hears that was granted nothing, or whom nobody can read: it spends the own credential's rate, and not a tenant's. */
-const SPARED: ReadonlySet<ProblemCode> = new Set(['not-granted', 'invalid-request', 'payload-too-large', 'unsupported-media-type']);
+const SPARED: ReadonlySet<ProblemCode> = new Set([
+  ...(['not-granted', 'not-allowed', 'invalid-request', 'payload-too-large', 'unsupported-media-type'] as const),
+]);
 
 type Caller = Pick<Call, 'principal' | 'tenant'>;
 const countedFor = ({ principal, tenant }: Caller): TenantId => (principal.role === 'service' ? tenant : principal.tenant);

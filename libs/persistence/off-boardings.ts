@@ -79,7 +79,7 @@ export async function offBoardings(source: DataSource, query: PageQuery): Promis
 
 /** The root that is to be the last one is the one after the present: nobody rotates it between that reading and this transaction's end. */
 export async function holdRoot(manager: EntityManager, tenant: TenantId): Promise<void> {
-  await manager.query('SELECT pg_advisory_xact_lock(7712, hashtext($1))', [tenant]);
+  await manager.query('SELECT pg_advisory_xact_lock(7713, hashtext($1))', [tenant]);
 }
 
 export async function agreeToOffBoarding(manager: EntityManager, tenant: TenantId, by: string, at: Date): Promise<void> {

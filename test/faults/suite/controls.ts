@@ -38,8 +38,8 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
 /** No guard: a rotation that is attempted twice at once, as by two workers, of which neither knows the other. */
 export const TWICE: Cut = {
   module: 'libs/core/automatic-rotation.js',
-  find: 'const seq = await attemptRotation(parts, due);',
-  put: 'const [seq] = await Promise.all([attemptRotation(parts, due), attemptRotation(parts, due)]);',
+  find: 'const { isDone, failed } = await attemptRotations(parts, some);',
+  put: 'const [{ isDone, failed }] = await Promise.all([attemptRotations(parts, some), attemptRotations(parts, some)]);',
 };
 
 const PLANES = ['data-plane-1', 'data-plane-2'];

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type KeyId, PLATFORM, type TenantId } from '#contract';
+import { type KeyId, PLATFORM, type RecordBody, type TenantId } from '#contract';
 import { newStopId } from './identifiers.js';
 import type { Clock } from './ports/clock.js';
-import type { CustodyMemory, LogHead, RestoreStore } from './ports/restores.js';
+import type { CustodyMemory, LogHead, RestoreStop, RestoreStore } from './ports/restores.js';
 import { workerRecord } from './worker-record.js';
 
 const PAGE = 100;
@@ -92,20 +92,14 @@ export class RestoreCheck {
     return false;
   }
 
-  async #stop({ tenant, logId, size }: LogHead, signedSize: bigint, instead: 'there are fewer' | 'there are others'): Promise<void> {
+  async #stop(head: LogHead, signedSize: bigint, instead: Instead): Promise<void> {
     const { store, clock, onRestored } = this.parts;
+    const { tenant, size } = head;
     const found = { what: 'trail', tenant, signedSize, size } as const;
     // It has no keys; its log is not signed on, which tells it too.
     if (tenant === PLATFORM) return this.#tell(found, `${tenant} ${signedSize}`);
-    const now = clock.now().getTime();
-    const [stopId, reason] = [newStopId(now), `The trail went back: ${signedSize} records were signed, and ${instead}.`];
-    const fewerThan = instead === 'there are fewer' ? signedSize : undefined;
-    const change = { stopId, scope: 'everything', signed: Number(signedSize), size: Number(size) };
-    const seq = await store.stopRestored(
-      tenant,
-      { stopId, reason, fewerThan },
-      workerRecord(logId, now, { op: 'StopRestored', category: 'management', change }),
-    );
+    const { stop, body } = stopOfRestored(head, signedSize, instead, clock.now().getTime());
+    const seq = await store.stopRestored(tenant, stop, body);
     if (seq !== undefined) onRestored(found);
   }
 
@@ -140,4 +134,21 @@ export class RestoreCheck {
       await this.round().catch(this.parts.onFailure);
     }
   }
+}
+
+type Instead = 'there are fewer' | 'there are others';
+
+/** The stop of a tenant whose log went back, and its record. Whoever finds it gives the same reason: it is stopped for that once. */
+export function stopOfRestored(
+  { logId, size }: Pick<LogHead, 'logId' | 'size'>,
+  signedSize: bigint,
+  instead: Instead,
+  now: number,
+): { readonly stop: RestoreStop; readonly body: RecordBody } {
+  const [stopId, reason] = [newStopId(now), `The trail went back: ${signedSize} records were signed, and ${instead}.`];
+  const change = { stopId, scope: 'everything', signed: Number(signedSize), size: Number(size) };
+  return {
+    stop: { stopId, reason, fewerThan: instead === 'there are fewer' ? signedSize : undefined },
+    body: workerRecord(logId, now, { op: 'StopRestored', category: 'management', change }),
+  };
 }

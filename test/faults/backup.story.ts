@@ -273,6 +273,7 @@ describe('a platform that is restored from its archives', () => {
     expect(told.out).toMatch(/acme .* were signed: comes up stopped/);
     expect(told.out).toMatch(/globex .* as signed/);
 
+    const restoredAt = Date.now();
     platform = await startPlatform({ dataDir: restored, ports: 'free' });
     for (const { path: call, body, want } of kept) {
       const answer = await asBilling('globex', call, body);
@@ -284,8 +285,10 @@ describe('a platform that is restored from its archives', () => {
     const use = () =>
       asBilling('acme', 'encrypt', { keyId: cast.acme.keyId, plaintext: 'eA==', encryptionContext: { purpose: 'invoice' } });
     expect((await use()).body).toMatchObject({ code: 'stopped' });
-    const { items } = (await asAdmin('acme', 'GET', '/stops')) as { items: { stopId: string; stoppedBy: string }[] };
+    const { items } = (await asAdmin('acme', 'GET', '/stops')) as { items: { stopId: string; stoppedAt: string }[] };
+    // By the restore itself, before there was a plane; and not again by the key plane, which sees the same.
     expect(items).toMatchObject([{ stoppedBy: 'restore' }]);
+    expect(Date.parse(items[0]!.stoppedAt)).toBeLessThanOrEqual(restoredAt);
     await asAdmin('acme', 'DELETE', `/stops/${items[0]!.stopId}`);
     await eventually(
       () => asAdmin('acme', 'GET', path),

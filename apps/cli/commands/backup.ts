@@ -25,11 +25,12 @@ Examples:
   keyward backup --database rows.kwb --recipient dba.pub --custody custody.kwb --custody-recipient officer.pub
 `;
 const HELP_RESTORE = `
-Both archives are read to their last byte before anything is written, and the rows must be of every tenant that custody knows. Then: the token and the custodian's memory into folders that are empty;
-roles and tables from this version's own migrations, and the rows, all or none; every record of every log is hashed anew and compared with
-the newest checkpoint, its signature, and what the custodian remembers; and the HSM opens every key version, of which nothing leaves it (exit code
-6 and a list of those that do not open; what was restored stays). Start the platform afterwards as ever: the key plane first destroys
-again what was destroyed since (--newer-state), and stops tenants whose log went back.
+Both archives are read to their last byte before anything is written, and the rows must be of every tenant that custody knows. Then: the token
+and the custodian's memory into folders that are empty; roles and tables from this version's own migrations, and the rows, all or none; every
+record of every log is hashed anew and compared with the newest checkpoint, its signature, and what the custodian remembers; and the HSM opens
+every key version, of which nothing leaves it (exit code 6 and a list of those that do not open; what was restored stays). Start the platform
+afterwards as ever: the key plane first destroys again what was destroyed since (--newer-state). Tenants whose log went back are stopped by
+then, until their admins lift that.
 
 Examples:
   keyward restore --check --database rows.kwb --custody custody.kwb --identity backup.key
@@ -151,12 +152,10 @@ async function runRestore(session: Session, options: RestoreOptions): Promise<vo
     ...[tenant, records, signed],
     wentBackFrom === undefined ? 'as signed' : `${wentBackFrom} were signed: comes up stopped`,
   ]);
+  session.say(`Restored in ${((performance.now() - begun) / 1000).toFixed(1)} s. Start the platform when you have read what follows.`);
   const keys = await verifiedAfter(session, options);
   const text = [table(['TENANT', 'RECORDS', 'SIGNED', 'TRAIL'], rows), keys && closedVersions(keys)];
   session.answer({ trails, ...(keys && { keys }) }, text.filter(Boolean).join('\n'));
-  session.say(
-    `Restored in ${((performance.now() - begun) / 1000).toFixed(1)} s. Start the platform: the key plane looks for what went back before it serves.`,
-  );
   if (keys !== undefined) refuseClosed(session, keys);
 }
 

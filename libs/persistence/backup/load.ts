@@ -6,6 +6,7 @@ import { CopyIn } from './copy-streams.js';
 import { type LogSize, quoted, tableShapes, type TableShape } from './snapshot.js';
 import { asBackupSuperuser } from './superuser.js';
 import { type CheckedTrail, checkTrails, type SignedTree } from './trails.js';
+import { stopWhoWentBack } from './stops.js';
 import { countUnseenSeals } from './unseen-seals.js';
 import { beginWaitsAnew } from './waits.js';
 
@@ -42,7 +43,10 @@ export async function loadDatabase(loading: Loading): Promise<readonly CheckedTr
   await provision({ superuserUrl, passwords, migrations: migrations.filter((made) => applied.includes(new made().name ?? '')) });
   const checked = await asBackupSuperuser(inDatabase(superuserUrl), (client) => loadRows(client, loading));
   await provision({ superuserUrl, passwords, migrations });
-  await asBackupSuperuser(inDatabase(superuserUrl), (client) => countUnseenSeals(client, loading.taken, new Date()));
+  await asBackupSuperuser(inDatabase(superuserUrl), async (client) => {
+    await countUnseenSeals(client, loading.taken, new Date());
+    await stopWhoWentBack(client, checked);
+  });
   return checked;
 }
 

@@ -10,6 +10,7 @@ export interface SignedTree {
 
 export interface CheckedTrail {
   readonly tenant: string;
+  readonly logId: string;
   readonly records: number;
   readonly signed: number;
   /** Undefined: its records are what was signed. */
@@ -20,6 +21,7 @@ export interface CheckedTrail {
 
 interface LogRow {
   readonly tenant: string;
+  readonly logId: string;
   readonly log: string;
   readonly vkeys: readonly string[];
   readonly size: string;
@@ -39,7 +41,7 @@ export async function checkTrails(
   onChecked: (trail: CheckedTrail) => void,
 ): Promise<readonly CheckedTrail[]> {
   const { rows } = await client.query<LogRow>(
-    `SELECT l.tenant_id AS tenant, l.tenant_id || '/' || l.log_id AS log, h.size, c.note,
+    `SELECT l.tenant_id AS tenant, l.log_id AS "logId", l.tenant_id || '/' || l.log_id AS log, h.size, c.note,
         l.vkey || coalesce((SELECT array_agg(k.vkey) FROM keyward.log_key k WHERE k.tenant_id = l.tenant_id), '{}') AS vkeys
       FROM keyward.log l JOIN keyward.tenant_head h USING (tenant_id) LEFT JOIN keyward.trail_checkpoint c USING (tenant_id) ORDER BY 1`,
   );
@@ -56,11 +58,17 @@ export async function checkTrails(
   return checked;
 }
 
-async function checkTrail(client: pg.Client, { tenant, vkeys, size, note }: LogRow, remembered?: SignedTree): Promise<CheckedTrail> {
+async function checkTrail(client: pg.Client, { tenant, logId, vkeys, size, note }: LogRow, remembered?: SignedTree): Promise<CheckedTrail> {
   const records = Number(size);
   const checkpoint = note === null ? undefined : parseCheckpoint(note);
   const signed = Number(checkpoint?.size ?? 0);
-  const told = { tenant, records, signed, ...(remembered !== undefined && remembered.size > records && { wentBackFrom: remembered.size }) };
+  const told = {
+    tenant,
+    logId,
+    records,
+    signed,
+    ...(remembered !== undefined && remembered.size > records && { wentBackFrom: remembered.size }),
+  };
   const roots = await rootsAt(client, tenant, records, [signed, remembered?.size ?? 0]);
   if (roots === undefined) return { ...told, problem: 'records are missing' };
   if (checkpoint !== undefined) {

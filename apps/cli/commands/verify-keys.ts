@@ -32,7 +32,7 @@ export function verifyKeysCommand(program: Command, open: OpenSession): void {
       const env = await tokenOf(which);
       if (env === undefined) throw new UsageError(`Which token? ${WHICH_TOKEN}`);
       const keys = await verified(session, which, env);
-      session.answer(keys, closedVersions(keys));
+      session.answer(keys, closedVersions(keys) || 'Each opens.');
       refuseClosed(session, keys);
     });
 }

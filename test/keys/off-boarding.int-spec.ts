@@ -164,7 +164,7 @@ describe('a tenant that leaves', () => {
     expect(await refusal(world.operator('CancelOffBoarding', { leaving: ACME }))).toMatchObject({ code: 'not-found' });
   });
 
-  it('waits: by no worker, nor by any role of the database, is it closed before its time or without a basis', async () => {
+  it('waits: by no worker is it closed before its time, and no row can say less than seven days or stand without a basis', async () => {
     await agreed();
     await begin();
     expect(await world.worker.offBoardings.dueOffBoardings(ACME)).toEqual([]);

@@ -55,7 +55,7 @@ function eventsFor(onConnected: () => void): HsmEvents {
       log.info(report, 'HSM connected');
       onConnected();
     },
-    lost: (cause) => log.error({ cause: cause.message }, 'HSM lost'),
+    lost: (cause) => log.error({ cause: reasonOf(cause) }, 'HSM lost'),
     fatal: (cause) => giveUp(cause),
     stuck: () => die(new Error('a call on another thread does not come back')),
   };

@@ -54,15 +54,18 @@ async function newLog(
   return { logId, origin, vkey: vkeyOf(origin, publicKey) };
 }
 
-async function withCustody<Answer>(config: Config, work: (custody: SocketCustody) => Promise<Answer>): Promise<Answer> {
-  const custody = new SocketCustody({ socketPath: join(required(config.socketDir, 'KEYWARD_SOCKET_DIR'), 'key', 'key.sock') });
-  const log = createLogger('bootstrap', { level: config.logLevel });
-  try {
-    await untilThere(log, 'custody', () => custody.connect());
-    return await work(custody);
-  } finally {
-    await custody.close();
-  }
+/** Again from the beginning while there is no HSM: a custodian listens before it has one, and may lose it to another's first start. */
+function withCustody<Answer>(config: Config, work: (custody: SocketCustody) => Promise<Answer>): Promise<Answer> {
+  const socketPath = join(required(config.socketDir, 'KEYWARD_SOCKET_DIR'), 'key', 'key.sock');
+  return untilThere(createLogger('bootstrap', { level: config.logLevel }), 'custody', async () => {
+    const custody = new SocketCustody({ socketPath });
+    try {
+      await custody.connect();
+      return await work(custody);
+    } finally {
+      await custody.close();
+    }
+  });
 }
 
 /** What the CLI reads. Of the planes only this one's address is known here. */

@@ -26,7 +26,7 @@ export const batchWeight = (items: number): number => Math.ceil(items / ITEMS_OF
 const CALLS_AT_ONCE = 512;
 const CALLS_WAITING = 4096;
 /** While other tenants call too, so many more than they have under way: a storm of one adds as much to their waiting as so many calls do. */
-const CALLS_BESIDE = 16;
+const CALLS_BESIDE = 8;
 const BATCHES_BESIDE = 4;
 
 type CountedClass = Exclude<RateClass, 'stop'>;

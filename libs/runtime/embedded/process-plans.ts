@@ -116,17 +116,9 @@ export function planePlans(around: Surroundings): ProcessPlan[] {
 export const localUrl = (port: number) => `http://127.0.0.1:${port}`;
 
 /** What is seldom busy needs little room for young objects: V8 would keep tens of MB for them in each process. */
-const FEW_YOUNG_OBJECTS = '--max-semi-space-size=4';
-const NODE_FLAGS: Readonly<Record<string, readonly string[]>> = { 'data-plane': [], custodian: [FEW_YOUNG_OBJECTS] };
-/** Of those on no service's way: they also keep less compiled code, another 10 to 20 MB each. */
-const OFF_THE_WAY = [FEW_YOUNG_OBJECTS, '--optimize-for-size'];
+const SELDOM_BUSY = ['--max-semi-space-size=4'];
 
 function planFor({ dataDir }: Surroundings, name: string, app: string) {
-  return {
-    name,
-    nodeFlags: NODE_FLAGS[app] ?? OFF_THE_WAY,
-    program: builtProgram(app, 'main.js'),
-    cwd: checkoutRoot,
-    logFile: join(dataDir.logs, `${name}.log`),
-  };
+  const nodeFlags = app === 'data-plane' ? [] : SELDOM_BUSY;
+  return { name, nodeFlags, program: builtProgram(app, 'main.js'), cwd: checkoutRoot, logFile: join(dataDir.logs, `${name}.log`) };
 }

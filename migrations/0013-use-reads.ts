@@ -23,16 +23,11 @@ const COVERED = `r.tenant_id = wanted AND r.seq < before_seq AND r.seq >= before
             AND (of_service IS NULL OR r.principal = of_service) AND (of_key IS NULL OR r.key_id = of_key)
             AND CASE WHEN of_context IS NULL THEN true ELSE keyward.json_or_null(r.bytes) #> '{crypto,context}' ? of_context END`;
 
-/** What the key plane may know of the trail: how keys were used, for the tenant's own admins. It has no right to the table. */
-export class UseReads implements MigrationInterface {
-  readonly name = 'UseReads0000000000013';
-
-  async up(runner: QueryRunner): Promise<void> {
-    await runner.query(`
-      CREATE INDEX stop_record ON keyward.trail_record (tenant_id, seq) WHERE op = 'Stop';
-
-      -- The newest "most" records before before_seq (NULL: of all) are looked at; "next": where to continue, NULL at the end.
-      CREATE FUNCTION keyward.recorded_uses(wanted text, since timestamptz, before_seq bigint, most integer) RETURNS json
+/** `also`: what besides is told of record `d`; `which`: of rows `r`. */
+export const recordedUses = (
+  also = '',
+  which = 'r.key_id IS NOT NULL',
+): string => `CREATE FUNCTION keyward.recorded_uses(wanted text, since timestamptz, before_seq bigint, most integer) RETURNS json
       LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         WITH looked_at AS MATERIALIZED (
           SELECT r.seq, r.recorded_at, r.op, r.key_id, r.principal, r.calls, r.bytes FROM keyward.trail_record r
@@ -48,10 +43,21 @@ export class UseReads implements MigrationInterface {
                 'seq', r.seq::text, 'at', r.recorded_at, 'operation', r.op, 'service', r.principal, 'keyId', r.key_id,
                 'authMethod', coalesce(d.doc #> '{actor,authMethod}', '"api-key"'), 'contextDigests', coalesce(d.doc #> '{crypto,context}', '[]'),
                 'justification', d.doc #> '{request,justification}', 'count', r.calls,
-                'allowed', coalesce(d.doc #>> '{authz,decision}' = 'allow', false)) ORDER BY r.seq DESC), '[]')
+                'allowed', coalesce(d.doc #>> '{authz,decision}' = 'allow', false)${also}) ORDER BY r.seq DESC), '[]')
               FROM looked_at r, ${PARSED}
-              WHERE r.recorded_at >= since AND r.op = ANY (${USES}) AND r.key_id IS NOT NULL AND r.calls > 0))
-      $$;
+              WHERE r.recorded_at >= since AND r.op = ANY (${USES}) AND ${which} AND r.calls > 0))
+      $$;`;
+
+/** What the key plane may know of the trail: how keys were used, for the tenant's own admins. It has no right to the table. */
+export class UseReads implements MigrationInterface {
+  readonly name = 'UseReads0000000000013';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE INDEX stop_record ON keyward.trail_record (tenant_id, seq) WHERE op = 'Stop';
+
+      -- The newest "most" records before before_seq (NULL: of all) are looked at; "next": where to continue, NULL at the end.
+      ${recordedUses()}
 
       -- NULL scopes cover everything. A failure that the rules had allowed was allowed.
       CREATE FUNCTION keyward.uses_before(

@@ -7,7 +7,15 @@ const DONE = 'job_done(text, text, text)';
 const FAILED = 'job_failed(text, text, text, text, interval[])';
 
 /** Longer than any pause: a time further off was written by a clock that has been set back since. */
-const LONGEST_PAUSE = `interval '1 day'`;
+const LONGEST_PAUSE = '1 day';
+
+export const jobRests = (
+  longest = LONGEST_PAUSE,
+): string => `CREATE FUNCTION keyward.job_rests(of_kind text, of_tenant text, of_subject text) RETURNS boolean
+      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        SELECT EXISTS (SELECT FROM keyward.job_failure f WHERE f.tenant_id = of_tenant AND f.kind = of_kind AND f.subject = of_subject
+          AND f.next_attempt_at > clock_timestamp() AND f.next_attempt_at < clock_timestamp() + interval '${longest}')
+      $$;`;
 
 /** Of kind `j`: its last look failed, or its job where it is due as a whole. */
 const FAILING = `EXISTS (SELECT FROM keyward.job_failure f WHERE f.tenant_id = 'platform' AND f.kind = j.kind AND f.subject = '')`;
@@ -47,11 +55,7 @@ export class Jobs implements MigrationInterface {
       GRANT SELECT, INSERT, UPDATE, DELETE ON keyward.job_failure TO keyward_functions;
 
       -- Every function that answers what is due asks it of each row, so that rows that fail keep none of the others from their turn.
-      CREATE FUNCTION keyward.job_rests(of_kind text, of_tenant text, of_subject text) RETURNS boolean
-      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        SELECT EXISTS (SELECT FROM keyward.job_failure f WHERE f.tenant_id = of_tenant AND f.kind = of_kind AND f.subject = of_subject
-          AND f.next_attempt_at > clock_timestamp() AND f.next_attempt_at < clock_timestamp() + ${LONGEST_PAUSE})
-      $$;
+      ${jobRests()}
 
       -- Kinds to look at now, by whoever asks first: at their rhythm, and when they failed and have rested; whether the last look failed; and rows that failed and have rested, which may not be
       -- due any more. A clock that was set back keeps nothing from being looked at.

@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { MOST, wanted } from './0082-due-rows.js';
 import { mayAppend, mayNotAppend } from './plane-operations.js';
-import { mayExecute, ownedByFunctions } from './row-security.js';
+import { appendUnder, mayExecute, ownedByFunctions } from './row-security.js';
 
 const DUE = 'due_rotations(text, text)';
 const ROOT = 'root_of(text)';
@@ -44,13 +44,30 @@ export const rotateKey = (isDue: string): string => `
             FROM keyward.key_version v WHERE v.tenant_id = of_tenant AND v.key_id = of_key AND v.version_id = before;
         IF NOT FOUND THEN
           RAISE EXCEPTION 'no such version' USING ERRCODE = 'KW001';
-        END IF;
-        answer := (keyward.trail_append(body, ARRAY[length(body)], ARRAY[of_tenant], ARRAY[epoch], ARRAY[platform_epoch], ARRAY[NULL::timestamptz]))[1];
-        IF (answer >= 0) IS NOT TRUE THEN
-          RAISE EXCEPTION 'not recorded: %', answer USING ERRCODE = 'KW001';
-        END IF;
+        END IF;${appendUnder('of_tenant')}
         RETURN answer;
       END $$;`;
+
+const FOUND = `${wanted('rotate-key', 'r.tenant_id', 'r.key_id')} AND (of_key = r.key_id OR of_key IS NULL)`;
+
+/** `ofATenant`: how many keys, as SQL; `found`: a condition on `r`. */
+export const dueRotations = (
+  ofATenant = String(OF_A_TENANT),
+  found = FOUND,
+): string => `CREATE FUNCTION keyward.due_rotations(of_tenant text, of_key text) RETURNS TABLE (tenant_id text, key_id text, due text, at timestamptz)
+      LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        SELECT d.tenant_id, d.key_id, d.next_at::text, clock_timestamp()
+          FROM (
+            SELECT DISTINCT a.tenant_id FROM keyward.key_rotation a
+              WHERE a.next_at <= clock_timestamp() AND (of_tenant = a.tenant_id OR of_tenant IS NULL)) t, LATERAL (
+            SELECT r.tenant_id, r.key_id, r.next_at
+              FROM keyward.key_rotation r JOIN keyward.cmk k USING (tenant_id, key_id)
+              WHERE r.tenant_id = t.tenant_id AND r.next_at <= clock_timestamp() AND k.state = 'Enabled'
+                AND ${found}
+                AND ${LET_THROUGH}
+              ORDER BY r.next_at LIMIT ${ofATenant} FOR UPDATE OF r SKIP LOCKED) d
+          ORDER BY d.next_at LIMIT ${MOST}
+      $$;`;
 
 /** What the worker may see and do of keys that are rotated automatically. */
 export class AutomaticRotation implements MigrationInterface {
@@ -65,20 +82,7 @@ export class AutomaticRotation implements MigrationInterface {
 
       -- Where to look; that a key may be rotated is decided by its rules, bound as they are. Left out is what no rule lets through now, so
       -- that it is found as soon as one does.
-      CREATE FUNCTION keyward.due_rotations(of_tenant text, of_key text) RETURNS TABLE (tenant_id text, key_id text, due text, at timestamptz)
-      LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        SELECT d.tenant_id, d.key_id, d.next_at::text, clock_timestamp()
-          FROM (
-            SELECT DISTINCT a.tenant_id FROM keyward.key_rotation a
-              WHERE a.next_at <= clock_timestamp() AND (of_tenant = a.tenant_id OR of_tenant IS NULL)) t, LATERAL (
-            SELECT r.tenant_id, r.key_id, r.next_at
-              FROM keyward.key_rotation r JOIN keyward.cmk k USING (tenant_id, key_id)
-              WHERE r.tenant_id = t.tenant_id AND r.next_at <= clock_timestamp() AND k.state = 'Enabled'
-                AND ${wanted('rotate-key', 'r.tenant_id', 'r.key_id')} AND (of_key = r.key_id OR of_key IS NULL)
-                AND ${LET_THROUGH}
-              ORDER BY r.next_at LIMIT ${OF_A_TENANT} FOR UPDATE OF r SKIP LOCKED) d
-          ORDER BY d.next_at LIMIT ${MOST}
-      $$;
+      ${dueRotations()}
 
       CREATE FUNCTION keyward.root_of(wanted text) RETURNS integer
       LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -1,12 +1,10 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { MOST, wanted } from './0082-due-rows.js';
 import { refuseNeeded } from './0101-version-end.js';
-import { APPEND_OWN_RECORD, asFunctions, mayExecute, ownedByFunctions } from './row-security.js';
+import { APPEND_OWN_RECORD, mayExecute, ownedByFunctions, replaced } from './row-security.js';
 
 const DUE = 'due_purges(text, text)';
 const PURGE = 'purge_secret(bytea, text, text, timestamptz)';
-
-const replaced = (also?: string): string => asFunctions(refuseNeeded(also).replace('CREATE FUNCTION', 'CREATE OR REPLACE FUNCTION'));
 
 /** Secrets whose wait is over are purged; a version of a key that seals a value of one is not retired. */
 export class SecretEnds implements MigrationInterface {
@@ -44,15 +42,17 @@ export class SecretEnds implements MigrationInterface {
       END $$;
       ${ownedByFunctions(DUE, PURGE)}
       ${[DUE, PURGE].map((signature) => mayExecute(signature, 'keyward_worker')).join('')}
-      ${replaced(` OR EXISTS (
+      ${replaced(
+        refuseNeeded(` OR EXISTS (
           SELECT FROM keyward.secret_version v WHERE v.tenant_id = NEW.tenant_id AND v.key_version = NEW.version_id
-        )`)}
+        )`),
+      )}
     `);
   }
 
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`
-      ${replaced()}
+      ${replaced(refuseNeeded())}
       DROP FUNCTION keyward.${DUE}, keyward.${PURGE};
       REVOKE SELECT ON keyward.secret_version FROM keyward_key_plane;
       REVOKE DELETE ON keyward.secret FROM keyward_functions;

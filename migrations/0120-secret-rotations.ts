@@ -2,7 +2,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { MOST, wanted } from './0082-due-rows.js';
 import { OF as SECRET_OF, secretOf } from './0110-secrets.js';
 import { mayAppend } from './plane-operations.js';
-import { asFunctions, mayExecute, ownedByFunctions, tenantRows } from './row-security.js';
+import { mayExecute, ownedByFunctions, replaced, tenantRows } from './row-security.js';
 
 /** Of the worker's own. */
 const OPERATIONS = ['StartSecretRotation', 'PromoteSecretVersion', 'EndSecretRotation', 'SecretRotationInvalid'];
@@ -18,8 +18,6 @@ const ROTATING = `, 'rotating', (
                     FROM keyward.rotating_secret r WHERE r.tenant_id = wanted AND r.secret_id = s.secret_id),
                 'connects', EXISTS (
                   SELECT FROM keyward.secret other WHERE other.tenant_id = wanted AND other.rotation ->> 'connectionSecret' = s.secret_id)`;
-/** Who may execute it already, still may. */
-const replaced = (more: string) => asFunctions(secretOf(more).replace('CREATE FUNCTION', 'CREATE OR REPLACE FUNCTION'));
 
 /** At a time: however many secrets of one tenant are due, nobody else's wait behind them. */
 const OF_A_TENANT = 4;
@@ -143,7 +141,7 @@ export class SecretRotations implements MigrationInterface {
         END IF;
         RETURN true;
       END $$;
-      ${replaced(ROTATING)}
+      ${replaced(secretOf(ROTATING))}
       ${ownedByFunctions(DUE, CLAIM, RELEASE, ADVANCE)}
       ${[DUE, CLAIM, RELEASE, ADVANCE, SECRET_OF].map((signature) => mayExecute(signature, 'keyward_worker')).join('')}
     `);
@@ -153,7 +151,7 @@ export class SecretRotations implements MigrationInterface {
     const operations = OPERATIONS.map((operation) => `'${operation}'`).join(', ');
     const shared = SHARED.map((operation) => `'${operation}'`).join(', ');
     await runner.query(`
-      ${replaced('')}
+      ${replaced(secretOf())}
       DROP FUNCTION keyward.${[DUE, CLAIM, RELEASE, ADVANCE].join(', keyward.')};
       SET LOCAL ROLE keyward_functions;
       REVOKE EXECUTE ON FUNCTION keyward.${SECRET_OF} FROM keyward_worker;

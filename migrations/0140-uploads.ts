@@ -2,7 +2,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { MOST, wanted } from './0082-due-rows.js';
 import { LIMIT } from './0132-key-wear.js';
 import { mayAppend, mayNotAppend } from './plane-operations.js';
-import { mayExecute, ownedByFunctions, tenantRows } from './row-security.js';
+import { APPEND_MANY, appendUnder, mayExecute, ownedByFunctions, tenantRows } from './row-security.js';
 
 const SERVICES = ['UploadRewrapItems', 'CollectRewrapResults'];
 const WORKER = ['ReWrap'];
@@ -227,12 +227,7 @@ export class Uploads implements MigrationInterface {
         -- The ledger counts what services seal.
         INSERT INTO keyward.key_wear AS w (tenant_id, version_id, key_id, sealed)
           SELECT wanted, r.to_version, r.key_id, m.many FROM (SELECT cardinality(array_positions(statuses, 'moved')) AS many) m WHERE m.many > 0
-          ON CONFLICT (tenant_id, version_id) DO UPDATE SET sealed = w.sealed + excluded.sealed;
-        answers := keyward.trail_append(bodies, lengths, array_fill(wanted, ARRAY[many]), array_fill(epoch, ARRAY[many]),
-          array_fill(platform_epoch, ARRAY[many]), array_fill(valid_until, ARRAY[many]));
-        IF (0 <= ALL (answers)) IS NOT TRUE THEN
-          RAISE EXCEPTION 'not recorded: %', answers USING ERRCODE = 'KW001';
-        END IF;
+          ON CONFLICT (tenant_id, version_id) DO UPDATE SET sealed = w.sealed + excluded.sealed;${APPEND_MANY}
         IF r.first_seq IS NULL THEN
           UPDATE keyward.rewrap p SET first_seq = answers[1] WHERE p.tenant_id = wanted AND p.operation_id = operation;
         END IF;
@@ -255,11 +250,7 @@ export class Uploads implements MigrationInterface {
           WHERE p.tenant_id = wanted AND p.operation_id = operation;
         IF r.state = 'suspended' AND r.reason = why THEN
           RETURN NULL;
-        END IF;
-        answer := (keyward.trail_append(body, ARRAY[length(body)], ARRAY[wanted], ARRAY[epoch], ARRAY[platform_epoch], ARRAY[NULL::timestamptz]))[1];
-        IF (answer >= 0) IS NOT TRUE THEN
-          RAISE EXCEPTION 'not recorded: %', answer USING ERRCODE = 'KW001';
-        END IF;
+        END IF;${appendUnder('wanted')}
         RETURN answer;
       END $$;
 

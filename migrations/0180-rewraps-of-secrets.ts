@@ -2,7 +2,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { MOST, wanted } from './0082-due-rows.js';
 import { LIMIT } from './0132-key-wear.js';
 import { mayAppend, mayNotAppend } from './plane-operations.js';
-import { mayExecute, ownedByFunctions } from './row-security.js';
+import { APPEND_MANY, appendUnder, mayExecute, ownedByFunctions } from './row-security.js';
 
 const DUE = 'due_secret_moves(text, text)';
 const WAITING = 'secrets_to_move(text, text, text, integer)';
@@ -22,12 +22,6 @@ const OPEN = `${ITS} AND p.mode = 'secrets' AND p.ended_at IS NULL`;
 /** A version of a secret in one text, as failures name it: an id of a secret has 30 characters. */
 const NAME = (version: string) => `${version}.secret_id || '/' || ${version}.version_id`;
 const named = (text: string) => `(left(${text}, 30), substr(${text}, 32))`;
-
-/** To the log, under the epochs of the decision: `answer`. */
-const append = `answer := (keyward.trail_append(body, ARRAY[length(body)], ARRAY[wanted], ARRAY[epoch], ARRAY[platform_epoch], ARRAY[NULL::timestamptz]))[1];
-        IF (answer >= 0) IS NOT TRUE THEN
-          RAISE EXCEPTION 'not recorded: %', answer USING ERRCODE = 'KW001';
-        END IF;`;
 
 /** Re-wrap projects of secrets: the worker moves the data keys of their values from one version of a key to a newer one. */
 export class RewrapsOfSecrets implements MigrationInterface {
@@ -123,12 +117,7 @@ export class RewrapsOfSecrets implements MigrationInterface {
         -- The ledger counts what services and admins seal.
         INSERT INTO keyward.key_wear AS w (tenant_id, version_id, key_id, sealed)
           SELECT wanted, r.to_version, r.key_id, moving WHERE moving > 0
-          ON CONFLICT (tenant_id, version_id) DO UPDATE SET sealed = w.sealed + excluded.sealed;
-        answers := keyward.trail_append(bodies, lengths, array_fill(wanted, ARRAY[many]), array_fill(epoch, ARRAY[many]),
-          array_fill(platform_epoch, ARRAY[many]), array_fill(valid_until, ARRAY[many]));
-        IF (0 <= ALL (answers)) IS NOT TRUE THEN
-          RAISE EXCEPTION 'not recorded: %', answers USING ERRCODE = 'KW001';
-        END IF;
+          ON CONFLICT (tenant_id, version_id) DO UPDATE SET sealed = w.sealed + excluded.sealed;${APPEND_MANY}
         UPDATE keyward.rewrap p SET first_seq = answers[1] WHERE ${ITS} AND p.first_seq IS NULL;
         RETURN answers[1];
       END $$;
@@ -144,8 +133,7 @@ export class RewrapsOfSecrets implements MigrationInterface {
         UPDATE keyward.rewrap p SET state = 'suspended', reason = why, next_at = clock_timestamp() + interval '${RESTS_FOR}' WHERE ${OPEN};
         IF NOT FOUND OR r.state = 'suspended' AND r.reason = why THEN
           RETURN NULL;
-        END IF;
-        ${append}
+        END IF;${appendUnder('wanted')}
         RETURN answer;
       END $$;
 
@@ -162,8 +150,7 @@ export class RewrapsOfSecrets implements MigrationInterface {
             AND NOT EXISTS (SELECT FROM keyward.secrets_to_move(wanted, p.from_version, p.cursor, 1));
         IF NOT FOUND THEN
           RETURN NULL;
-        END IF;
-        ${append}
+        END IF;${appendUnder('wanted')}
         UPDATE keyward.rewrap p SET first_seq = coalesce(p.first_seq, answer), last_seq = answer WHERE ${ITS};
         RETURN answer;
       END $$;

@@ -44,19 +44,11 @@ const REMOVED: readonly (readonly [table: string, which?: string])[] = [
   ['job_failure', `x.kind <> 'off-board-tenant'`],
 ];
 const TABLES = REMOVED.map(([table]) => table);
-/** Those that keyward_functions could not delete from before. */
-const NEWLY = [
-  'rewrap',
-  'key_rotation',
-  'key_wear',
-  'policy_draft',
-  'policy_version',
-  'stop',
-  'grant_use',
-  'identity_provider',
-  'credential',
-];
-const ALSO_NEWLY = ['expiry_warning', 'key_import', 'sink', 'tenant_quota', 'tenant_suspension'];
+/** What else is deleted from, whose rows are found by other columns, or last. */
+const ALSO = ['sink', 'tenant_quota', 'tenant_suspension'];
+/** Those that keyward_functions could delete from before. */
+const KNOWN = ['rewrap_item', 'secret', 'job_alert', 'job_failure'];
+const NEWLY = [...TABLES, ...ALSO].filter((table) => !KNOWN.includes(table));
 
 /** As records name it. */
 const told = (table: string): string => table.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());
@@ -119,7 +111,7 @@ export class OffBoarding implements MigrationInterface {
       GRANT UPDATE (state) ON keyward.tenant TO keyward_functions;
       GRANT UPDATE (description) ON keyward.cmk TO keyward_functions;
       GRANT INSERT, UPDATE (root, started_at) ON keyward.tenant_root TO keyward_functions;
-      GRANT DELETE ON ${[...TABLES, 'sink', 'tenant_quota', 'tenant_suspension'].map((table) => `keyward.${table}`).join(', ')} TO keyward_functions;
+      GRANT DELETE ON ${NEWLY.map((table) => `keyward.${table}`).join(', ')} TO keyward_functions;
 
       -- Those whose wait is over, and those that are on their way.
       CREATE FUNCTION keyward.due_off_boardings(of_tenant text)
@@ -254,7 +246,7 @@ export class OffBoarding implements MigrationInterface {
       DROP FUNCTION ${FUNCTIONS.map((signature) => `keyward.${signature}`).join(', ')};
       DROP POLICY platform_sees_all ON keyward.tenant_root;
       DROP TABLE keyward.off_boarding;
-      REVOKE DELETE ON ${[...NEWLY, ...ALSO_NEWLY].map((table) => `keyward.${table}`).join(', ')} FROM keyward_functions;
+      REVOKE DELETE ON ${NEWLY.map((table) => `keyward.${table}`).join(', ')} FROM keyward_functions;
       REVOKE SELECT ON keyward.policy_draft FROM keyward_functions;
       REVOKE INSERT, UPDATE (root, started_at) ON keyward.tenant_root FROM keyward_functions;
       REVOKE UPDATE (description) ON keyward.cmk FROM keyward_functions;

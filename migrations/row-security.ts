@@ -45,6 +45,21 @@ export const APPEND_OWN_RECORD = `
           RAISE EXCEPTION 'not recorded: %', answer USING ERRCODE = 'KW001';
         END IF;`;
 
+/** The same, to the log of `tenant` under the epochs of a decision. */
+export const appendUnder = (tenant: string): string => `
+        answer := (keyward.trail_append(body, ARRAY[length(body)], ARRAY[${tenant}], ARRAY[epoch], ARRAY[platform_epoch], ARRAY[NULL::timestamptz]))[1];
+        IF (answer >= 0) IS NOT TRUE THEN
+          RAISE EXCEPTION 'not recorded: %', answer USING ERRCODE = 'KW001';
+        END IF;`;
+
+/** The same of `many` records, `bodies` with their `lengths`, to the log of `wanted`; their places are in `answers`. */
+export const APPEND_MANY = `
+        answers := keyward.trail_append(bodies, lengths, array_fill(wanted, ARRAY[many]), array_fill(epoch, ARRAY[many]),
+          array_fill(platform_epoch, ARRAY[many]), array_fill(valid_until, ARRAY[many]));
+        IF (0 <= ALL (answers)) IS NOT TRUE THEN
+          RAISE EXCEPTION 'not recorded: %', answers USING ERRCODE = 'KW001';
+        END IF;`;
+
 /** For functions that are replaced: only their owner may, who may make things in the schema for these statements only. */
 export const asFunctions = (sql: string): string => `
   GRANT CREATE ON SCHEMA keyward TO keyward_functions;
@@ -52,6 +67,9 @@ export const asFunctions = (sql: string): string => `
   ${sql}
   SET LOCAL ROLE keyward_owner;
   REVOKE CREATE ON SCHEMA keyward FROM keyward_functions;`;
+
+/** A function that is there already, as it is from now on: who may execute it, still may. `created`: the statement that would create it. */
+export const replaced = (created: string): string => asFunctions(created.replace('CREATE FUNCTION', 'CREATE OR REPLACE FUNCTION'));
 
 /** A trigger is made by whoever may execute its function: the right is lent for these statements only. */
 export const withTriggerFunction = (signature: string, statements: string): string => `

@@ -4,12 +4,12 @@ import { type ProblemCode, type RecordBody, secretId, secretName } from '#contra
 import { type Due, type DueSecretMove, type Epochs, type MovedItems, secretContext, type SettledItems, type WaitingItem } from '#core';
 import { reading } from './database-error.js';
 import { parsed, recordedBy } from './function-answer.js';
+import { dueColumns, dueRewrap, itemColumns, recordColumns, suspendedBy } from './moved-items.js';
 import { recordBytes } from './record-bytes.js';
-import { dueColumns, dueRewrap } from './upload-store.js';
 
 /** What the functions of migration 0180 answer. */
-const dueRow = z
-  .object({ ...dueColumns, cursor: z.string() })
+const dueRow = dueColumns
+  .extend({ cursor: z.string() })
   .transform(({ cursor, ...row }): DueSecretMove => ({ ...dueRewrap(row), service: undefined, cursor }));
 const waitingRow = z
   .object({ item_id: z.string(), secret_id: secretId, name: secretName, version_id: z.string(), edk: z.instanceof(Uint8Array) })
@@ -36,20 +36,13 @@ export class DatabaseSecretMoves implements MovedItems<DueSecretMove> {
   }
 
   async settle({ project, epochs, validUntil, items, bodies }: SettledItems<DueSecretMove>): Promise<boolean> {
-    const records = bodies.map(recordBytes);
-    const values = [
-      ...[Buffer.concat(records), records.map(({ length }) => length), project.tenant, epochs.tenant, epochs.platform],
-      ...[validUntil === undefined ? null : new Date(validUntil), project.operationId, project.cursor],
-      items.map(({ itemId }) => itemId),
-      items.map(({ ciphertext }) => (ciphertext === undefined ? null : Buffer.from(ciphertext))),
-      items.map(({ code }) => code ?? null),
-    ];
+    const { ids, moved, codes } = itemColumns(items);
+    const values = [...recordColumns(project, epochs, validUntil, bodies), project.cursor, ids, moved, codes];
     return (await recordedBy(this.pool, 'settle_secret_moves', values, 'moving data keys of secrets failed')) !== undefined;
   }
 
-  async suspend({ tenant, operationId }: DueSecretMove, reason: ProblemCode, epochs: Epochs, body: RecordBody): Promise<void> {
-    const values = [recordBytes(body), tenant, epochs.tenant, epochs.platform, operationId, reason];
-    await recordedBy(this.pool, 'suspend_secret_moves', values, 'suspending a re-wrap failed');
+  async suspend(project: DueSecretMove, reason: ProblemCode, epochs: Epochs, body: RecordBody): Promise<void> {
+    await suspendedBy(this.pool, 'suspend_secret_moves', project, reason, epochs, body);
   }
 
   async end({ tenant, operationId, cursor }: DueSecretMove, epochs: Epochs, body: RecordBody): Promise<boolean> {

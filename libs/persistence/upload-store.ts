@@ -4,43 +4,19 @@ import { z } from 'zod';
 import {
   boundContext,
   encryptionContext,
-  keyId,
-  keyVersionId,
-  longOperationId,
   type ProblemCode,
   type RecordBody,
   serviceName,
-  tenantId,
   type TenantId,
   type UploadedItem,
 } from '#contract';
 import type { Due, DueRewrap, Epochs, SettledItems, UploadStore, WaitingItem } from '#core';
 import { reading } from './database-error.js';
 import { calling, parsed, recordedBy } from './function-answer.js';
-import { recordBytes } from './record-bytes.js';
-
-export const dueColumns = {
-  ...{ tenant_id: tenantId, operation_id: longOperationId, key_id: keyId, from_version: keyVersionId, to_version: keyVersionId },
-  ...{ items_per_second: z.int(), mac: z.instanceof(Uint8Array), exhausted: z.boolean(), at: z.date() },
-};
-const columns = z.object(dueColumns);
-
-/** Such columns as they are called elsewhere. */
-export const dueRewrap = ({
-  tenant_id: tenant,
-  operation_id: operationId,
-  key_id,
-  from_version,
-  to_version,
-  items_per_second,
-  ...row
-}: z.infer<typeof columns>): Omit<DueRewrap, 'service'> => ({
-  ...{ tenant, operationId, keyId: key_id, fromVersionId: from_version, toVersionId: to_version },
-  ...{ itemsPerSecond: items_per_second, ...row },
-});
+import { dueColumns, dueRewrap, itemColumns, recordColumns, suspendedBy } from './moved-items.js';
 
 /** What the functions of migration 0140 answer. */
-const dueRow = columns.extend({ service: serviceName }).transform(({ service, ...row }): DueRewrap => ({ ...dueRewrap(row), service }));
+const dueRow = dueColumns.extend({ service: serviceName }).transform(({ service, ...row }): DueRewrap => ({ ...dueRewrap(row), service }));
 const waitingRow = z
   .object({ item_id: z.string(), ciphertext: z.instanceof(Uint8Array), context: encryptionContext })
   .transform(({ item_id: itemId, ciphertext, context }): WaitingItem => ({ itemId, ciphertext, encryptionContext: context }));
@@ -61,22 +37,13 @@ export class DatabaseUploads implements UploadStore {
   }
 
   async settle({ project, epochs, validUntil, items, bodies }: SettledItems): Promise<boolean> {
-    const records = bodies.map(recordBytes);
-    const values = [
-      ...[Buffer.concat(records), records.map(({ length }) => length), project.tenant, epochs.tenant, epochs.platform],
-      ...[validUntil === undefined ? null : new Date(validUntil), project.operationId],
-      ...[items.map(({ itemId }) => itemId), items.map(({ status }) => status)],
-      ...[
-        items.map(({ ciphertext }) => (ciphertext === undefined ? null : Buffer.from(ciphertext))),
-        items.map(({ code }) => code ?? null),
-      ],
-    ];
+    const { ids, moved, codes } = itemColumns(items);
+    const values = [...recordColumns(project, epochs, validUntil, bodies), ids, items.map(({ status }) => status), moved, codes];
     return (await recordedBy(this.pool, 'settle_uploads', values, 'moving uploaded items failed')) !== undefined;
   }
 
-  async suspend({ tenant, operationId }: DueRewrap, reason: ProblemCode, epochs: Epochs, body: RecordBody): Promise<void> {
-    const values = [recordBytes(body), tenant, epochs.tenant, epochs.platform, operationId, reason];
-    await recordedBy(this.pool, 'suspend_uploads', values, 'suspending a re-wrap failed');
+  async suspend(project: DueRewrap, reason: ProblemCode, epochs: Epochs, body: RecordBody): Promise<void> {
+    await suspendedBy(this.pool, 'suspend_uploads', project, reason, epochs, body);
   }
 
   async drop(most: number): Promise<number> {

@@ -1,6 +1,5 @@
 import { type Clock, type DueDeletion, type Endings, type KeyEnding, systemClock, type TombstoneKeeper, workerRecord } from '#core';
 import type { JobKind } from './jobs/job-kind.js';
-import { mustBeOver } from './own-clock.js';
 import { SEEN_DUE_FOR_MS, seenTwice } from './seen-twice.js';
 
 const EVERY_MS = 1000;
@@ -20,15 +19,14 @@ export interface DestructionParts {
  */
 export function destroyKeys(parts: DestructionParts): JobKind {
   const { endings, custody, seenDueForMs = SEEN_DUE_FOR_MS, clock = systemClock, platform } = parts;
-  const found = ({ tenant, keyId, due }: DueDeletion) => ({ tenant, subject: keyId, due });
-  const { due: sure, mustBeSure } = seenTwice(seenDueForMs, async () => (await endings.dueDeletions()).map(found));
+  const found = ({ tenant, keyId, due, dueAt }: DueDeletion) => ({ tenant, subject: keyId, due, dueAt });
+  const { due: sure, mustBeOver } = seenTwice(seenDueForMs, clock, async () => (await endings.dueDeletions()).map(found));
   return {
     ...{ name: 'destroy-key', everyMs: EVERY_MS },
     due: sure,
     run: async (of) => {
       for (const due of await endings.dueDeletions(of)) {
-        mustBeSure(found(due));
-        mustBeOver(due, clock);
+        mustBeOver(found(due));
         const key = await endings.key(due.tenant, due.keyId);
         if (key === undefined) continue;
         const versions = [];

@@ -1,6 +1,5 @@
 import { type Clock, type DueOffBoarding, type OffBoardings, systemClock, workerRecord } from '#core';
 import { type JobKind, NotNow } from './jobs/job-kind.js';
-import { mustBeOver } from './own-clock.js';
 import { SEEN_DUE_FOR_MS, seenTwice } from './seen-twice.js';
 
 /** A tenant with very much goes over many jobs: one must end before a process that drains does. */
@@ -24,8 +23,8 @@ export function offBoardTenants({
   clock = systemClock,
   platform,
 }: OffBoardingParts): JobKind {
-  const found = ({ tenant, due }: DueOffBoarding) => ({ tenant, subject: 'tenant', due });
-  const { due: sure, mustBeSure } = seenTwice(seenDueForMs, async () => (await offBoardings.dueOffBoardings()).map(found));
+  const found = ({ tenant, due, dueAt }: DueOffBoarding) => ({ tenant, subject: 'tenant', due, dueAt });
+  const { due: sure, mustBeOver } = seenTwice(seenDueForMs, clock, async () => (await offBoardings.dueOffBoardings()).map(found));
   const record = (logId: string, op: 'CloseTenant' | 'EndTenant', change: Record<string, string | number>) =>
     workerRecord(logId, clock.now().getTime(), { op, category: 'management', platform, change });
   return {
@@ -35,8 +34,7 @@ export function offBoardTenants({
       const [due] = await offBoardings.dueOffBoardings(tenant);
       if (due === undefined) return;
       if (!due.closed) {
-        mustBeSure(found(due));
-        mustBeOver(due, clock);
+        mustBeOver(found(due));
         return void (await offBoardings.close(due, record(due.logId, 'CloseTenant', { offBoarding: 'closing' })));
       }
       for (let lot = 0; lot < LOTS_A_JOB; lot++) {

@@ -1,6 +1,5 @@
 import { type Clock, type DuePurge, type SecretPurges, systemClock, workerRecord } from '#core';
 import type { JobKind } from './jobs/job-kind.js';
-import { mustBeOver } from './own-clock.js';
 import { SEEN_DUE_FOR_MS, seenTwice } from './seen-twice.js';
 
 export interface PurgeParts {
@@ -13,15 +12,14 @@ export interface PurgeParts {
 
 /** Secrets whose recovery window is over go for good, with all their versions; the record stands in the same transaction. */
 export function purgeSecrets({ purges, seenDueForMs = SEEN_DUE_FOR_MS, clock = systemClock, platform }: PurgeParts): JobKind {
-  const found = ({ tenant, secretId, due }: DuePurge) => ({ tenant, subject: secretId, due });
-  const { due: sure, mustBeSure } = seenTwice(seenDueForMs, async () => (await purges.duePurges()).map(found));
+  const found = ({ tenant, secretId, due, dueAt }: DuePurge) => ({ tenant, subject: secretId, due, dueAt });
+  const { due: sure, mustBeOver } = seenTwice(seenDueForMs, clock, async () => (await purges.duePurges()).map(found));
   return {
     ...{ name: 'purge-secret', everyMs: 1000 },
     due: sure,
     run: async (of) => {
       for (const due of await purges.duePurges(of)) {
-        mustBeSure(found(due));
-        mustBeOver(due, clock);
+        mustBeOver(found(due));
         const body = workerRecord(due.logId, clock.now().getTime(), {
           ...{ op: 'PurgeSecret', category: 'management', platform, secret: { id: due.secretId, name: due.name } },
           change: { state: { before: 'PendingDeletion', after: null } },

@@ -1,7 +1,7 @@
 import type { AuditOperation } from '#contract';
 import { auditHandlers, Credentials, noChanges, noGrants, Pipeline, RecordCursors, Snapshots, systemClock } from '#core';
 import { policyTools } from '#grants/tools';
-import { createPlane, Egress, RateLimits, readPepper, untilThere } from '#http';
+import { createPlane, Egress, readPepper, untilThere } from '#http';
 import { openAuditorStore } from '#persistence';
 import { countedRecords, createLogger, drainOnSignal, Health, loadConfig, planeMetrics, platformName, required, serverTls } from '#runtime';
 import { consistencyProofOf, encodeEntries, recordProofOf, writeBundle } from '#trail';
@@ -45,9 +45,8 @@ const readsRecorded = setInterval(() => void recordReads(), RECORD_READS_MS);
 
 const { trustedProxies, egressAllow } = config;
 const tokens = { people: { egress: new Egress({ allow: egressAllow }) } };
-const limits = new RateLimits();
 const app = await createPlane({
-  ...{ title, controllers, pipeline, credentials, tokens, trustedProxies, health, log, metrics, limits },
+  ...{ title, controllers, pipeline, credentials, tokens, trustedProxies, health, log, metrics, rateQuotas: store.rateQuotas },
   tls: serverTls(config.tls),
 });
 drainOnSignal({
@@ -55,13 +54,11 @@ drainOnSignal({
   exitWithParent: config.exitWithParent,
   steps: [
     { name: 'readiness', run: () => health.startDraining() },
-    { name: 'rate quotas', run: () => limits.tenants.close() },
     { name: 'http', run: () => app.close() },
     { name: 'reads', run: () => clearInterval(readsRecorded) },
     { name: 'database', run: () => store.close() },
   ],
 });
-limits.tenants.follow(store.rateQuotas, (err) => log.error({ err }, 'quotas of calls could not be read; the last ones hold'));
 await app.listen(config.listen);
 log.info(config.listen, 'ready');
 

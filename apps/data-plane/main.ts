@@ -14,7 +14,7 @@ import {
   watchHandlers,
 } from '#core';
 import { CasbinGrants, readModel } from '#grants';
-import { createPlane, RateLimits, readPepper, untilThere } from '#http';
+import { createPlane, readPepper, untilThere } from '#http';
 import { openDataPlaneStore } from '#persistence';
 import {
   checkoutPath,
@@ -73,9 +73,20 @@ const pipeline = new CountedPipeline(parts, handlers, calls);
 
 const { trustedProxies, audience } = config;
 const tokens = { services: { audience } };
-const limits = new RateLimits();
 const app = await createPlane({
-  ...{ title, controllers, pipeline, uses: pipeline, credentials, tokens, trustedProxies, health, log, metrics, limits },
+  ...{
+    title,
+    controllers,
+    pipeline,
+    uses: pipeline,
+    credentials,
+    tokens,
+    trustedProxies,
+    health,
+    log,
+    metrics,
+    rateQuotas: store.rateQuotas,
+  },
   tls: serverTls(config.tls),
 });
 const tombstones = new TombstoneWatch({
@@ -89,13 +100,11 @@ drainOnSignal({
     { name: 'readiness', run: () => health.startDraining() },
     { name: 'tombstones', run: () => tombstones.close() },
     { name: 'event streams', run: () => watch.close() },
-    { name: 'rate quotas', run: () => limits.tenants.close() },
     { name: 'http', run: () => app.close() },
     { name: 'custody', run: () => custody.close() },
     { name: 'database', run: () => store.close() },
   ],
 });
 tombstones.start();
-limits.tenants.follow(store.rateQuotas, (err) => log.error({ err }, 'quotas of calls could not be read; the last ones hold'));
 await app.listen(config.listen);
 log.info(config.listen, 'ready');

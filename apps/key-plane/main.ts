@@ -16,7 +16,7 @@ import {
   TombstoneWatch,
 } from '#core';
 import { CasbinGrants, policyTools, readModel } from '#grants';
-import { createPlane, Egress, RateLimits, readPepper, readSealing, untilThere } from '#http';
+import { createPlane, Egress, readPepper, readSealing, untilThere } from '#http';
 import { openKeyPlaneStore } from '#persistence';
 import {
   checkoutPath,
@@ -77,9 +77,8 @@ const pipeline = new Pipeline<KeyOperation | SecretUse>({ ...ordinary, trail, cl
 
 const { trustedProxies, egressAllow } = config;
 const tokens = { people: { egress: new Egress({ allow: egressAllow }) } };
-const limits = new RateLimits();
 const app = await createPlane({
-  ...{ title, controllers, pipeline, credentials, tokens, trustedProxies, health, log, metrics, limits },
+  ...{ title, controllers, pipeline, credentials, tokens, trustedProxies, health, log, metrics, rateQuotas: store.rateQuotas },
   tls: serverTls(config.tls),
 });
 const restores = new RestoreCheck({
@@ -101,7 +100,6 @@ drainOnSignal({
     { name: 'restore check', run: () => restores.close() },
     { name: 'tombstones', run: () => tombstones.close() },
     { name: 'event streams', run: () => watch.close() },
-    { name: 'rate quotas', run: () => limits.tenants.close() },
     { name: 'http', run: () => app.close() },
     { name: 'seals', run: () => seals.close() },
     { name: 'custody', run: () => custody.close() },
@@ -109,6 +107,5 @@ drainOnSignal({
   ],
 });
 tombstones.start();
-limits.tenants.follow(store.rateQuotas, (err) => log.error({ err }, 'quotas of calls could not be read; the last ones hold'));
 await app.listen(config.listen);
 log.info(config.listen, 'ready');

@@ -2,7 +2,7 @@ import type { DynamicModule, Provider, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { ServerOptions } from 'node:https';
-import { type Clock, KeywardError, Pipeline, systemClock } from '#core';
+import { type Clock, KeywardError, Pipeline, type RateQuotaReads, systemClock } from '#core';
 import { AnswerWriter } from './answer-writer.js';
 import { type AcceptedTokens, Authentication } from './authentication.js';
 import { Edge } from './edge.js';
@@ -39,6 +39,8 @@ export interface PlaneParts {
   readonly tls?: ServerOptions | undefined;
   readonly clock?: Clock;
   readonly limits?: RateLimits;
+  /** Where the operator's quotas of calls are read; the standard ones hold where absent. */
+  readonly rateQuotas?: RateQuotaReads;
   /** Nothing is told where absent. */
   readonly metrics?: MetricsSource | undefined;
 }
@@ -79,6 +81,10 @@ export async function createPlane(parts: PlaneParts): Promise<NestFastifyApplica
   });
   app.useGlobalFilters(filter);
   app.useGlobalPipes(new SchemaPipe());
+  if (parts.rateQuotas !== undefined) {
+    limits.tenants.follow(parts.rateQuotas, (err) => parts.log.error({ err }, 'quotas of calls could not be read; the last ones hold'));
+    fastify.addHook('preClose', async () => limits.tenants.close());
+  }
   return app;
 }
 

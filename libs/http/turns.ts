@@ -96,7 +96,8 @@ class RecentNames {
   #since = performance.now();
   #now = new Set<string>();
   #before = new Set<string>();
-  #isOne = true;
+  /** Whether only one name was. */
+  isOne = true;
 
   add(name: string): void {
     const age = performance.now() - this.#since;
@@ -106,11 +107,6 @@ class RecentNames {
       this.#since += age;
     } else if (this.#now.has(name)) return;
     this.#now.add(name);
-    this.#isOne = this.#now.size === 1 && [...this.#before].every((other) => other === name);
-  }
-
-  /** Whether only one name was. */
-  get isOne(): boolean {
-    return this.#isOne;
+    this.isOne = this.#now.size === 1 && [...this.#before].every((other) => other === name);
   }
 }

@@ -7,7 +7,7 @@ import { freePort } from './free-port.js';
 import { postgresBin } from './postgres-binaries.js';
 import { HOST_BASED_AUTHENTICATION, serverArguments } from './postgres-settings.js';
 import { randomSecretFile } from './secret-files.js';
-import { commandLine, ended, endProcess, hasEnded, isAlive, runOnce, sleep, spawnService, seeLog, until } from './spawn.js';
+import { commandLine, ended, endProcess, hasEnded, isAlive, runOnce, seeLog, sleep, spawnService, until } from './spawn.js';
 
 /** How long a start may take: after a kill -9 old backends may hold shared memory, and then the log is replayed. */
 const START_TIMEOUT_MS = 60_000;

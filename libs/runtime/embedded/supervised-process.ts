@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { commandLine, ended, endProcess, type Finished, killGroup, sleep, spawnService, seeLog, until } from './spawn.js';
+import { commandLine, ended, endProcess, type Finished, killGroup, seeLog, sleep, spawnService, until } from './spawn.js';
 
 export interface ProcessPlan {
   /** Also the name of its log file, for example `data-plane-1`. */

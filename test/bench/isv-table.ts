@@ -65,7 +65,9 @@ export class IsvTable {
 
   /** A service that moves it, until it is done or killed. */
   movedBy(settings: Omit<ServiceSettings, 'population'>): ChildProcess {
-    const service = fork(new URL('./moving-service.js', import.meta.url), [JSON.stringify({ ...settings, population: this.count })], {
+    const service = fork(new URL('./moving-service.js', import.meta.url), {
+      // They hold a credential, so they stand on no command line.
+      env: { ...process.env, SETTINGS: JSON.stringify({ ...settings, population: this.count }) },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       serialization: 'advanced',
     });

@@ -5,7 +5,7 @@ import type { MovedRow, PageOfRows, ServiceSettings } from './isv-table.js';
  * The ISV's service, in a process of its own that may be killed at any moment; its table is its parent's. It ends with 0 when the re-wrap
  * succeeded.
  */
-const { apiKey, url, operationId, population, context } = JSON.parse(process.argv[2] ?? '') as ServiceSettings;
+const { apiKey, url, operationId, population, context } = JSON.parse(process.env['SETTINGS'] ?? '') as ServiceSettings;
 process.on('disconnect', () => process.exit(1));
 
 /** One question at a time. */
